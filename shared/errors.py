@@ -1,0 +1,100 @@
+"""Every error this project raises on purpose, on one page.
+
+::
+
+    RecServeError
+    ├── SettingsError         a settings file, variable or flag is wrong
+    ├── BundleError           a model bundle is missing, altered or does not fit
+    ├── RuntimeUnavailable    a model engine or execution provider is not installed
+    ├── BusError              the broker cannot be used
+    │   ├── NotConnected      no connection now; try again when it is back
+    │   └── Refused           the broker said no, and will say it again
+    ├── MalformedMessage      bytes or a topic that do not mean anything to us
+    └── PromptError           this prompt cannot be answered; becomes an error result
+        ├── InvalidPrompt     empty, too long, not UTF-8, wrong type
+        ├── UnknownTask       nobody here answers such a task
+        ├── ModelFailed       the model raised on this prompt
+        ├── Busy              the queue is full, or too long for the time left
+        ├── Expired           its time ran out
+        └── Stopping          the agent is shutting down
+
+Errors of foreign libraries are translated only in the file that imports the library.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RecServeError(Exception):
+    """Root of the family; its text is one sentence that says what to do."""
+
+
+class SettingsError(RecServeError):
+    """A settings file, an environment variable or a flag is wrong."""
+
+
+class BundleError(RecServeError):
+    """A model bundle is missing, altered or does not fit its use."""
+
+
+class RuntimeUnavailable(RecServeError):
+    """A model engine or an execution provider is not installed here."""
+
+
+class BusError(RecServeError):
+    """The broker cannot be used."""
+
+
+class NotConnected(BusError):
+    """There is no connection to the broker at this moment."""
+
+
+class Refused(BusError):
+    """The broker refused a connection, a subscription or a message for good."""
+
+
+class MalformedMessage(RecServeError):
+    """Bytes or a topic that carry no message of ours."""
+
+
+class PromptError(RecServeError):
+    """One prompt cannot be answered; ``code`` names the fault on the wire."""
+
+    code: ClassVar[str] = "error"
+
+
+class InvalidPrompt(PromptError):
+    """The prompt is empty, too long, not UTF-8 or of the wrong type."""
+
+    code = "invalid_prompt"
+
+
+class UnknownTask(PromptError):
+    """Nobody here answers such a task."""
+
+    code = "unknown_task"
+
+
+class ModelFailed(PromptError):
+    """The model raised on this prompt."""
+
+    code = "model_failed"
+
+
+class Busy(PromptError):
+    """The queue is full, or too long for the time this prompt has left."""
+
+    code = "busy"
+
+
+class Expired(PromptError):
+    """The prompt's time ran out before an answer was there."""
+
+    code = "expired"
+
+
+class Stopping(PromptError):
+    """The agent is shutting down and takes nothing new."""
+
+    code = "stopping"

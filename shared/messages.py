@@ -1,0 +1,94 @@
+"""The values that pass between the parts: prompts, answers, hops, results.
+
+All are frozen. How they look on the wire is the business of ``shared.wire``.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+from uuid import UUID
+
+import msgspec
+
+Task = Literal["classify", "tag", "generate"]
+TASKS: Final[tuple[Task, ...]] = get_args(Task)
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True, tag=1):
+    """The answer to a ``classify`` prompt: one of the model's labels."""
+
+    label: str
+
+
+Answer = Label
+"""What a model said. One type per task; ``classify`` is the one served today."""
+
+
+class Scored(msgspec.Struct, frozen=True):
+    """An answer with the confidence its model has in it.
+
+    ``confidence`` lies in [0, 1], higher is surer; ``probabilities`` has one entry per label of
+    the model, in the model's order; ``elapsed_us`` is the prompt's share of the model's time.
+    """
+
+    answer: Answer
+    confidence: float
+    elapsed_us: int
+    probabilities: tuple[float, ...] = ()
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """What one tier saw of a prompt.
+
+    ``threshold`` is the one the confidence was held against; ``elapsed_us`` the time from the
+    prompt's arrival at this agent to its decision.
+    """
+
+    tier: str
+    agent: str
+    confidence: float
+    threshold: float
+    elapsed_us: int
+
+
+class Prompt(msgspec.Struct, frozen=True):
+    """What is asked.
+
+    ``deadline_s`` is on the monotonic clock of the agent that holds the prompt; between agents
+    only the time remaining travels.
+    """
+
+    id: UUID
+    origin: str
+    task: Task
+    text: str
+    deadline_s: float
+    hops: tuple[Hop, ...] = ()
+
+    def after(self, hop: Hop) -> Prompt:
+        """Return the same prompt with one more hop behind it."""
+        return msgspec.structs.replace(self, hops=(*self.hops, hop))
+
+
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2):
+    """Why there is no answer: ``code`` is that of a ``PromptError``, ``reason`` a sentence."""
+
+    code: str
+    reason: str
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What goes back to the origin: an answer or a failure, with the hops that led to it.
+
+    ``degraded`` says why a better answer could not be had in time; empty when it could.
+    """
+
+    id: UUID
+    outcome: Answer | Failure
+    hops: tuple[Hop, ...] = ()
+    degraded: str = ""
+
+    @property
+    def tier(self) -> str:
+        """Name of the tier that answered; empty when none got to see the prompt."""
+        return self.hops[-1].tier if self.hops else ""

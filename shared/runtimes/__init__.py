@@ -1,0 +1,1 @@
+"""Model engines behind one contract, a file per engine, loaded only when asked for."""
