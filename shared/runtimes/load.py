@@ -1,0 +1,47 @@
+"""Load the model that the settings name, importing its engine only now."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.errors import RuntimeUnavailable, SettingsError
+from shared.runtimes.model import Model, ModelSettings
+
+_FOREIGN_KEYS: Final = {
+    "onnx": ("device", "precision", "labels"),
+    "transformers": ("providers",),
+}
+
+
+def load_model(settings: ModelSettings) -> Model:
+    """Return a model ready to answer; blocks for as long as loading takes.
+
+    Raises ``SettingsError`` for a key that the chosen runtime does not use, ``BundleError`` when
+    the model is missing, altered or not a classifier, and ``RuntimeUnavailable`` when its engine
+    or execution provider is not installed.
+    """
+    _refuse_foreign_keys(settings)
+    try:
+        if settings.runtime == "onnx":
+            from shared.runtimes.onnx_classifier import OnnxClassifier
+
+            return OnnxClassifier(settings)
+        from shared.runtimes.torch_classifier import TorchClassifier
+
+        return TorchClassifier(settings)
+    except ModuleNotFoundError as error:
+        extra = "recserve" if settings.runtime == "onnx" else "recserve[cloud]"
+        raise RuntimeUnavailable(
+            f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
+            f'pip install "{extra}"'
+        ) from error
+
+
+def _refuse_foreign_keys(settings: ModelSettings) -> None:
+    """A key set for another runtime would be ignored in silence; refuse it instead."""
+    plain = ModelSettings(source=settings.source)
+    for key in _FOREIGN_KEYS[settings.runtime]:
+        if getattr(settings, key) != getattr(plain, key):
+            raise SettingsError(
+                f"model.{key} has no meaning for the runtime {settings.runtime}; remove it"
+            )

@@ -1,0 +1,83 @@
+"""What every model engine offers, and the settings that choose one. No engine is imported here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from shared.errors import ModelFailed
+from shared.messages import Scored, Task
+
+
+class Model(Protocol):
+    """A loaded model that answers prompts.
+
+    ``labels`` is in the order of ``Scored.probabilities``. A model is used from one thread at a
+    time.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the model, for people."""
+
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """Tasks that the model answers."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model can say."""
+
+    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+        """Return exactly one entry per text, in order; blocks until all are there.
+
+        A text that the model fails on gets a ``ModelFailed`` and leaves its neighbours alone.
+        """
+
+    def close(self) -> None:
+        """Let go of the engine and its memory; a closed model answers no more."""
+
+
+class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which model to serve and how."""
+
+    source: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="folder of a bundle; for transformers a local folder or a hub id",
+        ),
+    ]
+    runtime: Annotated[
+        Literal["onnx", "transformers"], Meta(description="engine that runs the model")
+    ] = "onnx"
+    threads: Annotated[
+        int, Meta(ge=0, description="CPU threads of the engine; 0: as many as it likes")
+    ] = 1
+    providers: Annotated[
+        tuple[Literal["cpu", "cuda", "tensorrt"], ...],
+        Meta(min_length=1, description="onnx: execution providers, the preferred one first"),
+    ] = ("cpu",)
+    device: Annotated[
+        str,
+        Meta(
+            pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
+            description="transformers: auto (a GPU if there is one), cpu, cuda, cuda:1, mps, xpu",
+        ),
+    ] = "auto"
+    precision: Annotated[
+        Literal["auto", "float32", "float16", "bfloat16"],
+        Meta(description="transformers: of the weights; auto: as saved on a GPU, float32 on a CPU"),
+    ] = "auto"
+    max_tokens: Annotated[
+        int | None,
+        Meta(ge=8, description="tokens of a prompt that are read; none: what the model allows"),
+    ] = None
+    batch_prompts: Annotated[int, Meta(ge=1, description="prompts run together, at most")] = 16
+    labels: Annotated[
+        tuple[str, ...],
+        Meta(description="transformers: names for the labels, in the model's order"),
+    ] = ()
