@@ -9,7 +9,10 @@ also the fastest way, so every runtime uses them. What is then held against a th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def softmax(logits: Sequence[float]) -> tuple[float, ...]:

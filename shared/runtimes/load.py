@@ -23,10 +23,10 @@ def load_model(settings: ModelSettings) -> Model:
     _refuse_foreign_keys(settings)
     try:
         if settings.runtime == "onnx":
-            from shared.runtimes.onnx_classifier import OnnxClassifier
+            from shared.runtimes.onnx_classifier import OnnxClassifier  # noqa: PLC0415 - heavy
 
             return OnnxClassifier(settings)
-        from shared.runtimes.torch_classifier import TorchClassifier
+        from shared.runtimes.torch_classifier import TorchClassifier  # noqa: PLC0415 - heavy
 
         return TorchClassifier(settings)
     except ModuleNotFoundError as error:
@@ -38,7 +38,7 @@ def load_model(settings: ModelSettings) -> Model:
 
 
 def _refuse_foreign_keys(settings: ModelSettings) -> None:
-    """A key set for another runtime would be ignored in silence; refuse it instead."""
+    """Refuse a key meant for another runtime, which would be ignored in silence."""
     plain = ModelSettings(source=settings.source)
     for key in _FOREIGN_KEYS[settings.runtime]:
         if getattr(settings, key) != getattr(plain, key):

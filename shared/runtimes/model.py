@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol
 
 import msgspec
 from msgspec import Meta
 
-from shared.errors import ModelFailed
-from shared.messages import Scored, Task
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.errors import ModelFailed
+    from shared.messages import Scored, Task
 
 
 class Model(Protocol):
