@@ -41,9 +41,9 @@ class TorchClassifier:
         with _silence():
             config = _load_config(settings.source)
             self.labels = _labels(config, settings)
-            self._tokenizer = _load_tokenizer(settings.source)
-            self._model = _load_weights(settings, self._device)
-        self.max_tokens = _limit(config, self._tokenizer, settings.max_tokens)
+            self.tokenizer = _load_tokenizer(settings.source)
+            self.network = _load_weights(settings, self._device)
+        self.max_tokens = _limit(config, self.tokenizer, settings.max_tokens)
         self._batches = Batches(
             self.labels,
             tokenise=self._tokenise,
@@ -53,26 +53,24 @@ class TorchClassifier:
 
     def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
         """Return exactly one entry per text, in order; see ``Model.answer``."""
-        if self._model is None:
+        if self.network is None:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
         return self._batches.answer(texts)
 
     def close(self) -> None:
         """Let go of the weights, and of the GPU memory they held."""
-        self._model = None
+        self.network = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _tokenise(self, text: str) -> Tokens:
-        ids: Tokens = self._tokenizer(text, truncation=True, max_length=self.max_tokens)[
-            "input_ids"
-        ]
+        ids: Tokens = self.tokenizer(text, truncation=True, max_length=self.max_tokens)["input_ids"]
         return ids
 
     def _forward(self, batch: list[Tokens]) -> list[list[float]]:
-        ids, mask = _pad(batch, self._tokenizer.pad_token_id or 0)
+        ids, mask = _pad(batch, self.tokenizer.pad_token_id or 0)
         with torch.inference_mode():
-            output = self._model(
+            output = self.network(
                 input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
             )
             logits: list[list[float]] = output.logits.float().tolist()

@@ -1,0 +1,48 @@
+# Everything a developer or a new user runs; CI calls the same targets.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help demo test check fix docs bundles clean
+
+help: ## Show what there is to make
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it did
+	@$(BIN)/recserve demo
+
+test: $(VENV)/.dev ## Run the whole test suite, installing what it needs
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/.dev ## Check formatting, lint, types and import arrows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+fix: $(VENV)/.dev ## Repair formatting and what the linter can repair
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+docs: $(VENV)/.dev ## Write the generated tables in docs/
+	@$(BIN)/python -m recserve.reference
+
+clean: ## Remove what was built and run
+	rm -rf $(VENV) build dist runs
+
+# The default run: no PyTorch, no transformers.
+$(VENV)/.device: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker]"
+	@touch $@
+
+# Everything else. PyTorch comes first and pinned: a plain `torch` brings gigabytes of CUDA.
+$(VENV)/.dev: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker,train,dev]"
+	@sh tests/install-mosquitto.sh
+	@touch $@ $(VENV)/.device

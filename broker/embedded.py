@@ -1,0 +1,44 @@
+"""The embedded broker: amqtt, on loopback, in a process of its own.
+
+``python -m broker.embedded 127.0.0.1 1883``. It speaks MQTT 3.1.1 and is enough for a demo, for
+tests and for one machine; ``$share`` pools need Mosquitto or another full broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+from amqtt.broker import Broker
+from amqtt.errors import BrokerError
+
+
+async def run(host: str, port: int) -> int:
+    """Serve until SIGTERM or SIGINT; return 1 if the port is taken."""
+    broker = Broker(
+        {
+            "listeners": {"default": {"type": "tcp", "bind": f"{host}:{port}"}},
+            "plugins": {
+                "amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}
+            },
+        }
+    )
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await broker.start()
+    except (BrokerError, OSError) as error:
+        sys.stderr.write(f"error: the embedded broker cannot listen on {host}:{port} ({error})\n")
+        return 1
+    await stopped.wait()
+    await broker.shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.ERROR)
+    sys.exit(asyncio.run(run(sys.argv[1], int(sys.argv[2]))))

@@ -1,0 +1,1 @@
+"""The cloud agent: the top of the cascade, which keeps every prompt."""

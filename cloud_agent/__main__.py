@@ -1,0 +1,12 @@
+"""``python -m cloud_agent --config configs/cloud.yaml``."""
+
+from __future__ import annotations
+
+from cloud_agent.app import run
+from shared.command import agent_command
+from shared.settings import AgentSettings
+
+command = agent_command("cloud", AgentSettings, run, "Run a cloud agent until SIGTERM or Ctrl-C.")
+
+if __name__ == "__main__":
+    command()

@@ -1,0 +1,48 @@
+"""``python -m device_agent --config configs/device.yaml``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from device_agent.app import Device
+from device_agent.asking import AskTopic
+from device_agent.lines import answer_lines
+from shared.assembly import until_stopped
+from shared.command import agent_command
+from shared.log import get_logger
+from shared.settings import DeviceSettings
+
+_log = get_logger()
+
+
+async def run(settings: DeviceSettings) -> int:
+    """Answer the device's ``ask`` topic until stopped, or a file of lines until its end.
+
+    Returns 1 when a line got no answer.
+    """
+    async with Device.open(settings) as device:
+        await AskTopic(device).start()
+        _log.info(
+            "agent started",
+            agent=settings.agent,
+            tier=settings.tier.name,
+            model=device.parts.station.batcher.model.name,
+            broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+        )
+        if not settings.source.lines:
+            await until_stopped()
+            return 0
+        stopping = asyncio.ensure_future(until_stopped())
+        reading = asyncio.ensure_future(answer_lines(device, settings.source.lines, sys.stdout))
+        await asyncio.wait({stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        return min(await reading, 1) if reading.done() else 1
+
+
+command = agent_command(
+    "device", DeviceSettings, run, "Run a device agent until SIGTERM, Ctrl-C or the end of input."
+)
+
+if __name__ == "__main__":
+    command()

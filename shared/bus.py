@@ -1,0 +1,72 @@
+"""The port to the wire: publish, subscribe, acknowledge, and word of the connection.
+
+Two buses stand behind it: ``shared.mqtt_bus`` over any broker and ``shared.memory_bus`` inside one
+process. Delivery is at least once while a connection lasts and nothing is kept across
+connections, so whoever uses a bus repeats what was not answered and ignores what it has seen.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+
+class Message(NamedTuple):
+    """One message as it came in; ``token`` is the bus's own, for ``acknowledge``."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+    token: object = None
+
+
+class Will(NamedTuple):
+    """What the broker publishes, retained, when a client is lost without a goodbye."""
+
+    topic: str
+    payload: bytes
+
+
+class Delivery(enum.Enum):
+    """What the broker said of a published message."""
+
+    TAKEN = "taken"
+    """It has the message; that proves nothing about who will read it."""
+    NO_SUBSCRIBER = "no subscriber"
+    """It has the message and nobody to give it to (brokers that speak MQTT 5 may say so)."""
+
+
+Deliver = Callable[[Message], None]
+"""Takes one message and only puts it somewhere: it runs inside the bus's network code."""
+
+
+class Bus(Protocol):
+    """One client's connection to a broker, kept up for as long as the bus is open."""
+
+    async def start(self) -> None:
+        """Begin to connect, and return at once: the broker may come later."""
+
+    async def wait_connected(self, timeout_s: float) -> None:
+        """Return when connected; ``NotConnected`` with the last cause after ``timeout_s``."""
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> Delivery:
+        """Publish at QoS 1 and return when the broker has it.
+
+        ``expiry_s`` is a hint that only MQTT 5 brokers take. Raises ``NotConnected`` when the
+        connection is or gets lost and ``Refused`` when the broker will not have the message.
+        """
+
+    async def subscribe(self, topics: str, deliver: Deliver) -> None:
+        """Hand every message that matches the filter to ``deliver``, now and after reconnects."""
+
+    def acknowledge(self, message: Message) -> None:
+        """Tell the broker that the message's work is done; without effect once disconnected."""
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call ``changed`` with True after each (re)connect and False after each loss."""
+
+    async def close(self) -> None:
+        """Wait for what is in flight, then say goodbye; wills are not sent."""

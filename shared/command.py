@@ -1,0 +1,64 @@
+"""The command line that every agent has: settings in, one clear line out when they are wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from shared import log
+from shared.errors import RecServeError
+from shared.settings import AgentSettings, load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+_Settings = TypeVar("_Settings", bound=AgentSettings)
+
+
+def agent_command(
+    name: str,
+    kind: type[_Settings],
+    run: Callable[[_Settings], Coroutine[Any, Any, int | None]],
+    summary: str,
+) -> click.Command:
+    """Return the command that loads settings of ``kind`` and runs an agent with them."""
+
+    @click.command(name, help=summary)
+    @click.option(
+        "--config",
+        "-c",
+        required=True,
+        type=click.Path(dir_okay=False),
+        help="YAML file with the agent's settings.",
+    )
+    @click.option(
+        "--set",
+        "flags",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Overrides one setting, e.g. --set tier.beta=0.2; may be repeated.",
+    )
+    def command(config: str, flags: tuple[str, ...]) -> None:
+        with clear_errors():
+            settings = load(kind, config, environment=os.environ, flags=flags)
+            log.configure(settings.log)
+            sys.exit(asyncio.run(run(settings)) or 0)
+
+    return command
+
+
+class clear_errors:  # noqa: N801 - reads as a statement
+    """Turns the project's errors into one line on standard error and exit status 2."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        """Replace an error of ours by its one line."""
+        if isinstance(error, RecServeError):
+            click.echo(f"error: {error}", err=True)
+            raise SystemExit(2) from error

@@ -1,0 +1,141 @@
+"""A broker and its clients inside one process: the double of ``shared.mqtt_bus``.
+
+It keeps what agents may rely on and no more: QoS 1 within a connection, retained messages, wills,
+shared subscriptions in turn. ``MemoryBroker.drop`` cuts a client off as a dead link would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from shared.bus import Delivery, Message
+from shared.errors import NotConnected
+from shared.topics import matches, split_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.bus import Bus, Deliver, Will
+
+
+class MemoryBroker:
+    """Routes messages between the ``MemoryBus`` clients made by ``client``."""
+
+    def __init__(self) -> None:
+        self.retained: dict[str, bytes] = {}
+        self.published: Counter[str] = Counter()
+        self._clients: dict[str, MemoryBus] = {}
+        self._turns: Counter[str] = Counter()
+
+    def client(self, client_id: str, will: Will | None = None) -> MemoryBus:
+        """Return a client that connects when started."""
+        return MemoryBus(self, client_id, will)
+
+    def drop(self, client_id: str) -> None:
+        """Cut a client off without a goodbye: its will is published."""
+        client = self._clients.pop(client_id)
+        client.lose()
+        if client.will is not None:
+            self.route(client.will.topic, client.will.payload, retain=True)
+
+    def join(self, client: MemoryBus) -> None:
+        """Connect a client, taking over from an older one of the same id."""
+        if client.client_id in self._clients:
+            self.drop(client.client_id)
+        self._clients[client.client_id] = client
+
+    def leave(self, client: MemoryBus) -> None:
+        """Disconnect a client that said goodbye."""
+        if self._clients.get(client.client_id) is client:
+            del self._clients[client.client_id]
+
+    def route(self, topic: str, payload: bytes, *, retain: bool) -> Delivery:
+        """Hand a message to everyone who subscribed to it, and keep it if retained."""
+        self.published[topic] += 1
+        if retain:
+            self.retained.pop(topic, None)
+            if payload:
+                self.retained[topic] = payload
+        plain: list[Deliver] = []
+        pools: dict[str, list[Deliver]] = {}
+        for client in self._clients.values():
+            for pool, topics, deliver in client.subscriptions:
+                if matches(topics, topic):
+                    (pools.setdefault(pool, []) if pool else plain).append(deliver)
+        for pool, members in pools.items():
+            self._turns[pool] += 1
+            plain.append(members[self._turns[pool] % len(members)])
+        for deliver in plain:
+            asyncio.get_running_loop().call_soon(deliver, Message(topic, payload))
+        return Delivery.TAKEN if plain else Delivery.NO_SUBSCRIBER
+
+
+class MemoryBus:
+    """One client of a ``MemoryBroker``; see ``shared.bus.Bus`` for its verbs."""
+
+    def __init__(self, broker: MemoryBroker, client_id: str, will: Will | None) -> None:
+        self.client_id = client_id
+        self.will = will
+        self.subscriptions: list[tuple[str, str, Deliver]] = []
+        self.acknowledged = 0
+        self._broker = broker
+        self._connected = asyncio.Event()
+        self._watchers: list[Callable[[bool], None]] = []
+
+    async def start(self) -> None:
+        """Connect; this broker is always there."""
+        self._broker.join(self)
+        self._connected.set()
+        for changed in self._watchers:
+            changed(True)
+
+    async def wait_connected(self, timeout_s: float) -> None:
+        """Return when connected."""
+        try:
+            await asyncio.wait_for(self._connected.wait(), timeout_s)
+        except asyncio.TimeoutError:
+            raise NotConnected(f"{self.client_id} was cut off from the memory broker") from None
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+    ) -> Delivery:
+        """Route the message; expiry means nothing where nothing is queued."""
+        del expiry_s
+        if not self._connected.is_set():
+            raise NotConnected(f"{self.client_id} is cut off from the memory broker")
+        await asyncio.sleep(0)
+        return self._broker.route(topic, payload, retain=retain)
+
+    async def subscribe(self, topics: str, deliver: Deliver) -> None:
+        """Subscribe, and hand over what is retained."""
+        pool, plain = split_pool(topics)
+        self.subscriptions.append((pool, plain, deliver))
+        for topic, payload in self._broker.retained.items():
+            if not pool and matches(plain, topic):
+                deliver(Message(topic, payload, retained=True))
+
+    def acknowledge(self, message: Message) -> None:
+        """Count it."""
+        del message
+        self.acknowledged += 1
+
+    def watch(self, changed: Callable[[bool], None]) -> None:
+        """Call ``changed`` on each connect and loss."""
+        self._watchers.append(changed)
+
+    def lose(self) -> None:
+        """Be cut off."""
+        self._connected.clear()
+        for changed in self._watchers:
+            changed(False)
+
+    async def close(self) -> None:
+        """Say goodbye."""
+        self._broker.leave(self)
+        self._connected.clear()
+
+
+def _is_a_bus(client: MemoryBus) -> Bus:
+    return client  # the type checker holds the double to the port

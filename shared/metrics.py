@@ -1,0 +1,70 @@
+"""What an agent counts, in Prometheus' terms; each agent has a registry of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from shared.settings import MetricsSettings
+
+_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The counters of one agent."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.prompts = Counter(
+            "recserve_prompts",
+            "Prompts judged, by what became of them (kept, escalated, degraded, failed).",
+            ["tier", "task", "outcome"],
+            registry=registry,
+        )
+        self.refused = Counter(
+            "recserve_refused",
+            "Messages and prompts not taken, by fault.",
+            ["fault"],
+            registry=registry,
+        )
+        self.link_bytes = Counter(
+            "recserve_link_bytes",
+            "Bytes of MQTT PUBLISH packets put on a link.",
+            ["link", "direction"],
+            registry=registry,
+        )
+        self.repeats = Counter(
+            "recserve_repeats",
+            "Prompts sent again after silence, and prompts and results that came twice.",
+            ["kind"],
+            registry=registry,
+        )
+        self.threshold = Gauge(
+            "recserve_threshold",
+            "Current threshold on the confidence.",
+            ["tier", "task"],
+            registry=registry,
+        )
+        self.waiting = Gauge("recserve_waiting_prompts", "Prompts that wait.", registry=registry)
+        self.seconds = Histogram(
+            "recserve_prompt_seconds",
+            "Time from a prompt's arrival at this agent to its decision.",
+            ["tier"],
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+
+    def serve(self, settings: MetricsSettings) -> None:
+        """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""
+        if not settings.port:
+            return
+        try:
+            start_http_server(settings.port, settings.host, registry=self.registry)
+        except OSError as error:
+            raise SettingsError(
+                f"metrics: cannot listen on {settings.host}:{settings.port} ({error.strerror})"
+            ) from error

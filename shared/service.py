@@ -1,0 +1,188 @@
+"""Serves prompts that come over the bus: what edge and cloud agents do all day.
+
+A message is acknowledged when its work is done and the reply is out. Prompts are known by origin
+and id: a repeat is answered from memory, and one that was sent on is sent on again, to another
+agent, because only silence from above makes an origin repeat itself. A prompt that cannot be
+answered in half of its remaining time is declined at once, to whoever sent it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Literal
+from uuid import UUID
+
+from shared.burden import links, packet_bytes
+from shared.errors import BusError, Busy, MalformedMessage
+from shared.log import get_logger
+from shared.messages import Prompt, Result
+from shared.refusals import Refusals
+from shared.station import Escalated
+from shared.wire import decode_prompt, decode_result, encode_notice, encode_result
+
+if TYPE_CHECKING:
+    from shared.bus import Bus, Message
+    from shared.station import Station
+    from shared.topics import Topics
+
+_log = get_logger()
+_Key = tuple[str, UUID]
+_Known = Result | Escalated | Literal["in hand"]
+
+
+class Service:
+    """One station's work on the bus."""
+
+    def __init__(
+        self, station: Station, bus: Bus, topics: Topics, *, remember_prompts: int, pool: str = ""
+    ) -> None:
+        self._station = station
+        self._bus = bus
+        self._topics = topics
+        self._pool = pool
+        self._remember_prompts = remember_prompts
+        self._known: OrderedDict[_Key, _Known] = OrderedDict()
+        self._above: OrderedDict[UUID, Escalated] = OrderedDict()
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._refusals = Refusals(station.metrics)
+
+    async def start(self) -> None:
+        """Take prompts addressed to this agent, and to its pool."""
+        agent = self._station.agent
+        if self._station.dispatcher is not None:
+            await self._station.dispatcher.start()
+            await self._bus.subscribe(self._topics.results(agent), self._take_notice)
+        await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
+        if self._pool:
+            shared = self._topics.prompts(self._pool, pool=self._pool)
+            await self._bus.subscribe(shared, self._take_prompt)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Finish what is in hand; return how many prompts were not finished in time."""
+        if not self._in_hand:
+            return 0
+        _, unfinished = await asyncio.wait(self._in_hand, timeout=timeout_s)
+        return len(unfinished)
+
+    def _take_prompt(self, message: Message) -> None:
+        self._start(self._serve(message))
+
+    def _take_notice(self, message: Message) -> None:
+        self._start(self._heed(message))
+
+    def _start(self, work: asyncio._CoroutineLike[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def _serve(self, message: Message) -> None:
+        """Take one prompt from its bytes to its reply; settled in ``finally`` whatever happens."""
+        try:
+            await self._answer(self._read(message))
+        except MalformedMessage as error:
+            self._refusals.note(message.topic, error)
+        except BusError as error:
+            _log.warning("reply not sent; the origin will ask again", reason=str(error))
+        except Exception:
+            _log.exception("a prompt broke the service", topic=message.topic)
+        finally:
+            self._bus.acknowledge(message)
+
+    def _read(self, message: Message) -> Prompt:
+        address = self._topics.read_prompt(message.topic)
+        return decode_prompt(
+            message.payload, origin=address.origin, task=address.task, now_s=time.monotonic()
+        )
+
+    async def _answer(self, prompt: Prompt) -> None:
+        key = (prompt.origin, prompt.id)
+        known = self._known.get(key)
+        if known is not None:
+            self._station.metrics.repeats.labels("prompt").inc()
+        if known == "in hand":
+            return
+        if isinstance(known, Result):
+            await self._reply(prompt, known)
+        elif isinstance(known, Escalated):
+            await self._send_on(key, await self._station.dispatch(known, again=True))
+        elif self._too_busy(prompt):
+            self._station.metrics.refused.labels(Busy.code).inc()
+            await self._bus.publish(
+                self._topics.results(_sender(prompt)), encode_notice(prompt.id, Busy.code)
+            )
+        else:
+            await self._settle(key, prompt)
+
+    async def _settle(self, key: _Key, prompt: Prompt) -> None:
+        self._remember(key, "in hand")
+        settled: Result | Escalated | None = None
+        try:
+            settled = await self._station.settle(prompt)
+        finally:
+            if settled is None:
+                self._known.pop(key, None)
+        if isinstance(settled, Result):
+            self._remember(key, settled)
+            await self._reply(prompt, settled)
+        else:
+            await self._send_on(key, settled)
+
+    async def _send_on(self, key: _Key, escalated: Escalated) -> None:
+        """Remember a prompt that went up, or answer it ourselves if nobody above took it."""
+        if escalated.agent is not None:
+            self._remember(key, escalated)
+            self._above[escalated.prompt.id] = escalated
+            _shorten(self._above, self._remember_prompts)
+            return
+        reason = f"no {self._station.tier.upstream} agent took the prompt"
+        result = escalated.fall_back(reason)
+        self._remember(key, result)
+        await self._reply(escalated.prompt, result)
+
+    async def _heed(self, message: Message) -> None:
+        """An agent above declined: try another, or answer ourselves."""
+        try:
+            notice = decode_result(message.payload)
+            if isinstance(notice, Result):
+                raise MalformedMessage("a result came where only notices are expected")
+            escalated = self._above.get(notice[0])
+            if escalated is not None:
+                key = (escalated.prompt.origin, escalated.prompt.id)
+                await self._send_on(key, await self._station.dispatch(escalated))
+        except MalformedMessage as error:
+            self._refusals.note(message.topic, error)
+        except BusError as error:
+            _log.warning("reply not sent; the origin will ask again", reason=str(error))
+        finally:
+            self._bus.acknowledge(message)
+
+    async def _reply(self, prompt: Prompt, result: Result) -> None:
+        topic = self._topics.results(prompt.origin)
+        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
+        payload = encode_result(result, known_hops=known_hops)
+        await self._bus.publish(topic, payload)
+        # A failure may come without our hop, but its reply starts from here all the same.
+        tiers = [hop.tier for hop in result.hops if hop.tier != self._station.tier.name]
+        for link in links([*tiers, self._station.tier.name]):
+            counter = self._station.metrics.link_bytes.labels(link, "down")
+            counter.inc(packet_bytes(topic, payload))
+
+    def _too_busy(self, prompt: Prompt) -> bool:
+        batcher = self._station.batcher
+        remaining_s = prompt.deadline_s - time.monotonic()
+        return batcher.full or batcher.wait_s > remaining_s / 2 > 0
+
+    def _remember(self, key: _Key, known: _Known) -> None:
+        self._known[key] = known
+        _shorten(self._known, self._remember_prompts)
+
+
+def _sender(prompt: Prompt) -> str:
+    return prompt.hops[-1].agent if prompt.hops else prompt.origin
+
+
+def _shorten(known: OrderedDict[_Key, _Known] | OrderedDict[UUID, Escalated], limit: int) -> None:
+    while len(known) > limit:
+        known.popitem(last=False)

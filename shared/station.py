@@ -1,0 +1,158 @@
+"""A station: a tier joined to a model and a bus. The one loop of device, edge and cloud.
+
+Three steps make the path of a prompt through any tier: ``judge`` scores it and decides, ``dispatch``
+sends it to the tier above, ``settle`` is both of them with every way it can end.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from shared.errors import Expired, InvalidPrompt, PromptError, UnknownTask
+from shared.log import get_logger
+from shared.messages import Failure, Hop, Prompt, Result
+
+if TYPE_CHECKING:
+    from shared.batcher import Batcher
+    from shared.cascade import Tier
+    from shared.dispatch import Dispatcher
+    from shared.metrics import Metrics
+
+_log = get_logger()
+
+
+class Judged(NamedTuple):
+    """A prompt that this tier has seen: with its hop, our own answer, and whether that stands."""
+
+    prompt: Prompt
+    own: Result
+    keep: bool
+
+
+class Escalated(msgspec.Struct):
+    """A prompt that went up: with our own answer to fall back on, and who was asked so far."""
+
+    prompt: Prompt
+    own: Result
+    tried: set[str]
+    agent: str | None = None
+
+    def fall_back(self, reason: str) -> Result:
+        """Return our own answer, marked as second best."""
+        return msgspec.structs.replace(self.own, degraded=reason)
+
+
+class Station:
+    """Judges prompts for one agent and sends on those that its tier escalates."""
+
+    def __init__(
+        self,
+        agent: str,
+        tier: Tier,
+        batcher: Batcher,
+        metrics: Metrics,
+        *,
+        prompt_bytes: int,
+        dispatcher: Dispatcher | None = None,
+    ) -> None:
+        if (tier.upstream is None) != (dispatcher is None):
+            raise ValueError("a tier with an upstream needs a dispatcher, and only such a tier")
+        self.agent = agent
+        self.tier = tier
+        self.batcher = batcher
+        self.metrics = metrics
+        self.dispatcher = dispatcher
+        self._prompt_bytes = prompt_bytes
+
+    async def settle(self, prompt: Prompt) -> Result | Escalated:
+        """Return a result, or the prompt as it went to the tier above.
+
+        Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. An
+        ``Escalated`` whose ``agent`` is None found nobody above.
+        """
+        arrived_s = time.monotonic()
+        try:
+            judged = await self.judge(prompt, arrived_s)
+        except PromptError as error:
+            self._count(prompt, "failed")
+            _log.warning("prompt failed", id=str(prompt.id), tier=self.tier.name, reason=str(error))
+            return failed(prompt, error)
+        if judged.keep:
+            return judged.own
+        return await self.dispatch(Escalated(judged.prompt, judged.own, set()))
+
+    async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
+        """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
+
+        ``arrived_s`` is when it came in, on the monotonic clock.
+        """
+        self._check(prompt, arrived_s)
+        scored = await self.batcher.score(prompt.text)
+        verdict = self.tier.judge(prompt.task, scored.confidence)
+        elapsed_s = time.monotonic() - arrived_s
+        hop = Hop(
+            self.tier.name,
+            self.agent,
+            scored.confidence,
+            verdict.threshold,
+            int(elapsed_s * 1e6),
+        )
+        seen = prompt.after(hop)
+        outcome = "kept" if verdict.keep else "escalated"
+        self._count(prompt, outcome)
+        self.metrics.seconds.labels(self.tier.name).observe(elapsed_s)
+        self.metrics.threshold.labels(self.tier.name, prompt.task).set(verdict.threshold)
+        _log.info(
+            "prompt judged",
+            id=str(prompt.id),
+            tier=hop.tier,
+            agent=hop.agent,
+            confidence=round(hop.confidence, 6),
+            threshold=round(hop.threshold, 6),
+            outcome=outcome,
+            elapsed_us=hop.elapsed_us,
+        )
+        return Judged(seen, Result(prompt.id, scored.answer, seen.hops), verdict.keep)
+
+    async def dispatch(self, escalated: Escalated, *, again: bool = False) -> Escalated:
+        """Send the prompt to an agent above that was not tried yet; all may be tried ``again``."""
+        assert self.dispatcher is not None, "only a tier with an upstream escalates"  # noqa: S101
+        escalated.agent = await self.dispatcher.send(
+            escalated.prompt, escalated.tried, again=again
+        )
+        return escalated
+
+    def _check(self, prompt: Prompt, now_s: float) -> None:
+        """Refuse what no model should see."""
+        if prompt.task not in self.batcher.model.tasks:
+            served = ", ".join(sorted(self.batcher.model.tasks))
+            raise UnknownTask(f"{self.agent} answers {served}, not {prompt.task!r}")
+        if prompt.deadline_s <= now_s:
+            raise Expired("the prompt's time ran out before it was judged")
+        check_text(prompt.text, self._prompt_bytes)
+
+    def _count(self, prompt: Prompt, outcome: str) -> None:
+        self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()
+
+
+def check_text(text: object, limit_bytes: int) -> str:
+    """Return the text of a prompt if a model may see it; raises ``InvalidPrompt``."""
+    if not isinstance(text, str):
+        raise InvalidPrompt(f"a prompt is text, not {type(text).__name__}")
+    if not text.strip():
+        raise InvalidPrompt("the prompt is empty")
+    try:
+        size = len(text) if text.isascii() else len(text.encode())
+    except UnicodeEncodeError:
+        raise InvalidPrompt("the prompt has lone surrogates and is no UTF-8 text") from None
+    if size > limit_bytes:
+        raise InvalidPrompt(f"the prompt has {size} bytes, more than the limit of {limit_bytes}")
+    return text
+
+
+def failed(prompt: Prompt, error: PromptError) -> Result:
+    """Return the result that tells the origin why there is no answer."""
+    return Result(prompt.id, Failure(error.code, str(error)), prompt.hops)

@@ -1,0 +1,135 @@
+"""Every topic, made and read here and nowhere else.
+
+========================================  =======  ==============================================
+topic                                     writer   carries
+========================================  =======  ==============================================
+``{root}/v1/prompts/{agent}/{task}/{origin}``  sender   an escalated prompt, addressed to one agent
+``{root}/v1/results/{origin}``            any tier a result, straight to where the prompt came from
+``{root}/v1/status/{tier}/{agent}``       agent    retained: who is alive, what it serves, its load
+``{root}/v1/ask/{device}``                anyone   a prompt for a device: plain text or JSON
+``{root}/v1/answers/{device}``            device   the answers to those, as JSON
+========================================  =======  ==============================================
+
+Who a message is from and for is read from its topic, never from its payload, so that a broker's
+access list can hold every agent to its own name.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import NamedTuple
+
+from shared.errors import MalformedMessage, SettingsError
+from shared.messages import TASKS, Task
+
+VERSION = "v1"
+NAME_BYTES = 64
+
+
+class PromptAddress(NamedTuple):
+    """The identities in a prompt's topic."""
+
+    agent: str
+    task: Task
+    origin: str
+
+
+class StatusAddress(NamedTuple):
+    """The identities in a status topic."""
+
+    tier: str
+    agent: str
+
+
+def check_name(name: str, what: str) -> str:
+    """Return ``name`` if it can stand as one level of a topic, else raise ``SettingsError``."""
+    fault = _fault(name)
+    if fault:
+        raise SettingsError(f"{what} {name!r} {fault}; use letters, digits, '-', '_' and '.'")
+    return name
+
+
+class Topics:
+    """The topics below one root."""
+
+    def __init__(self, root: str = "recserve") -> None:
+        for level in root.split("/"):
+            check_name(level, "topic root")
+        self.root = root
+        self._base = f"{root}/{VERSION}/"
+
+    def prompt(self, agent: str, task: Task, origin: str) -> str:
+        """Return the topic of a prompt of ``origin`` for one agent (or a pool)."""
+        return f"{self._base}prompts/{agent}/{task}/{origin}"
+
+    def prompts(self, agent: str, *, pool: str = "") -> str:
+        """Return the filter for all prompts to ``agent``; shared by ``pool`` where one is named."""
+        topics = f"{self._base}prompts/{agent}/+/+"
+        return f"$share/{pool}/{topics}" if pool else topics
+
+    def results(self, origin: str) -> str:
+        """Return the topic on which ``origin`` hears results."""
+        return f"{self._base}results/{origin}"
+
+    def status(self, tier: str, agent: str) -> str:
+        """Return the retained status topic of one agent (``+`` for all of the tier)."""
+        return f"{self._base}status/{tier}/{agent}"
+
+    def ask(self, device: str) -> str:
+        """Return the topic on which a device is asked."""
+        return f"{self._base}ask/{device}"
+
+    def answers(self, device: str) -> str:
+        """Return the topic on which a device answers those who asked."""
+        return f"{self._base}answers/{device}"
+
+    def read_prompt(self, topic: str) -> PromptAddress:
+        """Take a prompt's topic apart, or raise ``MalformedMessage``."""
+        agent, task, origin = self._levels(topic, "prompts", 3)
+        for known in TASKS:
+            if task == known:
+                return PromptAddress(agent, known, origin)
+        raise MalformedMessage(f"topic {topic!r} names the unknown task {task!r}")
+
+    def read_status(self, topic: str) -> StatusAddress:
+        """Take a status topic apart, or raise ``MalformedMessage``."""
+        return StatusAddress(*self._levels(topic, "status", 2))
+
+    def _levels(self, topic: str, kind: str, count: int) -> list[str]:
+        prefix = f"{self._base}{kind}/"
+        levels = topic[len(prefix) :].split("/") if topic.startswith(prefix) else []
+        if len(levels) != count or any(_fault(level) for level in levels):
+            raise MalformedMessage(f"topic {topic!r} is not one of {prefix}…")
+        return levels
+
+
+def split_pool(topics: str) -> tuple[str, str]:
+    """Split ``$share/{pool}/{filter}`` into pool and filter; the pool is empty without one."""
+    if not topics.startswith("$share/"):
+        return "", topics
+    _, pool, plain = topics.split("/", 2)
+    return pool, plain
+
+
+def matches(topics: str, topic: str) -> bool:
+    """Say whether an MQTT filter without ``$share`` matches a topic."""
+    wanted, levels = topics.split("/"), topic.split("/")
+    for index, level in enumerate(wanted):
+        if level == "#":
+            return True
+        if index == len(levels) or level not in ("+", levels[index]):
+            return False
+    return len(wanted) == len(levels)
+
+
+def _fault(name: str) -> str:
+    if not name:
+        return "is empty"
+    if len(name.encode("utf-8", "replace")) > NAME_BYTES:
+        return f"is longer than {NAME_BYTES} bytes"
+    if name.startswith("$"):
+        return "starts with '$', which brokers keep for themselves"
+    for character in name:
+        if character in "/+#" or character.isspace() or unicodedata.category(character)[0] == "C":
+            return f"contains {character!r}"
+    return ""

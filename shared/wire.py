@@ -1,0 +1,132 @@
+"""What travels between agents: compact, versioned, strict MessagePack arrays.
+
+A prompt is ``[version, id, remaining_ms, text, hops]`` and a result ``[version, id, outcome,
+hops, degraded]``. Origin and task stand in the topic and are not said twice; neither is the name
+of the origin, so the first hop of a prompt leaves its agent empty, and a result carries only the
+hops that the origin does not know already. Confidences travel in parts per billion: five bytes
+instead of nine, precise beyond a 32-bit float. A first escalation costs at most 37 bytes beyond
+text and tier name plus the length of that name, a further hop 18 plus its two names.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from shared.errors import MalformedMessage
+from shared.messages import Failure, Hop, Label, Prompt, Result, Task
+from shared.topics import NAME_BYTES
+
+VERSION: Final = 1
+PAYLOAD_BYTES: Final = 1 << 20
+_BILLION = 1_000_000_000
+
+_Version = Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
+_Share = Annotated[int, msgspec.Meta(ge=0, le=_BILLION)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+_Name = Annotated[str, msgspec.Meta(max_length=NAME_BYTES)]
+_Text = Annotated[str, msgspec.Meta(max_length=PAYLOAD_BYTES)]
+
+
+class Notice(msgspec.Struct, frozen=True, array_like=True, tag=3):
+    """An agent's word to whoever sent it a prompt that it will not take it now."""
+
+    code: str
+
+
+class _Hop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    tier: _Name
+    agent: _Name
+    confidence: _Share
+    threshold: _Share
+    elapsed_us: _Count
+
+
+_Hops = Annotated[tuple[_Hop, ...], msgspec.Meta(max_length=8)]
+
+
+class _Prompt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: _Version
+    id: UUID
+    remaining_ms: _Count
+    text: _Text
+    hops: _Hops
+
+
+class _Result(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: _Version
+    id: UUID
+    outcome: Label | Failure | Notice
+    hops: _Hops
+    degraded: _Text
+
+
+_encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
+_prompts = msgspec.msgpack.Decoder(_Prompt)
+_results = msgspec.msgpack.Decoder(_Result)
+_Decoded = TypeVar("_Decoded")
+
+
+def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
+    """Return the payload of an escalated prompt; ``now_s`` on the clock of its deadline."""
+    remaining_ms = max(0, int((prompt.deadline_s - now_s) * 1000))
+    hops = tuple(_pack(hop, known=prompt.origin) for hop in prompt.hops)
+    return _encoder.encode(_Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops))
+
+
+def decode_prompt(payload: bytes, *, origin: str, task: Task, now_s: float) -> Prompt:
+    """Read a prompt; origin and task come from its topic. Raises ``MalformedMessage``."""
+    read = _decode(_prompts, payload, "prompt")
+    hops = tuple(_unpack(hop, known=origin) for hop in read.hops)
+    deadline_s = now_s + read.remaining_ms / 1000
+    return Prompt(read.id, origin, task, read.text, deadline_s, hops)
+
+
+def encode_result(result: Result, *, known_hops: int) -> bytes:
+    """Return the payload of a result, less the first ``known_hops`` that its reader made itself."""
+    hops = tuple(_pack(hop, known="") for hop in result.hops[known_hops:])
+    return _encoder.encode(_Result(VERSION, result.id, result.outcome, hops, result.degraded))
+
+
+def encode_notice(prompt_id: UUID, code: str) -> bytes:
+    """Return the payload that tells a sender its prompt was not taken."""
+    return _encoder.encode(_Result(VERSION, prompt_id, Notice(code), (), ""))
+
+
+def decode_result(payload: bytes) -> Result | tuple[UUID, Notice]:
+    """Read what came on a results topic. Raises ``MalformedMessage``."""
+    read = _decode(_results, payload, "result")
+    if isinstance(read.outcome, Notice):
+        return read.id, read.outcome
+    hops = tuple(_unpack(hop, known="") for hop in read.hops)
+    return Result(read.id, read.outcome, hops, read.degraded)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Decoded], payload: bytes, what: str) -> _Decoded:
+    if len(payload) > PAYLOAD_BYTES:
+        raise MalformedMessage(f"a {what} of {len(payload)} bytes exceeds {PAYLOAD_BYTES}")
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"not a {what} of version {VERSION}: {error}") from error
+
+
+def _pack(hop: Hop, *, known: str) -> _Hop:
+    return _Hop(
+        hop.tier,
+        "" if hop.agent == known else hop.agent,
+        _share(hop.confidence),
+        _share(hop.threshold),
+        min(hop.elapsed_us, 0xFFFF_FFFF),
+    )
+
+
+def _unpack(hop: _Hop, *, known: str) -> Hop:
+    confidence, threshold = hop.confidence / _BILLION, hop.threshold / _BILLION
+    return Hop(hop.tier, hop.agent or known, confidence, threshold, hop.elapsed_us)
+
+
+def _share(value: float) -> int:
+    return min(max(round(value * _BILLION), 0), _BILLION)
