@@ -75,8 +75,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(description="transformers: of the weights; auto: as saved on a GPU, float32 on a CPU"),
     ] = "auto"
     max_tokens: Annotated[
-        int | None,
-        Meta(ge=8, description="tokens of a prompt that are read; none: what the model allows"),
+        Annotated[int, Meta(ge=8)] | None,
+        Meta(description="tokens of a prompt that are read; none: what the model allows"),
     ] = None
     batch_prompts: Annotated[int, Meta(ge=1, description="prompts run together, at most")] = 16
     labels: Annotated[
