@@ -141,6 +141,7 @@ class MqttConnection:
         """Close the socket without a word."""
         self._end("closed")
         sock = self._client.socket()
+        self._client.on_socket_close = None
         if sock is not None:
             self._detach(sock)
             sock.close()

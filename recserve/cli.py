@@ -1,0 +1,56 @@
+"""``recserve``: one command for everything. Each subcommand is imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import version
+from typing import Final
+
+import click
+
+_COMMANDS: Final = {
+    "ask": ("recserve.ask", "Ask a running device and print its answer."),
+    "broker": ("recserve.broker", "Run an MQTT broker for this machine."),
+    "cloud": ("cloud_agent.__main__", "Run a cloud agent."),
+    "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
+    "device": ("device_agent.__main__", "Run a device agent."),
+    "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
+    "edge": ("edge_agent.__main__", "Run an edge agent."),
+    "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
+    "up": ("recserve.up", "Run a broker and any number of agents on this machine."),
+}
+
+
+class _LazyGroup(click.Group):
+    """Lists every subcommand without importing any: an engine takes seconds to load on a Pi."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, sorted."""
+        del ctx
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the subcommand that was asked for."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command: click.Command = importlib.import_module(module).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list from the summaries above."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in sorted(_COMMANDS)])
+
+
+@click.command(
+    cls=_LazyGroup,
+    name="recserve",
+    help="Device, edge and cloud serving of language-model prompts over MQTT.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(version("recserve"), prog_name="recserve")
+def main() -> None:
+    """Run the subcommand."""

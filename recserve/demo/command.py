@@ -1,0 +1,176 @@
+"""``recserve demo``: the whole cascade on this machine, on the bundled prompts, in one command."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from broker.start import choose
+from recserve.demo.prompts import LabelledPrompt, read_prompts
+from recserve.demo.report import build_report
+from recserve.demo.stream import Answered, stream
+from recserve.demo.table import print_report
+from recserve.processes import Agent, UpSettings, free_port, plan, running
+from shared import log
+from shared.command import clear_errors
+from shared.messages import Label, Scored
+from shared.runtimes import load_model
+from shared.settings import LogSettings, load
+from shared.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from recserve.client import Answer
+
+_CONFIG = Path(__file__).parents[2] / "configs" / "up.yaml"
+
+
+@click.command("demo", help="Run the whole cascade on this machine on the bundled prompts.")
+@click.option(
+    "--config", default=str(_CONFIG), help="YAML file that lists the agents.", show_default=False
+)
+@click.option("--out", default="runs/demo", show_default=True, help="Folder for report and logs.")
+@click.option("--in-flight", default=4, show_default=True, help="Prompts under way per device.")
+@click.option("--timeout-s", default=30.0, show_default=True, help="Time for each prompt.")
+@click.option(
+    "--broker",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "mosquitto", "embedded"]),
+    help="auto: Mosquitto if it is installed, else the embedded broker.",
+)
+def command(config: str, out: str, in_flight: int, timeout_s: float, broker: str) -> None:
+    """Exit with 1 when a prompt got no result, or two, or an error."""
+    console = Console()
+    with clear_errors():
+        log.configure(LogSettings(level="error"))
+        up = load(UpSettings, config, flags=[f"broker.kind={broker}"])
+        folder = Path(out)
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+        report = asyncio.run(_run(up, folder, console, in_flight=in_flight, timeout_s=timeout_s))
+    file = folder / "report.json"
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    print_report(console, report)
+    console.print(f"The same as JSON: {file}; logs of every process: {folder / 'logs'}")
+    whole = report["results"] == report["prompts"]
+    sys.exit(0 if whole and not report["duplicates"] and not report["errors"] else 1)
+
+
+async def _run(
+    up: UpSettings, folder: Path, console: Console, *, in_flight: int, timeout_s: float
+) -> dict[str, Any]:
+    """Start everything on free ports, stream the prompts, stop everything, report."""
+    prompts = read_prompts()
+    up = msgspec.structs.replace(
+        up,
+        broker=msgspec.structs.replace(
+            up.broker, port=free_port(), data_dir=str(folder / "broker")
+        ),
+        agents=tuple(
+            msgspec.structs.replace(entry, set=entry.set | {"metrics.port": free_port()})
+            for entry in up.agents
+        ),
+    )
+    agents = plan(up, overrides={"log.format": "json"})
+    kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
+    names = ", ".join(agent.settings.agent for agent in agents)
+    console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
+    async with running(up.broker, agents, folder / "logs"):
+        answered = await _stream(prompts, agents, console, in_flight, timeout_s)
+        burden = _burden(agents)
+    tiers = _one_of_each_tier(agents)
+    console.print("Asking each model alone, for comparison ...")
+    return build_report(
+        prompts,
+        answered,
+        tiers=[agent.settings.tier.name for agent in tiers],
+        beta={agent.settings.tier.name: agent.settings.tier.beta for agent in tiers},
+        alone={agent.settings.tier.name: _labels(agent, prompts) for agent in tiers},
+        burden=burden,
+        topics=Topics(agents[0].settings.mqtt.root),
+    )
+
+
+async def _stream(
+    prompts: Sequence[LabelledPrompt],
+    agents: Sequence[Agent],
+    console: Console,
+    in_flight: int,
+    timeout_s: float,
+) -> Answered:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        total = bar.add_task("prompts answered", total=len(prompts))
+        tiers = [agent.settings.tier.name for agent in _one_of_each_tier(agents)]
+        by_tier = {tier: bar.add_task(f"  by the {tier}", total=len(prompts)) for tier in tiers}
+
+        def progress(answer: Answer) -> None:
+            bar.advance(total)
+            if "tier" in answer:
+                bar.advance(by_tier[answer["tier"]])
+
+        return await stream(
+            prompts,
+            [agent.settings.agent for agent in agents if agent.role == "device"],
+            agents[0].settings.mqtt,
+            in_flight=in_flight,
+            timeout_s=timeout_s,
+            progress=progress,
+        )
+
+
+def _one_of_each_tier(agents: Sequence[Agent]) -> list[Agent]:
+    """Return an agent of every tier, from the device up."""
+    by_tier = {agent.settings.tier.name: agent for agent in agents}
+    uppers = {agent.settings.tier.upstream for agent in agents}
+    name = next(tier for tier in by_tier if tier not in uppers)
+    chain: list[Agent] = []
+    while name is not None:
+        chain.append(by_tier[name])
+        name = by_tier[name].settings.tier.upstream
+    return chain
+
+
+def _labels(agent: Agent, prompts: Sequence[LabelledPrompt]) -> list[str]:
+    """Return what one tier's model says to every prompt when asked alone."""
+    model = load_model(agent.settings.model)
+    try:
+        answers = model.answer([prompt.text for prompt in prompts])
+    finally:
+        model.close()
+    return [
+        answer.answer.label
+        if isinstance(answer, Scored) and isinstance(answer.answer, Label)
+        else ""
+        for answer in answers
+    ]
+
+
+def _burden(agents: Sequence[Agent]) -> dict[str, int]:
+    """Sum the bytes that the agents counted on each link, as Prometheus would read them."""
+    burden: dict[str, int] = {}
+    for agent in agents:
+        url = f"http://127.0.0.1:{agent.settings.metrics.port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as page:
+            text = page.read().decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == "recserve_link_bytes_total":
+                    link = sample.labels["link"]
+                    burden[link] = burden.get(link, 0) + int(sample.value)
+    return burden

@@ -1,0 +1,140 @@
+"""What the demo did, as plain numbers. Nothing here is measured: it is all in the answers."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from shared.burden import packet_bytes
+from shared.messages import Hop, Label, Prompt, Result
+from shared.wire import encode_prompt, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from recserve.client import Answer
+    from recserve.demo.prompts import LabelledPrompt
+    from recserve.demo.stream import Answered
+    from shared.topics import Topics
+
+_PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msgspec")
+_Z95 = 1.959964
+
+
+def build_report(
+    prompts: Sequence[LabelledPrompt],
+    answered: Answered,
+    *,
+    tiers: Sequence[str],
+    beta: Mapping[str, float],
+    alone: Mapping[str, Sequence[str]],
+    burden: Mapping[str, int],
+    topics: Topics,
+) -> dict[str, Any]:
+    """Put the report together.
+
+    ``tiers`` from the device up; ``alone`` has the label that each tier's model gives to each
+    prompt; ``burden`` the bytes that the agents counted on each link.
+    """
+    first = [answers[0] if answers else None for answers in answered.answers]
+    got = [(prompt, answer) for prompt, answer in zip(prompts, first, strict=True) if answer]
+    errors = sum("error" in answer for _, answer in got)
+    return {
+        "prompts": len(prompts),
+        "results": len(got),
+        "duplicates": sum(max(len(answers) - 1, 0) for answers in answered.answers),
+        "errors": errors,
+        "degraded": sum("degraded" in answer for _, answer in got),
+        "elapsed_s": round(answered.elapsed_s, 3),
+        "accuracy": _accuracy([answer.get("label") == p.label for p, answer in got]),
+        "accuracy_interval_95": _interval([answer.get("label") == p.label for p, answer in got]),
+        "beta": beta[tiers[0]],
+        "tiers": {tier: _tier(tier, got, len(prompts), beta[tier]) for tier in tiers},
+        "baselines": {
+            tier: _baseline(prompts, alone[tier], _alone_bytes(prompts, tier, tiers[0], topics))
+            for tier in tiers
+        },
+        "burden_bytes": dict(burden),
+        "versions": {name: version(name) for name in _PACKAGES}
+        | {"python": platform.python_version(), "machine": platform.machine()},
+    }
+
+
+def _tier(
+    tier: str, got: Sequence[tuple[LabelledPrompt, Answer]], prompts: int, beta: float
+) -> dict[str, Any]:
+    """Summarise what one tier saw, and what it answered."""
+    own = [(prompt, answer) for prompt, answer in got if answer.get("tier") == tier]
+    hops = [hop for _, answer in got for hop in answer["hops"] if hop["tier"] == tier]
+    right = [answer["label"] == prompt.label for prompt, answer in own]
+    times_ms = sorted(answer["elapsed_ms"] for _, answer in own)
+    below = sum(hop["confidence"] < hop["threshold"] for hop in hops)
+    return {
+        "share": round(len(own) / prompts, 4),
+        "accuracy": _accuracy(right),
+        "accuracy_interval_95": _interval(right),
+        "judged": len(hops),
+        "escalation_rate": round(below / len(hops), 4) if hops else None,
+        "beta": beta,
+        "latency_ms": {name: _quantile(times_ms, q) for name, q in _QUANTILES},
+    }
+
+
+_QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+
+
+def _baseline(
+    prompts: Sequence[LabelledPrompt], labels: Sequence[str], burden_bytes: int
+) -> dict[str, Any]:
+    right = [label == prompt.label for label, prompt in zip(labels, prompts, strict=True)]
+    return {
+        "accuracy": _accuracy(right),
+        "accuracy_interval_95": _interval(right),
+        "burden_bytes": burden_bytes,
+    }
+
+
+def _alone_bytes(prompts: Sequence[LabelledPrompt], tier: str, bottom: str, topics: Topics) -> int:
+    """Return the bytes of sending every prompt straight to one tier and its result back.
+
+    One hop each way, with the topics, payloads and packet headers that the agents use.
+    """
+    if tier == bottom:
+        return 0
+    origin, agent, total = f"{bottom}-1", f"{tier}-1", 0
+    for labelled in prompts:
+        prompt = Prompt(uuid4(), origin, "classify", labelled.text, 30.0)
+        total += packet_bytes(topics.prompt(agent, "classify", origin), encode_prompt(prompt, 0.0))
+        hop = Hop(tier, agent, 0.9, 0.5, 70_000)
+        result = Result(prompt.id, Label(labelled.label), (hop,))
+        total += packet_bytes(topics.results(origin), encode_result(result, known_hops=0))
+    return total
+
+
+def _accuracy(right: Sequence[bool]) -> float | None:
+    return round(sum(right) / len(right), 4) if right else None
+
+
+def _interval(right: Sequence[bool]) -> list[float] | None:
+    """Return Wilson's 95 % score interval of a proportion."""
+    n = len(right)
+    if not n:
+        return None
+    share, z2 = sum(right) / n, _Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return [round(middle - half, 4), round(middle + half, 4)]
+
+
+def _quantile(ordered: Sequence[float], q: float) -> float | None:
+    """Return the q-quantile of sorted values, interpolated linearly."""
+    if not ordered:
+        return None
+    position = q * (len(ordered) - 1)
+    below = int(position)
+    above = min(below + 1, len(ordered) - 1)
+    value = ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+    return round(value, 3)

@@ -1,0 +1,87 @@
+"""The demo's report as tables in the terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_KIB = 1024
+
+
+def print_report(console: Console, report: dict[str, Any]) -> None:
+    """Print the tiers, the cascade beside each tier alone, and the burden."""
+    console.print(_tiers(report))
+    console.print(_comparison(report))
+    console.print(_links(report))
+    lost = report["prompts"] - report["results"]
+    console.print(
+        f"{report['prompts']} prompts, {report['results']} results, {lost} lost, "
+        f"{report['duplicates']} answered twice, {report['errors']} errors, "
+        f"{report['degraded']} degraded, {report['elapsed_s']:.1f} s"
+    )
+
+
+def _tiers(report: dict[str, Any]) -> Table:
+    table = Table(title="Who answered", title_justify="left")
+    table.add_column("tier")
+    for column in ("answered", "accuracy", "escalated", "β", "p50 ms", "p95 ms", "p99 ms"):
+        table.add_column(column, justify="right")
+    top = list(report["tiers"])[-1]
+    for name, tier in report["tiers"].items():
+        times = tier["latency_ms"]
+        table.add_row(
+            name,
+            _percent(tier["share"]),
+            _percent(tier["accuracy"]),
+            "–" if name == top else _percent(tier["escalation_rate"]),
+            "–" if name == top else _percent(tier["beta"]),
+            *(_ms(times[q]) for q in ("p50", "p95", "p99")),
+        )
+    return table
+
+
+def _comparison(report: dict[str, Any]) -> Table:
+    table = Table(title="What it buys", title_justify="left")
+    table.add_column("answered by")
+    table.add_column("accuracy", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("KiB sent", justify="right")
+    table.add_column("of cloud only", justify="right")
+    *_, top = report["baselines"].values()
+    rows = [(f"{name} only", base) for name, base in report["baselines"].items()]
+    total = sum(report["burden_bytes"].values())
+    rows.append(("the cascade", report | {"burden_bytes": total}))
+    for name, row in rows:
+        low, high = row["accuracy_interval_95"] or (None, None)
+        table.add_row(
+            name,
+            _percent(row["accuracy"]),
+            f"{_percent(low)} … {_percent(high)}",
+            f"{row['burden_bytes'] / _KIB:.1f}",
+            _percent(row["burden_bytes"] / top["burden_bytes"]),
+            style="bold" if name == "the cascade" else "",
+        )
+    return table
+
+
+def _links(report: dict[str, Any]) -> Table:
+    table = Table(title="Bytes on each link", title_justify="left")
+    table.add_column("link")
+    table.add_column("KiB", justify="right")
+    table.add_column("of cloud only", justify="right")
+    *_, top = report["baselines"].values()
+    for link, size in report["burden_bytes"].items():
+        table.add_row(link, f"{size / _KIB:.1f}", _percent(size / top["burden_bytes"]))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share * 100:.1f} %"
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f}"
