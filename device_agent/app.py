@@ -132,7 +132,7 @@ class Device:
             return failed(prompt, UnknownTask(f"no task is called {prompt.task!r}; known: {known}"))
         try:
             return await self.parts.station.settle(prompt)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id))
             return failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
 

@@ -129,7 +129,7 @@ class Escalations:
             self.resolve(msgspec.structs.replace(result, hops=hops))
 
     async def _try_another(self, escalated: Escalated, code: str) -> None:
-        """An agent above declined: ask one that was not asked yet, or give our own answer."""
+        """Ask an agent that was not asked yet, since one declined, or give our own answer."""
         await self._station.dispatch(escalated)
         if escalated.agent is None:
             self._degrade(escalated, f"every agent above is {code}")

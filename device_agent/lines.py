@@ -68,6 +68,6 @@ def _open(source: str) -> IO[bytes]:
     if source == "-":
         return sys.stdin.buffer
     try:
-        return open(source, "rb")  # noqa: PTH123, SIM115 - closed by the reader's loop
+        return open(source, "rb")  # noqa: PTH123 - closed by the reader's loop
     except OSError as error:
         raise SettingsError(f"source.lines: {source} cannot be read ({error.strerror})") from error

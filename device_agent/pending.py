@@ -6,9 +6,8 @@ Pure: it is told the time and returns what to do. An entry leaves exactly once, 
 from __future__ import annotations
 
 import heapq
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
-
-import msgspec
 
 if TYPE_CHECKING:
     import random
@@ -30,7 +29,8 @@ class Backoff(NamedTuple):
     patience_s: float
 
 
-class Entry(msgspec.Struct, Generic[Waiter]):
+@dataclass
+class Entry(Generic[Waiter]):
     """One accepted prompt; ``escalated`` once it has gone up."""
 
     deadline_s: float

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import random
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from shared.station import Station
 from shared.topics import Topics
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
     from shared.bus import Bus, Will
     from shared.runtimes import Model
     from shared.settings import AgentSettings
@@ -79,9 +80,7 @@ def assemble(
     tier = settings.tier
     station = Station(
         settings.agent,
-        Tier(
-            tier.name, beta=tier.beta, window_prompts=tier.window_prompts, upstream=tier.upstream
-        ),
+        Tier(tier.name, beta=tier.beta, window_prompts=tier.window_prompts, upstream=tier.upstream),
         batcher,
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,

@@ -98,7 +98,7 @@ class Batcher:
         try:
             loop = asyncio.get_running_loop()
             answers = await loop.run_in_executor(self._thread, self.model.answer, texts)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises
             _log.exception("the model raised", model=self.model.name, prompts=len(batch))
             answers = [ModelFailed(f"{type(error).__name__}: {error}")] * len(batch)
         self._measure((time.perf_counter() - started_s) / len(batch))

@@ -6,6 +6,7 @@ them out; not acknowledgements, nor what TCP, TLS and IP add below.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,4 +32,4 @@ def link(lower: str, upper: str) -> str:
 
 def links(tiers: Sequence[str]) -> list[str]:
     """Return the links that a result crosses on its way down through ``tiers``, lowest first."""
-    return [link(lower, upper) for lower, upper in zip(tiers, tiers[1:], strict=False)]
+    return [link(lower, upper) for lower, upper in itertools.pairwise(tiers)]

@@ -22,9 +22,7 @@ def get_logger() -> Any:
 
 def configure(settings: LogSettings) -> None:
     """Send this process's events to standard error in the wanted form."""
-    console = settings.format == "console" or (
-        settings.format == "auto" and sys.stderr.isatty()
-    )
+    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     renderers: list[Any] = [structlog.processors.format_exc_info, _render_json]
     if console:
         renderers = [structlog.dev.ConsoleRenderer(pad_event_to=28)]

@@ -178,7 +178,7 @@ class MqttBus:
             if matches(split_pool(topics)[1], message.topic):
                 try:
                     deliver(message)
-                except Exception:
+                except Exception:  # noqa: BLE001 - logged, and the connection lives on
                     _log.exception("a message was not taken", topic=message.topic)
                 return
         self.acknowledge(message)

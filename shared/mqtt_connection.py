@@ -24,6 +24,7 @@ from shared.errors import BusError, NotConnected, Refused, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from paho.mqtt.reasoncodes import ReasonCode
 
     from shared.settings import MqttSettings
@@ -84,9 +85,8 @@ class MqttConnection:
                 f"no broker at {settings.host}:{settings.port} ({reason})"
             ) from error
         self._attach()
-        done, _ = await asyncio.wait(
-            {self._connack, self.lost}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        ends: set[asyncio.Future[Any]] = {self._connack, self.lost}
+        done, _ = await asyncio.wait(ends, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         if self._connack in done:
             await self._connack
             return
@@ -176,13 +176,13 @@ class MqttConnection:
 
     def _attach(self) -> None:
         """Take over the socket that the connecting thread opened."""
-        sock = cast("socket.socket", self._client.socket())
+        sock = self._client.socket()
         if sock is None:
             self._end("closed while connecting")
             return
-        self._client.on_socket_close = lambda _client, _data, closing: self._detach(closing)
-        self._client.on_socket_register_write = lambda *_: self._loop.call_soon(self._write)
-        self._loop.add_reader(sock, self._read)
+        self._client.on_socket_close = self._on_socket_close
+        self._client.on_socket_register_write = self._on_want_write
+        self._loop.add_reader(cast("socket.socket", sock), self._read)
         self._loop.call_soon(self._write)
         self._housekeeping = self._loop.call_later(_HOUSEKEEPING_S, self._keep_house)
 
@@ -214,6 +214,12 @@ class MqttConnection:
 
     # -- paho's callbacks: they hand over and return -------------------------------------------
 
+    def _on_socket_close(self, _client: paho.Client, _data: Any, sock: Any) -> None:
+        self._detach(sock)
+
+    def _on_want_write(self, _client: paho.Client, _data: Any, _sock: Any) -> None:
+        self._loop.call_soon(self._write)
+
     def _on_connect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
@@ -234,7 +240,7 @@ class MqttConnection:
 
     def _on_message(self, _client: paho.Client, _data: Any, received: paho.MQTTMessage) -> None:
         token = (self, received.mid) if received.qos else None
-        message = Message(received.topic, received.payload, received.retain, token)
+        message = Message(received.topic, bytes(received.payload), received.retain, token)
         self._deliver(message)
 
     def _on_publish(
@@ -269,14 +275,18 @@ class MqttConnection:
         self.lost.set_result(reason)
         if self._housekeeping is not None:
             self._housekeeping.cancel()
-        for waiting in (*self._published.values(), *self._subscribed.values()):
+        everyone: list[asyncio.Future[Any]] = [
+            *self._published.values(),
+            *self._subscribed.values(),
+        ]
+        for waiting in everyone:
             if not waiting.done():
                 waiting.set_exception(NotConnected(reason))
 
     def _expiry(self, expiry_s: float | None) -> Properties | None:
         if expiry_s is None or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later
             return None
-        properties = Properties(PacketTypes.PUBLISH)
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves it
         properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
         return properties
 
@@ -306,4 +316,3 @@ def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as error:
         raise SettingsError(f"mqtt.tls: a certificate or key cannot be used: {error}") from error
     return context
-

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from shared.bus import Bus
-    from shared.topics import Topics
 
 _log = get_logger()
 _MISSED_HEARTBEATS = 3

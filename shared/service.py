@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from shared.burden import links, packet_bytes
@@ -23,6 +23,8 @@ from shared.station import Escalated
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_result
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from shared.bus import Bus, Message
     from shared.station import Station
     from shared.topics import Topics
@@ -72,7 +74,7 @@ class Service:
     def _take_notice(self, message: Message) -> None:
         self._start(self._heed(message))
 
-    def _start(self, work: asyncio._CoroutineLike[None]) -> None:
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
@@ -85,7 +87,7 @@ class Service:
             self._refusals.note(message.topic, error)
         except BusError as error:
             _log.warning("reply not sent; the origin will ask again", reason=str(error))
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged, and the service lives on
             _log.exception("a prompt broke the service", topic=message.topic)
         finally:
             self._bus.acknowledge(message)
@@ -142,12 +144,9 @@ class Service:
         await self._reply(escalated.prompt, result)
 
     async def _heed(self, message: Message) -> None:
-        """An agent above declined: try another, or answer ourselves."""
+        """Try another agent, since one above declined, or answer ourselves."""
         try:
-            notice = decode_result(message.payload)
-            if isinstance(notice, Result):
-                raise MalformedMessage("a result came where only notices are expected")
-            escalated = self._above.get(notice[0])
+            escalated = self._above.get(_declined(message.payload))
             if escalated is not None:
                 key = (escalated.prompt.origin, escalated.prompt.id)
                 await self._send_on(key, await self._station.dispatch(escalated))
@@ -177,6 +176,14 @@ class Service:
     def _remember(self, key: _Key, known: _Known) -> None:
         self._known[key] = known
         _shorten(self._known, self._remember_prompts)
+
+
+def _declined(payload: bytes) -> UUID:
+    """Return the id of the prompt that an agent above declined. Raises ``MalformedMessage``."""
+    notice = decode_result(payload)
+    if isinstance(notice, Result):
+        raise MalformedMessage("a result came where only notices are expected")
+    return notice[0]
 
 
 def _sender(prompt: Prompt) -> str:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -22,6 +21,9 @@ from msgspec import Meta
 from shared.errors import SettingsError
 from shared.runtimes import ModelSettings
 from shared.topics import check_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 PREFIX = "RECSERVE_"
 _NOT_SETTINGS = frozenset({"RECSERVE_MQTT_PASSWORD", "RECSERVE_DATA"})
@@ -36,7 +38,7 @@ class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """Frozen, by keyword only, and closed to unknown keys."""
 
 
-class TierSettings(_Closed):
+class TierSettings(_Closed, frozen=True, kw_only=True):
     """The place of an agent in the cascade."""
 
     name: Annotated[str, Meta(description="name of the tier, one topic level")]
@@ -47,7 +49,7 @@ class TierSettings(_Closed):
     ] = None
 
 
-class TlsSettings(_Closed):
+class TlsSettings(_Closed, frozen=True, kw_only=True):
     """Verification of the broker, and of us."""
 
     ca_file: Annotated[str, Meta(description="authority that signed the broker; empty: system")] = (
@@ -57,7 +59,7 @@ class TlsSettings(_Closed):
     key_file: Annotated[str, Meta(description="its key, if in a file of its own")] = ""
 
 
-class MqttSettings(_Closed):
+class MqttSettings(_Closed, frozen=True, kw_only=True):
     """How to reach the broker."""
 
     host: Annotated[str, Meta(min_length=1, description="name or address of the broker")] = (
@@ -85,7 +87,7 @@ class MqttSettings(_Closed):
     drain_s: Annotated[Seconds, Meta(description="wait for acknowledgements when closing")] = 5.0
 
 
-class UpstreamSettings(_Closed):
+class UpstreamSettings(_Closed, frozen=True, kw_only=True):
     """How prompts travel to the tier above."""
 
     pool: Annotated[
@@ -98,7 +100,7 @@ class UpstreamSettings(_Closed):
     retry_max_s: Annotated[Seconds, Meta(description="longest silence before a retry")] = 8.0
 
 
-class LimitSettings(_Closed):
+class LimitSettings(_Closed, frozen=True, kw_only=True):
     """Bounds on what an agent takes in."""
 
     timeout_s: Annotated[Seconds, Meta(description="time for a prompt that names none")] = 30.0
@@ -112,7 +114,7 @@ class LimitSettings(_Closed):
     drain_s: Annotated[Seconds, Meta(description="time to finish what is in hand on SIGTERM")] = 8.0
 
 
-class LogSettings(_Closed):
+class LogSettings(_Closed, frozen=True, kw_only=True):
     """What is logged, and how."""
 
     level: Annotated[
@@ -123,14 +125,14 @@ class LogSettings(_Closed):
     ] = "auto"
 
 
-class MetricsSettings(_Closed):
+class MetricsSettings(_Closed, frozen=True, kw_only=True):
     """Where Prometheus finds this agent."""
 
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port of /metrics; 0: none")] = 0
 
 
-class AgentSettings(_Closed):
+class AgentSettings(_Closed, frozen=True, kw_only=True):
     """Everything an edge or cloud agent needs to know."""
 
     agent: Annotated[str, Meta(description="name of the agent: client id and topic level")]
@@ -159,7 +161,7 @@ class AgentSettings(_Closed):
             raise SettingsError(f"tier.upstream is the tier {self.tier.name!r} itself")
 
 
-class SourceSettings(_Closed):
+class SourceSettings(_Closed, frozen=True, kw_only=True):
     """Where a device takes prompts from besides its Python API and its ``ask`` topic."""
 
     lines: Annotated[
@@ -168,7 +170,7 @@ class SourceSettings(_Closed):
     in_flight: Annotated[Count, Meta(description="prompts of the source under way at once")] = 16
 
 
-class DeviceSettings(AgentSettings):
+class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
     """Everything a device agent needs to know."""
 
     source: SourceSettings = SourceSettings()
@@ -210,7 +212,7 @@ def convert(kind: type[_Settings], tree: Any, where: str) -> _Settings:
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {_explain(error, kind, tree)}") from error
+        raise SettingsError(f"{where}: {_explain(error, kind)}") from error
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
 
@@ -259,7 +261,7 @@ def _put(tree: dict[str, Any], keys: list[str], text: str, where: str) -> None:
         raise SettingsError(f"{where}: the value is not YAML") from error
 
 
-def _explain(error: msgspec.ValidationError, kind: type[Any], tree: Any) -> str:
+def _explain(error: msgspec.ValidationError, kind: type[Any]) -> str:
     """Name the key that is wrong, and for an unknown one the nearest that exists."""
     text, _, at = str(error).partition(" - at ")
     path = at.strip("`").removeprefix("$").lstrip(".")

@@ -1,7 +1,7 @@
 """A station: a tier joined to a model and a bus. The one loop of device, edge and cloud.
 
-Three steps make the path of a prompt through any tier: ``judge`` scores it and decides, ``dispatch``
-sends it to the tier above, ``settle`` is both of them with every way it can end.
+Three steps make the path of a prompt through any tier: ``judge`` scores it and decides,
+``dispatch`` sends it to the tier above, ``settle`` is both of them with every way it can end.
 """
 
 from __future__ import annotations
@@ -120,9 +120,7 @@ class Station:
     async def dispatch(self, escalated: Escalated, *, again: bool = False) -> Escalated:
         """Send the prompt to an agent above that was not tried yet; all may be tried ``again``."""
         assert self.dispatcher is not None, "only a tier with an upstream escalates"  # noqa: S101
-        escalated.agent = await self.dispatcher.send(
-            escalated.prompt, escalated.tried, again=again
-        )
+        escalated.agent = await self.dispatcher.send(escalated.prompt, escalated.tried, again=again)
         return escalated
 
     def _check(self, prompt: Prompt, now_s: float) -> None:
