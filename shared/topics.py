@@ -1,14 +1,4 @@
-"""Every topic, made and read here and nowhere else.
-
-========================================  =======  ==============================================
-topic                                     writer   carries
-========================================  =======  ==============================================
-``{root}/v1/prompts/{agent}/{task}/{origin}``  sender   an escalated prompt, addressed to one agent
-``{root}/v1/results/{origin}``            any tier a result, straight to where the prompt came from
-``{root}/v1/status/{tier}/{agent}``       agent    retained: who is alive, what it serves, its load
-``{root}/v1/ask/{device}``                anyone   a prompt for a device: plain text or JSON
-``{root}/v1/answers/{device}``            device   the answers to those, as JSON
-========================================  =======  ==============================================
+"""Every topic, made and read here and nowhere else; ``TABLE`` lists them for people.
 
 Who a message is from and for is read from its topic, never from its payload, so that a broker's
 access list can hold every agent to its own name.
@@ -17,13 +7,30 @@ access list can hold every agent to its own name.
 from __future__ import annotations
 
 import unicodedata
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from shared.errors import MalformedMessage, SettingsError
 from shared.messages import TASKS, Task
 
 VERSION = "v1"
 NAME_BYTES = 64
+
+TABLE: Final = (
+    (
+        "{root}/v1/prompts/{agent}/{task}/{origin}",
+        "the tier below",
+        "an escalated prompt, to one agent or a pool",
+    ),
+    ("{root}/v1/results/{origin}", "any tier", "a result, straight to where the prompt came from"),
+    (
+        "{root}/v1/status/{tier}/{agent}",
+        "the agent",
+        "retained JSON: alive or gone, tasks, model, load",
+    ),
+    ("{root}/v1/ask/{device}", "anyone", "a prompt for a device: plain text or JSON"),
+    ("{root}/v1/answers/{device}", "the device", "the answers to those, as JSON"),
+)
+"""Topic, who writes it, what it carries."""
 
 
 class PromptAddress(NamedTuple):
