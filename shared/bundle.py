@@ -22,7 +22,7 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.messages import Task  # noqa: TC001 - msgspec reads it
+from shared.messages import Task
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"

@@ -1,0 +1,10 @@
+"""Turn a Hugging Face classifier into a bundle: export, quantise, check, measure, seal.
+
+Leaves out training (``models.train``) and serving (``shared.runtimes``). Needs what
+``pip install "recserve[train]"`` brings.
+"""
+
+from models.pack.command import main
+from models.pack.packing import Bounds, pack
+
+__all__ = ["Bounds", "main", "pack"]

@@ -1,0 +1,79 @@
+"""What ``recserve pack`` does, as a plain function; the flags themselves are the CLI's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from models.pack.labelled import read_labelled, read_texts
+from models.pack.packing import Bounds, pack
+from models.pack.samples import SAMPLES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shared.bundle import Bundle
+
+
+def main(
+    source: str,
+    out: Path,
+    *,
+    name: str,
+    version: str = "1",
+    quantise: bool = True,
+    evaluate: Sequence[str] = (),
+    evaluate_rows: int | None = None,
+    samples: Path | None = None,
+    labels: Sequence[str] = (),
+    max_tokens: int | None = None,
+    licence: str = "",
+    description: str = "",
+    console: Console | None = None,
+) -> Bundle:
+    """Pack the model ``source`` (a folder or hub id) into the folder ``out``; say what came out.
+
+    ``evaluate`` holds ``set=path`` or ``set=path:column`` texts, each a labelled TSV file (plain
+    or ``.gz``) of which the first ``evaluate_rows`` rows are measured (none: all). ``samples`` is
+    a TSV file whose ``text`` column replaces the sentences of the agreement check. Raises
+    ``BundleError`` when the model does not fit or does not agree, ``SettingsError`` for a wrong
+    argument or data file, ``RuntimeUnavailable`` when a library is missing.
+    """
+    console = console or Console(stderr=True)
+    bundle = pack(
+        source,
+        out,
+        name=name,
+        version=version,
+        quantise=quantise,
+        sets=[read_labelled(text, evaluate_rows) for text in evaluate],
+        samples=read_texts(samples) if samples else SAMPLES,
+        labels=tuple(labels),
+        max_tokens=max_tokens,
+        licence=licence,
+        description=description,
+        bounds=Bounds(),
+        console=console,
+    )
+    _show(bundle, console)
+    return bundle
+
+
+def _show(bundle: Bundle, console: Console) -> None:
+    manifest = bundle.manifest
+    console.print(
+        f"[bold]{manifest.name} {manifest.version}[/]: {bundle.folder}, "
+        f"{bundle.size_bytes / 1e6:.2f} MB, {manifest.precision}, labels "
+        f"{', '.join(manifest.labels)}, {manifest.max_tokens} tokens"
+    )
+    if not manifest.quality:
+        return
+    table = Table("set", "rows", "accuracy", "mean confidence")
+    for name, quality in manifest.quality.items():
+        table.add_row(
+            name, f"{quality.rows:,}", f"{quality.accuracy:.4f}", f"{quality.mean_confidence:.4f}"
+        )
+    console.print(table)

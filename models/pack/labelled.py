@@ -1,0 +1,133 @@
+"""Read labelled TSV files and measure a model on them.
+
+The files have a header line, one row a line, tabs between columns and no quoting; ``.gz`` is
+unpacked. The texts are in the column ``text``.
+"""
+
+from __future__ import annotations
+
+import gzip
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.bundle import Quality
+from shared.errors import BundleError, ModelFailed, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.messages import Scored
+    from shared.runtimes import Model
+
+_FIRST_ROW = 2
+_CHUNK_PROMPTS = 256
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """Texts of one file with the labels its column gives them, as written there."""
+
+    name: str
+    path: Path
+    texts: tuple[str, ...]
+    labels: tuple[str, ...]
+
+
+def read_labelled(argument: str, rows: int | None = None) -> LabelledSet:
+    """Read what ``set=path`` or ``set=path:column`` names; the column is ``label`` if not given.
+
+    Raises ``SettingsError`` naming the argument, the file, the column or the row that is wrong.
+    """
+    name, separator, rest = argument.partition("=")
+    place, _, column = rest.rpartition(":")
+    if not place:
+        place, column = rest, "label"
+    if not (name and separator and place and column):
+        raise SettingsError(
+            f"--evaluate {argument!r} is not of the form set=path or set=path:column"
+        )
+    path = Path(place)
+    texts, labels = _read_columns(path, ("text", column), rows)
+    return LabelledSet(name, path, texts, labels)
+
+
+def read_texts(path: Path) -> tuple[str, ...]:
+    """Read the column ``text`` of a TSV file."""
+    (texts,) = _read_columns(path, ("text",), None)
+    return texts
+
+
+def truth_of(labels: Sequence[str], data: LabelledSet) -> list[int]:
+    """Return for each row which of a model's ``labels`` it has, by name or by number from 0.
+
+    Raises ``SettingsError`` naming the first row whose label the model does not know.
+    """
+    return [_index(labels, data, row) for row in range(len(data.texts))]
+
+
+def measure(model: Model, data: LabelledSet) -> Quality:
+    """Answer every text once and compare. Raises ``BundleError`` when the model fails on one."""
+    truth = truth_of(model.labels, data)
+    right, confidence = 0, 0.0
+    for start in range(0, len(truth), _CHUNK_PROMPTS):
+        entries = model.answer(data.texts[start : start + _CHUNK_PROMPTS])
+        for row, entry in enumerate(entries, start):
+            scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
+            right += scored.answer.label == model.labels[truth[row]]
+            confidence += scored.confidence
+    return Quality(
+        rows=len(truth),
+        accuracy=round(right / len(truth), 4),
+        mean_confidence=round(confidence / len(truth), 4),
+    )
+
+
+def scored_or_raise(entry: Scored | ModelFailed, where: str) -> Scored:
+    """Return the answer, or raise ``BundleError`` where the model failed."""
+    if isinstance(entry, ModelFailed):
+        raise BundleError(f"{where}: {entry}") from entry
+    return entry
+
+
+def _index(labels: Sequence[str], data: LabelledSet, row: int) -> int:
+    label = data.labels[row]
+    if label in labels:
+        return labels.index(label)
+    if label.isdecimal() and int(label) < len(labels):
+        return int(label)
+    raise SettingsError(
+        f"{data.path}: row {row + _FIRST_ROW} has the label {label!r}, but the model knows "
+        f"{', '.join(labels)}; use these or their numbers from 0"
+    )
+
+
+def _read_columns(
+    path: Path, wanted: Sequence[str], rows: int | None
+) -> tuple[tuple[str, ...], ...]:
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
+            header = lines.readline().rstrip("\n").split("\t")
+            for column in wanted:
+                if column not in header:
+                    raise SettingsError(
+                        f"{path}: has no column {column!r}, only {', '.join(header)}"
+                    )
+            cells = [
+                _cells(line, len(header), f"{path}: row {number}")
+                for number, line in enumerate(islice(lines, rows), _FIRST_ROW)
+            ]
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: cannot be read as UTF-8 TSV ({error})") from error
+    if not cells:
+        raise SettingsError(f"{path}: has no rows below its header")
+    return tuple(tuple(row[header.index(column)] for row in cells) for column in wanted)
+
+
+def _cells(line: str, columns: int, where: str) -> list[str]:
+    cells = line.rstrip("\n").split("\t")
+    if len(cells) != columns:
+        raise SettingsError(f"{where} has {len(cells)} columns, but the header has {columns}")
+    return cells

@@ -1,0 +1,204 @@
+"""Pack a classifier: every step in order, in a folder of its own until all have succeeded."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rich.console import Console
+
+from models.pack.agreement import Agreement, compare
+from models.pack.facts import read_facts
+from models.pack.labelled import LabelledSet, measure, truth_of
+from models.pack.samples import SAMPLES
+from shared.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
+from shared.errors import BundleError, RuntimeUnavailable
+from shared.runtimes import Model, ModelSettings, load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.runtimes.torch_classifier import TorchClassifier
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a packed model may be from its original.
+
+    ``float32_difference`` bounds the largest difference of any probability after export;
+    ``int8_same_label`` the share of texts with the same label, from below, and
+    ``int8_mean_difference`` the mean difference of probabilities, after quantising.
+    """
+
+    float32_difference: float = 1e-3
+    int8_same_label: float = 0.95
+    int8_mean_difference: float = 0.05
+
+    def hold_float32(self, found: Agreement) -> None:
+        """Raise ``BundleError`` when an exported model is too far from its original."""
+        if found.max_difference > self.float32_difference:
+            raise BundleError(
+                f"the exported model does not agree with its original: {found}, where "
+                f"{self.float32_difference} at most is allowed; nothing was written"
+            )
+
+    def hold_int8(self, found: Agreement) -> None:
+        """Raise ``BundleError`` when a quantised model is too far from its original."""
+        if (
+            found.same_label < self.int8_same_label
+            or found.mean_difference > self.int8_mean_difference
+        ):
+            raise BundleError(
+                f"the quantised model does not agree with its original: {found}, where "
+                f"{self.int8_same_label:.0%} at least and {self.int8_mean_difference} in the mean "
+                "at most are allowed; nothing was written; pack it with --no-quantise"
+            )
+
+
+def pack(
+    source: str,
+    out: Path,
+    *,
+    name: str,
+    version: str = "1",
+    quantise: bool = True,
+    sets: Sequence[LabelledSet] = (),
+    samples: Sequence[str] = SAMPLES,
+    labels: tuple[str, ...] = (),
+    max_tokens: int | None = None,
+    licence: str = "",
+    description: str = "",
+    bounds: Bounds | None = None,
+    console: Console | None = None,
+) -> Bundle:
+    """Make a bundle in the folder ``out`` from the classifier ``source``, a folder or a hub id.
+
+    The exported model and the quantised one must agree with the original on ``samples`` within
+    ``bounds``; the one that is kept is measured once on each of ``sets``. A bundle already at
+    ``out`` is replaced at the end. Raises ``BundleError``, and then leaves ``out`` as it was.
+    """
+    console, bounds = console or Console(quiet=True), bounds or Bounds()
+    _refuse_other_folder(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        console.status("loading") as status,
+        tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work,
+    ):
+        original = _load_original(source, labels, max_tokens)
+        for data in sets:
+            truth_of(original.labels, data)
+        facts = read_facts(source)
+        manifest = Manifest(
+            name=name,
+            version=version,
+            labels=original.labels,
+            max_tokens=original.max_tokens,
+            source=facts.source,
+            licence=licence,
+            description=description or facts.description,
+            trained_on=facts.trained_on,
+        )
+        status.update("exporting")
+        bundle = _export(original, Path(work) / "float32", manifest)
+        found = _agreement(original, bundle, samples)
+        bounds.hold_float32(found)
+        console.print(f"exported: {found}")
+        if quantise:
+            status.update("quantising")
+            bundle = _quantise(bundle, Path(work) / "int8")
+            found = _agreement(original, bundle, samples)
+            bounds.hold_int8(found)
+            console.print(f"quantised: {found}")
+        for data in sets:
+            status.update(f"measuring on {data.name}, {len(data.texts):,} rows")
+            bundle = _with_quality(bundle, data)
+        return _put(bundle, out, Path(work) / "replaced")
+
+
+def _refuse_other_folder(out: Path) -> None:
+    """Refuse to write over what is not a bundle."""
+    if out.exists() and not (out / MANIFEST).is_file():
+        raise BundleError(f"{out}: is there already and is no bundle; choose another folder")
+
+
+def _load_original(source: str, labels: tuple[str, ...], max_tokens: int | None) -> TorchClassifier:
+    try:
+        from shared.runtimes.torch_classifier import TorchClassifier  # noqa: PLC0415 - heavy
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailable(
+            f'packing needs {error.name}, which is not here; pip install "recserve[train]"'
+        ) from error
+    settings = ModelSettings(
+        source=source,
+        runtime="transformers",
+        device="cpu",
+        precision="float32",
+        threads=0,
+        labels=labels,
+        max_tokens=max_tokens,
+    )
+    return TorchClassifier(settings)
+
+
+def _export(original: TorchClassifier, folder: Path, manifest: Manifest) -> Bundle:
+    from models.pack.export import export  # noqa: PLC0415 - heavy
+
+    folder.mkdir()
+    export(original.network, folder / WEIGHTS)
+    _write_tokenizer(original.tokenizer, folder / TOKENIZER)
+    return Bundle.write(folder, manifest)
+
+
+def _write_tokenizer(tokenizer: Any, path: Path) -> None:
+    """Write the tokenizer without indentation, padding or truncation, which serving sets."""
+    if not tokenizer.is_fast:
+        raise BundleError(
+            f"{type(tokenizer).__name__} cannot be written as {path.name}; "
+            "serve the model with the runtime transformers instead"
+        )
+    backend = tokenizer.backend_tokenizer
+    backend.no_padding()
+    backend.no_truncation()
+    path.write_text(backend.to_str(), encoding="utf-8")
+
+
+def _quantise(bundle: Bundle, folder: Path) -> Bundle:
+    from models.pack.export import quantise  # noqa: PLC0415 - heavy
+
+    folder.mkdir()
+    quantise(bundle.weights, folder / WEIGHTS)
+    (folder / TOKENIZER).write_bytes(bundle.tokenizer.read_bytes())
+    return Bundle.write(folder, msgspec.structs.replace(bundle.manifest, precision="int8"))
+
+
+def _agreement(original: Model, bundle: Bundle, samples: Sequence[str]) -> Agreement:
+    packed = _serve(bundle)
+    try:
+        return compare(original, packed, samples)
+    finally:
+        packed.close()
+
+
+def _with_quality(bundle: Bundle, data: LabelledSet) -> Bundle:
+    model = _serve(bundle)
+    try:
+        quality = {**bundle.manifest.quality, data.name: measure(model, data)}
+    finally:
+        model.close()
+    return Bundle.write(bundle.folder, msgspec.structs.replace(bundle.manifest, quality=quality))
+
+
+def _serve(bundle: Bundle) -> Model:
+    """Load the bundle as a device would; one prompt at a time is exactly repeatable."""
+    return load_model(ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=1))
+
+
+def _put(bundle: Bundle, out: Path, aside: Path) -> Bundle:
+    """Move the finished bundle to ``out``; one that was there goes ``aside``."""
+    if out.exists():
+        out.rename(aside)
+    bundle.folder.rename(out)
+    return Bundle.open(out)
