@@ -5,6 +5,7 @@
     RecServeError
     ├── SettingsError         a settings file, variable or flag is wrong
     ├── BundleError           a model bundle is missing, altered or does not fit
+    ├── DataError             a labelled set, or a file of kept answers, is wrong
     ├── RuntimeUnavailable    a model engine or execution provider is not installed
     ├── BusError              the broker cannot be used
     │   ├── NotConnected      no connection now; try again when it is back
@@ -36,6 +37,10 @@ class SettingsError(RecServeError):
 
 class BundleError(RecServeError):
     """A model bundle is missing, altered or does not fit its use."""
+
+
+class DataError(RecServeError):
+    """A labelled set or a file of kept answers cannot be used; names the file and the row."""
 
 
 class RuntimeUnavailable(RecServeError):
