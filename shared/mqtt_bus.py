@@ -111,7 +111,7 @@ class MqttBus:
                 delay_s = min(delay_s * 2, self._settings.reconnect_max_s)
                 continue
             delay_s = self._settings.reconnect_min_s
-            self._last_error = NotConnected(await connection.lost)
+            self._last_error = NotConnected(await asyncio.shield(connection.lost))
             self._changed(connected=False)
             _log.warning("broker lost", agent=self.client_id, reason=str(self._last_error))
 

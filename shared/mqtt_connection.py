@@ -8,6 +8,7 @@ acknowledged by hand, callbacks only hand over, and Nagle's algorithm is off on 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import os
 import socket
@@ -33,6 +34,7 @@ _NO_MATCHING_SUBSCRIBERS = 0x10
 _FAILURE = 0x80
 _UNSUPPORTED_VERSION = (0x01, 0x84)
 _HOUSEKEEPING_S = 1.0
+_GOODBYE_S = 1.0
 _PROTOCOLS = {5: MQTTProtocolVersion.MQTTv5, 4: MQTTProtocolVersion.MQTTv311}
 
 
@@ -132,9 +134,9 @@ class MqttConnection:
         """Wait for what was published to be acknowledged, then send DISCONNECT."""
         if self._published and not self.lost.done():
             await asyncio.wait([*self._published.values()], timeout=self._settings.drain_s)
-        if not self.lost.done():
-            self._client.disconnect()
-            self._client.loop_write()
+        sock = self._client.socket()
+        if sock is not None and not self.lost.done():
+            await self._say_goodbye(sock.fileno())
         self.abandon()
 
     def abandon(self) -> None:
@@ -171,6 +173,22 @@ class MqttConnection:
         client.on_subscribe = self._on_subscribe
         client.on_socket_open = _no_delay
         return client
+
+    async def _say_goodbye(self, descriptor: int) -> None:
+        """Send DISCONNECT and let the broker hang up first: some forget it when we do.
+
+        The client library closes its socket at once, so a second handle keeps the line open.
+        """
+        with socket.socket(fileno=os.dup(descriptor)) as line:
+            line.setblocking(False)
+            self._client.disconnect()
+            self._client.loop_write()
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._until_hung_up(line), _GOODBYE_S)
+
+    async def _until_hung_up(self, line: socket.socket) -> None:
+        while await self._loop.sock_recv(line, 4096):
+            pass
 
     # -- the event loop's side of the socket ---------------------------------------------------
 

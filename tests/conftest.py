@@ -1,0 +1,58 @@
+"""Fixtures that several test files share: brokers and wires."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.processes import BrokerProcess, Kind
+from tests.wires import MemoryWire, MqttWire, Wire
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Any]]:
+    """Starts a broker of each kind when it is first asked for; tests keep to their own topics."""
+    running: dict[Kind, BrokerProcess] = {}
+
+    def get(kind: Kind) -> BrokerProcess:
+        if kind not in running:
+            running[kind] = BrokerProcess(kind, tmp_path_factory.mktemp(kind)).start()
+        return running[kind]
+
+    yield get
+    for broker in running.values():
+        broker.stop()
+
+
+@pytest.fixture(params=["memory", "embedded", "mosquitto"])
+def wire(
+    request: pytest.FixtureRequest, shared_broker: Callable[[Kind], BrokerProcess]
+) -> Wire:
+    """Each of the three ways to carry messages, in turn."""
+    return MemoryWire() if request.param == "memory" else MqttWire(shared_broker(request.param))
+
+
+@pytest.fixture
+def mosquitto(shared_broker: Callable[[Kind], BrokerProcess]) -> MqttWire:
+    """Mosquitto with this project's configuration."""
+    return MqttWire(shared_broker("mosquitto"))
+
+
+@pytest.fixture
+def embedded(shared_broker: Callable[[Kind], BrokerProcess]) -> MqttWire:
+    """The embedded broker."""
+    return MqttWire(shared_broker("embedded"))
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def own_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerProcess]:
+    """A broker that this test alone uses, and may kill."""
+    broker = BrokerProcess(request.param, tmp_path / "broker").start()
+    yield broker
+    broker.thaw()
+    broker.kill()

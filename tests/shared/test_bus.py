@@ -1,0 +1,191 @@
+"""What every bus keeps, over the memory bus, the embedded broker and Mosquitto alike."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.bus import Delivery, Will
+from shared.errors import NotConnected
+from tests.wires import Inbox, eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from shared.bus import Bus
+    from tests.wires import Wire
+
+
+@pytest.fixture
+async def buses(wire: Wire) -> AsyncIterator[Callable[..., Bus]]:
+    """Makes buses on the wire and closes them."""
+    made: list[Bus] = []
+
+    def make(name: str, will: Will | None = None) -> Bus:
+        made.append(wire.bus(name, will))
+        return made[-1]
+
+    yield make
+    for bus in made:
+        await bus.close()
+
+
+async def test_a_published_message_reaches_who_subscribed_and_nobody_else(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    sender, reader = await settled(buses("sender")), await settled(buses("reader"))
+    wanted, other = Inbox(reader), Inbox(reader)
+    await reader.subscribe(f"{wire.root}/a/+", wanted.take)
+    await reader.subscribe(f"{wire.root}/b/#", other.take)
+
+    delivery = await sender.publish(f"{wire.root}/a/x", b"\x00\xff payload")
+
+    message = await wanted.next()
+    assert (message.topic, message.payload) == (f"{wire.root}/a/x", b"\x00\xff payload")
+    assert not message.retained
+    assert delivery is Delivery.TAKEN
+    assert other.messages == []
+
+
+async def test_a_subscription_made_before_the_start_counts(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    reader = buses("reader")
+    inbox = Inbox(reader)
+    await reader.subscribe(f"{wire.root}/early", inbox.take)
+    await settled(reader)
+
+    await reader.publish(f"{wire.root}/early", b"1")
+
+    assert (await inbox.next()).payload == b"1"
+
+
+async def test_messages_of_one_sender_arrive_in_order(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    bus = await settled(buses("both"))
+    inbox = Inbox(bus)
+    await bus.subscribe(f"{wire.root}/n", inbox.take)
+
+    await asyncio.gather(*(bus.publish(f"{wire.root}/n", b"%d" % n) for n in range(300)))
+    await eventually(lambda: len(inbox.messages) == 300)
+
+    assert inbox.payloads == [b"%d" % n for n in range(300)]
+
+
+async def test_a_retained_message_waits_for_a_later_reader(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    sender = await settled(buses("sender"))
+    await sender.publish(f"{wire.root}/status/a", b"old", retain=True)
+    await sender.publish(f"{wire.root}/status/a", b"online", retain=True)
+
+    reader = buses("reader")
+    inbox = Inbox(reader)
+    await reader.subscribe(f"{wire.root}/status/+", inbox.take)
+    await settled(reader)
+
+    message = await inbox.next()
+    assert (message.payload, message.retained) == (b"online", True)
+    await asyncio.sleep(0.05)
+    assert inbox.payloads == [b"online"]
+
+
+async def test_an_empty_retained_message_clears_the_one_before(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    sender = await settled(buses("sender"))
+    await sender.publish(f"{wire.root}/status/gone", b"online", retain=True)
+    await sender.publish(f"{wire.root}/status/gone", b"", retain=True)
+    await sender.publish(f"{wire.root}/status/here", b"online", retain=True)
+
+    reader = await settled(buses("reader"))
+    inbox = Inbox(reader)
+    await reader.subscribe(f"{wire.root}/status/+", inbox.take)
+
+    assert (await inbox.next()).topic == f"{wire.root}/status/here"
+    await asyncio.sleep(0.05)
+    assert len(inbox.messages) == 1
+
+
+async def test_the_will_of_a_lost_client_is_published_and_retained(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    watcher = await settled(buses("watcher"))
+    inbox = Inbox(watcher)
+    await watcher.subscribe(f"{wire.root}/status/+", inbox.take)
+    lost = await settled(buses("lost", Will(f"{wire.root}/status/lost", b"offline")))
+
+    wire.kill(lost)
+
+    assert (await inbox.next()).payload == b"offline"
+    late = await settled(buses("late"))
+    found = Inbox(late)
+    await late.subscribe(f"{wire.root}/status/+", found.take)
+    assert (await found.next()).retained
+
+
+async def test_a_client_that_says_goodbye_leaves_no_will(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    watcher = await settled(buses("watcher"))
+    inbox = Inbox(watcher)
+    await watcher.subscribe(f"{wire.root}/status/+", inbox.take)
+    polite = await settled(buses("polite", Will(f"{wire.root}/status/polite", b"offline")))
+
+    await polite.close()
+    await watcher.publish(f"{wire.root}/status/marker", b"later")
+
+    assert (await inbox.next()).payload == b"later"
+
+
+async def test_every_message_can_be_acknowledged_and_the_next_ones_keep_coming(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    # More messages than a broker lets go unacknowledged at once.
+    bus = await settled(buses("reader"))
+    inbox = Inbox(bus)
+    await bus.subscribe(f"{wire.root}/work", inbox.take)
+    sender = await settled(buses("sender"))
+
+    for number in range(250):
+        await sender.publish(f"{wire.root}/work", b"%d" % number)
+
+    await eventually(lambda: len(inbox.messages) == 250)
+
+
+async def test_publishing_while_cut_off_says_so_at_once(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    never_started = buses("never")
+    with pytest.raises(NotConnected):
+        await never_started.publish(f"{wire.root}/x", b"")
+
+    killed = await settled(buses("killed"))
+    wire.kill(killed)
+    with pytest.raises(NotConnected):
+        await killed.publish(f"{wire.root}/x", b"")
+
+    closed = await settled(buses("closed"))
+    await closed.close()
+    with pytest.raises(NotConnected):
+        await closed.publish(f"{wire.root}/x", b"")
+
+
+async def test_a_watcher_hears_of_the_connection_that_is_there_and_of_its_loss(
+    wire: Wire, buses: Callable[..., Bus]
+) -> None:
+    early: list[bool] = []
+    late: list[bool] = []
+    bus = buses("watched")
+    bus.watch(early.append)
+    await settled(bus)
+    bus.watch(late.append)
+
+    wire.cut(bus)
+    await eventually(lambda: False in early)
+
+    assert early[:2] == [True, False]
+    assert late[:2] == [True, False]
