@@ -55,8 +55,9 @@ class Bus(Protocol):
     ) -> Delivery:
         """Publish at QoS 1 and return when the broker has it.
 
-        ``expiry_s`` is a hint that only MQTT 5 brokers take. Raises ``NotConnected`` when the
-        connection is or gets lost and ``Refused`` when the broker will not have the message.
+        After ``expiry_s`` nobody wants the message any more; MQTT 5 brokers then drop it. Raises
+        ``NotConnected`` when the connection is or gets lost, or the broker said nothing by then,
+        and ``Refused`` when it will not have the message.
         """
 
     async def subscribe(self, topics: str, deliver: Deliver) -> None:
@@ -66,7 +67,10 @@ class Bus(Protocol):
         """Tell the broker that the message's work is done; without effect once disconnected."""
 
     def watch(self, changed: Callable[[bool], None]) -> None:
-        """Call ``changed`` with True after each (re)connect and False after each loss."""
+        """Call ``changed`` with True after each (re)connect and False after each loss.
+
+        A bus that is connected already says so at once.
+        """
 
     async def close(self) -> None:
         """Wait for what is in flight, then say goodbye; wills are not sent."""

@@ -61,8 +61,9 @@ class MemoryBroker:
         plain: list[Deliver] = []
         pools: dict[str, list[Deliver]] = {}
         for client in self._clients.values():
-            for pool, topics, deliver in client.subscriptions:
-                if matches(topics, topic):
+            for topics, deliver in client.subscriptions.items():
+                pool, pattern = split_pool(topics)
+                if matches(pattern, topic):
                     (pools.setdefault(pool, []) if pool else plain).append(deliver)
         for pool, members in pools.items():
             self._turns[pool] += 1
@@ -78,7 +79,7 @@ class MemoryBus:
     def __init__(self, broker: MemoryBroker, client_id: str, will: Will | None) -> None:
         self.client_id = client_id
         self.will = will
-        self.subscriptions: list[tuple[str, str, Deliver]] = []
+        self.subscriptions: dict[str, Deliver] = {}
         self.acknowledged = 0
         self._broker = broker
         self._connected = asyncio.Event()
@@ -88,6 +89,8 @@ class MemoryBus:
         """Connect; this broker is always there."""
         self._broker.join(self)
         self._connected.set()
+        for topics, deliver in self.subscriptions.items():
+            self._hand_over_retained(topics, deliver)
         for changed in self._watchers:
             changed(True)
 
@@ -109,12 +112,10 @@ class MemoryBus:
         return self._broker.route(topic, payload, retain=retain)
 
     async def subscribe(self, topics: str, deliver: Deliver) -> None:
-        """Subscribe, and hand over what is retained."""
-        pool, plain = split_pool(topics)
-        self.subscriptions.append((pool, plain, deliver))
-        for topic, payload in self._broker.retained.items():
-            if not pool and matches(plain, topic):
-                deliver(Message(topic, payload, retained=True))
+        """Subscribe, and hand over what is retained once connected."""
+        self.subscriptions[topics] = deliver
+        if self._connected.is_set():
+            self._hand_over_retained(topics, deliver)
 
     def acknowledge(self, message: Message) -> None:
         """Count it."""
@@ -124,6 +125,8 @@ class MemoryBus:
     def watch(self, changed: Callable[[bool], None]) -> None:
         """Call ``changed`` on each connect and loss."""
         self._watchers.append(changed)
+        if self._connected.is_set():
+            changed(True)
 
     def lose(self) -> None:
         """Be cut off."""
@@ -135,6 +138,13 @@ class MemoryBus:
         """Say goodbye."""
         self._broker.leave(self)
         self._connected.clear()
+
+    def _hand_over_retained(self, topics: str, deliver: Deliver) -> None:
+        pool, pattern = split_pool(topics)
+        for topic, payload in self._broker.retained.items():
+            if not pool and matches(pattern, topic):
+                message = Message(topic, payload, retained=True)
+                asyncio.get_running_loop().call_soon(deliver, message)
 
 
 def _is_a_bus(client: MemoryBus) -> Bus:

@@ -89,6 +89,8 @@ class MqttBus:
     def watch(self, changed: Callable[[bool], None]) -> None:
         """Call ``changed`` on every connect and loss."""
         self._watchers.append(changed)
+        if self._connected.is_set():
+            changed(True)
 
     async def close(self) -> None:
         """Drain, say goodbye, stop."""
