@@ -11,9 +11,10 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import BusError, NotConnected, Refused
+from shared.errors import BusError, NotConnected, RecServeError, Refused, SettingsError
 from shared.log import get_logger
 from shared.mqtt_connection import MqttConnection, WrongProtocol
+from shared.mqtt_credentials import check_credentials
 from shared.topics import matches, split_pool
 
 if TYPE_CHECKING:
@@ -30,9 +31,13 @@ _TRIAL_S = 2.0
 
 
 class MqttBus:
-    """See ``shared.bus.Bus``; the identity is user name, client id and topic level in one."""
+    """See ``shared.bus.Bus``; the identity is user name, client id and topic level in one.
+
+    Raises ``SettingsError`` at once when the password or a certificate cannot be read.
+    """
 
     def __init__(self, settings: MqttSettings, client_id: str, *, will: Will | None = None) -> None:
+        check_credentials(settings)
         self.client_id = client_id
         self._settings = settings
         self._will = will
@@ -43,7 +48,7 @@ class MqttBus:
         self._connected = asyncio.Event()
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._keeper: asyncio.Task[None] | None = None
-        self._last_error: BusError = NotConnected("not started")
+        self._last_error: RecServeError = NotConnected("not started")
         self._said_s = float("-inf")
 
     async def start(self) -> None:
@@ -107,8 +112,10 @@ class MqttBus:
         while True:
             try:
                 connection = await self._connect()
-            except BusError as error:
-                self._report(error)
+            except (BusError, SettingsError) as error:
+                self._last_error = error
+                if not (isinstance(error, WrongProtocol) and self._swap_version()):
+                    self._report(error)
                 await asyncio.sleep(random.uniform(0, delay_s))  # noqa: S311 - jitter
                 delay_s = min(delay_s * 2, self._settings.reconnect_max_s)
                 continue
@@ -133,9 +140,6 @@ class MqttBus:
                 topics = missing.pop()
                 await connection.subscribe(topics)
                 renewed.add(topics)
-        except WrongProtocol:
-            self._swap_version()
-            raise
         except BaseException:
             connection.abandon()
             raise
@@ -150,9 +154,12 @@ class MqttBus:
         trying = self._settings.protocol == "auto" and self._version > 4  # noqa: PLR2004 - MQTT 5
         return min(timeout_s, _TRIAL_S) if trying else timeout_s
 
-    def _swap_version(self) -> None:
+    def _swap_version(self) -> bool:
+        """Try the other version next; return whether that one is still untried."""
         if self._settings.protocol == "auto":
             self._version = 9 - self._version
+            return self._version == _VERSIONS["3.1.1"]
+        return False
 
     def _changed(self, *, connected: bool) -> None:
         if connected:
@@ -164,14 +171,13 @@ class MqttBus:
         for watcher in self._watchers:
             watcher(connected)
 
-    def _report(self, error: BusError) -> None:
+    def _report(self, error: RecServeError) -> None:
         """Say that we wait: once, and again each minute; a refusal is an error, not a wait."""
-        self._last_error = error
         now_s = asyncio.get_running_loop().time()
-        if isinstance(error, WrongProtocol) or now_s - self._said_s < _SAY_AGAIN_S:
+        if now_s - self._said_s < _SAY_AGAIN_S:
             return
         self._said_s = now_s
-        say = _log.error if isinstance(error, Refused) else _log.warning
+        say = _log.warning if isinstance(error, NotConnected) else _log.error
         say("waiting for the broker", agent=self.client_id, reason=str(error))
 
     def _dispatch(self, message: Message) -> None:

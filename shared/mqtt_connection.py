@@ -21,7 +21,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from shared.bus import Delivery, Message, Will
-from shared.errors import BusError, NotConnected, Refused, SettingsError
+from shared.errors import BusError, NotConnected, Refused
+from shared.mqtt_credentials import read_password, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,9 +162,9 @@ class MqttConnection:
         client.connect_timeout = settings.connect_timeout_s
         client.max_inflight_messages_set(0)
         if settings.username:
-            client.username_pw_set(settings.username, _password(settings))
+            client.username_pw_set(settings.username, read_password(settings))
         if settings.tls is not None:
-            client.tls_set_context(_tls_context(settings))
+            client.tls_set_context(tls_context(settings.tls))
         if will is not None:
             client.will_set(will.topic, will.payload, 1, retain=True)
         client.on_connect = self._on_connect
@@ -311,26 +312,3 @@ class MqttConnection:
 
 def _no_delay(_client: paho.Client, _data: Any, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _password(settings: MqttSettings) -> str | None:
-    if not settings.password_file:
-        return os.environ.get("RECSERVE_MQTT_PASSWORD")
-    try:
-        with open(settings.password_file, encoding="utf-8") as file:  # noqa: PTH123 - a str path
-            return file.read().rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"mqtt.password_file {settings.password_file!r}: {error}") from error
-
-
-def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    tls = settings.tls
-    assert tls is not None  # noqa: S101 - the caller asked
-    try:
-        context = ssl.create_default_context(cafile=tls.ca_file or None)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if tls.cert_file:
-            context.load_cert_chain(tls.cert_file, tls.key_file or None)
-    except (OSError, ssl.SSLError) as error:
-        raise SettingsError(f"mqtt.tls: a certificate or key cannot be used: {error}") from error
-    return context

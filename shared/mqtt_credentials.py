@@ -1,0 +1,59 @@
+"""The password and certificates that an MQTT connection shows, read from their files.
+
+They are read anew for each connection, so that a renewed certificate needs no restart.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from shared.settings import MqttSettings, TlsSettings
+
+
+def check_credentials(settings: MqttSettings) -> None:
+    """Read everything once. Raises ``SettingsError`` for what cannot be used."""
+    read_password(settings)
+    if settings.tls is not None:
+        tls_context(settings.tls)
+
+
+def read_password(settings: MqttSettings) -> str | None:
+    """Return the password, or None if there is none. Raises ``SettingsError``."""
+    if not settings.password_file:
+        return os.environ.get("RECSERVE_MQTT_PASSWORD")
+    path = Path(settings.password_file)
+    try:
+        return path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(
+            f"mqtt.password_file {str(path)!r} cannot be read ({error.strerror})"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            f"mqtt.password_file {str(path)!r} is not UTF-8 ({error.reason})"
+        ) from error
+
+
+def tls_context(tls: TlsSettings) -> ssl.SSLContext:
+    """Return the context that verifies the broker and shows our certificate, if we have one.
+
+    Raises ``SettingsError`` that names the file at fault.
+    """
+    try:
+        context = ssl.create_default_context(cafile=tls.ca_file or None)
+    except OSError as error:
+        raise SettingsError(f"mqtt.tls.ca_file {tls.ca_file!r} cannot be used: {error}") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if tls.cert_file:
+        try:
+            context.load_cert_chain(tls.cert_file, tls.key_file or None)
+        except OSError as error:
+            files = " with ".join(repr(file) for file in (tls.cert_file, tls.key_file) if file)
+            raise SettingsError(f"mqtt.tls.cert_file {files} cannot be used: {error}") from error
+    return context
