@@ -27,13 +27,16 @@ class PoolShape:
     """How many sentences of which length the pool has, and how far a review's label shifts."""
 
     sentences: int
-    words_min: int = 5
-    words_max: int = 32
-    log_odds_step: float = 0.7
+    words_min: int
+    words_max: int
+    log_odds_step: float
 
 
 def draw_pool(reviews: Sequence[Row], shape: PoolShape, seed: int) -> list[Row]:
-    """Draw distinct sentences from the reviews in random order, each with its review's label."""
+    """Draw distinct sentences from the reviews in random order, each with its review's label.
+
+    Half are in the style of SST; a sentence that occurs in two reviews may appear in both styles.
+    """
     rng = random.Random(seed)  # noqa: S311  # order of training, no secret
     found: dict[str, int] = {}
     for review in reviews:

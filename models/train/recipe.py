@@ -104,19 +104,19 @@ DRAFT = Draft(
     smoothing=0.05,
     schedule=Schedule(3, 32, 4e-5),
 )
-POOL = PoolShape(sentences=60_000)
-CLOUD = Cloud(mixture=Mixture(24_000, 2, 0.05), schedule=Schedule(1, 32, 5e-5))
+POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
+CLOUD = Cloud(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
-    mixture=Mixture(60_000, 3, 0.05),
+    mixture=Mixture(45_000, 2, 0.05),
     schedule=Schedule(2, 32, 1e-4),
 )
 DEVICE = Device(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
     endings=Endings(34_000, 40, 0.1, Schedule(3, 32, 1e-3)),
-    mixture=Mixture(60_000, 3, 0.05),
+    mixture=Mixture(45_000, 2, 0.05),
     schedule=Schedule(8, 64, 6e-4),
 )
 

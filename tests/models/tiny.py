@@ -34,7 +34,7 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def tiny_student(seed: int = 7, layers: int = 2) -> Student:
+def tiny_student(seed: int = 7, layers: int = 2, positions: int = 32) -> Student:
     """A random classifier of width 16 over the tiny tokenizer."""
     torch.manual_seed(seed)
     tokenizer = tiny_tokenizer()
@@ -44,7 +44,7 @@ def tiny_student(seed: int = 7, layers: int = 2) -> Student:
         num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=32,
-        max_position_embeddings=32,
+        max_position_embeddings=positions,
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         num_labels=2,
