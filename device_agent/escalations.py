@@ -125,6 +125,7 @@ class Escalations:
         elif isinstance(result.outcome, Failure):
             self._degrade(escalated, f"the tier above failed: {result.outcome.reason}")
         else:
+            self._station.learn(escalated, result)
             hops = escalated.prompt.hops + result.hops
             self.resolve(msgspec.structs.replace(result, hops=hops))
 

@@ -72,8 +72,25 @@ def _rows(info: Any, prefix: str) -> list[tuple[str, str, str, str]]:
         name = f"{prefix}{field.encode_name}"
         if isinstance(bare, msgspec.inspect.StructType):
             rows += _rows(bare, f"{name}.")
+        elif isinstance(bare, msgspec.inspect.UnionType):
+            rows += _choice(field, bare.types, name, meaning)
         else:
             rows.append((name, _type(bare), _default(field), meaning))
+    return rows
+
+
+def _choice(
+    field: Any, kinds: tuple[Any, ...], name: str, meaning: str
+) -> list[tuple[str, str, str, str]]:
+    """Return a row for the kind, and the keys that each kind brings with it."""
+    tags = " or ".join(f"`{kind.tag}`" for kind in kinds)
+    default = next(kind.tag for kind in kinds if kind.cls is type(field.default))
+    rows = [(f"{name}.kind", tags, f'`"{default}"`', meaning)]
+    for kind in kinds:
+        rows += [
+            (key, kind_, default_, f"{kind.tag}: {text}")
+            for key, kind_, default_, text in _rows(kind, f"{name}.")
+        ]
     return rows
 
 
@@ -118,8 +135,9 @@ def _default(field: Any) -> str:
 def _cli() -> str:
     context = click.Context(command_line, info_name="recserve")
     parts = [f"{_NOTE}# Command line\n", f"```\n{command_line.get_help(context)}\n```\n"]
-    for name in command_line.list_commands(context):  # type: ignore[attr-defined]
-        command = command_line.get_command(context, name)  # type: ignore[attr-defined]
+    for name in command_line.list_commands(context):
+        command = command_line.get_command(context, name)
+        assert command is not None, f"{name} is listed"  # noqa: S101 - or cli.py is wrong
         inner = click.Context(command, info_name=name, parent=context)
         parts.append(f"## recserve {name}\n\n```\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)

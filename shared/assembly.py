@@ -80,7 +80,7 @@ def assemble(
     tier = settings.tier
     station = Station(
         settings.agent,
-        Tier(tier.name, beta=tier.beta, window_prompts=tier.window_prompts, upstream=tier.upstream),
+        Tier(tier.name, tier.policy, tier.above),
         batcher,
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
@@ -146,14 +146,14 @@ async def until_stopped() -> None:
 def _dispatcher(
     settings: AgentSettings, bus: Bus, topics: Topics, metrics: Metrics
 ) -> Dispatcher | None:
-    if settings.tier.upstream is None:
+    if not settings.tier.above:
         return None
     return Dispatcher(
         bus,
         topics,
         metrics,
         tier=settings.tier.name,
-        upstream=settings.tier.upstream,
+        above=settings.tier.above,
         pool=settings.upstream.pool,
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )

@@ -1,51 +1,63 @@
 """The decision, once for every tier: keep a scored prompt here or escalate it.
 
-Values in, a value out: no I/O, clock, transport or model. A tier is a name, a threshold for each
-task, and the name of the tier above it, if there is one.
+Values in, a value out: no I/O, clock, transport or model. A tier is a name, a policy for each task,
+and the names of the tiers above it, nearest first; the top of the cascade has none.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import random
+from typing import TYPE_CHECKING
 
-from shared.threshold import QuantileWindow
+from shared.policies import LEARNING, Policy, PolicySettings, Quantile, Verdict, make_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.messages import Task
-
-
-class Verdict(NamedTuple):
-    """What to do with a scored prompt, and the threshold that decided it."""
-
-    keep: bool
-    threshold: float
+    from shared.policies import Returned, Seen
 
 
 class Tier:
     """One level of the cascade.
 
-    Each task has its own window, since confidences of different tasks are not comparable.
+    Each task has a policy of its own, since confidences of different tasks are not comparable.
+    ``seed`` fixes the draws of policies that make any.
     """
 
     def __init__(
-        self, name: str, *, beta: float, window_prompts: int = 10_000, upstream: str | None = None
+        self,
+        name: str,
+        policy: PolicySettings | None = None,
+        above: Sequence[str] = (),
+        *,
+        seed: int | None = None,
     ) -> None:
         self.name = name
-        self.upstream = upstream
-        self._beta = beta
-        self._window_prompts = window_prompts
-        self._windows: dict[Task, QuantileWindow] = {}
+        self.above = tuple(above)
+        self._settings = policy or Quantile()
+        self._draw = random.Random(seed)  # noqa: S311 - draws prompts, guards nothing
+        self._policies: dict[Task, Policy] = {}
 
-    def judge(self, task: Task, confidence: float) -> Verdict:
-        """Append the confidence to the task's window, then hold it against the β-quantile.
+    @property
+    def learns(self) -> bool:
+        """Whether the policy wants to know what became of the prompts it sent up."""
+        return isinstance(self._settings, LEARNING)
 
-        The published rule: escalate when the confidence lies strictly below the quantile of a
-        window that already contains it. The first prompt equals its own quantile and is kept.
-        The top tier keeps everything; it still learns its threshold, so that a hop can show it.
+    def judge(self, task: Task, seen: Seen) -> Verdict:
+        """Say where a scored prompt goes.
+
+        The top tier keeps everything; its policy still sees each prompt, so that a hop can show
+        the threshold. A verdict never points above the top.
         """
-        window = self._windows.get(task)
-        if window is None:
-            window = self._windows[task] = QuantileWindow(self._beta, self._window_prompts)
-        window.append(confidence)
-        threshold = window.quantile()
-        return Verdict(self.upstream is None or confidence >= threshold, threshold)
+        policy = self._policies.get(task)
+        if policy is None:
+            policy = self._policies[task] = make_policy(self._settings, self._draw)
+        verdict = policy.decide(seen)
+        if verdict.up <= len(self.above):
+            return verdict
+        return Verdict(len(self.above), verdict.threshold)
+
+    def learn(self, task: Task, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        """Tell the task's policy what became of a prompt that was sent up."""
+        self._policies[task].learn(seen, sent, returned)

@@ -40,7 +40,7 @@ def agent_command(
         "flags",
         multiple=True,
         metavar="KEY=VALUE",
-        help="Overrides one setting, e.g. --set tier.beta=0.2; may be repeated.",
+        help="Overrides one setting, e.g. --set tier.policy.beta=0.2; may be repeated.",
     )
     def command(config: str, flags: tuple[str, ...]) -> None:
         with clear_errors():

@@ -10,11 +10,11 @@ from shared.burden import link, packet_bytes
 from shared.bus import Delivery
 from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
-from shared.presence import Roster, decode_status
+from shared.presence import Roster, Status, decode_status
 from shared.wire import encode_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shared.bus import Bus, Message
     from shared.messages import Prompt
@@ -34,37 +34,41 @@ class Dispatcher:
         metrics: Metrics,
         *,
         tier: str,
-        upstream: str,
+        above: Sequence[str],
         pool: str = "",
         draw: random.Random | None = None,
     ) -> None:
-        self.roster = Roster(upstream)
+        self.rosters = [Roster(upper) for upper in above]
+        self._tier = tier
         self._bus = bus
         self._topics = topics
         self._metrics = metrics
-        self._link = link(tier, upstream)
         self._pool = pool
         self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._appeared: list[Callable[[], None]] = []
 
     async def start(self) -> None:
-        """Listen to the statuses of the tier above."""
-        await self._bus.subscribe(self._topics.status(self.roster.tier, "+"), self._hear)
+        """Listen to the statuses of the tiers above."""
+        for roster in self.rosters:
+            await self._bus.subscribe(self._topics.status(roster.tier, "+"), self._hear)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
-        """Call ``appeared`` whenever an agent of the tier above comes alive."""
+        """Call ``appeared`` whenever an agent above comes alive."""
         self._appeared.append(appeared)
 
-    async def send(self, prompt: Prompt, tried: set[str], *, again: bool = False) -> str | None:
-        """Send the prompt to an agent above and return its name; None if nobody took it.
+    async def send(
+        self, prompt: Prompt, up: int, tried: set[str], *, again: bool = False
+    ) -> str | None:
+        """Send the prompt ``up`` tiers and return the agent that has it; None if nobody took it.
 
-        Agents in ``tried`` were silent or busy and are passed over; whoever is addressed joins
-        them. With ``again`` they all get another chance once no other is left. A broker that
-        knows of no subscriber makes us try the next agent at once.
+        A tier without a free agent is passed over for the next one up, then for those below it.
+        Agents in ``tried`` were silent or busy and are left out; whoever is addressed joins them.
+        With ``again`` they all get another chance once no other is left. A broker that knows of
+        no subscriber makes us try the next agent at once.
         """
         while True:
             now_s = time.monotonic()
-            agent = self.roster.pick(prompt.task, now_s, self._draw, tried)
+            roster, agent = self._pick(prompt, up, tried, now_s)
             if agent is None:
                 if not (again and tried):
                     return None
@@ -72,13 +76,28 @@ class Dispatcher:
                 tried.clear()
                 continue
             tried.add(agent)
-            delivery = await self._publish(prompt, self._pool or agent, now_s)
+            delivery = await self._publish(prompt, roster, agent, now_s)
             if delivery is Delivery.TAKEN:
                 return agent
             if delivery is None:
                 return None
 
-    async def _publish(self, prompt: Prompt, address: str, now_s: float) -> Delivery | None:
+    def _pick(
+        self, prompt: Prompt, up: int, tried: set[str], now_s: float
+    ) -> tuple[Roster, str | None]:
+        """Choose a tier with a free agent, the wanted one first."""
+        wanted = self.rosters[up - 1]
+        for roster in (wanted, *self.rosters[up:], *reversed(self.rosters[: up - 1])):
+            agent = roster.pick(prompt.task, now_s, self._draw, tried)
+            if agent is not None:
+                return roster, agent
+        return wanted, None
+
+    async def _publish(
+        self, prompt: Prompt, roster: Roster, agent: str, now_s: float
+    ) -> Delivery | None:
+        # A pool has one address; it stands for the agents of the next tier only.
+        address = self._pool if self._pool and roster is self.rosters[0] else agent
         topic = self._topics.prompt(address, prompt.task, prompt.origin)
         payload = encode_prompt(prompt, now_s)
         try:
@@ -88,24 +107,27 @@ class Dispatcher:
         except BusError as error:
             _log.warning("prompt not sent", id=str(prompt.id), to=address, reason=str(error))
             return None
-        self._metrics.link_bytes.labels(self._link, "up").inc(packet_bytes(topic, payload))
+        counter = self._metrics.link_bytes.labels(link(self._tier, roster.tier), "up")
+        counter.inc(packet_bytes(topic, payload))
         return delivery
 
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         try:
             address = self._topics.read_status(message.topic)
-            if not message.payload:
-                self.roster.forget(address.agent)
-                return
-            status = decode_status(message.payload)
+            status = decode_status(message.payload) if message.payload else None
         except MalformedMessage as error:
             self._metrics.refused.labels("malformed").inc()
             _log.warning("status refused", topic=message.topic, reason=str(error))
             return
-        if address.tier == self.roster.tier and self.roster.hear(
-            address.agent, status, time.monotonic()
-        ):
-            _log.info("agent above", agent=address.agent, tier=address.tier)
+        for roster in self.rosters:
+            if roster.tier == address.tier:
+                self._update(roster, address.agent, status)
+
+    def _update(self, roster: Roster, agent: str, status: Status | None) -> None:
+        if status is None:
+            roster.forget(agent)
+        elif roster.hear(agent, status, time.monotonic()):
+            _log.info("agent above", agent=agent, tier=roster.tier)
             for appeared in self._appeared:
                 appeared()

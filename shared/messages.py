@@ -55,7 +55,8 @@ class Prompt(msgspec.Struct, frozen=True):
     """What is asked.
 
     ``deadline_s`` is on the monotonic clock of the agent that holds the prompt; between agents
-    only the time remaining travels.
+    only the time remaining travels. ``copy`` asks whoever answers to tell the sender too, not only
+    the origin: an agent between the two learns from it.
     """
 
     id: UUID
@@ -64,10 +65,11 @@ class Prompt(msgspec.Struct, frozen=True):
     text: str
     deadline_s: float
     hops: tuple[Hop, ...] = ()
+    copy: bool = False
 
-    def after(self, hop: Hop) -> Prompt:
-        """Return the same prompt with one more hop behind it."""
-        return msgspec.structs.replace(self, hops=(*self.hops, hop))
+    def after(self, hop: Hop, *, copy: bool = False) -> Prompt:
+        """Return the same prompt with one more hop behind it, as this hop's agent sends it on."""
+        return msgspec.structs.replace(self, hops=(*self.hops, hop), copy=copy)
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -87,6 +89,11 @@ class Result(msgspec.Struct, frozen=True):
     outcome: Answer | Failure
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
+
+    @property
+    def confidence(self) -> float:
+        """Confidence of the tier that answered; 0.0 when none did."""
+        return self.hops[-1].confidence if self.hops else 0.0
 
     @property
     def tier(self) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import random
 from typing import TYPE_CHECKING, Any
 
-from shared.errors import BusError, NotConnected, RecServeError, Refused, SettingsError
+from shared.errors import BusError, NotConnected, RecServeError, SettingsError
 from shared.log import get_logger
 from shared.mqtt_connection import MqttConnection, WrongProtocol
 from shared.mqtt_credentials import check_credentials
@@ -74,10 +74,11 @@ class MqttBus:
         self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
     ) -> Delivery:
         """Publish at QoS 1; at most a hundred wait for the broker at a time."""
-        async with self._in_flight:
-            if self._connection is None:
-                raise NotConnected(str(self._last_error))
-            return await self._connection.publish(topic, payload, retain=retain, expiry_s=expiry_s)
+        publishing = self._publish(topic, payload, retain, expiry_s)
+        try:
+            return await asyncio.wait_for(publishing, expiry_s)
+        except asyncio.TimeoutError:
+            raise NotConnected(f"the broker said nothing for {expiry_s:.3g} s") from None
 
     async def subscribe(self, topics: str, deliver: Deliver) -> None:
         """Subscribe now if connected, and after every reconnect."""
@@ -106,6 +107,14 @@ class MqttBus:
         if connection is not None:
             await connection.close()
         self._connected.clear()
+
+    async def _publish(
+        self, topic: str, payload: bytes, retain: bool, expiry_s: float | None
+    ) -> Delivery:
+        async with self._in_flight:
+            if self._connection is None:
+                raise NotConnected(str(self._last_error))
+            return await self._connection.publish(topic, payload, retain=retain, expiry_s=expiry_s)
 
     async def _stay_connected(self) -> None:
         delay_s = self._settings.reconnect_min_s

@@ -34,8 +34,10 @@ if TYPE_CHECKING:
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _FAILURE = 0x80
 _UNSUPPORTED_VERSION = (0x01, 0x84)
+_NOT_NOW = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, over quota, too many connections a second
 _HOUSEKEEPING_S = 1.0
 _GOODBYE_S = 1.0
+_FOUR_BYTES = 0xFFFF_FFFF
 _PROTOCOLS = {5: MQTTProtocolVersion.MQTTv5, 4: MQTTProtocolVersion.MQTTv311}
 
 
@@ -103,7 +105,10 @@ class MqttConnection:
         """Publish at QoS 1 and wait for the broker's acknowledgement."""
         if self.lost.done():
             raise NotConnected(self.lost.result())
-        info = self._client.publish(topic, payload, 1, retain, self._expiry(expiry_s))
+        try:
+            info = self._client.publish(topic, payload, 1, retain, self._expiry(expiry_s))
+        except ValueError as error:
+            raise Refused(f"no message can go out on {topic!r}: {error}") from error
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise NotConnected(f"could not publish on {topic!r}: {paho.error_string(info.rc)}")
         acknowledged: asyncio.Future[Delivery] = self._loop.create_future()
@@ -115,7 +120,10 @@ class MqttConnection:
 
     async def subscribe(self, topics: str) -> None:
         """Subscribe at QoS 1 and wait for the broker's word."""
-        code, mid = self._client.subscribe(topics, 1)
+        try:
+            code, mid = self._client.subscribe(topics, 1)
+        except ValueError as error:
+            raise Refused(f"nobody can subscribe to {topics!r}: {error}") from error
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
             raise NotConnected(f"could not subscribe to {topics!r}: {paho.error_string(code)}")
         agreed = self._subscribed[mid] = self._loop.create_future()
@@ -210,14 +218,14 @@ class MqttConnection:
         self._loop.remove_writer(sock)
 
     def _read(self) -> None:
-        self._client.loop_read()
+        self._drive(self._client.loop_read)
         sock = self._client.socket()
         while isinstance(sock, ssl.SSLSocket) and sock.pending():
-            self._client.loop_read()
+            self._drive(self._client.loop_read)
             sock = self._client.socket()
 
     def _write(self) -> None:
-        self._client.loop_write()
+        self._drive(self._client.loop_write)
         sock = self._client.socket()
         if sock is None:
             return
@@ -228,8 +236,16 @@ class MqttConnection:
 
     def _keep_house(self) -> None:
         if not self.lost.done():
-            self._client.loop_misc()
             self._housekeeping = self._loop.call_later(_HOUSEKEEPING_S, self._keep_house)
+            self._drive(self._client.loop_misc)
+
+    def _drive(self, step: Callable[[], object]) -> None:
+        """Let the library take one step; whatever it raises there ends this connection."""
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - it would be deaf and seem connected
+            self._end(f"connection given up: {type(error).__name__}: {error}")
+            self.abandon()
 
     # -- paho's callbacks: they hand over and return -------------------------------------------
 
@@ -249,8 +265,9 @@ class MqttConnection:
         elif reason.value in _UNSUPPORTED_VERSION:
             self._connack.set_exception(WrongProtocol(f"the broker refused MQTT: {reason}"))
         else:
+            kind = NotConnected if reason.value in _NOT_NOW else Refused
             who = f"{self._settings.host}:{self._settings.port}"
-            self._connack.set_exception(Refused(f"the broker at {who} refused us: {reason}"))
+            self._connack.set_exception(kind(f"the broker at {who} refused us: {reason}"))
 
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
@@ -306,7 +323,7 @@ class MqttConnection:
         if expiry_s is None or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves it
-        properties.MessageExpiryInterval = max(1, math.ceil(expiry_s))
+        properties.MessageExpiryInterval = math.ceil(min(max(1, expiry_s), _FOUR_BYTES))
         return properties
 
 

@@ -14,6 +14,8 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
+import msgspec
+
 from shared.burden import links, packet_bytes
 from shared.errors import BusError, Busy, MalformedMessage
 from shared.log import get_logger
@@ -55,7 +57,7 @@ class Service:
         agent = self._station.agent
         if self._station.dispatcher is not None:
             await self._station.dispatcher.start()
-            await self._bus.subscribe(self._topics.results(agent), self._take_notice)
+            await self._bus.subscribe(self._topics.results(agent), self._take_word)
         await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
         if self._pool:
             shared = self._topics.prompts(self._pool, pool=self._pool)
@@ -71,7 +73,7 @@ class Service:
     def _take_prompt(self, message: Message) -> None:
         self._start(self._serve(message))
 
-    def _take_notice(self, message: Message) -> None:
+    def _take_word(self, message: Message) -> None:
         self._start(self._heed(message))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -138,18 +140,19 @@ class Service:
             self._above[escalated.prompt.id] = escalated
             _shorten(self._above, self._remember_prompts)
             return
-        reason = f"no {self._station.tier.upstream} agent took the prompt"
+        reason = f"no {' or '.join(self._station.tier.above)} agent took the prompt"
         result = escalated.fall_back(reason)
         self._remember(key, result)
         await self._reply(escalated.prompt, result)
 
     async def _heed(self, message: Message) -> None:
-        """Try another agent, since one above declined, or answer ourselves."""
+        """Take word from above of a prompt that was sent on."""
         try:
-            escalated = self._above.get(_declined(message.payload))
-            if escalated is not None:
-                key = (escalated.prompt.origin, escalated.prompt.id)
-                await self._send_on(key, await self._station.dispatch(escalated))
+            came = decode_result(message.payload)
+            if isinstance(came, Result):
+                self._take_copy(came)
+            else:
+                await self._try_another(came[0])
         except MalformedMessage as error:
             self._refusals.note(message.topic, error)
         except BusError as error:
@@ -157,13 +160,38 @@ class Service:
         finally:
             self._bus.acknowledge(message)
 
+    async def _try_another(self, prompt_id: UUID) -> None:
+        """Send a prompt that was declined above to another agent, or answer it ourselves."""
+        escalated = self._above.get(prompt_id)
+        if escalated is not None:
+            key = (escalated.prompt.origin, prompt_id)
+            await self._send_on(key, await self._station.dispatch(escalated))
+
+    def _take_copy(self, result: Result) -> None:
+        """Learn from the answer that the origin got, and keep it for repeats of the prompt."""
+        escalated = self._above.pop(result.id, None)
+        if escalated is not None:
+            self._station.learn(escalated, result)
+            hops = escalated.prompt.hops + result.hops
+            key = (escalated.prompt.origin, result.id)
+            self._remember(key, msgspec.structs.replace(result, hops=hops))
+
     async def _reply(self, prompt: Prompt, result: Result) -> None:
-        topic = self._topics.results(prompt.origin)
+        """Send the result to the origin, and a copy to the sender if it asked for one."""
+        mine = self._station.tier.name
         known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
-        payload = encode_result(result, known_hops=known_hops)
-        await self._bus.publish(topic, payload)
         # A failure may come without our hop, but its reply starts from here all the same.
-        tiers = [hop.tier for hop in result.hops if hop.tier != self._station.tier.name]
+        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
+        await self._send(prompt.origin, encode_result(result, known_hops=known_hops), tiers)
+        sender = _sender(prompt)
+        if prompt.copy and sender not in (prompt.origin, self._station.agent):
+            known_hops = len(prompt.hops)
+            await self._send(sender, encode_result(result, known_hops=known_hops), tiers[-1:])
+
+    async def _send(self, reader: str, payload: bytes, tiers: list[str]) -> None:
+        """Publish on a results topic and count the bytes on every link down through ``tiers``."""
+        topic = self._topics.results(reader)
+        await self._bus.publish(topic, payload)
         for link in links([*tiers, self._station.tier.name]):
             counter = self._station.metrics.link_bytes.labels(link, "down")
             counter.inc(packet_bytes(topic, payload))
@@ -176,14 +204,6 @@ class Service:
     def _remember(self, key: _Key, known: _Known) -> None:
         self._known[key] = known
         _shorten(self._known, self._remember_prompts)
-
-
-def _declined(payload: bytes) -> UUID:
-    """Return the id of the prompt that an agent above declined. Raises ``MalformedMessage``."""
-    notice = decode_result(payload)
-    if isinstance(notice, Result):
-        raise MalformedMessage("a result came where only notices are expected")
-    return notice[0]
 
 
 def _sender(prompt: Prompt) -> str:

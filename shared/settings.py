@@ -1,9 +1,9 @@
 """Settings: typed, closed and loud.
 
 They come from a YAML file, then ``RECSERVE_…`` variables (two underscores part the levels:
-``RECSERVE_TIER__BETA=0.2``), then ``--set tier.beta=0.2`` flags; the last word counts. A key that
-nobody knows stops the start with its path and the nearest key that exists. Paths in a file are
-relative to that file when they begin with a dot.
+``RECSERVE_TIER__POLICY__BETA=0.2``), then ``--set tier.policy.beta=0.2`` flags; the last word
+counts. A key that nobody knows stops the start with its path and the nearest key that exists.
+Paths in a file are relative to that file when they begin with a dot.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import SettingsError
+from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
 from shared.topics import check_name
 
@@ -42,11 +43,21 @@ class TierSettings(_Closed, frozen=True, kw_only=True):
     """The place of an agent in the cascade."""
 
     name: Annotated[str, Meta(description="name of the tier, one topic level")]
-    beta: Annotated[Share, Meta(description="quantile below which prompts are escalated")] = 0.3
-    window_prompts: Annotated[Count, Meta(description="confidences the window holds")] = 10_000
+    policy: Annotated[
+        PolicySettings, Meta(description="what decides between keeping and escalating")
+    ] = Quantile()
     upstream: Annotated[
         str | None, Meta(description="tier to escalate to; none at the top of the cascade")
     ] = None
+    beyond: Annotated[
+        tuple[str, ...],
+        Meta(description="tiers above the upstream that can be reached directly, nearest first"),
+    ] = ()
+
+    @property
+    def above(self) -> tuple[str, ...]:
+        """All tiers that this one can send prompts to, nearest first."""
+        return (self.upstream, *self.beyond) if self.upstream else ()
 
 
 class TlsSettings(_Closed, frozen=True, kw_only=True):
@@ -157,8 +168,12 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
         ):
             if name:
                 check_name(name, what)
-        if self.tier.upstream == self.tier.name:
-            raise SettingsError(f"tier.upstream is the tier {self.tier.name!r} itself")
+        for name in self.tier.beyond:
+            check_name(name, "tier.beyond")
+        if self.tier.beyond and not self.tier.upstream:
+            raise SettingsError("tier.beyond needs tier.upstream, the tier below those")
+        if len({self.tier.name, *self.tier.above}) <= len(self.tier.above):
+            raise SettingsError("tier.name, tier.upstream and tier.beyond must all differ")
 
 
 class SourceSettings(_Closed, frozen=True, kw_only=True):
@@ -286,15 +301,17 @@ def _fields(kind: type[Any], path: str) -> list[str]:
     """Return the names of the fields of the settings at a dotted path."""
     node: Any = msgspec.inspect.type_info(kind)
     for level in re.findall(r"[A-Za-z_]+", path):
-        node = next(f.type for f in _struct(node).fields if f.encode_name == level)
-    return [field.encode_name for field in _struct(node).fields]
+        node = next(f.type for s in _structs(node) for f in s.fields if f.encode_name == level)
+    return sorted({field.encode_name for s in _structs(node) for field in s.fields})
 
 
-def _struct(node: Any) -> msgspec.inspect.StructType:
-    """Find the settings class inside an optional, a list or a mapping."""
-    while not isinstance(node, msgspec.inspect.StructType):
-        if isinstance(node, msgspec.inspect.UnionType):
-            node = next(t for t in node.types if not isinstance(t, msgspec.inspect.NoneType))
-        else:
-            node = getattr(node, "item_type", None) or node.value_type
-    return node
+def _structs(node: Any) -> list[msgspec.inspect.StructType]:
+    """Find the settings classes inside an optional, a union, a list or a mapping."""
+    if isinstance(node, msgspec.inspect.StructType):
+        return [node]
+    if isinstance(node, msgspec.inspect.Metadata):
+        return _structs(node.type)
+    if isinstance(node, msgspec.inspect.UnionType):
+        return [found for inner in node.types for found in _structs(inner)]
+    inner = getattr(node, "item_type", None) or getattr(node, "value_type", None)
+    return _structs(inner) if inner is not None else []

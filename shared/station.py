@@ -14,6 +14,7 @@ import msgspec
 from shared.errors import Expired, InvalidPrompt, PromptError, UnknownTask
 from shared.log import get_logger
 from shared.messages import Failure, Hop, Prompt, Result
+from shared.policies import Returned, Seen, Verdict
 
 if TYPE_CHECKING:
     from shared.batcher import Batcher
@@ -25,18 +26,21 @@ _log = get_logger()
 
 
 class Judged(NamedTuple):
-    """A prompt that this tier has seen: with its hop, our own answer, and whether that stands."""
+    """A prompt that this tier has seen: with its hop, our own answer, and what was decided."""
 
     prompt: Prompt
     own: Result
-    keep: bool
+    seen: Seen
+    verdict: Verdict
 
 
 class Escalated(msgspec.Struct):
-    """A prompt that went up: with our own answer to fall back on, and who was asked so far."""
+    """A prompt that went up: how it was judged, who was asked so far, and who has it now."""
 
     prompt: Prompt
     own: Result
+    seen: Seen
+    verdict: Verdict
     tried: set[str]
     agent: str | None = None
 
@@ -58,8 +62,8 @@ class Station:
         prompt_bytes: int,
         dispatcher: Dispatcher | None = None,
     ) -> None:
-        if (tier.upstream is None) != (dispatcher is None):
-            raise ValueError("a tier with an upstream needs a dispatcher, and only such a tier")
+        if bool(tier.above) != (dispatcher is not None):
+            raise ValueError("a tier with tiers above needs a dispatcher, and only such a tier")
         self.agent = agent
         self.tier = tier
         self.batcher = batcher
@@ -80,9 +84,9 @@ class Station:
             self._count(prompt, "failed")
             _log.warning("prompt failed", id=str(prompt.id), tier=self.tier.name, reason=str(error))
             return failed(prompt, error)
-        if judged.keep:
+        if not judged.verdict.up:
             return judged.own
-        return await self.dispatch(Escalated(judged.prompt, judged.own, set()))
+        return await self.dispatch(Escalated(*judged, tried=set()))
 
     async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
         """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
@@ -91,8 +95,10 @@ class Station:
         """
         self._check(prompt, arrived_s)
         scored = await self.batcher.score(prompt.text)
-        verdict = self.tier.judge(prompt.task, scored.confidence)
-        elapsed_s = time.monotonic() - arrived_s
+        now_s = time.monotonic()
+        elapsed_s = now_s - arrived_s
+        seen = Seen(scored.confidence, now_s, len(prompt.text.encode()))
+        verdict = self.tier.judge(prompt.task, seen)
         hop = Hop(
             self.tier.name,
             self.agent,
@@ -100,8 +106,7 @@ class Station:
             verdict.threshold,
             int(elapsed_s * 1e6),
         )
-        seen = prompt.after(hop)
-        outcome = "kept" if verdict.keep else "escalated"
+        outcome = "escalated" if verdict.up else "kept"
         self._count(prompt, outcome)
         self.metrics.seconds.labels(self.tier.name).observe(elapsed_s)
         self.metrics.threshold.labels(self.tier.name, prompt.task).set(verdict.threshold)
@@ -115,13 +120,25 @@ class Station:
             outcome=outcome,
             elapsed_us=hop.elapsed_us,
         )
-        return Judged(seen, Result(prompt.id, scored.answer, seen.hops), verdict.keep)
+        judged = prompt.after(hop, copy=self.tier.learns)
+        return Judged(judged, Result(prompt.id, scored.answer, judged.hops), seen, verdict)
 
     async def dispatch(self, escalated: Escalated, *, again: bool = False) -> Escalated:
         """Send the prompt to an agent above that was not tried yet; all may be tried ``again``."""
         assert self.dispatcher is not None, "only a tier with an upstream escalates"  # noqa: S101
-        escalated.agent = await self.dispatcher.send(escalated.prompt, escalated.tried, again=again)
+        escalated.agent = await self.dispatcher.send(
+            escalated.prompt, escalated.verdict.up, escalated.tried, again=again
+        )
         return escalated
+
+    def learn(self, escalated: Escalated, result: Result) -> None:
+        """Tell the policy what became of a prompt that it sent up."""
+        if self.tier.learns and result.tier in self.tier.above:
+            up = self.tier.above.index(result.tier) + 1
+            agreed = result.outcome == escalated.own.outcome
+            returned = Returned(agreed, result.confidence, up)
+            task = escalated.prompt.task
+            self.tier.learn(task, escalated.seen, escalated.verdict, returned)
 
     def _check(self, prompt: Prompt, now_s: float) -> None:
         """Refuse what no model should see."""

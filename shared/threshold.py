@@ -48,6 +48,14 @@ class QuantileWindow:
         self._arrivals.append(confidence)
         self._sorted.add(confidence)
 
+    def below(self, confidence: float) -> int:
+        """Return how many confidences lie strictly below."""
+        return int(self._sorted.bisect_left(confidence))
+
+    def equal(self, confidence: float) -> int:
+        """Return how many confidences equal this one."""
+        return int(self._sorted.bisect_right(confidence)) - self.below(confidence)
+
     def quantile(self) -> float:
         """Return the β-quantile of the window; 0.0 while it is empty."""
         last = len(self._sorted) - 1

@@ -1,11 +1,11 @@
 """What travels between agents: compact, versioned, strict MessagePack arrays.
 
-A prompt is ``[version, id, remaining_ms, text, hops]`` and a result ``[version, id, outcome,
+A prompt is ``[version, id, remaining_ms, text, hops, copy]`` and a result ``[version, id, outcome,
 hops, degraded]``. Origin and task stand in the topic and are not said twice; neither is the name
 of the origin, so the first hop of a prompt leaves its agent empty, and a result carries only the
 hops that the origin does not know already. Confidences travel in parts per billion: five bytes
-instead of nine, precise beyond a 32-bit float. A first escalation costs at most 37 bytes beyond
-text and tier name plus the length of that name, a further hop 18 plus its two names.
+instead of nine, precise beyond a 32-bit float. A first escalation costs at most 47 bytes beyond
+the text and the name of its tier, a further hop 18 plus its two names.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ class _Prompt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     remaining_ms: _Count
     text: _Text
     hops: _Hops
+    copy: bool
 
 
 class _Result(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -73,7 +74,9 @@ def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
     """Return the payload of an escalated prompt; ``now_s`` on the clock of its deadline."""
     remaining_ms = max(0, int((prompt.deadline_s - now_s) * 1000))
     hops = tuple(_pack(hop, known=prompt.origin) for hop in prompt.hops)
-    return _encoder.encode(_Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops))
+    return _encoder.encode(
+        _Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops, prompt.copy)
+    )
 
 
 def decode_prompt(payload: bytes, *, origin: str, task: Task, now_s: float) -> Prompt:
@@ -81,7 +84,7 @@ def decode_prompt(payload: bytes, *, origin: str, task: Task, now_s: float) -> P
     read = _decode(_prompts, payload, "prompt")
     hops = tuple(_unpack(hop, known=origin) for hop in read.hops)
     deadline_s = now_s + read.remaining_ms / 1000
-    return Prompt(read.id, origin, task, read.text, deadline_s, hops)
+    return Prompt(read.id, origin, task, read.text, deadline_s, hops, read.copy)
 
 
 def encode_result(result: Result, *, known_hops: int) -> bytes:

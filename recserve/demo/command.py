@@ -23,6 +23,7 @@ from recserve.processes import Agent, UpSettings, free_port, plan, running
 from shared import log
 from shared.command import clear_errors
 from shared.messages import Label, Scored
+from shared.policies import Quantile
 from shared.runtimes import load_model
 from shared.settings import LogSettings, load
 from shared.topics import Topics
@@ -94,7 +95,7 @@ async def _run(
         prompts,
         answered,
         tiers=[agent.settings.tier.name for agent in tiers],
-        beta={agent.settings.tier.name: agent.settings.tier.beta for agent in tiers},
+        beta={agent.settings.tier.name: _beta(agent) for agent in tiers},
         alone={agent.settings.tier.name: _labels(agent, prompts) for agent in tiers},
         burden=burden,
         topics=Topics(agents[0].settings.mqtt.root),
@@ -138,12 +139,16 @@ def _one_of_each_tier(agents: Sequence[Agent]) -> list[Agent]:
     """Return an agent of every tier, from the device up."""
     by_tier = {agent.settings.tier.name: agent for agent in agents}
     uppers = {agent.settings.tier.upstream for agent in agents}
-    name = next(tier for tier in by_tier if tier not in uppers)
-    chain: list[Agent] = []
-    while name is not None:
-        chain.append(by_tier[name])
-        name = by_tier[name].settings.tier.upstream
+    chain = [by_tier[next(tier for tier in by_tier if tier not in uppers)]]
+    while upstream := chain[-1].settings.tier.upstream:
+        chain.append(by_tier[upstream])
     return chain
+
+
+def _beta(agent: Agent) -> float | None:
+    """Return the escalation rate that a tier aims at, if its policy has one."""
+    policy = agent.settings.tier.policy
+    return policy.beta if isinstance(policy, Quantile) else None
 
 
 def _labels(agent: Agent, prompts: Sequence[LabelledPrompt]) -> list[str]:

@@ -29,7 +29,7 @@ def build_report(
     answered: Answered,
     *,
     tiers: Sequence[str],
-    beta: Mapping[str, float],
+    beta: Mapping[str, float | None],
     alone: Mapping[str, Sequence[str]],
     burden: Mapping[str, int],
     topics: Topics,
@@ -64,20 +64,20 @@ def build_report(
 
 
 def _tier(
-    tier: str, got: Sequence[tuple[LabelledPrompt, Answer]], prompts: int, beta: float
+    tier: str, got: Sequence[tuple[LabelledPrompt, Answer]], prompts: int, beta: float | None
 ) -> dict[str, Any]:
     """Summarise what one tier saw, and what it answered."""
     own = [(prompt, answer) for prompt, answer in got if answer.get("tier") == tier]
-    hops = [hop for _, answer in got for hop in answer["hops"] if hop["tier"] == tier]
+    judged = [answer for _, answer in got if any(hop["tier"] == tier for hop in answer["hops"])]
+    sent_on = sum(answer["hops"][-1]["tier"] != tier or "degraded" in answer for answer in judged)
     right = [answer["label"] == prompt.label for prompt, answer in own]
     times_ms = sorted(answer["elapsed_ms"] for _, answer in own)
-    below = sum(hop["confidence"] < hop["threshold"] for hop in hops)
     return {
         "share": round(len(own) / prompts, 4),
         "accuracy": _accuracy(right),
         "accuracy_interval_95": _interval(right),
-        "judged": len(hops),
-        "escalation_rate": round(below / len(hops), 4) if hops else None,
+        "judged": len(judged),
+        "escalation_rate": round(sent_on / len(judged), 4) if judged else None,
         "beta": beta,
         "latency_ms": {name: _quantile(times_ms, q) for name, q in _QUANTILES},
     }

@@ -1,0 +1,58 @@
+"""What every escalation policy takes and returns. Values in, a value out; time is passed in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+
+class Seen(NamedTuple):
+    """What a tier knows of a prompt when it decides.
+
+    ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
+    the UTF-8 size of the text.
+    """
+
+    confidence: float
+    at_s: float
+    prompt_bytes: int
+
+
+class Verdict(NamedTuple):
+    """What to do with a scored prompt.
+
+    ``up`` is how many tiers to send it up: 0 keeps it, 1 is the next tier, 2 passes over that one.
+    ``threshold`` is what the confidence was held against.
+    """
+
+    up: int
+    threshold: float
+
+
+class Returned(NamedTuple):
+    """What came back from above for a prompt that went up.
+
+    ``agreed`` says whether the final answer equals this tier's own, ``confidence`` is that of the
+    tier that gave it, and ``up`` how many tiers up that was.
+    """
+
+    agreed: bool
+    confidence: float
+    up: int
+
+
+class Policy(Protocol):
+    """Decides for one tier and one task, and may learn from what comes back."""
+
+    def decide(self, seen: Seen) -> Verdict:
+        """Take in one scored prompt and say where it goes."""
+
+    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        """Take in what became of a prompt that was sent up; it may be long after."""
+
+
+class Closed(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
+):
+    """Settings of a policy, told apart by ``kind``."""
