@@ -22,6 +22,7 @@ COPY broker/ broker/
 COPY cloud_agent/ cloud_agent/
 COPY device_agent/ device_agent/
 COPY edge_agent/ edge_agent/
+COPY experiments/ experiments/
 COPY models/__init__.py models/
 COPY models/pack/ models/pack/
 COPY recserve/ recserve/
