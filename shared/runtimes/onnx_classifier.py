@@ -69,20 +69,25 @@ class OnnxClassifier:
 
     def _forward(self, batch: list[Tokens]) -> list[list[float]]:
         assert self._session is not None  # noqa: S101 - answer() has seen to it
-        feed = {name: array for name, array in _pad(batch).items() if name in self._inputs}
+        feed = _feed(batch, self._inputs)
         logits: list[list[float]] = self._session.run(None, feed)[0].tolist()
         return logits
 
 
-def _pad(batch: list[Tokens]) -> dict[str, np.ndarray]:
-    """Return int64 arrays of shape (prompts, longest prompt), zeros on the right."""
-    longest = max(map(len, batch))
-    ids = np.zeros((len(batch), longest), np.int64)
+def _feed(batch: list[Tokens], inputs: frozenset[str]) -> dict[str, np.ndarray]:
+    """Return the int64 arrays that the graph takes, each of shape (prompts, longest prompt).
+
+    Shorter prompts end in zeros, which the mask hides.
+    """
+    ids = np.zeros((len(batch), max(map(len, batch))), np.int64)
     mask = np.zeros_like(ids)
     for row, tokens in enumerate(batch):
         ids[row, : len(tokens)] = tokens
         mask[row, : len(tokens)] = 1
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+    feed = {"input_ids": ids, "attention_mask": mask}
+    if "token_type_ids" in inputs:
+        feed["token_type_ids"] = np.zeros_like(ids)
+    return {name: feed[name] for name in inputs}
 
 
 def _load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
