@@ -149,11 +149,11 @@ class MqttConnection:
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the socket without a word."""
+        """Close the socket without a word; without effect when that was done before."""
         self._end("closed")
         sock = self._client.socket()
         self._client.on_socket_close = None
-        if sock is not None:
+        if sock is not None and sock.fileno() >= 0:
             self._detach(sock)
             sock.close()
 

@@ -30,9 +30,7 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 
 @pytest.fixture(params=["memory", "embedded", "mosquitto"])
-def wire(
-    request: pytest.FixtureRequest, shared_broker: Callable[[Kind], BrokerProcess]
-) -> Wire:
+def wire(request: pytest.FixtureRequest, shared_broker: Callable[[Kind], BrokerProcess]) -> Wire:
     """Each of the three ways to carry messages, in turn."""
     return MemoryWire() if request.param == "memory" else MqttWire(shared_broker(request.param))
 

@@ -135,6 +135,8 @@ async def test_a_client_that_says_goodbye_leaves_no_will(
     await watcher.subscribe(f"{wire.root}/status/+", inbox.take)
     polite = await settled(buses("polite", Will(f"{wire.root}/status/polite", b"offline")))
 
+    # The embedded broker takes a goodbye that follows the handshake at once for a loss.
+    await polite.subscribe(f"{wire.root}/hello", polite.acknowledge)
     await polite.close()
     await watcher.publish(f"{wire.root}/status/marker", b"later")
 
