@@ -52,7 +52,7 @@ class Tier:
         """
         policy = self._policies.get(task)
         if policy is None:
-            policy = self._policies[task] = make_policy(self._settings, self._draw)
+            policy = self._policies[task] = make_policy(self._settings, self._draw, len(self.above))
         verdict = policy.decide(seen)
         if verdict.up <= len(self.above):
             return verdict
@@ -61,3 +61,8 @@ class Tier:
     def learn(self, task: Task, seen: Seen, sent: Verdict, returned: Returned) -> None:
         """Tell the task's policy what became of a prompt that was sent up."""
         self._policies[task].learn(seen, sent, returned)
+
+    def report(self, task: Task) -> dict[str, float]:
+        """Return what the task's policy believes, by the name of the figure."""
+        policy = self._policies.get(task)
+        return policy.report() if policy is not None else {}

@@ -14,7 +14,7 @@ Task = Literal["classify", "tag", "generate"]
 TASKS: Final[tuple[Task, ...]] = get_args(Task)
 
 
-class Label(msgspec.Struct, frozen=True, array_like=True, tag=1):
+class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True):
     """The answer to a ``classify`` prompt: one of the model's labels."""
 
     label: str
@@ -72,7 +72,7 @@ class Prompt(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, hops=(*self.hops, hop), copy=copy)
 
 
-class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2):
+class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True):
     """Why there is no answer: ``code`` is that of a ``PromptError``, ``reason`` a sentence."""
 
     code: str

@@ -49,6 +49,12 @@ class Metrics:
             ["tier", "task"],
             registry=registry,
         )
+        self.policy = Gauge(
+            "recserve_policy",
+            "What the policy of a tier believes, by figure.",
+            ["tier", "task", "figure"],
+            registry=registry,
+        )
         self.waiting = Gauge("recserve_waiting_prompts", "Prompts that wait.", registry=registry)
         self.seconds = Histogram(
             "recserve_prompt_seconds",

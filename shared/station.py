@@ -110,6 +110,8 @@ class Station:
         self._count(prompt, outcome)
         self.metrics.seconds.labels(self.tier.name).observe(elapsed_s)
         self.metrics.threshold.labels(self.tier.name, prompt.task).set(verdict.threshold)
+        for figure, value in self.tier.report(prompt.task).items():
+            self.metrics.policy.labels(self.tier.name, prompt.task, figure).set(value)
         _log.info(
             "prompt judged",
             id=str(prompt.id),

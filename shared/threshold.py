@@ -56,12 +56,12 @@ class QuantileWindow:
         """Return how many confidences equal this one."""
         return int(self._sorted.bisect_right(confidence)) - self.below(confidence)
 
-    def quantile(self) -> float:
-        """Return the β-quantile of the window; 0.0 while it is empty."""
+    def quantile(self, beta: float | None = None) -> float:
+        """Return the quantile at the window's own β, or another; 0.0 while it is empty."""
         last = len(self._sorted) - 1
         if last < 0:
             return 0.0
-        position = self.beta * last
+        position = (self.beta if beta is None else beta) * last
         below = int(position)
         low: float = self._sorted[below]
         if below == last:

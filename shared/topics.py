@@ -56,6 +56,11 @@ def check_name(name: str, what: str) -> str:
     return name
 
 
+def is_name(name: str) -> bool:
+    """Say whether ``name`` can stand as one level of a topic."""
+    return not _fault(name)
+
+
 class Topics:
     """The topics below one root."""
 

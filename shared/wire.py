@@ -17,20 +17,21 @@ import msgspec
 
 from shared.errors import MalformedMessage
 from shared.messages import Failure, Hop, Label, Prompt, Result, Task
-from shared.topics import NAME_BYTES
+from shared.topics import NAME_BYTES, is_name
 
 VERSION: Final = 1
 PAYLOAD_BYTES: Final = 1 << 20
 _BILLION = 1_000_000_000
+_FOUR_BYTES = 0xFFFF_FFFF
 
 _Version = Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
 _Share = Annotated[int, msgspec.Meta(ge=0, le=_BILLION)]
-_Count = Annotated[int, msgspec.Meta(ge=0, le=0xFFFF_FFFF)]
+_Count = Annotated[int, msgspec.Meta(ge=0, le=_FOUR_BYTES)]
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_BYTES)]
 _Text = Annotated[str, msgspec.Meta(max_length=PAYLOAD_BYTES)]
 
 
-class Notice(msgspec.Struct, frozen=True, array_like=True, tag=3):
+class Notice(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown_fields=True):
     """An agent's word to whoever sent it a prompt that it will not take it now."""
 
     code: str
@@ -72,7 +73,7 @@ _Decoded = TypeVar("_Decoded")
 
 def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
     """Return the payload of an escalated prompt; ``now_s`` on the clock of its deadline."""
-    remaining_ms = max(0, int((prompt.deadline_s - now_s) * 1000))
+    remaining_ms = int(min(max(0.0, (prompt.deadline_s - now_s) * 1000), _FOUR_BYTES))
     hops = tuple(_pack(hop, known=prompt.origin) for hop in prompt.hops)
     return _encoder.encode(
         _Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops, prompt.copy)
@@ -122,13 +123,16 @@ def _pack(hop: Hop, *, known: str) -> _Hop:
         "" if hop.agent == known else hop.agent,
         _share(hop.confidence),
         _share(hop.threshold),
-        min(hop.elapsed_us, 0xFFFF_FFFF),
+        min(hop.elapsed_us, _FOUR_BYTES),
     )
 
 
 def _unpack(hop: _Hop, *, known: str) -> Hop:
+    agent = hop.agent or known
+    if not (is_name(hop.tier) and is_name(agent)):
+        raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {agent!r}: no such names")
     confidence, threshold = hop.confidence / _BILLION, hop.threshold / _BILLION
-    return Hop(hop.tier, hop.agent or known, confidence, threshold, hop.elapsed_us)
+    return Hop(hop.tier, agent, confidence, threshold, hop.elapsed_us)
 
 
 def _share(value: float) -> int:

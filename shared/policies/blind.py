@@ -50,6 +50,10 @@ class RandomPolicy:
     def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
         """Learn nothing."""
 
+    def report(self) -> dict[str, float]:
+        """Return nothing."""
+        return {}
+
 
 class ConstantPolicy:
     """Sends everything the same way; the threshold shown is the one that would do it."""
@@ -65,3 +69,7 @@ class ConstantPolicy:
 
     def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
         """Learn nothing."""
+
+    def report(self) -> dict[str, float]:
+        """Return nothing."""
+        return {}

@@ -51,6 +51,9 @@ class Policy(Protocol):
     def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
         """Take in what became of a prompt that was sent up; it may be long after."""
 
+    def report(self) -> dict[str, float]:
+        """Return what the policy believes, by the name of the figure, for metrics and reports."""
+
 
 class Closed(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"

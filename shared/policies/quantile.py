@@ -60,3 +60,7 @@ class QuantilePolicy:
 
     def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
         """Learn nothing: the confidences alone decide."""
+
+    def report(self) -> dict[str, float]:
+        """Return nothing: the threshold of each verdict says it all."""
+        return {}
