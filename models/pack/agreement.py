@@ -29,7 +29,7 @@ class Agreement:
     def __str__(self) -> str:
         return (
             f"same label on {self.same_label:.1%} of {self.texts} texts, probabilities apart by "
-            f"{self.mean_difference:.5f} in the mean and {self.max_difference:.5f} at most"
+            f"{self.mean_difference:.1g} in the mean and {self.max_difference:.1g} at most"
         )
 
 
