@@ -45,6 +45,8 @@ RUN groupadd --system --gid 10001 recserve && \
     useradd --system --uid 10001 --gid recserve --home-dir /var/lib/recserve --create-home \
         --shell /usr/sbin/nologin recserve
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONSAFEPATH=1 RECSERVE_METRICS__PORT=9100
+# ONNX Runtime since 1.29 reports its use to its maker unless it is told not to.
+ENV ORT_DISABLE_TELEMETRY=1
 WORKDIR /opt/recserve
 # The process lives and answers. Whether it also reaches the broker is in its retained status.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
@@ -67,7 +69,7 @@ CMD ["python", "-m", "edge_agent", "--config", "configs/edge.yaml"]
 
 
 FROM agent AS cloud
-ENV HF_HOME=/var/lib/recserve/huggingface
+ENV HF_HOME=/var/lib/recserve/huggingface HF_HUB_DISABLE_TELEMETRY=1
 COPY --from=program-torch /opt/venv /opt/venv
 COPY configs/cloud.yaml configs/cloud-transformers.yaml configs/
 COPY models/bundles/sentiment-cloud/ models/bundles/sentiment-cloud/

@@ -64,6 +64,7 @@ class Process:
         self, command: Sequence[str], folder: Path, variables: Mapping[str, str], cwd: Path = ROOT
     ) -> None:
         self.environment = environment(folder, variables)
+        self._home = folder
         self._cwd = cwd
         self._errors = folder / f"stderr-{uuid4().hex[:6]}.txt"
         with self._errors.open("wb") as errors:
@@ -74,6 +75,11 @@ class Process:
     @property
     def said(self) -> str:
         return self._errors.read_text(encoding="utf-8")
+
+    @property
+    def left_behind(self) -> list[Path]:
+        """Files in the home folder's cache, where engines keep records of their use."""
+        return [path for path in self._home.glob(".cache/**/*") if path.is_file()]
 
     def run_beside(self, command: Sequence[str]) -> int:
         """Run another program in the same environment and return its exit status."""

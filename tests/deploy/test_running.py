@@ -72,6 +72,7 @@ async def come_and_go(
             assert not health or process.run_beside(health) == 0
             assert await process.stop(within_s) == 0, process.said
             assert await agents.wait_for(tier, "offline") == name
+            assert not process.left_behind, "an engine keeps a record of its use"
             return name
     finally:
         process.kill()
@@ -111,6 +112,7 @@ async def test_an_agent_of_a_unit_comes_online_and_leaves_in_time(
     settings = variables((UNITS / f"{tier}.env.example").read_text(encoding="utf-8"))
     agent = settings["RECSERVE_AGENT"]
     settings |= here(port, root) | model_source(tier, tmp_path)
+    settings |= variables("\n".join(service["Environment"]).replace(" ", "\n"))
     # systemd starts services in the root folder.
     process = Process(command, tmp_path, settings, cwd=Path("/"))
     within_s = float(service["TimeoutStopSec"][0])
