@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 from tests.processes import BrokerProcess, Kind
 from tests.wires import MemoryWire, MqttWire, Wire
@@ -12,6 +13,11 @@ from tests.wires import MemoryWire, MqttWire, Wire
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+
+# A busy machine is no failure; CI tries the same examples each time.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 
 @pytest.fixture(scope="session")
