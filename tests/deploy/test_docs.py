@@ -1,0 +1,56 @@
+"""docs/deploy.md: what it names is there, and its commands are well formed."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import click
+import pytest
+
+from recserve.cli import main
+from shared.settings import DeviceSettings, load
+from tests.deploy.reading import ROOT, UNITS, compose
+
+TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL)
+CODE = [*BLOCKS, *re.findall(r"`([^`\n]+)`", TEXT)]
+
+
+def test_every_file_it_names_is_in_the_repository() -> None:
+    named = set(re.findall(r"\b((?:deploy|configs)/[A-Za-z0-9_./-]*[a-z])", TEXT))
+    assert len(named) > 5
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_every_subcommand_it_names_exists() -> None:
+    commands = set(re.findall(r"\brecserve ([a-z]+)\b", "\n".join(CODE)))
+    assert commands >= {"ask", "doctor", "pack", "up"}
+    assert commands <= set(main.list_commands(click.Context(main)))
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.split("\n")[0][:40])
+def test_every_block_is_shell(block: str) -> None:
+    done = subprocess.run(["sh", "-n"], input=block, text=True, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_is_installed_goes_where_the_unit_looks() -> None:
+    units = "".join(path.read_text(encoding="utf-8") for path in UNITS.rglob("*") if path.is_file())
+    for path in ("/opt/recserve/.venv/bin/", "/etc/recserve/device.env", "mosquitto.conf"):
+        assert path in TEXT
+        assert path in units
+
+
+def test_every_service_and_profile_it_names_is_in_the_compose_file() -> None:
+    services = compose()["services"]
+    assert set(re.findall(r"--scale (\w+)=", TEXT)) <= set(services)
+    profiles = {name for service in services.values() for name in service.get("profiles", [])}
+    assert set(re.findall(r"--profile (\w+)", TEXT)) == profiles
+
+
+def test_every_setting_it_names_is_one() -> None:
+    text = "\n".join(CODE)
+    named = dict(re.findall(r"\b(RECSERVE_[A-Z_]+)(?:=|: )(\S+)", text))
+    assert {"RECSERVE_TIER__POLICY__BETA", "RECSERVE_MODEL__PROVIDERS"} <= set(named)
+    load(DeviceSettings, ROOT / "configs/device.yaml", environment=named)
