@@ -19,6 +19,7 @@ from shared.mqtt_connection import WrongProtocol
 from shared.settings import MqttSettings, TlsSettings
 from tests.certificates import self_signed
 from tests.processes import BrokerProcess, free_port
+from tests.servers import serving
 from tests.wires import Inbox, MqttWire, eventually, settled
 
 if TYPE_CHECKING:
@@ -119,18 +120,17 @@ async def test_a_protocol_that_was_set_is_not_swapped(
 async def test_a_listener_that_hangs_up_is_reported_as_no_mqtt_broker(
     open_bus: Callable[..., MqttBus], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    settings = MqttSettings(port=port, reconnect_min_s=0.02, reconnect_max_s=0.05)
-    bus = open_bus(settings, "misled")
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pass
 
-    await bus.start()
-    with pytest.raises(WrongProtocol, match="hung up when asked for MQTT"):
-        await bus.wait_connected(1.0)
+    async with serving(hang_up) as port:
+        bus = open_bus(MqttSettings(port=port, reconnect_min_s=0.02, reconnect_max_s=0.05), "m")
+        await bus.start()
+        with pytest.raises(WrongProtocol, match="hung up when asked for MQTT"):
+            await bus.wait_connected(1.0)
+        await bus.close()
 
     assert capsys.readouterr().out.count("waiting for the broker") == 1
-    server.close()
-    await server.wait_closed()
 
 
 async def test_refused_credentials_are_named_and_not_taken_for_an_outage(

@@ -17,6 +17,7 @@ from shared.mqtt_connection import MqttConnection, WrongProtocol
 from shared.mqtt_credentials import check_credentials, read_password, tls_context
 from shared.settings import MqttSettings, TlsSettings
 from tests.certificates import self_signed
+from tests.servers import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,19 +167,15 @@ async def test_what_the_library_raises_on_odd_bytes_ends_the_connection() -> Non
         await reader.read(10)
         writer.write(b"\x20\x02\x00\x00" + b"\x30\x04\x00\x01\xffx")
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(odd_broker, "127.0.0.1", 0)
-    settings = MqttSettings(port=server.sockets[0].getsockname()[1])
-    reading = MqttConnection(settings, "odd", will=None, version=4, deliver=lambda _: None)
-
-    await reading.open(5)
-    reason = await asyncio.wait_for(asyncio.shield(reading.lost), 5)
+    async with serving(odd_broker) as port:
+        settings = MqttSettings(port=port)
+        reading = MqttConnection(settings, "odd", will=None, version=4, deliver=lambda _: None)
+        await reading.open(5)
+        reason = await asyncio.wait_for(asyncio.shield(reading.lost), 5)
+        reading.abandon()
 
     assert "UnicodeDecodeError" in reason
-    reading.abandon()
-    server.close()
-    await server.wait_closed()
 
 
 @pytest.mark.parametrize("host", ["a..b", "no-such-host.invalid"])
