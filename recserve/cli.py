@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "device": ("device_agent.__main__", "Run a device agent."),
     "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
     "edge": ("edge_agent.__main__", "Run an edge agent."),
+    "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
     "up": ("recserve.up", "Run a broker and any number of agents on this machine."),
 }
