@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 import yaml
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -133,7 +134,8 @@ def _print(console: Console, report: dict[str, Any], rows: list[dict[str, Any]])
 
 
 def _cards(name: str, cards_: Sequence[dict[str, Any]]) -> Table:
-    table = Table(title=f"{name}: the models alone", title_justify="left")
+    title = f"{name}: the models alone"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for column in ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "ms"):
         table.add_column(column, justify="left" if column == "tier" else "right")
     for card in cards_:
@@ -153,9 +155,9 @@ def _runs(name: str, rows: Sequence[dict[str, Any]]) -> Table:
     """Show each policy at each point of its grid, averaged over the orders."""
     tiers = [key.removeprefix("share_") for key in rows[0] if key.startswith("share_")]
     title = f"{name}: the policies (answered by {', '.join(tiers)}; burden per prompt)"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     table.add_column("policy", no_wrap=True)
-    for column in ("accuracy", "agree", "% by tier", "hops", "weighted", "bytes", "ms"):
+    for column in ("right", "agree", "% by tier", "hops", "weighted", "bytes", "ms"):
         table.add_column(column, justify="right", no_wrap=True)
     for label, same in grouped(rows).items():
         shares = (f"{_mean(same, f'share_{tier}') * 100:.0f}" for tier in tiers)
