@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from shared.errors import Busy, ModelFailed, Stopping
+from shared.errors import Busy, Expired, ModelFailed, Stopping
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _SMOOTHING = 0.1
+_STOPPING = "the agent is shutting down"
 
 
 class Batcher:
@@ -53,24 +54,35 @@ class Batcher:
         """Begin to serve."""
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
-    async def score(self, text: str) -> Scored:
+    async def score(self, text: str, deadline_s: float) -> Scored:
         """Return the model's answer to one prompt.
 
-        Raises ``Busy`` at once when the queue is full, ``Stopping`` when it is closed, and
+        Raises ``Busy`` at once when the queue is full, ``Stopping`` when it is closed,
+        ``Expired`` when there is no answer by ``deadline_s`` (on the monotonic clock), and
         ``ModelFailed`` when the model raised on this prompt.
         """
         if self._stopping:
-            raise Stopping("the agent is shutting down")
-        scored: asyncio.Future[Scored] = asyncio.get_running_loop().create_future()
+            raise Stopping(_STOPPING)
+        loop = asyncio.get_running_loop()
+        scored: asyncio.Future[Scored] = loop.create_future()
         try:
             self._queue.put_nowait((text, scored))
         except asyncio.QueueFull:
             raise Busy(f"{self._queue.maxsize} prompts are waiting already") from None
-        return await scored
+        expiry = loop.call_later(deadline_s - time.monotonic(), _expire, scored)
+        try:
+            return await scored
+        finally:
+            expiry.cancel()
 
     async def close(self) -> None:
-        """Finish what waits, then stop; nothing new is taken meanwhile."""
+        """Let the running batch finish, turn away what still waits, and stop."""
         self._stopping = True
+        while not self._queue.empty():
+            _, scored = self._queue.get_nowait()
+            self._queue.task_done()
+            if not scored.done():
+                scored.set_exception(Stopping(_STOPPING))
         await self._queue.join()
         if self._worker is not None:
             self._worker.cancel()
@@ -84,32 +96,48 @@ class Batcher:
                 batch.append(self._queue.get_nowait())
             self._running = len(batch)
             try:
-                await self._answer(batch)
+                await self._answer([(text, scored) for text, scored in batch if not scored.done()])
             finally:
                 self._running = 0
                 for _ in batch:
                     self._queue.task_done()
 
     async def _answer(self, batch: list[tuple[str, asyncio.Future[Scored]]]) -> None:
-        """Run one batch and settle every prompt in it, whatever the model does."""
+        """Run one batch and settle every prompt in it."""
+        if not batch:
+            return
         texts = [text for text, _ in batch]
+        loop = asyncio.get_running_loop()
         started_s = time.perf_counter()
-        answers: list[Scored | ModelFailed]
-        try:
-            loop = asyncio.get_running_loop()
-            answers = await loop.run_in_executor(self._thread, self.model.answer, texts)
-        except Exception as error:  # noqa: BLE001 - whatever the engine raises
-            _log.exception("the model raised", model=self.model.name, prompts=len(batch))
-            answers = [ModelFailed(f"{type(error).__name__}: {error}")] * len(batch)
+        answers = await loop.run_in_executor(self._thread, self._run, texts)
         self._measure((time.perf_counter() - started_s) / len(batch))
-        for (_, waiting), answer in zip(batch, answers, strict=True):
-            if waiting.done():
+        for (_, scored), answer in zip(batch, answers, strict=True):
+            if scored.done():
                 continue
             if isinstance(answer, ModelFailed):
-                waiting.set_exception(answer)
+                scored.set_exception(answer)
             else:
-                waiting.set_result(answer)
+                scored.set_result(answer)
+
+    def _run(self, texts: list[str]) -> list[Scored | ModelFailed]:
+        """Run the model, in its thread; when a batch fails as a whole, its prompts one by one."""
+        try:
+            answers = self.model.answer(texts)
+            fault = f"the model gave {len(answers)} answers to {len(texts)} prompts"
+        except Exception as error:  # noqa: BLE001 - whatever the engine raises
+            _log.exception("the model raised", model=self.model.name, prompts=len(texts))
+            answers, fault = [], f"{type(error).__name__}: {error}"
+        if len(answers) == len(texts):
+            return answers
+        if len(texts) == 1:
+            return [ModelFailed(fault)]
+        return [answer for text in texts for answer in self._run([text])]
 
     def _measure(self, service_s: float) -> None:
         first = self.service_s == 0.0
         self.service_s += (service_s - self.service_s) * (1.0 if first else _SMOOTHING)
+
+
+def _expire(scored: asyncio.Future[Scored]) -> None:
+    if not scored.done():
+        scored.set_exception(Expired("the prompt's time ran out before the model answered"))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from shared.errors import Expired, InvalidPrompt, PromptError, UnknownTask
+from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.log import get_logger
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.policies import Returned, Seen, Verdict
@@ -81,9 +81,10 @@ class Station:
         try:
             judged = await self.judge(prompt, arrived_s)
         except PromptError as error:
-            self._count(prompt, "failed")
-            _log.warning("prompt failed", id=str(prompt.id), tier=self.tier.name, reason=str(error))
-            return failed(prompt, error)
+            return self._failed(prompt, error)
+        except Exception as error:  # noqa: BLE001 - a prompt always gets a result
+            _log.exception("a prompt broke the station", id=str(prompt.id), tier=self.tier.name)
+            return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         if not judged.verdict.up:
             return judged.own
         return await self.dispatch(Escalated(*judged, tried=set()))
@@ -94,7 +95,7 @@ class Station:
         ``arrived_s`` is when it came in, on the monotonic clock.
         """
         self._check(prompt, arrived_s)
-        scored = await self.batcher.score(prompt.text)
+        scored = await self.batcher.score(prompt.text, prompt.deadline_s)
         now_s = time.monotonic()
         elapsed_s = now_s - arrived_s
         seen = Seen(scored.confidence, now_s, len(prompt.text.encode()))
@@ -150,6 +151,11 @@ class Station:
         if prompt.deadline_s <= now_s:
             raise Expired("the prompt's time ran out before it was judged")
         check_text(prompt.text, self._prompt_bytes)
+
+    def _failed(self, prompt: Prompt, error: PromptError) -> Result:
+        self._count(prompt, "failed")
+        _log.warning("prompt failed", id=str(prompt.id), tier=self.tier.name, reason=str(error))
+        return failed(prompt, error)
 
     def _count(self, prompt: Prompt, outcome: str) -> None:
         self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()

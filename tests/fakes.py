@@ -1,0 +1,85 @@
+"""Stand-ins that behave: a model whose confidence a test chooses by text."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from shared.errors import ModelFailed
+from shared.messages import Label, Scored, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+BREAKS = "break the model"
+"""A text on which a ``LookupModel`` raises, and takes the whole batch with it."""
+FAILS = "fail alone"
+"""A text that a ``LookupModel`` reports as failed, beside good answers to its neighbours."""
+
+
+class LookupModel:
+    """Looks confidences up by text; every answer is its own name, so that a test sees who spoke.
+
+    ``hold`` makes it wait, in its thread, until ``release`` is called.
+    """
+
+    def __init__(
+        self,
+        name: str = "lookup",
+        confidences: Mapping[str, float] | None = None,
+        *,
+        otherwise: float = 1.0,
+        takes_s: float = 0.0,
+        tasks: frozenset[Task] = frozenset({"classify"}),
+    ) -> None:
+        self.name = name
+        self.tasks = tasks
+        self.labels = (name,)
+        self.batches: list[list[str]] = []
+        self.closed = False
+        self._confidences = dict(confidences or {})
+        self._otherwise = otherwise
+        self._takes_s = takes_s
+        self._free = threading.Event()
+        self._free.set()
+        self._started = threading.Event()
+
+    @property
+    def seen(self) -> list[str]:
+        """Every text that it was asked, in order."""
+        return [text for batch in self.batches for text in batch]
+
+    @property
+    def busy(self) -> bool:
+        """Whether it has begun on a batch since it was told to hold."""
+        return self._started.is_set()
+
+    def hold(self) -> None:
+        """Keep whatever comes next until released."""
+        self._started.clear()
+        self._free.clear()
+
+    def release(self) -> None:
+        """Go on."""
+        self._free.set()
+
+    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+        """Answer as looked up."""
+        self.batches.append(list(texts))
+        self._started.set()
+        self._free.wait(timeout=30)
+        time.sleep(self._takes_s)
+        if BREAKS in texts:
+            raise RuntimeError("the model broke")
+        return [self._one(text) for text in texts]
+
+    def close(self) -> None:
+        """Note it."""
+        self.closed = True
+
+    def _one(self, text: str) -> Scored | ModelFailed:
+        if text == FAILS:
+            return ModelFailed("no answer to this one")
+        confidence = self._confidences.get(text, self._otherwise)
+        return Scored(Label(self.name), confidence, elapsed_us=10)

@@ -1,0 +1,231 @@
+"""The queue before a model: it never waits to fill a batch, never grows without bound, and one bad
+prompt harms nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.batcher import Batcher
+from shared.errors import Busy, Expired, ModelFailed, Stopping
+from shared.messages import Label, Scored
+from tests.fakes import BREAKS, FAILS, LookupModel
+from tests.wires import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+FAR_S = float("inf")
+
+
+@pytest.fixture
+async def batching() -> AsyncIterator[Callable[..., Batcher]]:
+    """Makes running batchers and closes them."""
+    made: list[tuple[Batcher, LookupModel]] = []
+
+    def make(model: LookupModel, batch_prompts: int = 8, queue_prompts: int = 100) -> Batcher:
+        batcher = Batcher(model, batch_prompts=batch_prompts, queue_prompts=queue_prompts)
+        batcher.start()
+        made.append((batcher, model))
+        return batcher
+
+    yield make
+    for batcher, model in made:
+        model.release()
+        await batcher.close()
+
+
+async def held(batcher: Batcher, model: LookupModel, text: str = "first") -> asyncio.Task[Scored]:
+    """Let the model begin on one prompt and hold it there."""
+    model.hold()
+    asked = asyncio.create_task(batcher.score(text, FAR_S))
+    await eventually(lambda: model.busy, "the model has begun")
+    return asked
+
+
+async def test_a_lone_prompt_is_answered_without_waiting_for_others(
+    batching: Callable[..., Batcher],
+) -> None:
+    batcher = batching(LookupModel("m", {"hello": 0.625}), batch_prompts=64)
+
+    started_s = time.perf_counter()
+    scored = await batcher.score("hello", FAR_S)
+
+    assert scored == Scored(Label("m"), 0.625, 10)
+    assert time.perf_counter() - started_s < 0.5
+
+
+async def test_what_came_meanwhile_is_answered_together_up_to_the_limit_and_in_order(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model, batch_prompts=3)
+    first = await held(batcher, model)
+    later = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(7)]
+    await asyncio.sleep(0)
+
+    model.release()
+    await asyncio.gather(first, *later)
+
+    assert model.batches == [["first"], ["0", "1", "2"], ["3", "4", "5"], ["6"]]
+
+
+async def test_one_bad_prompt_does_not_fail_its_batch(batching: Callable[..., Batcher]) -> None:
+    model = LookupModel()
+    batcher = batching(model)
+    first = await held(batcher, model)
+    texts = ["good", FAILS, "also good"]
+    asked = [asyncio.create_task(batcher.score(text, FAR_S)) for text in texts]
+    await asyncio.sleep(0)
+
+    model.release()
+    good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
+
+    await first
+    assert isinstance(good, Scored)
+    assert isinstance(also_good, Scored)
+    assert isinstance(bad, ModelFailed)
+
+
+async def test_a_model_that_raises_on_a_batch_is_asked_one_by_one(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model)
+    first = await held(batcher, model)
+    texts = ["good", BREAKS, "also good"]
+    asked = [asyncio.create_task(batcher.score(text, FAR_S)) for text in texts]
+    await asyncio.sleep(0)
+
+    model.release()
+    good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
+
+    await first
+    assert isinstance(good, Scored)
+    assert isinstance(also_good, Scored)
+    assert isinstance(bad, ModelFailed)
+    assert "RuntimeError: the model broke" in str(bad)
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("no"), StopIteration(), MemoryError()])
+async def test_after_any_failure_the_next_prompt_is_answered(raised: Exception) -> None:
+    class Moody(LookupModel):
+        def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+            if texts[0] == "bad":
+                raise raised
+            return super().answer(texts)
+
+    batcher = Batcher(Moody(), batch_prompts=4, queue_prompts=4)
+    batcher.start()
+
+    with pytest.raises(ModelFailed, match=type(raised).__name__):
+        await asyncio.wait_for(batcher.score("bad", FAR_S), 5)
+    assert await asyncio.wait_for(batcher.score("good", FAR_S), 5)
+    await batcher.close()
+
+
+async def test_a_model_that_loses_answers_fails_those_prompts_and_goes_on() -> None:
+    class Careless(LookupModel):
+        def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+            return super().answer(texts)[1:] if texts[0] == "lost" else super().answer(texts)
+
+    batcher = Batcher(Careless(), batch_prompts=4, queue_prompts=4)
+    batcher.start()
+
+    with pytest.raises(ModelFailed, match="gave 0 answers to 1 prompts"):
+        await asyncio.wait_for(batcher.score("lost", FAR_S), 5)
+    assert await asyncio.wait_for(batcher.score("found", FAR_S), 5)
+    await batcher.close()
+
+
+async def test_a_full_queue_says_busy_at_once(batching: Callable[..., Batcher]) -> None:
+    model = LookupModel()
+    batcher = batching(model, queue_prompts=2)
+    first = await held(batcher, model)
+    waiting = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(2)]
+    await asyncio.sleep(0)
+
+    assert batcher.full
+    with pytest.raises(Busy, match="2 prompts are waiting already"):
+        await batcher.score("one too many", FAR_S)
+
+    model.release()
+    await asyncio.gather(first, *waiting)
+    assert "one too many" not in model.seen
+
+
+async def test_a_prompt_whose_time_runs_out_in_the_queue_is_told_and_not_run(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model)
+    first = await held(batcher, model)
+
+    with pytest.raises(Expired, match="time ran out"):
+        await batcher.score("hurried", time.monotonic() + 0.05)
+    gone = asyncio.create_task(batcher.score("cancelled", FAR_S))
+    await asyncio.sleep(0)
+    gone.cancel()
+
+    model.release()
+    await first
+    await batcher.score("last", FAR_S)
+    assert model.seen == ["first", "last"]
+
+
+async def test_a_prompt_whose_time_runs_out_in_the_model_is_told_and_the_model_goes_on(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model)
+    model.hold()
+
+    with pytest.raises(Expired):
+        await batcher.score("slow", time.monotonic() + 0.05)
+
+    model.release()
+    assert await batcher.score("next", FAR_S)
+
+
+async def test_the_wait_is_what_lies_ahead_times_the_time_of_one(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel(takes_s=0.02)
+    batcher = batching(model, batch_prompts=1)
+    assert batcher.wait_s == 0.0
+    await batcher.score("measure", FAR_S)
+    assert 0.02 <= batcher.service_s < 0.5
+
+    first = await held(batcher, model)
+    more = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(3)]
+    await asyncio.sleep(0)
+
+    assert batcher.waiting == 4
+    assert batcher.wait_s == pytest.approx(4 * batcher.service_s)
+    model.release()
+    await asyncio.gather(first, *more)
+    assert batcher.waiting == 0
+
+
+async def test_closing_finishes_the_batch_and_turns_away_what_waits() -> None:
+    model = LookupModel()
+    batcher = Batcher(model, batch_prompts=1, queue_prompts=10)
+    batcher.start()
+    first = await held(batcher, model)
+    waiting = asyncio.create_task(batcher.score("too late", FAR_S))
+    await asyncio.sleep(0)
+
+    closing = asyncio.create_task(batcher.close())
+    await asyncio.sleep(0)
+    model.release()
+    await closing
+
+    assert await first
+    with pytest.raises(Stopping):
+        await waiting
+    with pytest.raises(Stopping):
+        await batcher.score("after", FAR_S)
+    assert model.seen == ["first"]
