@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from experiments.arrivals import arrivals_s
 from experiments.burden import paper_bytes, paper_hops, sent_bytes
 from experiments.matrix import Matrix, fill_matrix
 from experiments.reading import read_set
@@ -66,10 +67,17 @@ def _runs(study: Study, tried: list[Candidate], matrix: Matrix, console: Console
         order_rows(matrix.data, study.arrival.order, seed) for seed in range(study.arrival.seeds)
     ]
     ordered = [matrix.take(rows) for rows in orders]
+    arrival = study.arrival
+    times_s = [
+        arrivals_s(arrival.process, len(matrix.data), arrival.rate_per_s, seed)
+        for seed in range(arrival.seeds)
+    ]
     runs = []
     for candidate in track(tried, f"{matrix.data.name} · policies", console=console):
         for seed, rows in enumerate(orders):
-            replayed = replay(ordered[seed], candidate.policies, seed=seed)
+            replayed = replay(
+                ordered[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed
+            )
             runs.append(Run(candidate, seed, rows, replayed))
     return runs
 

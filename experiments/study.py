@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from experiments.arrivals import Process
 from experiments.sets import Order
 from experiments.sources import Source
 from experiments.tier_models import TierModel
@@ -44,6 +45,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         "shuffled"
     )
     seeds: Annotated[int, Meta(ge=1, description="how many orders; a shuffle each")] = 1
+    process: Annotated[Process, Meta(description="when prompts arrive")] = "even"
+    rate_per_s: Annotated[float, Meta(gt=0, description="mean arrivals a second")] = 1.0
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
