@@ -1,11 +1,29 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 import numpy as np
 import pytest
 
 from experiments.replay import replay
-from shared.policies import Fixed, Keep, Pass, PolicySettings, Quantile, Random
+from shared.cascade import Tier
+from shared.policies import (
+    Budget,
+    Fixed,
+    Keep,
+    Pass,
+    PolicySettings,
+    Quality,
+    Quantile,
+    Random,
+    Returned,
+    Seen,
+    Verdict,
+)
 from tests.experiments.matrices import random_matrix
+
+if TYPE_CHECKING:
+    from shared.messages import Task
 
 
 def test_the_quantile_decides_prompt_for_prompt_as_numpy_does_over_every_prefix() -> None:
@@ -96,3 +114,59 @@ def test_policies_and_arrivals_must_match() -> None:
         replay(matrix, [Fixed(threshold=0.5)] * 2)
     with pytest.raises(ValueError, match="5 prompts need as many arrivals, not 4"):
         replay(matrix, [Fixed(threshold=0.5)] * 3, arrivals_s=[0.0, 1.0, 2.0, 3.0])
+
+
+class Listener(Tier):
+    """A tier that writes down what it is told, in order of arrival."""
+
+    told: ClassVar[list[tuple[str, float, int, bool, float, int]]] = []
+
+    def learn(self, task: Task, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        self.told.append((self.name, seen.at_s, sent.up, *returned))
+        super().learn(task, seen, sent, returned)
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, int, bool, float, int]]:
+    monkeypatch.setattr("experiments.replay.Tier", Listener)
+    monkeypatch.setattr(Listener, "told", [])
+    return Listener.told
+
+
+def test_the_origin_and_the_last_sender_learn_from_every_answer_from_above(
+    told: list[tuple[str, float, int, bool, float, int]],
+) -> None:
+    matrix = random_matrix(200, tiers=("device", "gateway", "edge", "cloud"))
+
+    replayed = replay(matrix, [Quality(tolerance=0.2)] * 4)
+
+    expected = []
+    for row, top in enumerate(replayed.tier.tolist()):
+        for below in sorted({0, top - 1}) if top else []:
+            agreed = matrix.tiers[below].labels[row] == matrix.tiers[top].labels[row]
+            name, confidence = matrix.tiers[below].tier, matrix.tiers[top].confidence[row]
+            expected.append((name, float(row), 1, agreed, confidence, top - below))
+    assert told == expected
+    assert {name for name, *_ in told} == {"device", "gateway", "edge"}
+
+
+def test_policies_that_do_not_learn_are_told_nothing(
+    told: list[tuple[str, float, int, bool, float, int]],
+) -> None:
+    replay(random_matrix(50), [Quantile(beta=0.5), Quality(), Keep()])
+
+    assert {name for name, *_ in told} == {"edge"}
+
+
+def test_the_time_of_arrival_reaches_the_policy() -> None:
+    matrix = random_matrix(400)
+    size = matrix.prompt_bytes.mean() + 200
+
+    def spent(every_s: float) -> float:
+        budget = Budget(budget_bytes=float(20 * size), period_s=100.0)
+        policies: list[PolicySettings] = [budget, Keep(), Keep()]
+        arrivals_s = [row * every_s for row in range(400)]
+        return float(replay(matrix, policies, arrivals_s=arrivals_s).seen[1].mean())
+
+    assert spent(1.0) == pytest.approx(0.2, abs=0.03)
+    assert spent(2.0) == pytest.approx(0.4, abs=0.06)
