@@ -12,9 +12,9 @@ from shared.command import clear_errors
 from shared.settings import convert
 
 
-@click.command("broker", help="Run an MQTT broker on loopback until SIGTERM or Ctrl-C.")
-@click.option("--port", default=1883, show_default=True, help="TCP port to listen on.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Loopback address.")
+@click.command("broker", help="Run an MQTT broker until SIGTERM or Ctrl-C.")
+@click.option("--port", type=int, help="TCP port to listen on.  [default: 1883; secured: 8883]")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1; secured: every one]")
 @click.option(
     "--kind",
     default="auto",
@@ -25,14 +25,30 @@ from shared.settings import convert
 @click.option(
     "--data-dir", default="./runs/broker", show_default=True, help="Folder for Mosquitto's files."
 )
-def command(port: int, host: str, kind: str, data_dir: str) -> None:
+@click.option(
+    "--provisioned", default="", metavar="DIR", help="Secure it with what `provision` made."
+)
+@click.option(
+    "--plain-on-network", is_flag=True, help="Let everybody read and write everything, anywhere."
+)
+def command(
+    port: int | None,
+    host: str | None,
+    kind: str,
+    data_dir: str,
+    provisioned: str,
+    plain_on_network: bool,
+) -> None:
     """Replace this process by the broker, so that signals reach it directly."""
     with clear_errors():
-        tree = {"kind": kind, "host": host, "port": port, "data_dir": data_dir}
+        usual = ("*", 8883) if provisioned else ("127.0.0.1", 1883)
+        tree = {"host": host or usual[0], "port": port or usual[1], "kind": kind}
+        tree |= {"data_dir": data_dir, "provisioned": provisioned}
+        tree["plain_on_network"] = plain_on_network
         settings = convert(BrokerSettings, tree, "recserve broker")
         line = command_line(settings)
         name = (
             "Mosquitto" if choose(settings.kind) == "mosquitto" else "the embedded broker (amqtt)"
         )
-        click.echo(f"{name} on {host}:{port}", err=True)
+        click.echo(f"{name} on {settings.host}:{settings.port}", err=True)
         os.execv(line[0], line)  # noqa: S606 - our own command line

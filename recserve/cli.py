@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "edge": ("edge_agent.__main__", "Run an edge agent."),
     "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
+    "provision": ("recserve.provision", "Make a site's certificates, passwords and rights."),
     "up": ("recserve.up", "Run a broker and any number of agents on this machine."),
 }
 

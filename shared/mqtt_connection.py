@@ -97,7 +97,10 @@ class MqttConnection:
             return
         self.abandon()
         said = "hung up" if self.lost in done else "said nothing"
-        raise WrongProtocol(f"{settings.host}:{settings.port} {said} when asked for MQTT")
+        hint = ""
+        if settings.tls is not None and self.lost in done:
+            hint = "; it may have refused our certificate, or want one (mqtt.tls.cert_file)"
+        raise WrongProtocol(f"{settings.host}:{settings.port} {said} when asked for MQTT{hint}")
 
     async def publish(
         self, topic: str, payload: bytes, *, retain: bool, expiry_s: float | None

@@ -1,26 +1,51 @@
 """The password and certificates that an MQTT connection shows, read from their files.
 
-They are read anew for each connection, so that a renewed certificate needs no restart.
+They are read anew for each connection, so that a renewed certificate needs no restart. What would
+travel in the clear is looked at here, too: a password never does unless the settings say so.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import SettingsError
+from shared.log import get_logger
 
 if TYPE_CHECKING:
     from shared.settings import MqttSettings, TlsSettings
 
+_log = get_logger()
+
 
 def check_credentials(settings: MqttSettings) -> None:
-    """Read everything once. Raises ``SettingsError`` for what cannot be used."""
-    read_password(settings)
+    """Read everything once. Raises ``SettingsError`` for what cannot, or must not, be used.
+
+    Prompts that leave the machine in the clear are worth one warning; a password is refused.
+    """
+    password = read_password(settings)
     if settings.tls is not None:
         tls_context(settings.tls)
+    elif not (settings.plain_on_network or is_loopback(settings.host)):
+        advice = "set mqtt.tls, or mqtt.plain_on_network: true if that network may read it"
+        if settings.username and password is not None:
+            raise SettingsError(
+                f"the password would go to mqtt.host {settings.host!r} in the clear; {advice}"
+            )
+        _log.warning("prompts leave this machine in the clear", host=settings.host, advice=advice)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether nothing sent to this host leaves the machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def read_password(settings: MqttSettings) -> str | None:

@@ -1,0 +1,131 @@
+"""Who may say and hear what: the rights of every role, and Mosquitto's file that enforces them.
+
+Every topic below comes from ``shared.topics``. What is not listed here is denied, for publishing,
+for subscribing and for delivery alike. Rights are per name, never per tier: a member that is taken
+over can do what its own role lists, in its own name, and nothing else; ``docs/security.md`` says
+what that leaves. This file knows no passwords, certificates or folders.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
+
+from shared.messages import TASKS
+from shared.topics import split_pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from shared.topics import Topics
+
+Role = Literal["device", "edge", "cloud", "asker", "operator"]
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+TIERS: Final[tuple[Role, ...]] = ("device", "edge", "cloud")
+"""Roles whose members are agents of the tier of that name, lowest first."""
+
+
+class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody whom the broker knows: ``pool`` is served besides, ``devices`` may be asked."""
+
+    name: str
+    role: Role
+    pool: str = ""
+    devices: tuple[str, ...] = ()
+
+
+class Right(NamedTuple):
+    """Leave to publish on, or to read, every topic that a filter matches."""
+
+    verb: Literal["publish", "read"]
+    topics: str
+    purpose: str
+
+
+def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[Right]:
+    """Return all that a member of a site may do; ``everyone`` holds its other members, too."""
+    own = topics.answers(member.name)
+    echo = [Right("publish", own, "round trip to itself"), Right("read", own, "the same")]
+    if member.role == "operator":
+        return [Right("read", topics.status("+", "+"), "who is alive"), *echo]
+    if member.role == "asker":
+        return [*_asking(member, topics), *echo]
+    above = TIERS[TIERS.index(member.role) + 1 :]
+    alive = [Right("read", topics.status(tier, "+"), "who is alive above") for tier in above]
+    mine = topics.status(member.role, member.name)
+    status = Right("publish", mine, "its own status, and its last will")
+    if member.role == "device":
+        return [*_device(member, topics), status, *alive, *echo]
+    return [*_serving(member, everyone, topics), status, *alive, *echo]
+
+
+def dynamic_security(
+    granted: Mapping[str, Iterable[Right]], verifiers: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the file of Mosquitto's dynamic-security plugin: one role for each name.
+
+    ``verifiers`` holds the salted hashes of those who show a password. Nobody may use the plugin's
+    own control topics, so nothing but this project's provisioning ever changes the file.
+    """
+    return {
+        "defaultACLAccess": {
+            "publishClientSend": False,
+            "publishClientReceive": False,
+            "subscribe": False,
+            "unsubscribe": True,
+        },
+        "clients": [
+            {"username": name, "roles": [{"rolename": name}], **verifiers.get(name, {})}
+            for name in granted
+        ],
+        "groups": [],
+        "roles": [
+            {"rolename": name, "acls": [entry for right in held for entry in _entries(right)]}
+            for name, held in granted.items()
+        ],
+    }
+
+
+def _asking(member: Member, topics: Topics) -> list[Right]:
+    asked = [Right("publish", topics.ask(device), "asks a device") for device in member.devices]
+    heard = [Right("read", topics.answers(device), "its answers") for device in member.devices]
+    return [*asked, *heard]
+
+
+def _device(member: Member, topics: Topics) -> list[Right]:
+    prompts = [topics.prompt("+", task, member.name) for task in TASKS]
+    return [
+        *(Right("publish", filter_, "escalates prompts of its own") for filter_ in prompts),
+        Right("read", topics.results(member.name), "results of its own prompts"),
+        Right("read", topics.ask(member.name), "what it is asked"),
+    ]
+
+
+def _serving(member: Member, everyone: Sequence[Member], topics: Topics) -> list[Right]:
+    given = [Right("read", topics.prompts(member.name), "prompts addressed to it")]
+    if member.pool:
+        shared = topics.prompts(member.pool, pool=member.pool)
+        given.append(Right("read", shared, "its share of the prompts addressed to its pool"))
+    given.append(Right("publish", topics.results("+"), "results, to any origin"))
+    higher = TIERS[TIERS.index(member.role) + 1 :]
+    if higher:
+        own = topics.results(member.name)
+        given.append(Right("read", own, "refusals and copies of what it sent on"))
+    addresses = {name for m in everyone if m.role in higher for name in (m.name, m.pool) if name}
+    passed = [topics.prompts(address) for address in sorted(addresses)]
+    return [
+        *given,
+        *(Right("publish", filter_, "passes prompts on, of any origin") for filter_ in passed),
+    ]
+
+
+def _entries(right: Right) -> list[dict[str, Any]]:
+    """Return the plugin's entries for one right; reading takes the subscription and delivery."""
+    if right.verb == "publish":
+        return [{"acltype": "publishClientSend", "topic": right.topics, "allow": True}]
+    delivered = split_pool(right.topics)[1]
+    return [
+        {"acltype": "subscribePattern", "topic": right.topics, "allow": True},
+        {"acltype": "publishClientReceive", "topic": delivered, "allow": True},
+    ]

@@ -1,0 +1,67 @@
+"""Files and folders that are nobody else's business, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+SECRET: Final = 0o600
+PUBLIC: Final = 0o644
+_FOLDER: Final = 0o700
+_PUBLIC_ENDINGS: Final = (".crt", ".crl", ".conf", ".yaml")
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Make a folder with these files, or put these into it; each is replaced in one step.
+
+    Certificates and settings may be read by all who reach the folder, everything else only by its
+    owner. Raises ``SettingsError`` when the disk will not have it.
+    """
+    try:
+        _make(folder)
+        for name, data in files.items():
+            mode = PUBLIC if name.endswith(_PUBLIC_ENDINGS) else SECRET
+            _replace(folder / name, data, mode)
+    except OSError as error:
+        raise SettingsError(f"{folder}: cannot be written ({error.strerror})") from error
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder, if it is still there."""
+    if folder.exists():
+        shutil.rmtree(folder)
+
+
+def read_file(file: Path, purpose: str) -> bytes:
+    """Return what a file holds. Raises ``SettingsError`` that says what it is needed for."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{file}: {purpose} ({error.strerror})") from error
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for us alone."""
+    if not folder.exists():
+        _make(folder.parent)
+        folder.mkdir(mode=_FOLDER)
+
+
+def _replace(file: Path, data: bytes, mode: int) -> None:
+    """Write beside the file, then rename: no reader sees half of it, or all of it too early."""
+    beside = file.with_name(f".{file.name}.new")
+    beside.unlink(missing_ok=True)
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        os.fchmod(stream.fileno(), mode)  # whatever the umask
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
