@@ -87,6 +87,9 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
         str, Meta(description="file with the password; else RECSERVE_MQTT_PASSWORD")
     ] = ""
     tls: Annotated[TlsSettings | None, Meta(description="TLS, if the broker speaks it")] = None
+    plain_on_network: Annotated[
+        bool, Meta(description="send in the clear to other machines, a password too")
+    ] = False
     keepalive_s: Annotated[
         int, Meta(ge=1, le=65535, description="seconds; a dead link is noticed within two of them")
     ] = 15
