@@ -1,9 +1,10 @@
-"""The five steps: draft, pool, cloud, edge, device. Every number that they need is here.
+"""The six steps: draft, pool, broad, cloud, edge, device. Every number that they need is here.
 
 draft   the base, fitted to review endings and then to labelled sentences
 pool    sentences out of reviews, with the draft's opinion of each
-cloud   the draft, fitted on to the pool mixed with labelled sentences
-edge    some of the cloud model's layers, distilled on the same mixture
+broad   the draft, fitted on to the pool mixed with labelled sentences
+cloud   the mean of several models, each fitted on from the broad one in an order of its own
+edge    some of the broad model's layers, distilled on the same mixture
 device  a small new net, fitted to review endings and then distilled on the same mixture
 
 Leaves out reading and writing files.
@@ -11,6 +12,7 @@ Leaves out reading and writing files.
 
 from __future__ import annotations
 
+import copy
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +21,7 @@ from models.train.batches import encode
 from models.train.data import Example, ending, smoothed
 from models.train.distil import PoolShape, draw_pool, label_pool
 from models.train.fit import Schedule, fit
-from models.train.student import Narrow, Student, cut, narrow
+from models.train.student import Narrow, Student, cut, mean_of, narrow
 from models.train.vocabulary import Pruned, count_tokens, prune
 
 if TYPE_CHECKING:
@@ -70,16 +72,24 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Cloud:
-    """Numbers of the cloud model."""
+class Broad:
+    """Numbers of the broad model."""
 
     mixture: Mixture
     schedule: Schedule
 
 
 @dataclass(frozen=True)
+class Cloud:
+    """Numbers of the cloud model; one member of the mean per schedule."""
+
+    mixture: Mixture
+    members: tuple[Schedule, ...]
+
+
+@dataclass(frozen=True)
 class Edge:
-    """Numbers of the edge model; `layers` are those taken from the cloud model, from 0."""
+    """Numbers of the edge model; `layers` are those taken from the broad model, from 0."""
 
     vocabulary: Vocabulary
     layers: tuple[int, ...]
@@ -105,19 +115,20 @@ DRAFT = Draft(
     schedule=Schedule(3, 32, 4e-5),
 )
 POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
-CLOUD = Cloud(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
+BROAD = Broad(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
+CLOUD = Cloud(mixture=Mixture(6_000, 2, 0.1), members=(Schedule(1, 32, 5e-5),) * 3)
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
-    mixture=Mixture(45_000, 2, 0.05),
-    schedule=Schedule(2, 32, 1e-4),
+    mixture=Mixture(45_000, 3, 0.05),
+    schedule=Schedule(1, 32, 1e-4),
 )
 DEVICE = Device(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
-    endings=Endings(34_000, 40, 0.1, Schedule(3, 32, 1e-3)),
+    endings=Endings(34_000, 40, 0.1, Schedule(2, 64, 1e-3)),
     mixture=Mixture(45_000, 2, 0.05),
-    schedule=Schedule(8, 64, 6e-4),
+    schedule=Schedule(6, 64, 6e-4),
 )
 
 
@@ -137,30 +148,47 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
     return label_pool(draft, draw_pool(corpus.reviews, shape, seed), shape)
 
 
-def train_cloud(
-    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Cloud, seed: int
+def train_broad(
+    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Broad, seed: int
 ) -> Student:
     """Fit the draft on to the mixture; the draft itself is changed and returned."""
-    _fit(draft, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "cloud")
+    _fit(draft, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "broad")
     return draft
 
 
-def train_edge(
-    cloud: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
+def train_cloud(
+    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Cloud, seed: int
 ) -> Student:
-    """Distil a model that starts as some of the cloud model's layers."""
-    pruned = _prune(cloud, corpus, numbers.vocabulary)
-    student = cut(cloud, pruned, numbers.layers, POSITIONS, seed)
+    """Average the weights of members that differ in the order in which they saw the mixture.
+
+    One model with the mean weights answers nearly as the members would together ("Model soups",
+    Wortsman et al., 2022), because all start from the same place.
+    """
+    examples = mix(corpus, pool, numbers.mixture)
+    members: list[Student] = []
+    for index, schedule in enumerate(numbers.members):
+        member = copy.deepcopy(broad)
+        _fit(member, examples, schedule, seed + index, f"cloud, member {index + 1}")
+        members.append(member)
+    return mean_of(members)
+
+
+def train_edge(
+    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
+) -> Student:
+    """Distil a model that starts as some of the broad model's layers."""
+    pruned = _prune(broad, corpus, numbers.vocabulary)
+    student = cut(broad, pruned, numbers.layers, POSITIONS, seed)
     _fit(student, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "edge")
     return student
 
 
 def train_device(
-    cloud: Student, corpus: Corpus, pool: Sequence[Example], numbers: Device, seed: int
+    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Device, seed: int
 ) -> Student:
-    """Distil a small new net over the cloud model's embeddings, made narrower."""
-    pruned = _prune(cloud, corpus, numbers.vocabulary)
-    student = narrow(cloud, pruned, numbers.shape, POSITIONS, seed)
+    """Distil a small new net over the draft's embeddings, made narrower."""
+    pruned = _prune(draft, corpus, numbers.vocabulary)
+    student = narrow(draft, pruned, numbers.shape, POSITIONS, seed)
     _fit_endings(student, corpus, numbers.endings, seed, "device, endings")
     _fit(student, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "device")
     return student

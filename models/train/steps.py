@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.train.corpus import Corpus
 
 POOL_FILE = "pool.tsv.gz"
-Numbers = recipe.Draft | recipe.Cloud | recipe.Edge | recipe.Device
+Numbers = recipe.Draft | recipe.Broad | recipe.Cloud | recipe.Edge | recipe.Device
 
 
 @dataclass(frozen=True)
@@ -59,27 +59,34 @@ def _pool(job: Job) -> None:
     write_pool(job.out / POOL_FILE, pool)
 
 
-def _cloud(job: Job) -> None:
+def _broad(job: Job) -> None:
     draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_cloud, draft, job.corpus, pool, recipe.CLOUD, job.seed)
+    train = partial(recipe.train_broad, draft, job.corpus, pool, recipe.BROAD, job.seed)
+    _make(job, "broad", recipe.BROAD, train)
+
+
+def _cloud(job: Job) -> None:
+    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_cloud, broad, job.corpus, pool, recipe.CLOUD, job.seed)
     _make(job, "cloud", recipe.CLOUD, train)
 
 
 def _edge(job: Job) -> None:
-    cloud, pool = load_student(job.out / "cloud"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_edge, cloud, job.corpus, pool, recipe.EDGE, job.seed)
+    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_edge, broad, job.corpus, pool, recipe.EDGE, job.seed)
     _make(job, "edge", recipe.EDGE, train)
 
 
 def _device(job: Job) -> None:
-    cloud, pool = load_student(job.out / "cloud"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_device, cloud, job.corpus, pool, recipe.DEVICE, job.seed)
+    draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_device, draft, job.corpus, pool, recipe.DEVICE, job.seed)
     _make(job, "device", recipe.DEVICE, train)
 
 
 STEPS: dict[str, Callable[[Job], None]] = {
     "draft": _draft,
     "pool": _pool,
+    "broad": _broad,
     "cloud": _cloud,
     "edge": _edge,
     "device": _device,

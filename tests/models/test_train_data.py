@@ -118,7 +118,7 @@ def test_the_ending_of_a_review_keeps_its_label() -> None:
 
 
 def test_treebank_style_parts_contractions_or_leaves_the_text_alone() -> None:
-    rng = random.Random(0)  # noqa: S311  # no secret
+    rng = random.Random(0)  # no secret
     styled = {treebank_style("It Isn't bad", rng) for _ in range(20)}
 
     assert styled == {"It Isn't bad", "it is n't bad"}

@@ -87,7 +87,7 @@ def test_padding_does_not_change_an_answer() -> None:
 
 def test_every_example_is_in_exactly_one_batch() -> None:
     rows = [Encoded(tuple(range(2 + index % 7)), index / 100) for index in range(100)]
-    batches = shuffled_batches(rows, 8, random.Random(1))  # noqa: S311  # no secret
+    batches = shuffled_batches(rows, 8, random.Random(1))  # no secret
 
     seen = sorted(round(float(p) * 100) for batch in batches for p in batch.positive)
     assert seen == list(range(100))

@@ -22,6 +22,7 @@ from models.train.student import (
     cut,
     find_base,
     load_student,
+    mean_of,
     narrow,
     principal_components,
 )
@@ -76,6 +77,13 @@ def test_a_narrow_student_takes_the_main_directions_of_the_embeddings() -> None:
     assert table.shape == (62, 8)
     spread = table.detach().var(dim=0)
     assert bool((spread[:-1] >= spread[1:] - 1e-9).all())
+
+
+def test_the_mean_of_students_lies_between_them() -> None:
+    first, second = tiny_student(seed=1), tiny_student(seed=2)
+    expected = (first.model.classifier.weight + second.model.classifier.weight) / 2
+
+    torch.testing.assert_close(mean_of([first, second]).model.classifier.weight, expected)
 
 
 def test_principal_components_keep_the_distances_of_flat_data() -> None:
