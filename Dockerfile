@@ -30,11 +30,12 @@ COPY shared/ shared/
 RUN pip install .
 
 
-# The same with PyTorch, for `model.runtime: transformers`. TORCH_INDEX chooses the build of
-# PyTorch: .../whl/cpu, or .../whl/cu130 for NVIDIA GPUs (deploy/compose.cuda.yaml sets it).
+# The same with PyTorch, for `model.runtime: transformers`. Left empty, TORCH_INDEX takes PyTorch's
+# default build: for the CPU on arm64, with gigabytes of CUDA on amd64. Give it the address of
+# PyTorch's own wheel index for "cpu" to leave those out, or for a certain CUDA version.
 FROM build AS program-torch
-ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-RUN pip install torch==2.13.0 --index-url "$TORCH_INDEX"
+ARG TORCH_INDEX=""
+RUN pip install torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY --from=program /src /src
 RUN pip install ".[cloud]"
 

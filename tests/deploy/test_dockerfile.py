@@ -62,13 +62,12 @@ def test_the_cloud_image_holds_torch() -> None:
     assert closure(pip_installs(ingredients("cloud"))) >= ENGINES
 
 
-def test_torch_is_installed_for_cpus_unless_asked_otherwise() -> None:
+def test_the_build_of_torch_is_the_default_one_unless_another_index_is_named() -> None:
     torch = dockerfile()["program-torch"]
     (index,) = torch.each("ARG")
-    assert index.rest.endswith("/whl/cpu")
+    assert index.rest == 'TORCH_INDEX=""'
     first = torch.each("RUN")[0]
-    assert "torch==" in first.rest
-    assert f"${index.rest.partition('=')[0]}" in first.rest
+    assert first.rest == 'pip install torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}'
 
 
 @pytest.mark.parametrize("stage", dockerfile().values(), ids=lambda stage: stage.name)
