@@ -8,7 +8,6 @@ answer, marked as degraded.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from typing import TYPE_CHECKING
@@ -141,17 +140,20 @@ class Escalations:
 
     async def _repeat(self) -> None:
         """Send again what got no answer, and give up on what cannot get one in time."""
+        loop = asyncio.get_running_loop()
         while True:
+            self._wake.clear()
             for escalated, give_up in self._pending.due(time.monotonic()):
                 if give_up:
                     self._degrade(escalated, give_up)
                 else:
                     self._begin(self._send_again(escalated))
-            self._wake.clear()
             next_s = self._pending.next_due_s()
-            wait_s = None if next_s is None else max(0.0, next_s - time.monotonic())
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), wait_s)
+            # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
+            timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
+            await self._wake.wait()
+            if timer is not None:
+                timer.cancel()
 
     async def _send_again(self, escalated: Escalated) -> None:
         self._station.metrics.repeats.labels("retry").inc()

@@ -64,10 +64,11 @@ class MqttBus:
                 {waiting, self._keeper}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
             )
         finally:
+            connected = waiting.done()
             waiting.cancel()
         if self._keeper.done():
             self._keeper.result()
-        if not self._connected.is_set():
+        if not connected:
             raise self._last_error
 
     async def publish(

@@ -1,13 +1,15 @@
 """Who is alive: every agent's retained status, and the roster that a sender picks from.
 
 An agent announces itself after each connect and at every heartbeat; its last will says that it
-is gone. A status with an older epoch than one already heard is a ghost and is ignored. The roster
-is told the time and touches no clock.
+is gone. A status with an older epoch than that of a living agent is a ghost and is ignored; once
+that agent is gone the older one counts, since a clock may have been set back over a restart. The
+roster is told the time and touches no clock.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -27,8 +29,10 @@ if TYPE_CHECKING:
 _log = get_logger()
 _MISSED_HEARTBEATS = 3
 _STATUS_BYTES = 4096
+_GOODBYE_S = 1.0
 
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
+_Epoch = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -42,11 +46,11 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """What an agent says of itself; JSON on the wire, so that people can read it too."""
 
     state: Literal["online", "offline"]
-    epoch: int
+    epoch: _Epoch
     tasks: tuple[Task, ...] = ()
     model: str = ""
     load: Load = Load()
-    heartbeat_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+    heartbeat_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
 
 
 _statuses = msgspec.json.Decoder(Status)
@@ -78,9 +82,9 @@ class Roster:
     def hear(self, agent: str, status: Status, now_s: float) -> bool:
         """Take in a status; return whether the agent has just become alive."""
         known = self._entries.get(agent)
-        if known is not None and status.epoch < known.status.epoch:
-            return False
         was_alive = known is not None and _alive(known, now_s)
+        if known is not None and was_alive and status.epoch < known.status.epoch:
+            return False
         entry = self._entries[agent] = _Entry(status, now_s)
         return _alive(entry, now_s) and not was_alive
 
@@ -143,7 +147,7 @@ class Announcer:
         self._load = load
         # Wall time orders the starts of one agent; nothing else reads it as a time.
         self._epoch = int(time.time() * 1000)
-        self._connected = asyncio.Event()
+        self._due = asyncio.Event()
 
     def will(self) -> Will:
         """Return what the broker is to say when we are lost."""
@@ -151,17 +155,20 @@ class Announcer:
 
     async def run(self, bus: Bus) -> None:
         """Announce after each connect and at every heartbeat, until cancelled; then say goodbye."""
-        bus.watch(self._changed)
+        bus.watch(lambda connected: self._due.set() if connected else None)
+        loop = asyncio.get_running_loop()
+        heartbeat = loop.call_later(self._heartbeat_s, self._due.set)
         try:
             while True:
-                await self._connected.wait()
+                await self._due.wait()
+                self._due.clear()
+                heartbeat.cancel()
+                heartbeat = loop.call_later(self._heartbeat_s, self._due.set)
                 await self._announce(bus, "online")
-                await asyncio.sleep(self._heartbeat_s)
         finally:
-            await self._announce(bus, "offline")
-
-    def _changed(self, connected: bool) -> None:
-        (self._connected.set if connected else self._connected.clear)()
+            heartbeat.cancel()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._announce(bus, "offline"), _GOODBYE_S)
 
     async def _announce(self, bus: Bus, state: Literal["online", "offline"]) -> None:
         try:

@@ -155,7 +155,9 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
     mqtt: MqttSettings = MqttSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     pool: Annotated[str, Meta(description="$share pool to serve besides the own address")] = ""
-    heartbeat_s: Annotated[Seconds, Meta(description="time between two statuses")] = 5.0
+    heartbeat_s: Annotated[float, Meta(gt=0, le=3600, description="time between two statuses")] = (
+        5.0
+    )
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

@@ -11,7 +11,7 @@ from tests.processes import BrokerProcess, Kind
 from tests.wires import MemoryWire, MqttWire, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
 
@@ -36,21 +36,30 @@ def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
 
 @pytest.fixture(params=["memory", "embedded", "mosquitto"])
-def wire(request: pytest.FixtureRequest, shared_broker: Callable[[Kind], BrokerProcess]) -> Wire:
+async def wire(
+    request: pytest.FixtureRequest, shared_broker: Callable[[Kind], BrokerProcess]
+) -> AsyncIterator[Wire]:
     """Each of the three ways to carry messages, in turn."""
-    return MemoryWire() if request.param == "memory" else MqttWire(shared_broker(request.param))
+    kind = request.param
+    made: Wire = MemoryWire() if kind == "memory" else MqttWire(shared_broker(kind))
+    yield made
+    await made.close()
 
 
 @pytest.fixture
-def mosquitto(shared_broker: Callable[[Kind], BrokerProcess]) -> MqttWire:
+async def mosquitto(shared_broker: Callable[[Kind], BrokerProcess]) -> AsyncIterator[MqttWire]:
     """Mosquitto with this project's configuration."""
-    return MqttWire(shared_broker("mosquitto"))
+    made = MqttWire(shared_broker("mosquitto"))
+    yield made
+    await made.close()
 
 
 @pytest.fixture
-def embedded(shared_broker: Callable[[Kind], BrokerProcess]) -> MqttWire:
+async def embedded(shared_broker: Callable[[Kind], BrokerProcess]) -> AsyncIterator[MqttWire]:
     """The embedded broker."""
-    return MqttWire(shared_broker("embedded"))
+    made = MqttWire(shared_broker("embedded"))
+    yield made
+    await made.close()
 
 
 @pytest.fixture(params=["embedded", "mosquitto"])

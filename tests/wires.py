@@ -4,7 +4,6 @@ them read the same."""
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
@@ -40,6 +39,12 @@ class Wire(Protocol):
     def kill(self, bus: Bus) -> None:
         """End a client for good, without a goodbye, as kill -9 would."""
 
+    async def return_(self, bus: Bus) -> None:
+        """Let a client that was cut off connect again; MQTT buses do so by themselves."""
+
+    async def close(self) -> None:
+        """Close every bus that was made."""
+
 
 class MemoryWire:
     """Inside this process."""
@@ -47,9 +52,11 @@ class MemoryWire:
     def __init__(self) -> None:
         self.root = f"t-{uuid4().hex[:8]}"
         self.broker = MemoryBroker()
+        self._made: list[Bus] = []
 
     def bus(self, name: str, will: Will | None = None) -> Bus:
-        return self.broker.client(name, will)
+        self._made.append(self.broker.client(name, will))
+        return self._made[-1]
 
     def connect(self, settings: AgentSettings, will: Will) -> Bus:
         return self.bus(settings.agent, will)
@@ -61,6 +68,13 @@ class MemoryWire:
     def kill(self, bus: Bus) -> None:
         self.cut(bus)
 
+    async def return_(self, bus: Bus) -> None:
+        await bus.start()
+
+    async def close(self) -> None:
+        for bus in self._made:
+            await bus.close()
+
 
 class MqttWire:
     """Over a real broker."""
@@ -68,6 +82,7 @@ class MqttWire:
     def __init__(self, broker: BrokerProcess) -> None:
         self.root = f"t-{uuid4().hex[:8]}"
         self.broker = broker
+        self._made: list[Bus] = []
 
     def settings(self) -> MqttSettings:
         return MqttSettings(
@@ -80,7 +95,8 @@ class MqttWire:
         )
 
     def bus(self, name: str, will: Will | None = None) -> Bus:
-        return MqttBus(self.settings(), f"{self.root}-{name}", will=will)
+        self._made.append(MqttBus(self.settings(), f"{self.root}-{name}", will=will))
+        return self._made[-1]
 
     def connect(self, settings: AgentSettings, will: Will) -> Bus:
         return self.bus(settings.agent, will)
@@ -97,6 +113,14 @@ class MqttWire:
         connection, bus._connection = bus._connection, None
         if connection is not None:
             connection.abandon()
+
+    async def return_(self, bus: Bus) -> None:
+        assert isinstance(bus, MqttBus)
+        await eventually(lambda: bus._connection is not None and not bus._connection.lost.done())
+
+    async def close(self) -> None:
+        for bus in self._made:
+            await bus.close()
 
 
 class Inbox:
@@ -138,9 +162,3 @@ async def settled(bus: Bus) -> Bus:
     await bus.start()
     await bus.wait_connected(CONNECT_S)
     return bus
-
-
-async def close_all(buses: list[Bus]) -> None:
-    for bus in buses:
-        with contextlib.suppress(asyncio.CancelledError):
-            await bus.close()

@@ -12,30 +12,11 @@ from shared.errors import NotConnected
 from tests.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-
-    from shared.bus import Bus
     from tests.wires import Wire
 
 
-@pytest.fixture
-async def buses(wire: Wire) -> AsyncIterator[Callable[..., Bus]]:
-    """Makes buses on the wire and closes them."""
-    made: list[Bus] = []
-
-    def make(name: str, will: Will | None = None) -> Bus:
-        made.append(wire.bus(name, will))
-        return made[-1]
-
-    yield make
-    for bus in made:
-        await bus.close()
-
-
-async def test_a_published_message_reaches_who_subscribed_and_nobody_else(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    sender, reader = await settled(buses("sender")), await settled(buses("reader"))
+async def test_a_published_message_reaches_who_subscribed_and_nobody_else(wire: Wire) -> None:
+    sender, reader = await settled(wire.bus("sender")), await settled(wire.bus("reader"))
     wanted, other = Inbox(reader), Inbox(reader)
     await reader.subscribe(f"{wire.root}/a/+", wanted.take)
     await reader.subscribe(f"{wire.root}/b/#", other.take)
@@ -49,10 +30,8 @@ async def test_a_published_message_reaches_who_subscribed_and_nobody_else(
     assert other.messages == []
 
 
-async def test_a_subscription_made_before_the_start_counts(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    reader = buses("reader")
+async def test_a_subscription_made_before_the_start_counts(wire: Wire) -> None:
+    reader = wire.bus("reader")
     inbox = Inbox(reader)
     await reader.subscribe(f"{wire.root}/early", inbox.take)
     await settled(reader)
@@ -62,10 +41,8 @@ async def test_a_subscription_made_before_the_start_counts(
     assert (await inbox.next()).payload == b"1"
 
 
-async def test_messages_of_one_sender_arrive_in_order(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    bus = await settled(buses("both"))
+async def test_messages_of_one_sender_arrive_in_order(wire: Wire) -> None:
+    bus = await settled(wire.bus("both"))
     inbox = Inbox(bus)
     await bus.subscribe(f"{wire.root}/n", inbox.take)
 
@@ -75,14 +52,12 @@ async def test_messages_of_one_sender_arrive_in_order(
     assert inbox.payloads == [b"%d" % n for n in range(300)]
 
 
-async def test_a_retained_message_waits_for_a_later_reader(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    sender = await settled(buses("sender"))
+async def test_a_retained_message_waits_for_a_later_reader(wire: Wire) -> None:
+    sender = await settled(wire.bus("sender"))
     await sender.publish(f"{wire.root}/status/a", b"old", retain=True)
     await sender.publish(f"{wire.root}/status/a", b"online", retain=True)
 
-    reader = buses("reader")
+    reader = wire.bus("reader")
     inbox = Inbox(reader)
     await reader.subscribe(f"{wire.root}/status/+", inbox.take)
     await settled(reader)
@@ -93,15 +68,13 @@ async def test_a_retained_message_waits_for_a_later_reader(
     assert inbox.payloads == [b"online"]
 
 
-async def test_an_empty_retained_message_clears_the_one_before(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    sender = await settled(buses("sender"))
+async def test_an_empty_retained_message_clears_the_one_before(wire: Wire) -> None:
+    sender = await settled(wire.bus("sender"))
     await sender.publish(f"{wire.root}/status/gone", b"online", retain=True)
     await sender.publish(f"{wire.root}/status/gone", b"", retain=True)
     await sender.publish(f"{wire.root}/status/here", b"online", retain=True)
 
-    reader = await settled(buses("reader"))
+    reader = await settled(wire.bus("reader"))
     inbox = Inbox(reader)
     await reader.subscribe(f"{wire.root}/status/+", inbox.take)
 
@@ -110,30 +83,26 @@ async def test_an_empty_retained_message_clears_the_one_before(
     assert len(inbox.messages) == 1
 
 
-async def test_the_will_of_a_lost_client_is_published_and_retained(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    watcher = await settled(buses("watcher"))
+async def test_the_will_of_a_lost_client_is_published_and_retained(wire: Wire) -> None:
+    watcher = await settled(wire.bus("watcher"))
     inbox = Inbox(watcher)
     await watcher.subscribe(f"{wire.root}/status/+", inbox.take)
-    lost = await settled(buses("lost", Will(f"{wire.root}/status/lost", b"offline")))
+    lost = await settled(wire.bus("lost", Will(f"{wire.root}/status/lost", b"offline")))
 
     wire.kill(lost)
 
     assert (await inbox.next()).payload == b"offline"
-    late = await settled(buses("late"))
+    late = await settled(wire.bus("late"))
     found = Inbox(late)
     await late.subscribe(f"{wire.root}/status/+", found.take)
     assert (await found.next()).retained
 
 
-async def test_a_client_that_says_goodbye_leaves_no_will(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    watcher = await settled(buses("watcher"))
+async def test_a_client_that_says_goodbye_leaves_no_will(wire: Wire) -> None:
+    watcher = await settled(wire.bus("watcher"))
     inbox = Inbox(watcher)
     await watcher.subscribe(f"{wire.root}/status/+", inbox.take)
-    polite = await settled(buses("polite", Will(f"{wire.root}/status/polite", b"offline")))
+    polite = await settled(wire.bus("polite", Will(f"{wire.root}/status/polite", b"offline")))
 
     # The embedded broker takes a goodbye that follows the handshake at once for a loss.
     await polite.subscribe(f"{wire.root}/hello", polite.acknowledge)
@@ -143,14 +112,12 @@ async def test_a_client_that_says_goodbye_leaves_no_will(
     assert (await inbox.next()).payload == b"later"
 
 
-async def test_every_message_can_be_acknowledged_and_the_next_ones_keep_coming(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
+async def test_every_message_can_be_acknowledged_and_the_next_ones_keep_coming(wire: Wire) -> None:
     # More messages than a broker lets go unacknowledged at once.
-    bus = await settled(buses("reader"))
+    bus = await settled(wire.bus("reader"))
     inbox = Inbox(bus)
     await bus.subscribe(f"{wire.root}/work", inbox.take)
-    sender = await settled(buses("sender"))
+    sender = await settled(wire.bus("sender"))
 
     for number in range(250):
         await sender.publish(f"{wire.root}/work", b"%d" % number)
@@ -158,30 +125,26 @@ async def test_every_message_can_be_acknowledged_and_the_next_ones_keep_coming(
     await eventually(lambda: len(inbox.messages) == 250)
 
 
-async def test_publishing_while_cut_off_says_so_at_once(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
-    never_started = buses("never")
+async def test_publishing_while_cut_off_says_so_at_once(wire: Wire) -> None:
+    never_started = wire.bus("never")
     with pytest.raises(NotConnected):
         await never_started.publish(f"{wire.root}/x", b"")
 
-    killed = await settled(buses("killed"))
+    killed = await settled(wire.bus("killed"))
     wire.kill(killed)
     with pytest.raises(NotConnected):
         await killed.publish(f"{wire.root}/x", b"")
 
-    closed = await settled(buses("closed"))
+    closed = await settled(wire.bus("closed"))
     await closed.close()
     with pytest.raises(NotConnected):
         await closed.publish(f"{wire.root}/x", b"")
 
 
-async def test_a_watcher_hears_of_the_connection_that_is_there_and_of_its_loss(
-    wire: Wire, buses: Callable[..., Bus]
-) -> None:
+async def test_a_watcher_hears_of_the_connection_that_is_there_and_of_its_loss(wire: Wire) -> None:
     early: list[bool] = []
     late: list[bool] = []
-    bus = buses("watched")
+    bus = wire.bus("watched")
     bus.watch(early.append)
     await settled(bus)
     bus.watch(late.append)
