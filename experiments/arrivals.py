@@ -18,7 +18,7 @@ def arrivals_s(process: Process, prompts: int, rate_per_s: float, seed: int = 0)
     """Return ascending arrival times in seconds at a mean rate.
 
     ``even`` has equal gaps, ``poisson`` exponential ones, ``bursty`` Gamma ones with a coefficient
-    of variation of √10; ``rising`` is a Poisson process whose rate grows fourfold from start to end.
+    of variation of √10; ``rising`` is a Poisson process whose rate grows fourfold over the run.
     """
     draw = random.Random(seed)  # noqa: S311 - a process, not a secret
     return list(accumulate(_gaps(process, prompts, rate_per_s, draw)))

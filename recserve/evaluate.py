@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.table import Table
 
 from experiments.evaluate import cards, measure, run_study
+from experiments.pictures import draw_study
 from experiments.reading import DATA_VARIABLE
 from experiments.sources import parse_source
 from experiments.study import Study
 from shared.command import clear_errors
-from shared.errors import SettingsError
+from shared.errors import RuntimeUnavailable, SettingsError
 from shared.settings import convert, load
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ def command(
         }
         folder = out or Path("runs/evaluate") / wanted.name
         _write(folder, report, rows)
-        _draw(folder, results)
+        pictures = _draw(folder, results, rows, console)
     _print(console, report, rows)
-    console.print(f"Everything as JSON, CSV and plots: {folder}")
+    console.print(f"Everything as JSON, CSV and {pictures} pictures: {folder}")
 
 
 def _from_flags(sets: Sequence[str], tiers: Sequence[str], policies: Sequence[str]) -> Study:
@@ -122,9 +123,15 @@ def _write(folder: Path, report: dict[str, Any], rows: list[dict[str, Any]]) -> 
         writer.writerows(rows)
 
 
-def _draw(folder: Path, results: Sequence[SetResult]) -> None:
-    """Draw the pictures, if the library for it is installed."""
-    del folder, results
+def _draw(
+    folder: Path, results: Sequence[SetResult], rows: list[dict[str, Any]], console: Console
+) -> int:
+    """Draw the pictures if the library for it is installed; return how many."""
+    try:
+        return len(draw_study(results, rows, folder)) // 2
+    except RuntimeUnavailable as error:
+        console.print(f"No pictures: {error}")
+        return 0
 
 
 def _print(console: Console, report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
