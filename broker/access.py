@@ -13,12 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 import msgspec
 
 from shared.messages import TASKS
-from shared.topics import split_pool
+from shared.topics import Topics, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-
-    from shared.topics import Topics
 
 Role = Literal["device", "edge", "cloud", "asker", "operator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -46,7 +44,8 @@ class Right(NamedTuple):
 def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[Right]:
     """Return all that a member of a site may do; ``everyone`` holds its other members, too."""
     own = topics.answers(member.name)
-    echo = [Right("publish", own, "round trip to itself"), Right("read", own, "the same")]
+    answers = "answers to whoever asks it" if member.role == "device" else "as an echo to itself"
+    echo = [Right("publish", own, answers), Right("read", own, "as an echo, for its round trip")]
     if member.role == "operator":
         return [Right("read", topics.status("+", "+"), "who is alive"), *echo]
     if member.role == "asker":
@@ -85,6 +84,21 @@ def dynamic_security(
             for name, held in granted.items()
         ],
     }
+
+
+def table() -> str:
+    """Return all rights as a Markdown table, for ``docs/security.md``."""
+    topics = Topics("{root}")
+    above = Member(name="{agent-above}", role="cloud", pool="{pool-above}")
+    lines = ["| role | may | topics | for |", "|---|---|---|---|"]
+    for role in ROLES:
+        member = Member(name="{name}", role=role, pool="{pool}", devices=("{device}",))
+        rows: dict[tuple[str, str], list[str]] = {}
+        for right in rights(member, [member, above], topics):
+            rows.setdefault((right.verb, right.purpose), []).append(f"`{right.topics}`")
+        for (verb, purpose), filters in rows.items():
+            lines.append(f"| {role} | {verb} | {'<br>'.join(filters)} | {purpose} |")
+    return "\n".join(lines) + "\n"
 
 
 def _asking(member: Member, topics: Topics) -> list[Right]:

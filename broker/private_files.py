@@ -55,7 +55,10 @@ def _make(folder: Path) -> None:
 
 
 def _replace(file: Path, data: bytes, mode: int) -> None:
-    """Write beside the file, then rename: no reader sees half of it, or all of it too early."""
+    """Write beside the file, then rename: no reader sees half of it, or all of it too early.
+
+    What takes the place of something is on the disk first; what is new can be made again.
+    """
     beside = file.with_name(f".{file.name}.new")
     beside.unlink(missing_ok=True)
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -63,5 +66,6 @@ def _replace(file: Path, data: bytes, mode: int) -> None:
         os.fchmod(stream.fileno(), mode)  # whatever the umask
         stream.write(data)
         stream.flush()
-        os.fsync(stream.fileno())
+        if file.exists():
+            os.fsync(stream.fileno())
     beside.replace(file)

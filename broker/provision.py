@@ -115,10 +115,22 @@ def _rehearse(folder: Path, site: Site, request: Request) -> None:
     for name in request.renew:
         if name != BROKER:
             site = sites.credit(site, name)
-    for name in {member.name for member in site.members} - before:
+    new = {member.name for member in site.members} - before
+    signs = new or request.remove or request.renew if site.auth == "certificate" else ()
+    if before and (signs or BROKER in request.renew):
+        _read_authority(folder)
+    for name in new:
         home = folder / "agents" / name
         if home.exists():
             raise SettingsError(f"{home} is there but belongs to no member; move it away first")
+
+
+def _read_authority(folder: Path) -> Authority:
+    why = "the authority must sign something; put its folder back for that"
+    key, certificate = (
+        read_file(folder / "authority" / name, why) for name in ("ca.key", "ca.crt")
+    )
+    return Authority.read(Credential(certificate, key))
 
 
 class _Workshop:
@@ -207,12 +219,10 @@ class _Workshop:
         return home
 
     def _authority(self) -> Authority:
-        """Take up the site's authority, or make it with the site."""
+        """Take up the site's authority, or make it with the site; never a second one."""
         home = self._folder / "authority"
-        if home.exists():
-            why = "the authority must sign something; put its folder back for that"
-            certificate, key = (read_file(home / name, why) for name in ("ca.crt", "ca.key"))
-            return Authority.read(Credential(certificate, key))
+        if home.exists() or (self._folder / FILE).exists():
+            return _read_authority(self._folder)
         authority = Authority.create(f"RecServe {self._site.hosts[0]}"[:64])
         made = authority.credential
         write_folder(home, {"ca.crt": made.certificate, "ca.key": made.key})

@@ -1,0 +1,123 @@
+"""Rights as values: nobody's reach beyond their own name, whatever the names are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.access import ROLES, Member, Right, dynamic_security, rights, table
+from shared.topics import Topics, split_pool
+
+TOPICS = Topics("plant/7")
+BASE = "plant/7/v1"
+NAMES = st.text("aB1-", min_size=1, max_size=3).map("x{}".format)
+SITES = st.lists(
+    st.builds(Member, name=NAMES, role=st.sampled_from(ROLES), pool=st.just("")),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda member: member.name,
+)
+SMALL = settings(max_examples=40)
+
+
+def levels(right: Right) -> list[str]:
+    """The levels below the version."""
+    topics = split_pool(right.topics)[1]
+    assert topics.startswith(f"{BASE}/")
+    return topics.removeprefix(f"{BASE}/").split("/")
+
+
+@SMALL
+@given(SITES)
+def test_everything_lies_below_the_root_and_no_right_reaches_further_than_it_is_long(
+    site: list[Member],
+) -> None:
+    for member in site:
+        for right in rights(member, site, TOPICS):
+            assert "#" not in levels(right)
+
+
+@SMALL
+@given(SITES)
+def test_only_the_three_ends_of_other_peoples_traffic_are_open_and_only_to_those_who_serve(
+    site: list[Member],
+) -> None:
+    """A right without the member's own name in it is one of these."""
+    for member in site:
+        others = [r for r in rights(member, site, TOPICS) if member.name not in levels(r)]
+        for right in others:
+            kind, *rest = levels(right)
+            if kind == "status":
+                assert right.verb == "read"
+            elif kind == "results":
+                assert (right.verb, member.role) in {("publish", "edge"), ("publish", "cloud")}
+            else:
+                assert (kind, right.verb, member.role) == ("prompts", "publish", "edge")
+                assert {m.role for m in site if m.name == rest[0]} == {"cloud"}
+
+
+@SMALL
+@given(SITES)
+def test_prompts_are_read_by_whom_they_are_addressed_to(site: list[Member]) -> None:
+    for member in site:
+        for right in rights(member, site, TOPICS):
+            kind, name, *_ = levels(right)
+            if kind == "prompts" and right.verb == "read":
+                assert name == member.name
+                assert member.role in {"edge", "cloud"}
+
+
+def test_a_device_sends_prompts_in_its_own_name_only() -> None:
+    device = Member(name="pump", role="device")
+    sent = [levels(r) for r in rights(device, [device], TOPICS) if r.topics.count("/prompts/")]
+    assert sent == [["prompts", "+", task, "pump"] for task in ("classify", "tag", "generate")]
+
+
+def test_an_asker_of_two_devices_reaches_no_third() -> None:
+    asker = Member(name="bob", role="asker", devices=("pump", "fan"))
+    assert {r.topics for r in rights(asker, [asker], TOPICS)} == {
+        f"{BASE}/ask/pump",
+        f"{BASE}/ask/fan",
+        f"{BASE}/answers/pump",
+        f"{BASE}/answers/fan",
+        f"{BASE}/answers/bob",
+    }
+
+
+def test_the_plugins_file_denies_by_default_and_gives_each_name_a_role_of_its_own() -> None:
+    file = dynamic_security(
+        {"a": [Right("publish", "x", "")], "b": [Right("read", "$share/p/y/+", "")]},
+        {"b": {"password": "hash", "salt": "salt", "iterations": 101}},
+    )
+    denied = ("publishClientSend", "publishClientReceive", "subscribe")
+    assert [file["defaultACLAccess"][kind] for kind in denied] == [False] * 3
+    assert file["clients"] == [
+        {"username": "a", "roles": [{"rolename": "a"}]},
+        {
+            "username": "b",
+            "roles": [{"rolename": "b"}],
+            "password": "hash",
+            "salt": "salt",
+            "iterations": 101,
+        },
+    ]
+    assert [role["acls"] for role in file["roles"]] == [
+        [{"acltype": "publishClientSend", "topic": "x", "allow": True}],
+        [
+            {"acltype": "subscribePattern", "topic": "$share/p/y/+", "allow": True},
+            {"acltype": "publishClientReceive", "topic": "y/+", "allow": True},
+        ],
+    ]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_role_is_in_the_documented_table(role: str) -> None:
+    assert f"| {role} | read |" in table()
+
+
+def test_the_table_in_the_documentation_is_the_one_in_force() -> None:
+    page = Path(__file__).parents[2] / "docs/security.md"
+    assert table() in page.read_text(encoding="utf-8"), "paste broker.access.table() there"
