@@ -11,6 +11,7 @@ from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
+from experiments.statistics import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,8 +72,9 @@ def _families(rows: Sequence[dict[str, Any]]) -> list[Family]:
 
 
 def _point(setting: str, rows: Sequence[dict[str, Any]]) -> Point:
-    burden = float(np.mean([row["hops"] for row in rows]))
-    return Point(burden, float(np.mean([row["accuracy"] for row in rows])), None, setting)
+    keys = ("hops", "accuracy", "accuracy_low", "accuracy_high")
+    burden, accuracy, low, high = (float(np.mean([row[key] for row in rows])) for key in keys)
+    return Point(burden, accuracy, Interval(low, high), setting)
 
 
 def _parameters(row: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,112 @@
+"""Writes ``docs/results.md`` and its pictures: every number on that page comes from here.
+
+``python -m experiments.results --data DIR`` (``make results DATA=DIR``). Runs the studies in
+``configs/experiments``, compares, and says what held and what did not.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+import numpy as np
+from rich.console import Console
+
+from experiments.evaluate import SetResult, measure, run_study
+from experiments.pictures import draw_study
+from experiments.reading import DATA_VARIABLE
+from experiments.results import ours, paper
+from experiments.study import Study
+from shared.command import clear_errors
+from shared.settings import load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from experiments.results.text import Rows, Runs
+
+ROOT: Final = Path(__file__).parents[2]
+STUDIES: Final = ROOT / "configs" / "experiments"
+PAGE: Final = ROOT / "docs" / "results.md"
+_CARD_OF: Final = "sst2"
+_STUDIES: Final = (
+    "main",
+    "window",
+    "window-by-label",
+    "window-shift",
+    "smaller-cloud",
+    "quality",
+)
+_NOTE: Final = "<!-- Written by `make results DATA=DIR`; change the code, not this page. -->\n"
+
+
+@click.command(help="Run the studies of configs/experiments and write docs/results.md.")
+@click.option("--data", help=f"Folder of the public sets; {DATA_VARIABLE} if not given.")
+@click.option("--cache", default="runs/answers", show_default=True, help="The models' answers.")
+@click.option("--out", default=str(PAGE), help="Page to write; pictures go beside it.")
+def main(data: str | None, cache: str, out: str) -> None:
+    """Run, compare, write."""
+    console = Console(stderr=True)
+    with clear_errors():
+        if data:
+            os.environ[DATA_VARIABLE] = data
+        page = Path(out)
+        pictures = page.parent / page.stem
+        runs = {name: _run(name, Path(cache), console) for name in _STUDIES}
+        main_study, results = runs["main"]
+        rows = [row for result in results for row in measure(result, main_study.weights)]
+        _draw(results, rows, pictures)
+        page.write_text(_text(runs, rows, pictures.name), encoding="utf-8")
+    console.print(f"Written: {page}, pictures in {pictures}")
+
+
+def _run(name: str, cache: Path, console: Console) -> tuple[Study, list[SetResult]]:
+    study = load(Study, STUDIES / f"{name}.yaml")
+    return study, run_study(study, cache, console)
+
+
+def _text(runs: Runs, rows: Rows, pictures: str) -> str:
+    study, results = runs["main"]
+    parts = [
+        _head(results),
+        paper.models(results, pictures),
+        paper.main(results, rows, pictures),
+        paper.claims(results, rows),
+        ours.skip(results, study.weights),
+        ours.budget(results),
+        ours.quality(runs),
+        paper.windows(runs, pictures),
+        paper.smaller(runs),
+    ]
+    return "\n".join(parts)
+
+
+def _head(results: Sequence[SetResult]) -> str:
+    sets = ", ".join(f"{r.matrix.data.name} ({len(r.matrix.data):,})" for r in results)
+    return (
+        f"{_NOTE}# Results\n\n"
+        "What each policy costs and buys, on the three committed bundles and five public test "
+        f"sets: {sets} prompts. The models were trained on the sets' training rows only. Every "
+        "policy runs through the code that agents run, one prompt after another, on five shuffled "
+        "orders unless said otherwise; what a policy learns it learns on the way. IMDB reviews are "
+        "long and are cut at the models' 128 tokens. Intervals are 95 % percentile bootstraps over "
+        "prompts.\n\n"
+        "`make results DATA=DIR` writes this page; DIR is the folder of the sets.\n"
+    )
+
+
+def _draw(results: Sequence[SetResult], rows: Rows, folder: Path) -> None:
+    """Draw all pictures of the main study, and keep those that the page shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {f"{result.matrix.data.name}-accuracy-burden" for result in results}
+    kept |= {f"{_CARD_OF}-{kind}" for kind in ("report-card", "thresholds", "shares")}
+    for path in draw_study(results, rows, folder):
+        if path.stem not in kept:
+            path.unlink()
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise", under="ignore")
+    main()

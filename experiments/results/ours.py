@@ -1,0 +1,138 @@
+"""What RecServe leaves open, tried: skip, budget, quality."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from experiments.budget_study import KINDS, SHARE, spend
+from experiments.comparisons import hops, saved_by, weighted
+from experiments.evaluate import measure
+from experiments.results.text import mean_of, rows_of, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.equal_accuracy import Saving
+    from experiments.evaluate import SetResult
+    from experiments.results.text import Runs
+
+    _Savings = list[tuple[str, float, Saving]]
+
+_BETAS: Final = (0.3, 0.5)
+
+
+def skip(results: Sequence[SetResult], weights: Sequence[float]) -> str:
+    """Return what skip saves at RecServe's accuracy, in both accountings."""
+    by_hops = _savings(results, "skip, a hop is a hop", hops)
+    by_cost = _savings(results, "skip, wide area tenfold", weighted(weights))
+    return (
+        "## Skip: the same accuracy for less\n\n"
+        "What `skip` needs to be as accurate as RecServe, read off its curve. First in the paper's "
+        "accounting, one unit per hop:\n\n"
+        f"{_saving_table(by_hops)}\n{_saving_words(by_hops)}\n\n"
+        "With wide-area bytes that cost ten times local ones (device to edge 1, edge to cloud 10, "
+        "device to cloud 11):\n\n"
+        f"{_saving_table(by_cost)}\n{_saving_words(by_cost)}\n"
+    )
+
+
+def _savings(results: Sequence[SetResult], contender: str, cost: Callable[..., Any]) -> _Savings:
+    return [
+        (result.matrix.data.name, beta, saved_by(result, contender, "RecServe", beta, cost))
+        for beta in _BETAS
+        for result in results
+    ]
+
+
+def _saving_table(savings: _Savings) -> str:
+    lines = [
+        [
+            f"{beta}",
+            name,
+            f"{saved.reference:.3f}",
+            f"{saved.contender:.3f}",
+            _percents(saved),
+        ]
+        for name, beta, saved in savings
+    ]
+    return table(["RecServe's β", "set", "RecServe", "skip", "saved"], lines)
+
+
+def _saving_words(savings: _Savings) -> str:
+    words = []
+    for beta in _BETAS:
+        shares = [saved.share for _, b, saved in savings if b == beta]
+        sure = sum(saved.interval.low > 0 for _, b, saved in savings if b == beta)
+        worse = [name for name, b, saved in savings if b == beta and saved.share < 0]
+        words.append(
+            f"At β = {beta} it saves {np.mean(shares) * 100:.0f} % on average "
+            f"({min(shares) * 100:.0f} % at least, the interval above zero on {sure} of "
+            f"{len(shares)} sets)" + (f", and loses on {', '.join(worse)}" if worse else "") + "."
+        )
+    return " ".join(words)
+
+
+def budget(results: Sequence[SetResult]) -> str:
+    """Return how close the budget policy came to its budget."""
+    found = [
+        (result.matrix.data.name, [spend(result.matrix, kind, seed) for seed in range(3)])
+        for result in results
+        for kind in KINDS
+    ]
+    lines, worst = [], 0.0
+    for name, spendings in found:
+        overall = float(np.mean([s.overall for s in spendings]))
+        least, most = min(s.least for s in spendings), max(s.most for s in spendings)
+        off = max(abs(s.overall - 1) for s in spendings)
+        worst = max(worst, off)
+        lines.append(
+            [
+                name,
+                spendings[0].kind,
+                f"{overall:.3f}",
+                f"{off * 100:.1f} %",
+                f"{least:.3f} … {most:.3f}",
+            ]
+        )
+    heads = ["set", "arrivals", "spent / budget", "furthest off", "single periods"]
+    return (
+        "## Budget\n\n"
+        f"A budget of {SHARE * 100:.0f} % of the bytes that arrive, four periods, three seeds; the "
+        f"furthest that any run is off its budget is {worst * 100:.1f} %:\n\n{table(heads, lines)}"
+    )
+
+
+def quality(runs: Runs) -> str:
+    """Return on how many orders the tolerated disagreement was held."""
+    study, results = runs["quality"]
+    rows = [row for result in results for row in measure(result, study.weights)]
+    lines = []
+    for result in results:
+        name = result.matrix.data.name
+        for tolerance in dict.fromkeys(row["tolerance"] for row in rows):
+            same = rows_of(rows, name, "quality", tolerance=tolerance)
+            differs = [1 - row["agreement"] for row in same]
+            held = sum(share <= tolerance for share in differs)
+            lines.append(
+                [
+                    name,
+                    f"{tolerance}",
+                    f"{held} of {len(same)}",
+                    f"{np.mean(differs):.4f}",
+                    f"{max(differs):.4f}",
+                    f"{mean_of(same, 'hops'):.3f}",
+                ]
+            )
+    heads = ["set", "tolerance", "orders that held it", "mean", "worst", "hops"]
+    return (
+        "## Quality\n\n"
+        "A tolerated disagreement with the cloud, half of it for the device and half for the edge, on "
+        f"ten shuffled orders of each set:\n\n{table(heads, lines)}"
+    )
+
+
+def _percents(saved: Saving) -> str:
+    share, (low, high) = saved.share, saved.interval
+    return f"{share * 100:.0f} % [{low * 100:.0f}, {high * 100:.0f}]"
