@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shared.runtimes import Model
 
 _log = get_logger()
+_STOPPING = "the device is shutting down"
 
 
 class Device:
@@ -87,11 +88,13 @@ class Device:
         asked twice at a time is one prompt. When ``in_flight`` prompts are under way, this waits.
         """
         prompt_id = prompt_id or uuid4()
-        same = self._above.waiting(prompt_id)
-        if same is not None:
-            return await asyncio.shield(same)
         async with self._room:
-            deadline_s = time.monotonic() + (timeout_s or self.settings.limits.timeout_s)
+            while (same := self._above.waiting(prompt_id)) is not None:
+                await asyncio.wait({same})
+                if not same.cancelled():
+                    return same.result()
+            limit_s = self.settings.limits.timeout_s if timeout_s is None else timeout_s
+            deadline_s = time.monotonic() + limit_s
             return await self._see_through(
                 Prompt(prompt_id, self.settings.agent, task, text, deadline_s)
             )
@@ -118,6 +121,8 @@ class Device:
             settled = await self._settle(prompt)
             if isinstance(settled, Result):
                 self._above.resolve(settled)
+            elif self._stopping:
+                self._above.degrade(settled, _STOPPING)
             else:
                 self._above.sent(settled)
             return await answered
@@ -126,12 +131,12 @@ class Device:
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
         if self._stopping:
-            return failed(prompt, Stopping("the device is shutting down"))
+            return failed(prompt, Stopping(_STOPPING))
         if prompt.task not in TASKS:
             known = ", ".join(TASKS)
             return failed(prompt, UnknownTask(f"no task is called {prompt.task!r}; known: {known}"))
         try:
-            return await self.parts.station.settle(prompt)
+            return await self.parts.station.settle(prompt, self._above.going)
         except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id))
             return failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))

@@ -71,6 +71,11 @@ class Escalations:
         """Return the future of a prompt that is accepted and not answered."""
         return self._pending.waiter(prompt_id)
 
+    def going(self, escalated: Escalated) -> None:
+        """Note that a prompt is about to go up; from now on its result may come."""
+        self._pending.going(escalated.prompt.id, escalated)
+        self._wake.set()
+
     def sent(self, escalated: Escalated) -> None:
         """Note that a prompt went up, or that nobody was there to take it."""
         self._pending.sent(escalated.prompt.id, escalated, time.monotonic())
@@ -84,9 +89,20 @@ class Escalations:
         elif not answered.done():
             answered.set_result(result)
 
+    def degrade(self, escalated: Escalated, reason: str) -> None:
+        """Give our own answer, since nothing better can come in time; unless something did."""
+        if self._pending.find(escalated.prompt.id) is None:
+            return
+        prompt, tier = escalated.prompt, self._station.tier.name
+        self._station.metrics.prompts.labels(tier, prompt.task, "degraded").inc()
+        _log.warning("prompt degraded", id=str(prompt.id), reason=reason)
+        self.resolve(escalated.fall_back(reason))
+
     def withdraw(self, prompt_id: UUID) -> None:
-        """Forget a prompt whose asker has its result, or went away."""
-        self._pending.resolve(prompt_id)
+        """Forget a prompt whose asker went away; whoever waits beside is woken to ask anew."""
+        answered = self._pending.resolve(prompt_id)
+        if answered is not None:
+            answered.cancel()
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for results; what is still above by then gets our own answer."""
@@ -94,7 +110,7 @@ class Escalations:
         if waiting:
             await asyncio.wait(waiting, timeout=timeout_s)
         for escalated in self._pending.above():
-            self._degrade(escalated, "the device is shutting down")
+            self.degrade(escalated, "the device is shutting down")
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -122,7 +138,7 @@ class Escalations:
         if escalated is None:
             self._station.metrics.repeats.labels("result").inc()
         elif isinstance(result.outcome, Failure):
-            self._degrade(escalated, f"the tier above failed: {result.outcome.reason}")
+            self.degrade(escalated, f"the tier above failed: {result.outcome.reason}")
         else:
             self._station.learn(escalated, result)
             hops = escalated.prompt.hops + result.hops
@@ -132,7 +148,7 @@ class Escalations:
         """Ask an agent that was not asked yet, since one declined, or give our own answer."""
         await self._station.dispatch(escalated)
         if escalated.agent is None:
-            self._degrade(escalated, f"every agent above is {code}")
+            self.degrade(escalated, f"every agent above is {code}")
         else:
             self.sent(escalated)
 
@@ -145,7 +161,7 @@ class Escalations:
             self._wake.clear()
             for escalated, give_up in self._pending.due(time.monotonic()):
                 if give_up:
-                    self._degrade(escalated, give_up)
+                    self.degrade(escalated, give_up)
                 else:
                     self._begin(self._send_again(escalated))
             next_s = self._pending.next_due_s()
@@ -163,13 +179,6 @@ class Escalations:
     def _rearm(self, *, unsent_only: bool = False) -> None:
         self._pending.rearm(time.monotonic(), unsent_only=unsent_only)
         self._wake.set()
-
-    def _degrade(self, escalated: Escalated, reason: str) -> None:
-        """Give our own answer, since nothing better can come in time."""
-        prompt, tier = escalated.prompt, self._station.tier.name
-        self._station.metrics.prompts.labels(tier, prompt.task, "degraded").inc()
-        _log.warning("prompt degraded", id=str(prompt.id), reason=reason)
-        self.resolve(escalated.fall_back(reason))
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)

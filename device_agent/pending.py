@@ -6,6 +6,7 @@ Pure: it is told the time and returns what to do. An entry leaves exactly once, 
 from __future__ import annotations
 
 import heapq
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
@@ -84,6 +85,13 @@ class Pending(Generic[Waiter]):
         entry = self._entries.get(prompt_id)
         return entry.escalated if entry else None
 
+    def going(self, prompt_id: UUID, escalated: Escalated) -> None:
+        """Note that a prompt is about to go up; it is given up at its deadline at the latest."""
+        entry = self._entries.get(prompt_id)
+        if entry is not None:
+            entry.escalated = escalated
+            self._schedule(prompt_id, entry, entry.deadline_s)
+
     def sent(self, prompt_id: UUID, escalated: Escalated, now_s: float) -> None:
         """Note that a prompt went up, or that nobody was there to take it."""
         entry = self._entries.get(prompt_id)
@@ -112,7 +120,10 @@ class Pending(Generic[Waiter]):
                 self._schedule(prompt_id, entry, now_s)
 
     def due(self, now_s: float) -> list[Due]:
-        """Return what is to be done by now; each must be ``sent`` again or ``resolve``d."""
+        """Return what is to be done by now, each to be ``sent`` again or ``resolve``d.
+
+        A prompt that is neither, because sending it takes too long, is due at its deadline.
+        """
         ready: list[Due] = []
         while self._due and self._due[0][0] <= now_s:
             due_s, _, prompt_id = heapq.heappop(self._due)
@@ -120,6 +131,7 @@ class Pending(Generic[Waiter]):
             if entry is None or entry.escalated is None or entry.due_s != due_s:
                 continue
             ready.append(Due(entry.escalated, self._reason(entry, now_s)))
+            self._schedule(prompt_id, entry, max(entry.deadline_s, math.nextafter(now_s, math.inf)))
         return ready
 
     def next_due_s(self) -> float | None:

@@ -17,9 +17,9 @@ from uuid import UUID
 import msgspec
 
 from shared.burden import links, packet_bytes
-from shared.errors import BusError, Busy, MalformedMessage
+from shared.errors import BusError, Busy, MalformedMessage, Stopping
 from shared.log import get_logger
-from shared.messages import Prompt, Result
+from shared.messages import Failure, Prompt, Result
 from shared.refusals import Refusals
 from shared.station import Escalated
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_result
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _Key = tuple[str, UUID]
+_NOT_HERE = (Busy.code, Stopping.code)
+"""Failures of this agent and not of the prompt: another agent may do better."""
 _Known = Result | Escalated | Literal["in hand"]
 
 
@@ -113,9 +115,7 @@ class Service:
             await self._send_on(key, await self._station.dispatch(known, again=True))
         elif self._too_busy(prompt):
             self._station.metrics.refused.labels(Busy.code).inc()
-            await self._bus.publish(
-                self._topics.results(_sender(prompt)), encode_notice(prompt.id, Busy.code)
-            )
+            await self._decline(prompt, Busy.code)
         else:
             await self._settle(key, prompt)
 
@@ -123,27 +123,40 @@ class Service:
         self._remember(key, "in hand")
         settled: Result | Escalated | None = None
         try:
-            settled = await self._station.settle(prompt)
+            settled = await self._station.settle(prompt, self._expect_word)
         finally:
             if settled is None:
                 self._known.pop(key, None)
-        if isinstance(settled, Result):
+        if isinstance(settled, Escalated):
+            await self._send_on(key, settled)
+        elif isinstance(settled.outcome, Failure) and settled.outcome.code in _NOT_HERE:
+            self._known.pop(key, None)
+            await self._decline(prompt, settled.outcome.code)
+        else:
             self._remember(key, settled)
             await self._reply(prompt, settled)
-        else:
-            await self._send_on(key, settled)
 
     async def _send_on(self, key: _Key, escalated: Escalated) -> None:
         """Remember a prompt that went up, or answer it ourselves if nobody above took it."""
         if escalated.agent is not None:
             self._remember(key, escalated)
-            self._above[escalated.prompt.id] = escalated
-            _shorten(self._above, self._remember_prompts)
             return
+        self._above.pop(escalated.prompt.id, None)
         reason = f"no {' or '.join(self._station.tier.above)} agent took the prompt"
         result = escalated.fall_back(reason)
         self._remember(key, result)
         await self._reply(escalated.prompt, result)
+
+    def _expect_word(self, escalated: Escalated) -> None:
+        """Be ready for what comes back of a prompt that is about to go up."""
+        self._above[escalated.prompt.id] = escalated
+        _shorten(self._above, self._remember_prompts)
+
+    async def _decline(self, prompt: Prompt, code: str) -> None:
+        """Tell whoever sent the prompt to try another agent."""
+        await self._bus.publish(
+            self._topics.results(_sender(prompt)), encode_notice(prompt.id, code)
+        )
 
     async def _heed(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
@@ -157,6 +170,8 @@ class Service:
             self._refusals.note(message.topic, error)
         except BusError as error:
             _log.warning("reply not sent; the origin will ask again", reason=str(error))
+        except Exception:  # noqa: BLE001 - logged, and the service lives on
+            _log.exception("word from above broke the service", topic=message.topic)
         finally:
             self._bus.acknowledge(message)
 

@@ -17,6 +17,8 @@ from shared.messages import Failure, Hop, Prompt, Result
 from shared.policies import Returned, Seen, Verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.batcher import Batcher
     from shared.cascade import Tier
     from shared.dispatch import Dispatcher
@@ -71,11 +73,14 @@ class Station:
         self.dispatcher = dispatcher
         self._prompt_bytes = prompt_bytes
 
-    async def settle(self, prompt: Prompt) -> Result | Escalated:
+    async def settle(
+        self, prompt: Prompt, escalating: Callable[[Escalated], None]
+    ) -> Result | Escalated:
         """Return a result, or the prompt as it went to the tier above.
 
         Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. An
-        ``Escalated`` whose ``agent`` is None found nobody above.
+        ``Escalated`` whose ``agent`` is None found nobody above. ``escalating`` is told before
+        anything is sent: the answer may overtake the broker's word that it has the prompt.
         """
         arrived_s = time.monotonic()
         try:
@@ -87,7 +92,9 @@ class Station:
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         if not judged.verdict.up:
             return judged.own
-        return await self.dispatch(Escalated(*judged, tried=set()))
+        escalated = Escalated(*judged, tried=set())
+        escalating(escalated)
+        return await self.dispatch(escalated)
 
     async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
         """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
