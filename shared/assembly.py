@@ -31,17 +31,19 @@ if TYPE_CHECKING:
     Connect = Callable[[AgentSettings, Will], Bus]
 
 _log = get_logger()
+_LAST_WORDS_S = 1.0
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What an application is built on."""
+    """What an application is built on; ``own_model`` is a model to be closed at the end."""
 
     bus: Bus
     topics: Topics
     station: Station
     metrics: Metrics
     announcer: Announcer
+    own_model: Model | None
 
 
 def mqtt(settings: AgentSettings, will: Will) -> Bus:
@@ -56,13 +58,14 @@ def assemble(
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
 ) -> Parts:
-    """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``.
+    """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
-    model = model or load_model(settings.model)
+    own_model = load_model(settings.model) if model is None else None
+    model = model or own_model
+    assert model is not None  # noqa: S101 - one of the two
     metrics = metrics or Metrics()
-    metrics.serve(settings.metrics)
     topics = Topics(settings.mqtt.root)
     batcher = Batcher(
         model,
@@ -87,33 +90,45 @@ def assemble(
         dispatcher=_dispatcher(settings, bus, topics, metrics),
     )
     metrics.waiting.set_function(lambda: batcher.waiting)
-    return Parts(bus, topics, station, metrics, announcer)
+    metrics.serve(settings.metrics)
+    return Parts(bus, topics, station, metrics, announcer, own_model)
 
 
 @contextlib.asynccontextmanager
 async def running(parts: Parts, drain: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
     """Run model, bus and presence for as long as the context lasts.
 
-    On leaving, the agent first says that it is gone, then ``drain`` finishes what is in hand, and
-    only then the connection ends.
+    On leaving, the agent first says that it is gone, then ``drain`` finishes what is in hand, what
+    still waits for the model is turned away and told, and only then the connection ends.
     """
-    parts.station.batcher.start()
-    await parts.bus.start()
-    announcing = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
-    try:
+    async with contextlib.AsyncExitStack() as leaving:
+        if parts.own_model is not None:
+            leaving.callback(parts.own_model.close)
+        leaving.callback(parts.metrics.close)
+        leaving.push_async_callback(parts.bus.close)
+        leaving.push_async_callback(_last_words, drain)
+        leaving.push_async_callback(parts.station.batcher.close)
+        leaving.push_async_callback(drain)
+        parts.station.batcher.start()
+        await parts.bus.start()
+        announcing = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
+        leaving.push_async_callback(_cancel, announcing)
         yield
-    finally:
-        announcing.cancel()
-        await asyncio.gather(announcing, return_exceptions=True)
-        await drain()
-        await parts.station.batcher.close()
-        await parts.bus.close()
-        parts.station.batcher.model.close()
 
 
-async def serve(settings: AgentSettings) -> None:
-    """Serve prompts from the bus until the process is asked to stop: an edge or cloud agent."""
-    parts = assemble(settings)
+@contextlib.asynccontextmanager
+async def serving(
+    settings: AgentSettings,
+    *,
+    model: Model | None = None,
+    connect: Connect = mqtt,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Parts]:
+    """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.
+
+    Raises what ``assemble`` raises.
+    """
+    parts = assemble(settings, model=model, connect=connect, metrics=metrics)
     service = Service(
         parts.station,
         parts.bus,
@@ -123,6 +138,12 @@ async def serve(settings: AgentSettings) -> None:
     )
     await service.start()
     async with running(parts, lambda: service.drain(settings.limits.drain_s)):
+        yield parts
+
+
+async def serve(settings: AgentSettings) -> None:
+    """Serve prompts from the bus until the process is asked to stop."""
+    async with serving(settings) as parts:
         _log.info(
             "agent started",
             agent=settings.agent,
@@ -157,3 +178,13 @@ def _dispatcher(
         pool=settings.upstream.pool,
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _last_words(drain: Callable[[], Awaitable[object]]) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(drain(), _LAST_WORDS_S)

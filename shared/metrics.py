@@ -9,6 +9,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from wsgiref.simple_server import WSGIServer
+
     from shared.settings import MetricsSettings
 
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -19,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
+        self._server: WSGIServer | None = None
         self.prompts = Counter(
             "recserve_prompts",
             "Prompts judged, by what became of them (kept, escalated, degraded, failed).",
@@ -69,8 +72,17 @@ class Metrics:
         if not settings.port:
             return
         try:
-            start_http_server(settings.port, settings.host, registry=self.registry)
+            self._server, _ = start_http_server(
+                settings.port, settings.host, registry=self.registry
+            )
         except OSError as error:
             raise SettingsError(
                 f"metrics: cannot listen on {settings.host}:{settings.port} ({error.strerror})"
             ) from error
+
+    def close(self) -> None:
+        """Stop serving ``/metrics``."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
