@@ -8,7 +8,8 @@ optionally ``id`` (echoed), ``task`` and ``timeout_s``. Every message gets one J
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+import json
+from typing import TYPE_CHECKING, Annotated, Any, cast
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
@@ -31,12 +32,18 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     text: str
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)] | None = None
-    task: Task = "classify"
+    task: str = "classify"
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
     def prompt_id(self, device: str) -> UUID:
-        """Return the prompt's id: the same for the same asker's id, so that repeats are known."""
-        return uuid4() if self.id is None else uuid5(_NAMESPACE, f"{device}/{self.id}")
+        """Return the prompt's id: the same for the same question, so that repeats are known.
+
+        The text is part of it, since askers count from one again after a restart.
+        """
+        if self.id is None:
+            return uuid4()
+        question = json.dumps([device, self.id, self.task, self.text])
+        return uuid5(_NAMESPACE, question)
 
 
 def read_ask(payload: bytes) -> Ask:
@@ -124,7 +131,7 @@ class AskTopic:
             return write_answer(refused, echo=_echo(payload), elapsed_s=0.0)
         prompt_id = ask.prompt_id(self._device.settings.agent)
         result = await self._device.ask(
-            ask.text, task=ask.task, timeout_s=ask.timeout_s, prompt_id=prompt_id
+            ask.text, task=cast("Task", ask.task), timeout_s=ask.timeout_s, prompt_id=prompt_id
         )
         return write_answer(result, echo=ask.id, elapsed_s=loop.time() - started_s)
 
