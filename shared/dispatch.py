@@ -77,10 +77,10 @@ class Dispatcher:
                 continue
             tried.add(agent)
             delivery = await self._publish(prompt, roster, agent, now_s)
-            if delivery is Delivery.TAKEN:
-                return agent
-            if delivery is None:
-                return None
+            if delivery is not Delivery.NO_SUBSCRIBER:
+                return agent if delivery is Delivery.TAKEN else None
+            # It is not connected, whatever it said last; its next word brings it back.
+            roster.forget(agent)
 
     def _pick(
         self, prompt: Prompt, up: int, tried: set[str], now_s: float
