@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 PREFIX = "RECSERVE_"
+# Besides its own error: 2001-99-99 is taken for a date that is none, and nesting may be too deep.
+_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 _NOT_SETTINGS = frozenset({"RECSERVE_MQTT_PASSWORD", "RECSERVE_DATA"})
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -215,7 +217,7 @@ def load(
     ``SettingsError`` with one sentence that names the file, the key and what is wrong.
     """
     path = Path(file)
-    tree = _resolve(_read_yaml(path), path.parent)
+    tree = _read_yaml(path)
     for name, text in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and name not in _NOT_SETTINGS:
             _put(tree, name[len(PREFIX) :].lower().split("__"), text, f"variable {name}")
@@ -233,21 +235,23 @@ def convert(kind: type[_Settings], tree: Any, where: str) -> _Settings:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{where}: {_explain(error, kind)}") from error
+    except UnicodeEncodeError as error:
+        raise SettingsError(f"{where}: {error.object!r} is not UTF-8") from error
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = _resolve(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: is not UTF-8 ({error.reason})") from error
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         mark = getattr(error, "problem_mark", None)
         line = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "it cannot be parsed"
+        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
         raise SettingsError(f"{path}: is not YAML{line}: {problem}") from error
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: must hold a mapping of keys to values")
@@ -277,7 +281,7 @@ def _put(tree: dict[str, Any], keys: list[str], text: str, where: str) -> None:
         tree = level
     try:
         tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except _NOT_YAML as error:
         raise SettingsError(f"{where}: the value is not YAML") from error
 
 
