@@ -3,8 +3,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+RUNS   ?= 100000
 
-.PHONY: help demo test check fix docs bundles clean
+.PHONY: help demo test check fix docs fuzz bundles clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -27,6 +28,12 @@ fix: $(VENV)/.dev ## Repair formatting and what the linter can repair
 
 docs: $(VENV)/.dev ## Write the generated tables in docs/
 	@$(BIN)/python -m recserve.reference
+
+fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
+	@for target in prompt result status topic ask settings flag; do \
+		$(BIN)/python -m fuzz $$target $(RUNS) || exit 1; \
+	done
 
 clean: ## Remove what was built and run
 	rm -rf $(VENV) build dist runs

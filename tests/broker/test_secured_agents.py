@@ -1,0 +1,132 @@
+"""The real agents on a secured broker, each a process that has only its own folder."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import yaml
+
+from recserve.client import Asker
+from shared.errors import Refused
+from shared.mqtt_bus import MqttBus
+from shared.presence import decode_status
+from tests.broker.sites import MEMBERS, SecuredSite
+from tests.deploy.agents import Process
+from tests.tiny_models import write_bundle
+from tests.wires import eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from shared.bus import Message
+
+AGENTS = {
+    "device-1": {"tier": {"name": "device", "policy": {"kind": "pass"}, "upstream": "edge"}},
+    "edge-1": {"tier": {"name": "edge", "policy": {"kind": "pass"}, "upstream": "cloud"}},
+    "cloud-1": {"tier": {"name": "cloud"}},
+}
+POOLS = {
+    "device-1": {"upstream": {"pool": "north"}},
+    "edge-1": {"pool": "north", "upstream": {"pool": "sky"}},
+    "cloud-1": {"pool": "sky"},
+}
+
+
+@pytest.fixture(params=["directly", "through pools"])
+def agents(
+    request: pytest.FixtureRequest, own_site: SecuredSite, tmp_path: Path
+) -> Iterator[dict[str, Process]]:
+    """A device, an edge and a cloud agent that pass every prompt up."""
+    bundle = write_bundle(tmp_path / "bundle").folder
+    started = {}
+    for name, role in AGENTS.items():
+        home = own_site.folder / "agents" / name
+        tree = yaml.safe_load((home / "mqtt.yaml").read_text()) | role
+        tree |= POOLS[name] if request.param == "through pools" else {}
+        tree |= {"model": {"source": str(bundle)}, "log": {"level": "debug"}}
+        (home / "agent.yaml").write_text(yaml.safe_dump(tree))
+        module = f"{name.split('-')[0]}_agent"
+        command = [sys.executable, "-m", module, "--config", str(home / "agent.yaml")]
+        started[name] = Process(command, tmp_path, {})
+    yield started
+    for process in started.values():
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("own_site", "agents"),
+    [("certificate", "directly"), ("password", "through pools")],
+    indirect=True,
+    ids=["certificates, directly", "passwords, through pools"],
+)
+async def test_a_question_climbs_to_the_cloud_and_no_secret_is_ever_logged(
+    own_site: SecuredSite, agents: dict[str, Process]
+) -> None:
+    # given
+    await all_online(own_site, agents)
+    # when
+    async with Asker.open(own_site.settings("alice")) as alice:
+        answer = await alice.ask("device-1", "very good soup", task="classify", timeout_s=15)
+    # then
+    assert answer is not None
+    assert [hop["agent"] for hop in answer["hops"]] == ["device-1", "edge-1", "cloud-1"], answer
+    assert "degraded" not in answer
+    stopped = [await process.stop(20) for process in agents.values()]
+    logs = {name: process.said for name, process in agents.items()} | {"broker": own_site.said}
+    assert stopped == [0, 0, 0], logs
+    for secret in secrets_of(own_site):
+        assert [name for name, log in logs.items() if secret in log] == []
+    assert all("agent started" in logs[name] for name in agents)
+
+
+async def test_a_refused_password_is_not_logged_either(
+    password_site: SecuredSite, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = password_site.settings("device-1")
+    wrong = tmp_path / "password"
+    wrong.write_text("a wrong and rather telling password")
+    bus = MqttBus(msgspec.structs.replace(settings, password_file=str(wrong)), "device-1")
+    await bus.start()
+    with pytest.raises(Refused):
+        await bus.wait_connected(1.0)
+    await bus.close()
+    said = capsys.readouterr()
+    assert "refused us" in said.out
+    assert "telling" not in said.out + said.err + password_site.said
+
+
+async def all_online(site: SecuredSite, agents: dict[str, Process]) -> None:
+    """Wait, as the operator, until every agent has said that it is there."""
+    operator = await settled(MqttBus(site.settings("operator"), "operator"))
+    online: set[str] = set()
+
+    def hear(message: Message) -> None:
+        operator.acknowledge(message)
+        if decode_status(message.payload).state == "online":
+            online.add(message.topic.rpartition("/")[2])
+
+    await operator.subscribe("recserve/v1/status/+/+", hear)
+
+    def there() -> bool:
+        assert all(agent.running() for agent in agents.values()), [a.said for a in agents.values()]
+        return online == set(agents)
+
+    try:
+        await eventually(there, "every agent's status", timeout_s=60)
+    finally:
+        await operator.close()
+
+
+def secrets_of(site: SecuredSite) -> list[str]:
+    """Every password, and every line of every private key."""
+    homes = [site.folder / "agents" / member.name for member in MEMBERS]
+    files = [home / name for home in homes for name in ("password", "client.key")]
+    files.append(site.folder / "broker/broker.key")
+    lines = [line for file in files if file.exists() for line in file.read_text().splitlines()]
+    found = [line for line in lines if not line.startswith("-----")]
+    assert len(found) > len(homes)
+    return found
