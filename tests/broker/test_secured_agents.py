@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import msgspec
 import pytest
 import yaml
 
 from recserve.client import Asker
+from shared.assembly import assemble, running
 from shared.errors import Refused
+from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
+from shared.policies import Keep
 from shared.presence import decode_status
-from tests.broker.sites import MEMBERS, SecuredSite
+from shared.runtimes import ModelSettings
+from shared.service import Service
+from shared.settings import AgentSettings, TierSettings
+from shared.wire import encode_prompt
+from tests.broker.sites import MEMBERS, SecuredSite, say
 from tests.deploy.agents import Process
 from tests.tiny_models import write_bundle
 from tests.wires import eventually, settled
@@ -130,3 +139,38 @@ def secrets_of(site: SecuredSite) -> list[str]:
     found = [line for line in lines if not line.startswith("-----")]
     assert len(found) > len(homes)
     return found
+
+
+@pytest.mark.xfail(strict=True, reason="an agent believes a prompt's last hop about who sent it")
+async def test_a_device_cannot_have_a_result_put_on_anothers_topic(
+    certificate_site: SecuredSite, tmp_path: Path
+) -> None:
+    # given: an edge agent, and a device that hears its own results
+    bundle = write_bundle(tmp_path / "bundle").folder
+    settings = AgentSettings(
+        agent="edge-2",
+        tier=TierSettings(name="edge", upstream="cloud", policy=Keep()),
+        model=ModelSettings(source=str(bundle)),
+        mqtt=certificate_site.settings("edge-2"),
+    )
+    parts = assemble(settings)
+    service = Service(parts.station, parts.bus, parts.topics, remember_prompts=10)
+    await service.start()
+    heard: list[str] = []
+    async with (
+        running(parts, lambda: service.drain(1.0)),
+        certificate_site.connected("device-1", lambda m: heard.append(m.topic)) as victim,
+        certificate_site.connected("device-2", lambda m: heard.append(m.topic)) as attacker,
+    ):
+        await parts.bus.wait_connected(10)
+        await victim.subscribe("recserve/v1/results/device-1")
+        await attacker.subscribe("recserve/v1/results/device-2")
+        # when: another device asks for a copy, and names the first as the sender
+        hop = Hop("device", "device-1", 0.5, 0.6, 1)
+        prompt = Prompt(uuid4(), "device-2", "classify", "good", 10.0, (hop,), copy=True)
+        topic = "recserve/v1/prompts/edge-2/classify/device-2"
+        await say(attacker, topic, encode_prompt(prompt, now_s=0.0))
+        await eventually(lambda: "recserve/v1/results/device-2" in heard, "its own result")
+        await asyncio.sleep(0.2)
+    # then
+    assert "recserve/v1/results/device-1" not in heard
