@@ -75,7 +75,7 @@ def train_step(
     optimizer.zero_grad()
     logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
     loss = soft_cross_entropy(logits, batch.positive)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch leaves this method untyped
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_norm_max)
     optimizer.step()
     return float(loss.detach())
@@ -87,7 +87,6 @@ def soft_cross_entropy(logits: torch.Tensor, positive: torch.Tensor) -> torch.Te
     return -(positive * log_p[:, 1] + (1 - positive) * log_p[:, 0]).mean()
 
 
-@torch.inference_mode()
 def predict(
     model: BertForSequenceClassification, encoded: Sequence[Encoded], label: str
 ) -> torch.Tensor:
@@ -96,7 +95,7 @@ def predict(
     order = sorted(range(len(encoded)), key=lambda index: len(encoded[index].ids))
     logits = torch.empty(len(encoded), 2)
     starts = range(0, len(order), _ROWS_PER_READ)
-    with progress(label, len(starts)) as advance:
+    with torch.inference_mode(), progress(label, len(starts)) as advance:
         for start in starts:
             part = order[start : start + _ROWS_PER_READ]
             batch = collate([encoded[index] for index in part])

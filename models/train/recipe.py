@@ -3,7 +3,7 @@
 draft   the base, fitted to review endings and then to labelled sentences
 pool    sentences out of reviews, with the draft's opinion of each
 broad   the draft, fitted on to the pool mixed with labelled sentences
-cloud   the mean of several models, each fitted on from the broad one in an order of its own
+cloud   the broad model, fitted on to labelled sentences with a little of the pool
 edge    some of the broad model's layers, distilled on the same mixture
 device  a small new net, fitted to review endings and then distilled on the same mixture
 
@@ -12,7 +12,6 @@ Leaves out reading and writing files.
 
 from __future__ import annotations
 
-import copy
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from models.train.batches import encode
 from models.train.data import Example, ending, smoothed
 from models.train.distil import PoolShape, draw_pool, label_pool
 from models.train.fit import Schedule, fit
-from models.train.student import Narrow, Student, cut, mean_of, narrow
+from models.train.student import Narrow, Student, cut, narrow
 from models.train.vocabulary import Pruned, count_tokens, prune
 
 if TYPE_CHECKING:
@@ -72,19 +71,11 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Broad:
-    """Numbers of the broad model."""
+class Onward:
+    """Numbers of a step that fits a model on to a mixture."""
 
     mixture: Mixture
     schedule: Schedule
-
-
-@dataclass(frozen=True)
-class Cloud:
-    """Numbers of the cloud model; one member of the mean per schedule."""
-
-    mixture: Mixture
-    members: tuple[Schedule, ...]
 
 
 @dataclass(frozen=True)
@@ -115,8 +106,8 @@ DRAFT = Draft(
     schedule=Schedule(3, 32, 4e-5),
 )
 POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
-BROAD = Broad(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
-CLOUD = Cloud(mixture=Mixture(6_000, 2, 0.1), members=(Schedule(1, 32, 5e-5),) * 3)
+BROAD = Onward(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
+CLOUD = Onward(mixture=Mixture(6_000, 2, 0.1), schedule=Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
@@ -148,29 +139,12 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
     return label_pool(draft, draw_pool(corpus.reviews, shape, seed), shape)
 
 
-def train_broad(
-    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Broad, seed: int
+def train_onward(
+    start: Student, corpus: Corpus, pool: Sequence[Example], numbers: Onward, seed: int
 ) -> Student:
-    """Fit the draft on to the mixture; the draft itself is changed and returned."""
-    _fit(draft, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "broad")
-    return draft
-
-
-def train_cloud(
-    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Cloud, seed: int
-) -> Student:
-    """Average the weights of members that differ in the order in which they saw the mixture.
-
-    One model with the mean weights answers nearly as the members would together ("Model soups",
-    Wortsman et al., 2022), because all start from the same place.
-    """
-    examples = mix(corpus, pool, numbers.mixture)
-    members: list[Student] = []
-    for index, schedule in enumerate(numbers.members):
-        member = copy.deepcopy(broad)
-        _fit(member, examples, schedule, seed + index, f"cloud, member {index + 1}")
-        members.append(member)
-    return mean_of(members)
+    """Fit a model on to the mixture; the model itself is changed and returned."""
+    _fit(start, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "onward")
+    return start
 
 
 def train_edge(

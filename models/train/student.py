@@ -136,15 +136,6 @@ def narrow(source: Student, pruned: Pruned, shape: Narrow, positions: int, seed:
     return Student(model, with_limit(pruned.tokenizer, positions))
 
 
-def mean_of(students: Sequence[Student]) -> Student:
-    """Average the weights of students of one shape; the first is changed and returned."""
-    states = [student.model.state_dict() for student in students]
-    with torch.no_grad():
-        for name, value in states[0].items():
-            value.copy_(torch.stack([state[name] for state in states]).mean(dim=0))
-    return students[0]
-
-
 def principal_components(rows: torch.Tensor, width: int) -> torch.Tensor:
     """Centre (n, d) rows and project them on their first `width` principal axes: (n, width).
 

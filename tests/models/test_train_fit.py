@@ -1,6 +1,6 @@
 """Fitting: a step lowers the loss, and a seed decides everything."""
 
-# ruff: noqa: E402  # what needs torch is imported once it is known to be there
+# what needs torch is imported once it is known to be there
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import random
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from typing import TYPE_CHECKING
+
+import torch
 
 from models.train.batches import Encoded, collate, encode, shuffled_batches
 from models.train.data import Example

@@ -1,13 +1,15 @@
 """Accuracy, and whether confidence tells right from wrong."""
 
-# ruff: noqa: E402  # what needs torch is imported once it is known to be there
+# what needs torch is imported once it is known to be there
 
 from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
+
+import torch
 
 from models.train.measure import auroc, score
 

@@ -1,15 +1,17 @@
 """Students cut from a larger model."""
 
-# ruff: noqa: E402  # what needs torch is imported once it is known to be there
+# what needs torch is imported once it is known to be there
 
 from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from typing import TYPE_CHECKING
+
+import torch
 
 from models.train.batches import encode
 from models.train.data import Example
@@ -22,7 +24,6 @@ from models.train.student import (
     cut,
     find_base,
     load_student,
-    mean_of,
     narrow,
     principal_components,
 )
@@ -77,13 +78,6 @@ def test_a_narrow_student_takes_the_main_directions_of_the_embeddings() -> None:
     assert table.shape == (62, 8)
     spread = table.detach().var(dim=0)
     assert bool((spread[:-1] >= spread[1:] - 1e-9).all())
-
-
-def test_the_mean_of_students_lies_between_them() -> None:
-    first, second = tiny_student(seed=1), tiny_student(seed=2)
-    expected = (first.model.classifier.weight + second.model.classifier.weight) / 2
-
-    torch.testing.assert_close(mean_of([first, second]).model.classifier.weight, expected)
 
 
 def test_principal_components_keep_the_distances_of_flat_data() -> None:
