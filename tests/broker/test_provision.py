@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 import shutil
 import stat
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from broker.site import Site, read
 from recserve.cli import main
 from shared.errors import SettingsError
 from shared.settings import DeviceSettings, load
+from tests.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -370,6 +372,21 @@ def test_a_wrong_command_is_one_clear_line(
     assert says in ran.stderr
     assert ran.stderr.count("\n") == 1
     assert not (tmp_path / "site").exists()
+
+
+def test_the_documented_commands_do_what_they_say(tmp_path: Path) -> None:
+    page = (ROOT / "docs/security.md").read_text(encoding="utf-8").replace("\\\n", " ")
+    commands = re.findall(r"recserve provision site( --[^`\n]+)", page)
+    assert len(commands) > 5
+    folder = tmp_path / "site"
+    for words in commands:
+        ran = recserve(folder, *words.split())
+        assert ran.exit_code == 0, (words, ran.output)
+        if words == commands[0]:
+            made = (folder / "agents/device-1/mqtt.yaml").read_text().partition("\n")[2]
+            assert f"```yaml\n{made}```" in page
+    names = [member.name for member in read(folder).members]
+    assert names == ["device-2", "edge-1", "cloud-1", "alice", "operator", "device-3"]
 
 
 def test_an_authority_is_taken_up_again(tmp_path: Path) -> None:

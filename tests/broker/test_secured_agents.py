@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from recserve.client import Asker
+from recserve.doctor import examine
 from shared.assembly import assemble, running
 from shared.errors import Refused
 from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
 from shared.policies import Keep
-from shared.presence import decode_status
+from shared.presence import Status, decode_status
 from shared.runtimes import ModelSettings
 from shared.service import Service
 from shared.settings import AgentSettings, TierSettings
@@ -174,3 +175,32 @@ async def test_a_device_cannot_have_a_result_put_on_anothers_topic(
         await asyncio.sleep(0.2)
     # then
     assert "recserve/v1/results/device-1" not in heard
+
+
+async def test_the_doctor_examines_an_agent_as_the_operator(
+    certificate_site: SecuredSite, tmp_path: Path
+) -> None:
+    agents = certificate_site.folder / "agents"
+    tree = yaml.safe_load((agents / "device-2/mqtt.yaml").read_text()) | AGENTS["device-1"]
+    tree["model"] = {"source": str(write_bundle(tmp_path / "bundle").folder)}
+    (agents / "device-2/device.yaml").write_text(yaml.safe_dump(tree))
+    flags = (
+        "mqtt.username=operator",
+        f"mqtt.tls.cert_file={agents}/operator/client.crt",
+        f"mqtt.tls.key_file={agents}/operator/client.key",
+    )
+    async with certificate_site.connected("edge-2") as edge:
+        alive = Status("online", 1, ("classify",))
+        topic = "recserve/v1/status/edge/edge-2"
+        await say(edge, topic, msgspec.json.encode(alive), retain=True)
+
+        findings = [f async for f in examine(str(agents / "device-2/device.yaml"), flags)]
+
+        await say(edge, topic, b"", retain=True)
+    assert [(f.verdict, f.check) for f in findings] == [
+        ("ok", "settings"),
+        ("ok", "model"),
+        ("ok", "broker"),
+        ("ok", "upstream"),
+    ], findings
+    assert findings[-1].detail == "edge: edge-2"
