@@ -116,8 +116,8 @@ def _rehearse(folder: Path, site: Site, request: Request) -> None:
         if name != BROKER:
             site = sites.credit(site, name)
     new = {member.name for member in site.members} - before
-    signs = new or request.remove or request.renew if site.auth == "certificate" else ()
-    if before and (signs or BROKER in request.renew):
+    credentials_change = bool(new or request.remove or request.renew)
+    if before and (BROKER in request.renew or (site.auth == "certificate" and credentials_change)):
         _read_authority(folder)
     for name in new:
         home = folder / "agents" / name
