@@ -84,10 +84,16 @@ def write_tokenizer(folder: Path) -> None:
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 
-def write_bundle(folder: Path, *, labels: tuple[str, ...] = LABELS, name: str = "bag") -> Bundle:
+def write_bundle(
+    folder: Path,
+    *,
+    labels: tuple[str, ...] = LABELS,
+    name: str = "bag",
+    bias: float = 0.0,
+) -> Bundle:
     """Write a bundle that adds 2 to a text's logits for each ``good`` or ``bad``; needs onnx.
 
-    It is made without torch, in a blink. Labels after the first two get the logit 0.
+    It is made without torch, in a blink. All logits begin at ``bias``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
@@ -96,6 +102,7 @@ def write_bundle(folder: Path, *, labels: tuple[str, ...] = LABELS, name: str = 
     ids = tokenizer.get_vocab()
     rows[ids["bad"]][0] = 2.0
     rows[ids["good"]][1] = 2.0
+    rows[ids["[CLS]"]] = [bias] * len(rows[0])
     _write_bag_of_words(folder / WEIGHTS, rows)
     manifest = Manifest(name=name, version="1", labels=labels, max_tokens=MAX_TOKENS)
     return Bundle.write(folder, manifest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.errors import RuntimeUnavailable, SettingsError
+from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.runtimes.model import Model, ModelSettings
 
 _FOREIGN_KEYS: Final = {
@@ -17,10 +17,16 @@ def load_model(settings: ModelSettings) -> Model:
     """Return a model ready to answer; blocks for as long as loading takes.
 
     Raises ``SettingsError`` for a key that the chosen runtime does not use, ``BundleError`` when
-    the model is missing, altered or not a classifier, and ``RuntimeUnavailable`` when its engine
-    or execution provider is not installed.
+    the model is missing, altered, no classifier or unable to answer, and ``RuntimeUnavailable``
+    when its engine or execution provider is not installed.
     """
     _refuse_foreign_keys(settings)
+    model = _construct(settings)
+    _warm_up(model, settings.source)
+    return model
+
+
+def _construct(settings: ModelSettings) -> Model:
     try:
         if settings.runtime == "onnx":
             from shared.runtimes.onnx_classifier import OnnxClassifier  # noqa: PLC0415 - heavy
@@ -35,6 +41,14 @@ def load_model(settings: ModelSettings) -> Model:
             f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
             f'pip install "{extra}"'
         ) from error
+
+
+def _warm_up(model: Model, source: str) -> None:
+    """Answer once, so that no prompt waits for first allocations and a useless model is found."""
+    (entry,) = model.answer(["warm up"])
+    if isinstance(entry, ModelFailed):
+        model.close()
+        raise BundleError(f"{source}: the model answers nothing: {entry}") from entry
 
 
 def _refuse_foreign_keys(settings: ModelSettings) -> None:

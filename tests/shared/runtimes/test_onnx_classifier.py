@@ -89,3 +89,9 @@ def test_labels_that_do_not_fit_the_graph_are_refused(bundle: Bundle) -> None:
 def test_more_tokens_than_the_model_reads_are_refused(bundle: Bundle) -> None:
     with pytest.raises(SettingsError, match=f"reads {MAX_TOKENS} at most"):
         load_model(ModelSettings(source=str(bundle.folder), max_tokens=MAX_TOKENS + 1))
+
+
+def test_a_model_that_answers_nothing_is_found_when_it_is_loaded(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "nothing", bias=float("nan"))
+    with pytest.raises(BundleError, match=r"nothing: the model answers nothing: .*nan"):
+        load_model(ModelSettings(source=str(bundle.folder)))
