@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -10,6 +11,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 import yaml
+from prometheus_client import generate_latest
 
 from recserve.client import Asker
 from recserve.doctor import examine
@@ -29,10 +31,12 @@ from tests.tiny_models import write_bundle
 from tests.wires import eventually, settled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
+    from shared.assembly import Parts
     from shared.bus import Message
+    from shared.mqtt_connection import MqttConnection
 
 AGENTS = {
     "device-1": {"tier": {"name": "device", "policy": {"kind": "pass"}, "upstream": "edge"}},
@@ -142,39 +146,64 @@ def secrets_of(site: SecuredSite) -> list[str]:
     return found
 
 
+@contextlib.asynccontextmanager
+async def edge_agent(site: SecuredSite, folder: Path) -> AsyncIterator[Parts]:
+    """Run edge-2 in this process; it keeps every prompt."""
+    settings = AgentSettings(
+        agent="edge-2",
+        tier=TierSettings(name="edge", upstream="cloud", policy=Keep()),
+        model=ModelSettings(source=str(write_bundle(folder / "bundle").folder)),
+        mqtt=site.settings("edge-2"),
+    )
+    parts = assemble(settings)
+    service = Service(parts.station, parts.bus, parts.topics, remember_prompts=100)
+    await service.start()
+    async with running(parts, lambda: service.drain(1.0)):
+        await parts.bus.wait_connected(10)
+        yield parts
+
+
+async def escalate(device: MqttConnection, hop: Hop) -> None:
+    """Send a prompt to edge-2 as device-2, whatever the hop says of it."""
+    prompt = Prompt(uuid4(), "device-2", "classify", "good", 10.0, (hop,), copy=True)
+    topic = "recserve/v1/prompts/edge-2/classify/device-2"
+    await say(device, topic, encode_prompt(prompt, now_s=0.0))
+
+
 @pytest.mark.xfail(strict=True, reason="an agent believes a prompt's last hop about who sent it")
 async def test_a_device_cannot_have_a_result_put_on_anothers_topic(
     certificate_site: SecuredSite, tmp_path: Path
 ) -> None:
-    # given: an edge agent, and a device that hears its own results
-    bundle = write_bundle(tmp_path / "bundle").folder
-    settings = AgentSettings(
-        agent="edge-2",
-        tier=TierSettings(name="edge", upstream="cloud", policy=Keep()),
-        model=ModelSettings(source=str(bundle)),
-        mqtt=certificate_site.settings("edge-2"),
-    )
-    parts = assemble(settings)
-    service = Service(parts.station, parts.bus, parts.topics, remember_prompts=10)
-    await service.start()
     heard: list[str] = []
     async with (
-        running(parts, lambda: service.drain(1.0)),
+        edge_agent(certificate_site, tmp_path),
         certificate_site.connected("device-1", lambda m: heard.append(m.topic)) as victim,
         certificate_site.connected("device-2", lambda m: heard.append(m.topic)) as attacker,
     ):
-        await parts.bus.wait_connected(10)
         await victim.subscribe("recserve/v1/results/device-1")
         await attacker.subscribe("recserve/v1/results/device-2")
-        # when: another device asks for a copy, and names the first as the sender
-        hop = Hop("device", "device-1", 0.5, 0.6, 1)
-        prompt = Prompt(uuid4(), "device-2", "classify", "good", 10.0, (hop,), copy=True)
-        topic = "recserve/v1/prompts/edge-2/classify/device-2"
-        await say(attacker, topic, encode_prompt(prompt, now_s=0.0))
+        # when it asks for a copy, and names the other as the sender
+        await escalate(attacker, Hop("device", "device-1", 0.5, 0.6, 1))
         await eventually(lambda: "recserve/v1/results/device-2" in heard, "its own result")
         await asyncio.sleep(0.2)
-    # then
     assert "recserve/v1/results/device-1" not in heard
+
+
+@pytest.mark.xfail(strict=True, reason="tiers that a prompt names become labels of metrics")
+async def test_a_device_cannot_grow_an_agents_metrics(
+    certificate_site: SecuredSite, tmp_path: Path
+) -> None:
+    results: list[Message] = []
+    async with (
+        edge_agent(certificate_site, tmp_path) as edge,
+        certificate_site.connected("device-2", results.append) as device,
+    ):
+        await device.subscribe("recserve/v1/results/device-2")
+        for number in range(20):
+            await escalate(device, Hop(f"made-up-{number}", "", 0.5, 0.6, 1))
+        await eventually(lambda: len(results) == 20, "all results")
+        text = generate_latest(edge.metrics.registry).decode()
+    assert text.count("made-up-") < 20
 
 
 async def test_the_doctor_examines_an_agent_as_the_operator(

@@ -48,8 +48,8 @@ FOUND = {
     "prompt": [b"\x91" * 100_000, b"\xdd\xff\xff\xff\xff", b""],
     "result": [b"\x91" * 100_000, b"\x81" * 5_000],
     "topic": [b"recserve/v1/prompts/\xff/classify/x", b"recserve/v1/status/e/\x00"],
-    "settings": [b"[" * 5_000, b"a: &a [*a]", b"when: 2001-99-99", b"? [a]\n: b", b"x: 0o9_"],
-    "flag": [b"a=" + b"[" * 5_000, b"a=2001-99-99", b"a=&a [*a]", b"=", b"..=1"],
+    "settings": [b"[" * 1_500, b"a: &a [*a]", b"when: 2001-99-99", b"? [a]\n: b", b"x: 0o9_"],
+    "flag": [b"a=" + b"[" * 1_500, b"a=2001-99-99", b"a=&a [*a]", b"=", b"..=1"],
 }
 """Inputs of the kinds that decoders are known to stumble over, and those that fuzzing found."""
 
