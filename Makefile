@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
 
-.PHONY: help demo test check fix docs fuzz bundles clean
+.PHONY: help demo test check fix docs bundles results fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -28,6 +28,25 @@ fix: $(VENV)/.dev ## Repair formatting and what the linter can repair
 
 docs: $(VENV)/.dev ## Write the generated tables in docs/
 	@$(BIN)/python -m recserve.reference
+
+bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the public sets in DATA
+	@test -d "$(DATA)" || { echo "make bundles DATA=DIR: name the folder of the public sets"; exit 2; }
+	@$(BIN)/python -m models.train --data $(DATA) --out runs/models
+	@for tier in device edge cloud; do \
+		rm -rf models/bundles/sentiment-$$tier; \
+		$(BIN)/recserve pack runs/models/$$tier models/bundles/sentiment-$$tier \
+			--name sentiment-$$tier --licence Apache-2.0 --evaluate-rows 2500 \
+			--description "Tells whether an English sentence or review is positive or negative; the $$tier member of the demo's three." \
+			--evaluate sst2_dev=$(DATA)/sst2/dev.tsv.gz \
+			--evaluate rotten_tomatoes_test=$(DATA)/rotten_tomatoes/test.tsv.gz \
+			--evaluate imdb_test=$(DATA)/imdb/test.tsv.gz \
+			--evaluate amazon_multidomain_test=$(DATA)/amazon_multidomain/test.tsv.gz \
+			--evaluate yelp_polarity_test=$(DATA)/yelp_polarity/test.tsv.gz || exit 1; \
+	done
+
+results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
+	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }
+	@$(BIN)/python -m experiments.results --data $(DATA)
 
 fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"

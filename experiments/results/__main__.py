@@ -88,10 +88,10 @@ def _head(results: Sequence[SetResult]) -> str:
     return (
         f"{_NOTE}# Results\n\n"
         "What each policy costs and buys, on the three committed bundles and five public test "
-        f"sets: {sets} prompts. The models were trained on the sets' training rows only. Every "
+        f"sets: {sets} prompts. The models saw only the training rows of these sets. Every "
         "policy runs through the code that agents run, one prompt after another, on five shuffled "
-        "orders unless said otherwise; what a policy learns it learns on the way. IMDB reviews are "
-        "long and are cut at the models' 128 tokens. Intervals are 95 % percentile bootstraps over "
+        "orders unless said otherwise; what a policy learns it learns on the way. IMDB reviews (4,000 "
+        "drawn of the test rows) are long and are cut at the models' 256 tokens. Intervals are 95 % percentile bootstraps over "
         "prompts.\n\n"
         "`make results DATA=DIR` writes this page; DIR is the folder of the sets.\n"
     )
