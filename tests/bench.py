@@ -1,0 +1,105 @@
+"""An edge agent on a memory bus, with the test in the place of device and cloud."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+from uuid import UUID, uuid4
+
+import msgspec
+
+from shared.assembly import Parts, assemble
+from shared.memory_bus import MemoryBroker, MemoryBus
+from shared.messages import Hop, Prompt, Result
+from shared.metrics import Metrics
+from shared.policies import Seen
+from shared.service import Service
+from shared.settings import AgentSettings, TierSettings
+from shared.wire import decode_prompt, decode_result, encode_prompt
+from tests.cascades import HARD, MODEL, STRICT, SURE, UNSURE
+from tests.fakes import LookupModel
+from tests.wires import Inbox, eventually
+
+ROOT = "recserve/v1"
+DEVICE_HOP = Hop("device", "device-1", 0.5, 0.7, 100)
+
+
+class Bench:
+    """An edge agent on a memory bus, with the test in the place of device and cloud."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.broker = MemoryBroker()
+        self.model = LookupModel("edge-1", {HARD: SURE}, otherwise=UNSURE)
+        self.tester = self.broker.client("tester")
+        self.results, self.above = Inbox(self.tester), Inbox(self.tester)
+        tier = TierSettings(name="edge", policy=STRICT, upstream="cloud")
+        settings = AgentSettings(agent="edge-1", tier=tier, model=MODEL)
+        self.settings = msgspec.structs.replace(settings, **changes)
+        self.parts: Parts = assemble(
+            self.settings,
+            model=self.model,
+            connect=lambda settings, will: self.broker.client(settings.agent, will),
+            metrics=Metrics(),
+        )
+        self.service = Service(
+            self.parts.station,
+            self.parts.bus,
+            self.parts.topics,
+            remember_prompts=self.settings.limits.remember_prompts,
+            pool=self.settings.pool,
+        )
+
+    @property
+    def bus(self) -> MemoryBus:
+        assert isinstance(self.parts.bus, MemoryBus)
+        return self.parts.bus
+
+    async def start(self) -> Bench:
+        self.parts.station.batcher.start()
+        await self.tester.start()
+        await self.tester.subscribe(f"{ROOT}/results/+", self.results.take)
+        await self.tester.subscribe(f"{ROOT}/prompts/cloud-1/+/+", self.above.take)
+        await self.tester.subscribe(f"{ROOT}/prompts/cloud-2/+/+", self.above.take)
+        await self.service.start()
+        await self.bus.start()
+        self.parts.station.tier.judge("classify", Seen(SURE, 0.0, 4))
+        return self
+
+    async def close(self) -> None:
+        self.model.release()
+        await self.parts.station.batcher.close()
+        await self.service.drain(5)
+
+    async def cloud(self, *agents: str, state: str = "online") -> None:
+        """Let cloud agents announce themselves."""
+        for agent in agents:
+            status = f'{{"state":"{state}","epoch":1,"tasks":["classify"]}}'
+            await self.tester.publish(f"{ROOT}/status/cloud/{agent}", status.encode(), retain=True)
+        dispatcher = self.parts.station.dispatcher
+        assert dispatcher is not None
+        alive = set(agents) if state == "online" else set()
+        await eventually(
+            lambda: set(dispatcher.rosters[0].alive("classify", time.monotonic())) == alive
+        )
+
+    async def send(self, text: str, *, prompt_id: UUID | None = None, **changes: Any) -> UUID:
+        """Send a prompt as a device would."""
+        fields: dict[str, Any] = {"origin": "device-1", "deadline_s": 10.0, "hops": (DEVICE_HOP,)}
+        prompt = Prompt(prompt_id or uuid4(), task="classify", text=text, **(fields | changes))
+        topic = f"{ROOT}/prompts/edge-1/classify/{prompt.origin}"
+        await self.tester.publish(topic, encode_prompt(prompt, now_s=0.0))
+        return prompt.id
+
+    async def result(self) -> Result:
+        came = decode_result((await self.results.next()).payload)
+        assert isinstance(came, Result)
+        return came
+
+    async def escalated(self) -> tuple[str, Prompt]:
+        """The next prompt that went up, and to whom."""
+        message = await self.above.next()
+        agent, task, origin = self.parts.topics.read_prompt(message.topic)
+        return agent, decode_prompt(message.payload, origin=origin, task=task, now_s=0.0)
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.parts.metrics.registry.get_sample_value(name, labels) or 0.0

@@ -1,0 +1,381 @@
+"""What edge and cloud agents do with a message: every branch, on the memory bus."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+
+from shared.errors import NotConnected
+from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.policies import Quality
+from shared.runtimes import ModelSettings
+from shared.settings import LimitSettings, TierSettings
+from shared.wire import (
+    Notice,
+    decode_result,
+    encode_notice,
+    encode_prompt,
+    encode_result,
+)
+from tests.bench import DEVICE_HOP, ROOT, Bench
+from tests.cascades import HARD, HARDEST, SURE
+from tests.fakes import FAILS
+from tests.wires import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = await Bench().start()
+    yield made
+    await made.close()
+
+
+# -- answers -----------------------------------------------------------------------------------
+
+
+async def test_a_sure_answer_goes_straight_to_the_origin_with_our_hop(bench: Bench) -> None:
+    prompt_id = await bench.send(HARD)
+
+    result = await bench.result()
+
+    assert bench.results.messages[0].topic == f"{ROOT}/results/device-1"
+    assert (result.id, result.outcome, result.degraded) == (prompt_id, Label("edge-1"), "")
+    assert [(hop.tier, hop.agent, hop.confidence) for hop in result.hops] == [
+        ("edge", "edge-1", SURE)
+    ]
+    await eventually(lambda: bench.bus.acknowledged == 1)
+
+
+async def test_an_unsure_answer_is_sent_on_and_nothing_goes_to_the_origin(bench: Bench) -> None:
+    await bench.cloud("cloud-1")
+    prompt_id = await bench.send(HARDEST)
+
+    agent, prompt = await bench.escalated()
+
+    assert (agent, prompt.id, prompt.text, prompt.origin) == (
+        "cloud-1",
+        prompt_id,
+        HARDEST,
+        "device-1",
+    )
+    assert [hop.tier for hop in prompt.hops] == ["device", "edge"]
+    assert 9 < prompt.deadline_s <= 10
+    assert bench.results.messages == []
+
+
+async def test_with_nobody_above_the_own_answer_goes_out_as_degraded(bench: Bench) -> None:
+    await bench.send(HARDEST)
+    result = await bench.result()
+    assert result.outcome == Label("edge-1")
+    assert result.degraded == "no cloud agent took the prompt"
+
+
+# -- repeats -----------------------------------------------------------------------------------
+
+
+async def test_a_repeat_is_answered_from_memory_without_model_or_window(bench: Bench) -> None:
+    prompt_id = await bench.send(HARD)
+    first = await bench.result()
+    window = bench.parts.station.tier._policies["classify"]._window  # type: ignore[attr-defined]
+    held = len(window)
+
+    await bench.send(HARD, prompt_id=prompt_id)
+
+    assert await bench.result() == first
+    assert bench.model.seen == [HARD]
+    assert len(window) == held
+    assert bench.counted("recserve_repeats_total", kind="prompt") == 1
+
+
+async def test_a_repeat_of_what_is_in_hand_is_left_to_the_first(bench: Bench) -> None:
+    bench.model.hold()
+    prompt_id = await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    await bench.send(HARD, prompt_id=prompt_id)
+    await eventually(lambda: bench.bus.acknowledged == 1)
+
+    bench.model.release()
+    await bench.result()
+    await asyncio.sleep(0.05)
+
+    assert len(bench.results.messages) == 1
+    assert bench.model.seen == [HARD]
+
+
+async def test_a_repeat_of_what_went_up_goes_to_another_agent(bench: Bench) -> None:
+    await bench.cloud("cloud-1", "cloud-2")
+    prompt_id = await bench.send(HARDEST)
+    first, _ = await bench.escalated()
+
+    await bench.send(HARDEST, prompt_id=prompt_id)
+    second, again = await bench.escalated()
+
+    assert {first, second} == {"cloud-1", "cloud-2"}
+    assert again.id == prompt_id
+    assert bench.model.seen == [HARDEST]
+
+
+async def test_the_same_id_of_another_origin_is_another_prompt(bench: Bench) -> None:
+    prompt_id = await bench.send(HARD)
+    await bench.result()
+    await bench.send(HARD, prompt_id=prompt_id, origin="device-2", hops=())
+    await bench.result()
+    assert bench.model.seen == [HARD, HARD]
+
+
+async def test_only_so_many_results_are_remembered() -> None:
+    bench = await Bench(limits=LimitSettings(remember_prompts=3)).start()
+    ids = []
+    for _ in range(5):
+        ids.append(await bench.send(HARD))
+        await bench.result()
+
+    assert len(bench.service._known) == 3
+    await bench.send(HARD, prompt_id=ids[0])
+    await bench.result()
+    assert len(bench.model.seen) == 6
+    await bench.close()
+
+
+# -- busy, here and above ----------------------------------------------------------------------
+
+
+async def test_a_full_queue_is_said_at_once_to_whoever_sent_the_prompt() -> None:
+    bench = await Bench(limits=LimitSettings(queue_prompts=1)).start()
+    bench.model.hold()
+    await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    await bench.send(HARD)
+    await eventually(lambda: bench.parts.station.batcher.full)
+
+    edge_hop = Hop("edge", "edge-9", 0.5, 0.7, 100)
+    declined = await bench.send(HARD, hops=(DEVICE_HOP, edge_hop))
+
+    message = await bench.results.next()
+    assert message.topic == f"{ROOT}/results/edge-9"
+    assert decode_result(message.payload) == (declined, Notice("busy"))
+    assert bench.counted("recserve_refused_total", fault="busy") == 1
+    assert declined not in {prompt_id for _, prompt_id in bench.service._known}
+    await bench.close()
+
+
+async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> None:
+    bench.model.hold()
+    await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    bench.parts.station.batcher.service_s = 3.0
+
+    patient = await bench.send(HARD, deadline_s=10.0)
+    hurried = await bench.send(HARD, deadline_s=5.0)
+
+    assert decode_result((await bench.results.next()).payload) == (hurried, Notice("busy"))
+    assert patient in {prompt_id for _, prompt_id in bench.service._known}
+
+
+async def test_a_busy_agent_above_makes_us_try_another(bench: Bench) -> None:
+    await bench.cloud("cloud-1", "cloud-2")
+    prompt_id = await bench.send(HARDEST)
+    first, _ = await bench.escalated()
+
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(prompt_id, "busy"))
+
+    second, _ = await bench.escalated()
+    assert {first, second} == {"cloud-1", "cloud-2"}
+
+
+async def test_when_all_above_are_busy_the_own_answer_goes_out(bench: Bench) -> None:
+    await bench.cloud("cloud-1")
+    prompt_id = await bench.send(HARDEST)
+    await bench.escalated()
+
+    for _ in range(2):
+        await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(prompt_id, "busy"))
+    # Our own notices come to the same inbox.
+    payloads = [decode_result((await bench.results.next()).payload) for _ in range(3)]
+
+    results = [came for came in payloads if isinstance(came, Result)]
+    assert [(result.outcome, bool(result.degraded)) for result in results] == [
+        (Label("edge-1"), True)
+    ]
+
+
+async def test_a_notice_of_an_unknown_prompt_changes_nothing(bench: Bench) -> None:
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(uuid4(), "busy"))
+    await eventually(lambda: bench.bus.acknowledged == 1)
+    await bench.send(HARD)
+    await bench.results.next()
+    assert (await bench.result()).outcome == Label("edge-1")
+
+
+# -- copies ------------------------------------------------------------------------------------
+
+
+async def test_a_policy_that_learns_asks_for_a_copy_and_keeps_it_for_repeats() -> None:
+    checks_all = TierSettings(name="edge", policy=Quality(audit=1.0), upstream="cloud")
+    bench = await Bench(tier=checks_all).start()
+    await bench.cloud("cloud-1")
+    prompt_id = await bench.send(HARD)
+    _, prompt = await bench.escalated()
+    assert prompt.copy
+
+    answer = Result(prompt_id, Label("cloud says"), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_result(answer, known_hops=0))
+    await bench.results.next()
+    await eventually(lambda: prompt_id not in bench.service._above)
+    await bench.send(HARD, prompt_id=prompt_id)
+
+    again = await bench.result()
+    assert again.outcome == Label("cloud says")
+    assert [hop.tier for hop in again.hops] == ["edge", "cloud"]
+    await bench.close()
+
+
+async def test_whoever_asked_for_a_copy_gets_one_beside_the_origin(bench: Bench) -> None:
+    sender = Hop("fog", "fog-1", 0.5, 0.7, 10)
+    await bench.send(HARD, hops=(DEVICE_HOP, sender), copy=True)
+
+    messages = [await bench.results.next() for _ in range(2)]
+
+    assert [message.topic for message in messages] == [
+        f"{ROOT}/results/device-1",
+        f"{ROOT}/results/fog-1",
+    ]
+    hops = []
+    for message in messages:
+        came = decode_result(message.payload)
+        assert isinstance(came, Result)
+        hops.append([hop.tier for hop in came.hops])
+    assert hops == [["fog", "edge"], ["edge"]]
+
+
+# -- failures ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "code"),
+    [
+        (FAILS, {}, "model_failed"),
+        ("  ", {}, "invalid_prompt"),
+        ("x" * 70_000, {}, "invalid_prompt"),
+        (HARD, {"deadline_s": -1.0}, "expired"),
+    ],
+    ids=["model", "empty", "too long", "too late"],
+)
+async def test_a_prompt_that_cannot_be_answered_gets_a_result_that_says_so(
+    bench: Bench, text: str, changes: dict[str, Any], code: str
+) -> None:
+    await bench.send(text, **changes)
+    result = await bench.result()
+    assert isinstance(result.outcome, Failure)
+    assert result.outcome.code == code
+    assert result.outcome.reason
+    assert bench.counted("recserve_prompts_total", tier="edge", task="classify", outcome="failed")
+
+
+async def test_a_task_that_is_not_served_gets_a_result_that_says_so(bench: Bench) -> None:
+    prompt = Prompt(uuid4(), "device-1", "generate", "write", 10.0)
+    payload = encode_prompt(prompt, 0.0)
+    await bench.tester.publish(f"{ROOT}/prompts/edge-1/generate/device-1", payload)
+    result = await bench.result()
+    assert result.outcome == Failure("unknown_task", "edge-1 answers classify, not 'generate'")
+
+
+async def test_a_confidence_that_is_no_number_becomes_a_failure(bench: Bench) -> None:
+    bench.model._confidences["odd"] = float("nan")
+    await bench.send("odd")
+    result = await bench.result()
+    assert isinstance(result.outcome, Failure)
+    assert result.outcome.code == "model_failed"
+    await bench.send(HARD)
+    assert (await bench.result()).outcome == Label("edge-1")
+
+
+async def test_a_reply_that_cannot_go_out_is_acknowledged_and_remembered(bench: Bench) -> None:
+    prompt_id = await bench.send(HARD)
+    await bench.result()
+    await eventually(lambda: bench.bus.acknowledged == 1)
+
+    class Lost:
+        """The edge's bus, at a moment without a connection."""
+
+        acknowledged = 0
+
+        async def publish(self, *_: object, **__: object) -> None:
+            raise NotConnected("gone")
+
+        def acknowledge(self, message: object) -> None:
+            self.acknowledged += 1
+
+    whole, lost = bench.service._bus, Lost()
+    bench.service._bus = lost  # type: ignore[assignment] # as much of a bus as a reply needs
+    await bench.send(HARD, prompt_id=prompt_id)
+    await eventually(lambda: lost.acknowledged == 1)
+    bench.service._bus = whole
+    await bench.send(HARD, prompt_id=prompt_id)
+
+    assert (await bench.result()).outcome == Label("edge-1")
+    assert bench.model.seen == [HARD]
+
+
+async def test_malformed_bytes_are_counted_logged_once_and_stop_nothing(
+    bench: Bench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    topic = f"{ROOT}/prompts/edge-1/classify/stranger"
+    for payload in (b"", b"junk", b"\x96\x01", bytes(300)):
+        await bench.tester.publish(topic, payload)
+    await bench.tester.publish(f"{ROOT}/prompts/edge-1/translate/other", b"")
+    await bench.tester.publish(f"{ROOT}/results/edge-1", b"junk")
+
+    await eventually(lambda: bench.bus.acknowledged == 6, "each is acknowledged once")
+    assert bench.counted("recserve_refused_total", fault="malformed") == 6
+    assert capsys.readouterr().out.count("message refused") == 3, "once for each sender"
+    await bench.send(HARD)
+    await bench.results.next()
+    assert (await bench.result()).outcome == Label("edge-1")
+
+
+# -- pools and leaving -------------------------------------------------------------------------
+
+
+async def test_an_agent_of_a_pool_serves_the_pools_address_too() -> None:
+    bench = await Bench(pool="edges").start()
+    prompt = Prompt(uuid4(), "device-1", "classify", HARD, 10.0, (DEVICE_HOP,))
+    topic = f"{ROOT}/prompts/edges/classify/device-1"
+    await bench.tester.publish(topic, encode_prompt(prompt, 0.0))
+    assert (await bench.result()).id == prompt.id
+    await bench.close()
+
+
+async def test_draining_waits_for_what_is_in_hand_and_counts_the_rest(bench: Bench) -> None:
+    assert await bench.service.drain(0.1) == 0
+    bench.model.hold()
+    await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    assert await bench.service.drain(0.05) == 1
+
+    bench.model.release()
+    assert await bench.service.drain(5) == 0
+    assert (await bench.result()).outcome == Label("edge-1")
+
+
+async def test_what_waits_when_the_model_closes_is_handed_back() -> None:
+    bench = await Bench(model=ModelSettings(source="x", batch_prompts=1)).start()
+    bench.model.hold()
+    first = await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    second = await bench.send(HARD)
+    await eventually(lambda: bench.parts.station.batcher.waiting == 2)
+
+    asyncio.get_running_loop().call_later(0.1, bench.model.release)
+    await bench.parts.station.batcher.close()
+    await bench.service.drain(5)
+
+    came = [decode_result((await bench.results.next()).payload) for _ in range(2)]
+    assert (second, Notice("stopping")) in came
+    assert [result.id for result in came if isinstance(result, Result)] == [first]
