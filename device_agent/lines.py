@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections import deque
+import threading
 from typing import IO, TYPE_CHECKING
 from uuid import uuid4
 
@@ -16,40 +17,48 @@ from shared.messages import Failure, Result
 from shared.station import check_text
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from device_agent.app import Device
+
+    _Asking = asyncio.Task[tuple[Result, float]]
+
+
+_READ_AHEAD = 16
 
 
 async def answer_lines(device: Device, source: str, out: IO[str]) -> int:
     """Ask the device every non-empty line of ``source`` (``-``: standard input).
 
-    At most ``source.in_flight`` are under way at once. Returns how many failed. Raises
-    ``SettingsError`` when the file cannot be read.
+    About ``source.in_flight`` are under way at once; each answer is printed as soon as those
+    before it are. Returns how many failed. Raises ``SettingsError`` when the file cannot be read.
     """
-    loop = asyncio.get_running_loop()
-    lines = _open(source)
-    under_way: deque[asyncio.Task[tuple[Result, float]]] = deque()
+    lines = _lines(_open(source), source)
+    under_way: asyncio.Queue[_Asking | None] = asyncio.Queue(device.settings.source.in_flight)
+    asking = asyncio.create_task(_ask_all(device, lines, under_way))
     failures = 0
-
-    async def print_first() -> int:
-        result, elapsed_s = await under_way.popleft()
-        answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
-        out.write(msgspec.json.encode(answer).decode() + "\n")
-        out.flush()
-        return isinstance(result.outcome, Failure)
-
     try:
-        while line := await loop.run_in_executor(None, lines.readline):
-            if not line.strip():
-                continue
-            under_way.append(asyncio.create_task(_ask(device, line)))
-            if len(under_way) >= device.settings.source.in_flight:
-                failures += await print_first()
-        while under_way:
-            failures += await print_first()
+        while (first := await under_way.get()) is not None:
+            result, elapsed_s = await first
+            answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
+            out.write(msgspec.json.encode(answer).decode() + "\n")
+            out.flush()
+            failures += isinstance(result.outcome, Failure)
     finally:
-        if lines is not sys.stdin.buffer:
-            lines.close()
+        asking.cancel()
     return failures
+
+
+async def _ask_all(
+    device: Device, lines: AsyncIterator[bytes], under_way: asyncio.Queue[_Asking | None]
+) -> None:
+    try:
+        async for line in lines:
+            if line.strip():
+                await under_way.put(asyncio.create_task(_ask(device, line)))
+    except SettingsError as error:
+        await under_way.put(asyncio.create_task(_fail(error)))
+    await under_way.put(None)
 
 
 async def _ask(device: Device, line: bytes) -> tuple[Result, float]:
@@ -64,10 +73,45 @@ async def _ask(device: Device, line: bytes) -> tuple[Result, float]:
     return result, loop.time() - started_s
 
 
+async def _fail(error: SettingsError) -> tuple[Result, float]:
+    raise error
+
+
 def _open(source: str) -> IO[bytes]:
-    if source == "-":
-        return sys.stdin.buffer
     try:
-        return open(source, "rb")  # noqa: PTH123 - closed by the reader's loop
+        # A handle of our own on standard input, which a thread left behind may keep.
+        return open(source if source != "-" else sys.stdin.fileno(), "rb", closefd=source != "-")
     except OSError as error:
         raise SettingsError(f"source.lines: {source} cannot be read ({error.strerror})") from error
+
+
+async def _lines(file: IO[bytes], source: str) -> AsyncIterator[bytes]:
+    """Yield the lines of a file as they come.
+
+    They are read in a thread that the process does not wait for when it ends: standard input may
+    stay silent and open for ever.
+    """
+    loop = asyncio.get_running_loop()
+    read: asyncio.Queue[bytes | OSError] = asyncio.Queue()
+    room = threading.Semaphore(_READ_AHEAD)
+
+    def hand_over(item: bytes | OSError) -> None:
+        room.acquire()
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody reads any more
+            loop.call_soon_threadsafe(read.put_nowait, item)
+
+    def read_all() -> None:
+        with file:
+            try:
+                for line in file:
+                    hand_over(line)
+                hand_over(b"")
+            except OSError as error:
+                hand_over(error)
+
+    threading.Thread(target=read_all, name="lines", daemon=True).start()
+    while line := await read.get():
+        room.release()
+        if isinstance(line, OSError):
+            raise SettingsError(f"source.lines: {source} cannot be read ({line.strerror})")
+        yield line

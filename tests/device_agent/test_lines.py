@@ -1,0 +1,159 @@
+"""Prompts from a file or a pipe, one a line; answers in order, as soon as they are there."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from device_agent.lines import answer_lines
+from shared.errors import SettingsError
+from shared.settings import SourceSettings, TierSettings
+from tests.cascades import EASY, Cascade, cascade
+from tests.fakes import FAILS
+from tests.processes import ROOT
+from tests.wires import MemoryWire, eventually
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from device_agent import Device
+
+ALONE = TierSettings(name="device")
+
+
+@pytest.fixture
+async def tiers() -> AsyncIterator[Cascade]:
+    async with cascade(MemoryWire()) as running:
+        yield running
+
+
+@pytest.fixture
+async def device(tiers: Cascade) -> Device:
+    source = SourceSettings(in_flight=4)
+    return await tiers.device(tier=ALONE, source=source, knows_above=False)
+
+
+def printed(out: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+async def test_every_line_is_answered_in_order(device: Device, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("".join(f"prompt {number}\n" for number in range(50)), encoding="utf-8")
+    out = io.StringIO()
+
+    failures = await answer_lines(device, str(file), out)
+
+    assert failures == 0
+    answers = printed(out)
+    assert len(answers) == 50
+    assert all(answer["label"] == "device-1" for answer in answers)
+    model = device.parts.station.batcher.model
+    assert model.seen[1:] == [f"prompt {number}" for number in range(50)]  # type: ignore[attr-defined]
+
+
+async def test_empty_lines_are_passed_over_and_bad_ones_fail_alone(
+    device: Device, tmp_path: Path
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_bytes(
+        b"\n  \nfirst\r\n\xff\xfe\n" + FAILS.encode() + b"\n" + b"x" * 70_000 + b"\nlast"
+    )
+    out = io.StringIO()
+
+    failures = await answer_lines(device, str(file), out)
+
+    assert failures == 3
+    assert [answer.get("error", "fine") for answer in printed(out)] == [
+        "fine",
+        "invalid_prompt",
+        "model_failed",
+        "invalid_prompt",
+        "fine",
+    ]
+    assert printed(out)[1]["reason"] == "the line is not UTF-8"
+
+
+async def test_an_answer_is_printed_before_the_next_line_is_there(device: Device) -> None:
+    reading, writing = os.pipe()
+    out = io.StringIO()
+    answering = asyncio.create_task(answer_lines(device, f"/dev/fd/{reading}", out))
+
+    for number in range(1, 4):
+        os.write(writing, f"prompt {number}\n".encode())
+        await eventually(lambda number=number: len(printed(out)) == number)  # type: ignore[misc]
+
+    os.close(writing)
+    assert await answering == 0
+    os.close(reading)
+
+
+async def test_no_more_lines_are_under_way_than_allowed(
+    device: Device, tiers: Cascade, tmp_path: Path
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("prompt\n" * 100, encoding="utf-8")
+    model = tiers.models["device-1"]
+    model.hold()
+
+    answering = asyncio.create_task(answer_lines(device, str(file), io.StringIO()))
+    await eventually(lambda: model.busy)
+    await asyncio.sleep(0.1)
+    under_way = device.parts.station.batcher.waiting
+    model.release()
+
+    assert await answering == 0
+    assert under_way <= 4 + 2, "one is awaited and one waits for room"
+
+
+async def test_a_file_that_cannot_be_read_is_named(device: Device, tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere.txt", tmp_path):
+        with pytest.raises(SettingsError, match=rf"source\.lines: {path} cannot be read"):
+            await answer_lines(device, str(path), io.StringIO())
+
+
+async def test_standard_input_that_stays_open_does_not_keep_the_process() -> None:
+    """As a program of its own, since only a process can end without its threads."""
+    program = f"""
+import asyncio, io, sys
+sys.path.insert(0, {str(ROOT)!r})
+from device_agent.lines import answer_lines
+from tests.cascades import cascade
+from tests.device_agent.test_lines import ALONE
+from tests.wires import MemoryWire
+async def main():
+    async with cascade(MemoryWire()) as tiers:
+        device = await tiers.device(tier=ALONE, knows_above=False)
+        reading = asyncio.create_task(answer_lines(device, "-", sys.stdout))
+        await asyncio.wait({{reading}}, timeout=1.0)
+asyncio.run(main())
+print("ended", flush=True)
+"""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        program,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdin.write(EASY.encode() + b"\n")
+    output = await asyncio.wait_for(process.stdout.read(), 60)
+    errors = await process.stderr.read()
+    process.stdin.close()
+
+    assert b'"label":"device-1"' in output
+    assert output.rstrip().endswith(b"ended")
+    assert await process.wait() == 0, errors
+    assert b"Traceback" not in errors
+    assert b"Fatal" not in errors
