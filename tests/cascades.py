@@ -46,7 +46,7 @@ def device_settings(wire: Wire, name: str = "device-1", **changes: Any) -> Devic
         model=MODEL,
         mqtt=MqttSettings(root=wire.root),
         upstream=HASTY,
-        limits=LimitSettings(timeout_s=10, drain_s=3),
+        limits=LimitSettings(timeout_s=10, drain_s=1),
     )
     return msgspec.structs.replace(settings, **changes)
 
@@ -68,7 +68,7 @@ def _upper(wire: Wire, name: str, tier: TierSettings, changes: dict[str, Any]) -
         mqtt=MqttSettings(root=wire.root),
         upstream=HASTY,
         heartbeat_s=0.5,
-        limits=LimitSettings(drain_s=3),
+        limits=LimitSettings(drain_s=1),
     )
     return msgspec.structs.replace(settings, **changes)
 

@@ -94,10 +94,9 @@ async def test_the_bytes_of_every_link_are_counted(tiers: Cascade) -> None:
     up = count(device, "recserve_link_bytes_total", link="device-edge", direction="up")
     assert 60 < up < 200
     cloud = tiers.parts["cloud-1"].metrics.link_bytes
-    for link in ("device-edge", "edge-cloud"):
-        down = cloud.labels(link, "down")._value
-        # Counted when the broker has said that it has the result, which may be after it is here.
-        await eventually(lambda down=down: 60 < down.get() < 200, f"the bytes of {link}")
+    downs = [cloud.labels(link, "down")._value for link in ("device-edge", "edge-cloud")]
+    # Counted when the broker has said that it has the result, which may be after it is here.
+    await eventually(lambda: all(60 < down.get() < 200 for down in downs), "bytes on both links")
 
 
 # -- nobody above ------------------------------------------------------------------------------

@@ -1,0 +1,289 @@
+"""How others ask a device over MQTT: whatever they send, they get one JSON object back."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device_agent.asking import Ask, AskTopic, read_ask, write_answer
+from shared.errors import InvalidPrompt
+from shared.messages import Failure, Hop, Label, Result
+from shared.settings import TierSettings
+from tests.cascades import EASY, HARD, Cascade, cascade
+from tests.fakes import FAILS
+from tests.wires import Inbox, MemoryWire, eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from device_agent import Device
+    from tests.wires import Wire
+
+ID = UUID(int=7)
+HOPS = (Hop("device", "device-1", 0.1234567, 0.7, 1_500), Hop("edge", "edge-1", 0.9, 0.2, 40_000))
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def test_anything_that_is_no_json_object_is_the_prompt_itself() -> None:
+    for text in ("the valve sticks", "[1, 2]", '"quoted"', "größer – als?", "12", ""):
+        assert read_ask(text.encode()) == Ask(text)
+
+
+def test_a_json_object_carries_text_and_wishes() -> None:
+    asked = read_ask(b' \n{"text": "hello", "id": "a-1", "task": "tag", "timeout_s": 2}')
+    assert asked == Ask("hello", "a-1", "tag", 2.0)
+
+
+@pytest.mark.parametrize(
+    ("payload", "fault"),
+    [
+        (b"{", "begins like JSON but is none"),
+        (b'{"text": "a"} and more', "begins like JSON but is none"),
+        (b'{"text": NaN}', "begins like JSON but is none"),
+        (b"{}", "missing required field `text`"),
+        (b'{"text": 5}', "Expected `str`"),
+        (b'{"text": null}', "Expected `str`"),
+        (b'{"text": "a", "id": 7}', "Expected `str | null`"),
+        (b'{"text": "a", "id": ""}', "length >= 1"),
+        (b'{"text": "a", "id": "' + b"x" * 200 + b'"}', "length <= 128"),
+        (b'{"text": "a", "timeout_s": 0}', "> 0"),
+        (b'{"text": "a", "timeout_s": -1}', "> 0"),
+        (b'{"text": "a", "timeout_s": 1e999}', "out of range"),
+        (b'{"text": "a", "timeout_s": "soon"}', "Expected `float | null`"),
+        (b'{"text": "a", "mood": 1}', "unknown field `mood`"),
+        (b'{"text": ' + b"[" * 100_000, "Expected `str`"),
+        (b'{"text": "\\ud800"}', "begins like JSON but is none"),
+        (b'{"text": "\xff"}', "UTF-8"),
+        (b"\xff\xfe", "not UTF-8"),
+    ],
+    ids=lambda value: value[:30].decode(errors="replace") if isinstance(value, bytes) else "",
+)
+def test_a_question_that_does_not_fit_is_refused_with_its_fault(payload: bytes, fault: str) -> None:
+    with pytest.raises(InvalidPrompt, match=re.escape(fault)):
+        read_ask(payload)
+
+
+@given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda rest: b"{" + rest))
+def test_any_bytes_are_a_question_or_refused(payload: bytes) -> None:
+    try:
+        asked = read_ask(payload)
+    except InvalidPrompt:
+        return
+    assert isinstance(asked.text, str)
+
+
+def test_of_two_equal_keys_the_last_counts() -> None:
+    assert read_ask(b'{"text": "a", "text": "b"}') == Ask("b")
+
+
+def test_an_asker_may_use_its_ids_again_for_other_questions() -> None:
+    first, repeat, second = Ask("a", "1"), Ask("a", "1"), Ask("b", "1")
+    assert first.prompt_id("device-1") == repeat.prompt_id("device-1")
+    assert first.prompt_id("device-1") != second.prompt_id("device-1")
+    assert first.prompt_id("device-1") != first.prompt_id("device-2")
+    assert first.prompt_id("device-1") != Ask("a", "1", "tag").prompt_id("device-1")
+    assert Ask("a").prompt_id("device-1") != Ask("a").prompt_id("device-1")
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def test_an_answer_says_what_who_and_why() -> None:
+    result = Result(ID, Label("positive"), HOPS, degraded="no cloud agent took the prompt")
+    assert write_answer(result, echo="a-1", elapsed_s=0.0123456) == {
+        "id": "a-1",
+        "label": "positive",
+        "confidence": 0.9,
+        "tier": "edge",
+        "agent": "edge-1",
+        "degraded": "no cloud agent took the prompt",
+        "elapsed_ms": 12.346,
+        "hops": [
+            {
+                "tier": "device",
+                "agent": "device-1",
+                "confidence": 0.123457,
+                "threshold": 0.7,
+                "elapsed_ms": 1.5,
+            },
+            {
+                "tier": "edge",
+                "agent": "edge-1",
+                "confidence": 0.9,
+                "threshold": 0.2,
+                "elapsed_ms": 40.0,
+            },
+        ],
+    }
+
+
+def test_a_failure_says_why_and_nothing_else() -> None:
+    result = Result(ID, Failure("busy", "too much to do"))
+    assert write_answer(result, echo=None, elapsed_s=0.0) == {
+        "id": str(ID),
+        "error": "busy",
+        "reason": "too much to do",
+        "elapsed_ms": 0.0,
+        "hops": [],
+    }
+
+
+# -- over the wire -----------------------------------------------------------------------------
+
+
+class Asker:
+    """Another program on the same broker."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.bus = wire.bus("asker")
+        self.inbox = Inbox(self.bus)
+        self._base = f"{wire.root}/v1"
+
+    async def start(self) -> Asker:
+        await self.bus.subscribe(f"{self._base}/answers/device-1", self.inbox.take)
+        await settled(self.bus)
+        return self
+
+    async def send(self, question: bytes | dict[str, Any]) -> None:
+        payload = question if isinstance(question, bytes) else msgspec.json.encode(question)
+        await self.bus.publish(f"{self._base}/ask/device-1", payload)
+
+    async def ask(self, question: bytes | dict[str, Any]) -> dict[str, Any]:
+        await self.send(question)
+        answer: dict[str, Any] = json.loads((await self.inbox.next(10)).payload)
+        return answer
+
+
+@pytest.fixture
+async def tiers(wire: Wire) -> AsyncIterator[Cascade]:
+    async with cascade(wire) as running:
+        yield running
+
+
+async def asked_device(tiers: Cascade) -> Device:
+    """A device that is asked over its topic and has nothing above it."""
+    device = await tiers.device(tier=TierSettings(name="device"), knows_above=False)
+    await AskTopic(device).start()
+    await device.parts.bus.wait_connected(10)
+    return device
+
+
+async def test_plain_text_and_json_are_answered_with_json(tiers: Cascade, wire: Wire) -> None:
+    await asked_device(tiers)
+    asker = await Asker(wire).start()
+
+    plain = await asker.ask(EASY.encode())
+    wished = await asker.ask({"text": EASY, "id": "question 5"})
+
+    assert (plain["label"], plain["tier"], plain["confidence"]) == ("device-1", "device", 1.0)
+    assert UUID(plain["id"])
+    assert plain["elapsed_ms"] > 0
+    assert wished["id"] == "question 5"
+
+
+@pytest.fixture
+async def local() -> AsyncIterator[tuple[Cascade, Asker]]:
+    """A device and an asker on the memory bus."""
+    wire = MemoryWire()
+    async with cascade(wire) as tiers:
+        await asked_device(tiers)
+        yield tiers, await Asker(wire).start()
+
+
+@pytest.mark.parametrize(
+    ("question", "error", "echo"),
+    [
+        (b"\xff\xfe", "invalid_prompt", None),
+        (b"  ", "invalid_prompt", None),
+        (b'{"text": 5, "id": "mine"}', "invalid_prompt", "mine"),
+        (b'{"text": "a", "mood": 1, "id": "mine"}', "invalid_prompt", "mine"),
+        (b'{"id": "mine"}', "invalid_prompt", "mine"),
+        (b'{"text": "a", "id": 7}', "invalid_prompt", None),
+        (b'{"text": "a", "id": ' + b"9" * 10_000 + b"}", "invalid_prompt", None),
+        (b'{"text": "a", "id": "mine"', "invalid_prompt", None),
+        (b"{" * 50_000, "invalid_prompt", None),
+        (b'{"text": "a", "task": "translate", "id": "mine"}', "unknown_task", "mine"),
+        (b'{"text": "a", "task": "generate", "id": "mine"}', "unknown_task", "mine"),
+        (b"x" * 70_000, "invalid_prompt", None),
+        (b'{"id": "mine", "text": "' + b"x" * 70_000 + b'"}', "invalid_prompt", "mine"),
+        (FAILS.encode(), "model_failed", None),
+    ],
+    ids=lambda value: value[:40].decode(errors="replace") if isinstance(value, bytes) else None,
+)
+async def test_every_question_gets_one_answer_even_if_it_says_why_not(
+    local: tuple[Cascade, Asker], question: bytes, error: str, echo: str | None
+) -> None:
+    tiers, asker = local
+
+    answer = await asker.ask(question)
+    fine = await asker.ask(EASY.encode())
+
+    assert answer["error"] == error
+    assert answer["reason"]
+    assert answer["id"] == echo or (echo is None and UUID(answer["id"]))
+    assert fine["label"] == "device-1"
+    assert len(asker.inbox.messages) == 2
+    bus = tiers.parts["device-1"].bus
+    assert bus.acknowledged == 2  # type: ignore[attr-defined] # a memory bus
+
+
+async def test_a_long_timeout_is_no_trouble(local: tuple[Cascade, Asker]) -> None:
+    _, asker = local
+    answer = await asker.ask(b'{"text": "easy", "timeout_s": 1e308}')
+    assert answer["label"] == "device-1"
+
+
+async def test_the_same_question_asked_twice_at_a_time_runs_once(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    model = tiers.models["device-1"]
+    model.hold()
+    for _ in range(2):
+        await asker.send({"text": EASY, "id": "1"})
+    await eventually(lambda: model.busy)
+    model.release()
+
+    answers = [json.loads((await asker.inbox.next()).payload) for _ in range(2)]
+
+    assert [answer["id"] for answer in answers] == ["1", "1"]
+    assert model.seen.count(EASY) == 2, "once to warm up and once for both"
+
+
+async def test_a_question_that_went_up_is_answered_from_there(tiers: Cascade, wire: Wire) -> None:
+    await tiers.edge()
+    device = await tiers.device()
+    await AskTopic(device).start()
+    asker = await Asker(wire).start()
+
+    answer = await asker.ask({"text": HARD, "id": "up"})
+
+    assert (answer["label"], answer["tier"]) == ("edge-1", "edge")
+    assert [hop["tier"] for hop in answer["hops"]] == ["device", "edge"]
+
+
+async def test_a_question_in_hand_is_answered_before_the_device_leaves(wire: Wire) -> None:
+    asker = await Asker(wire).start()
+    async with cascade(wire) as tiers:
+        await tiers.edge()
+        async with cascade(wire) as leaving:
+            device = await leaving.device(knows_above=False)
+            await AskTopic(device).start()
+            await leaving.sees(device, "edge-1")
+            tiers.models["edge-1"].hold()
+            await asker.send({"text": HARD, "id": "late"})
+            await eventually(lambda: tiers.models["edge-1"].busy)
+
+        answer = json.loads((await asker.inbox.next()).payload)
+
+    assert (answer["id"], answer["label"]) == ("late", "device-1")
+    assert answer["degraded"] == "the device is shutting down"
