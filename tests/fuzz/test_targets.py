@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuzz.seeds import seeds
+from fuzz.structure import FORM_OF, bend
 from fuzz.targets import TARGETS
 
 EXAMPLES = settings(max_examples=60, deadline=None)
@@ -29,6 +32,19 @@ def test_any_bytes_give_a_value_or_the_one_named_error(target: str) -> None:
         TARGETS[target](data)
 
     run()
+
+
+@pytest.mark.parametrize("target", FORM_OF)
+def test_input_that_is_bent_in_form_gives_a_value_or_the_one_named_error(target: str) -> None:
+    changed = 0
+    for number in range(3_000):
+        draw = random.Random(number)
+        seed = draw.choice(seeds(target))
+        data = bend(seed, FORM_OF[target], draw)
+        if data is not None:
+            changed += data != seed
+            TARGETS[target](data)
+    assert changed > 1_000
 
 
 @pytest.mark.parametrize("target", TARGETS)
