@@ -107,8 +107,8 @@ class Dispatcher:
         except BusError as error:
             _log.warning("prompt not sent", id=str(prompt.id), to=address, reason=str(error))
             return None
-        counter = self._metrics.link_bytes.labels(link(self._tier, roster.tier), "up")
-        counter.inc(packet_bytes(topic, payload))
+        name = link(self._tier, roster.tier)
+        self._metrics.count_link(name, "up", packet_bytes(topic, payload))
         return delivery
 
     def _hear(self, message: Message) -> None:

@@ -25,7 +25,9 @@ def configure(settings: LogSettings) -> None:
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
     renderers: list[Any] = [structlog.processors.format_exc_info, _render_json]
     if console:
-        renderers = [structlog.dev.ConsoleRenderer(pad_event_to=28)]
+        # The default would print the local variables of a traceback: what was asked, among them.
+        plain = structlog.dev.plain_traceback
+        renderers = [structlog.dev.ConsoleRenderer(pad_event_to=28, exception_formatter=plain)]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

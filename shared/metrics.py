@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from shared.settings import MetricsSettings
 
+_LINKS = 8
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -22,6 +23,7 @@ class Metrics:
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
         self._server: WSGIServer | None = None
+        self._links: set[str] = set()
         self.prompts = Counter(
             "recserve_prompts",
             "Prompts judged, by what became of them (kept, escalated, degraded, failed).",
@@ -66,6 +68,17 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=registry,
         )
+
+    def count_link(self, link: str, direction: Literal["up", "down"], packet_bytes: int) -> None:
+        """Count a packet on a link.
+
+        The tiers below are known only from what prompts say of themselves, so all links but the
+        first few are counted as one.
+        """
+        if link not in self._links and len(self._links) >= _LINKS:
+            link = "other"
+        self._links.add(link)
+        self.link_bytes.labels(link, direction).inc(packet_bytes)
 
     def serve(self, settings: MetricsSettings) -> None:
         """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""

@@ -208,8 +208,7 @@ class Service:
         topic = self._topics.results(reader)
         await self._bus.publish(topic, payload)
         for link in links([*tiers, self._station.tier.name]):
-            counter = self._station.metrics.link_bytes.labels(link, "down")
-            counter.inc(packet_bytes(topic, payload))
+            self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
 
     def _too_busy(self, prompt: Prompt) -> bool:
         batcher = self._station.batcher

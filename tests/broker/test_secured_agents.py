@@ -189,7 +189,6 @@ async def test_a_device_cannot_have_a_result_put_on_anothers_topic(
     assert "recserve/v1/results/device-1" not in heard
 
 
-@pytest.mark.xfail(strict=True, reason="tiers that a prompt names become labels of metrics")
 async def test_a_device_cannot_grow_an_agents_metrics(
     certificate_site: SecuredSite, tmp_path: Path
 ) -> None:
