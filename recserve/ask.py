@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from recserve.client import Asker
 from shared import log
 from shared.command import clear_errors
-from shared.settings import LogSettings, MqttSettings, convert
+from shared.settings import LogSettings, MqttSettings, convert, load
 
 if TYPE_CHECKING:
     from recserve.client import Answer
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
 @click.argument("text")
 @click.option("--device", default="device-1", show_default=True, help="Name of the device.")
 @click.option("--task", default="classify", show_default=True, help="Kind of answer wanted.")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(dir_okay=False),
+    help="YAML file with the broker under mqtt, as recserve provision writes it.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Broker.")
 @click.option("--port", default=1883, show_default=True, help="Its TCP port.")
 @click.option("--root", default="recserve", show_default=True, help="First level of the topics.")
@@ -33,6 +40,7 @@ def command(
     text: str,
     device: str,
     task: str,
+    config: str | None,
     host: str,
     port: int,
     root: str,
@@ -42,17 +50,31 @@ def command(
     """Exit with 1 when the answer is an error, 2 when there is none."""
     with clear_errors():
         log.configure(LogSettings(level="error"))
-        tree: dict[str, Any] = {"host": host, "port": port, "root": root}
-        mqtt = convert(MqttSettings, tree, "recserve ask")
+        mqtt = _broker(config, {"host": host, "port": port, "root": root})
         answer = asyncio.run(_ask(mqtt, device, text, task, timeout_s))
     if answer is None:
-        click.echo(f"error: {device} did not answer; is it running on {host}:{port}?", err=True)
+        where = f"{mqtt.host}:{mqtt.port}"
+        click.echo(f"error: {device} did not answer; is it running on {where}?", err=True)
         sys.exit(2)
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
         _show(answer)
     sys.exit(1 if "error" in answer else 0)
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who asks, and the broker to ask over."""
+
+    agent: str = ""
+    mqtt: MqttSettings = MqttSettings()
+
+
+def _broker(config: str | None, flags: dict[str, Any]) -> MqttSettings:
+    """Return the broker of a file, or of the flags where no file is named."""
+    if config:
+        return load(ClientSettings, config).mqtt
+    return convert(MqttSettings, flags, "recserve ask")
 
 
 async def _ask(
@@ -65,7 +87,9 @@ async def _ask(
 def _show(answer: Answer) -> None:
     console, degraded = Console(), answer.get("degraded")
     if "error" in answer:
-        console.print(f"[bold red]{answer['error']}[/]: {answer['reason']}", highlight=False)
+        console.print(
+            f"[bold red]{answer['error']}[/]: {escape(answer['reason'])}", highlight=False
+        )
     else:
         console.print(
             f"[bold]{answer['label']}[/] from {answer['agent']}, "
