@@ -214,27 +214,41 @@ def load(
     """Read settings of one kind from a YAML file, the environment and flags.
 
     ``flags`` are ``path.to.key=value`` texts whose values are read as YAML. Raises
-    ``SettingsError`` with one sentence that names the file, the key and what is wrong.
+    ``SettingsError`` with one sentence that names the file, variable or flag, the key and what is
+    wrong.
     """
     path = Path(file)
     tree = _read_yaml(path)
+    put: dict[str, str] = {}
     for name, text in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and name not in _NOT_SETTINGS:
-            _put(tree, name[len(PREFIX) :].lower().split("__"), text, f"variable {name}")
+            keys = name[len(PREFIX) :].lower().split("__")
+            _put(tree, keys, text, f"variable {name}")
+            put[".".join(keys)] = f"variable {name}"
     for flag in flags:
         key, separator, text = flag.partition("=")
         if not separator:
             raise SettingsError(f"--set {flag!r} is not of the form path.to.key=value")
         _put(tree, key.strip().split("."), text, f"--set {flag}")
-    return convert(kind, tree, str(path))
+        put[key.strip()] = f"--set {flag}"
+    return convert(kind, tree, str(path), put)
 
 
-def convert(kind: type[_Settings], tree: Any, where: str) -> _Settings:
-    """Turn a tree of plain values into settings; ``where`` names their origin in errors."""
+def convert(
+    kind: type[_Settings], tree: Any, where: str, put: Mapping[str, str] | None = None
+) -> _Settings:
+    """Turn a tree of plain values into settings.
+
+    Errors name ``where`` the values are from, or who ``put`` the one at fault there.
+    """
     try:
         return msgspec.convert(tree, kind)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {_explain(error, kind)}") from error
+        key, fault = _explain(error, kind)
+        for put_key, source in (put or {}).items():
+            if f"{key}.".startswith(f"{put_key}.") or f"{put_key}.".startswith(f"{key}."):
+                where = source
+        raise SettingsError(f"{where}: {fault}") from error
     except UnicodeEncodeError as error:
         raise SettingsError(f"{where}: {error.object!r} is not UTF-8") from error
     except SettingsError as error:
@@ -285,21 +299,21 @@ def _put(tree: dict[str, Any], keys: list[str], text: str, where: str) -> None:
         raise SettingsError(f"{where}: the value is not YAML") from error
 
 
-def _explain(error: msgspec.ValidationError, kind: type[Any]) -> str:
-    """Name the key that is wrong, and for an unknown one the nearest that exists."""
+def _explain(error: msgspec.ValidationError, kind: type[Any]) -> tuple[str, str]:
+    """Return the key that is wrong and a sentence, for an unknown one with the nearest known."""
     text, _, at = str(error).partition(" - at ")
     path = at.strip("`").removeprefix("$").lstrip(".")
     unknown = re.search(r"unknown field `(.+)`", text)
     if not unknown:
         missing = re.search(r"missing required field `(.+)`", text)
         if missing:
-            return f"the key {_join(path, missing[1])!r} is missing"
-        return f"{path or 'the file'}: {text[0].lower()}{text[1:]}"
-    key = unknown[1]
-    known = _fields(kind, path)
-    close = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(sorted(known))}"
-    return f"unknown key {_join(path, key)!r}; {hint}"
+            key = _join(path, missing[1])
+            return key, f"the key {key!r} is missing"
+        return path, f"{path or 'the file'}: {text[0].lower()}{text[1:]}"
+    key, known = _join(path, unknown[1]), _fields(kind, path)
+    close = difflib.get_close_matches(unknown[1], known, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
+    return key, f"unknown key {key!r}; {hint}"
 
 
 def _join(path: str, key: str) -> str:
