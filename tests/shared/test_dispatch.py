@@ -1,0 +1,187 @@
+"""An escalated prompt goes to one living agent above, and to another if need be."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+import pytest
+
+from shared.burden import packet_bytes
+from shared.dispatch import Dispatcher
+from shared.errors import NotConnected
+from shared.memory_bus import MemoryBroker
+from shared.messages import Hop, Prompt
+from shared.metrics import Metrics
+from shared.topics import Topics
+from shared.wire import decode_prompt
+from tests.wires import Inbox, eventually, settled
+
+if TYPE_CHECKING:
+    from shared.memory_bus import MemoryBus
+
+HOP = Hop("device", "device-1", 0.5, 0.7, 10)
+PROMPT = Prompt(UUID(int=1), "device-1", "classify", "text", time.monotonic() + 60, (HOP,))
+ROOT = "recserve/v1"
+
+
+class Bench:
+    """A dispatcher on a memory bus, and the test in the place of the agents above."""
+
+    def __init__(self, above: tuple[str, ...] = ("edge",), pool: str = "") -> None:
+        self.broker = MemoryBroker()
+        self.bus: MemoryBus = self.broker.client("device-1")
+        self.upper = self.broker.client("upper")
+        self.metrics = Metrics()
+        self.appeared = 0
+        self.dispatcher = Dispatcher(
+            self.bus,
+            Topics(),
+            self.metrics,
+            tier="device",
+            above=above,
+            pool=pool,
+            draw=random.Random(1),
+        )
+        self.dispatcher.on_agent(self._note)
+
+    def _note(self) -> None:
+        self.appeared += 1
+
+    async def start(self) -> Bench:
+        await settled(self.bus)
+        await settled(self.upper)
+        await self.dispatcher.start()
+        return self
+
+    async def announce(self, agent: str, *, tier: str = "edge", state: str = "online") -> None:
+        status = f'{{"state":"{state}","epoch":1,"tasks":["classify"]}}'
+        await self.upper.publish(f"{ROOT}/status/{tier}/{agent}", status.encode(), retain=True)
+        await eventually(lambda: (agent in self.alive(tier)) == (state == "online"))
+
+    def alive(self, tier: str = "edge") -> list[str]:
+        rosters = {roster.tier: roster for roster in self.dispatcher.rosters}
+        return rosters[tier].alive("classify", time.monotonic())
+
+    async def listen(self, agent: str) -> Inbox:
+        inbox = Inbox(self.upper)
+        await self.upper.subscribe(f"{ROOT}/prompts/{agent}/+/+", inbox.take)
+        return inbox
+
+
+async def test_with_nobody_above_nothing_is_sent() -> None:
+    bench = await Bench().start()
+    assert await bench.dispatcher.send(PROMPT, 1, set()) is None
+    assert not bench.broker.published
+
+
+async def test_the_prompt_is_put_on_the_topic_of_a_living_agent_and_counted() -> None:
+    bench = await Bench().start()
+    inbox = await bench.listen("edge-1")
+    await bench.announce("edge-1")
+    tried: set[str] = set()
+
+    assert await bench.dispatcher.send(PROMPT, 1, tried) == "edge-1"
+
+    message = await inbox.next()
+    assert message.topic == f"{ROOT}/prompts/edge-1/classify/device-1"
+    read = decode_prompt(message.payload, origin="device-1", task="classify", now_s=0.0)
+    assert (read.id, read.text, read.hops[0].agent) == (PROMPT.id, "text", "device-1")
+    assert tried == {"edge-1"}
+    labels = {"link": "device-edge", "direction": "up"}
+    counted = bench.metrics.registry.get_sample_value("recserve_link_bytes_total", labels)
+    assert counted == packet_bytes(message.topic, message.payload)
+
+
+async def test_agents_that_were_tried_are_passed_over_until_told_to_try_again() -> None:
+    bench = await Bench().start()
+    for agent in ("edge-1", "edge-2"):
+        await bench.listen(agent)
+        await bench.announce(agent)
+    tried: set[str] = set()
+
+    first = await bench.dispatcher.send(PROMPT, 1, tried)
+    second = await bench.dispatcher.send(PROMPT, 1, tried)
+    assert {first, second} == {"edge-1", "edge-2"}
+    assert await bench.dispatcher.send(PROMPT, 1, tried) is None
+    assert await bench.dispatcher.send(PROMPT, 1, tried, again=True) in ("edge-1", "edge-2")
+    assert len(tried) == 1
+
+
+async def test_an_agent_that_is_not_connected_is_passed_over_until_its_next_word() -> None:
+    bench = await Bench().start()
+    for agent in ("edge-1", "edge-2"):
+        await bench.announce(agent)
+    await bench.listen("edge-2")
+    appeared = bench.appeared
+
+    for _ in range(5):
+        assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-2"
+    assert bench.alive() == ["edge-2"]
+
+    await bench.announce("edge-1")
+    assert bench.appeared == appeared + 1, "prompts that found nobody are due again"
+
+
+async def test_when_the_broker_knows_nobody_the_prompt_is_not_sent() -> None:
+    bench = await Bench().start()
+    await bench.announce("edge-1")
+    assert await bench.dispatcher.send(PROMPT, 1, set(), again=True) is None
+
+
+async def test_without_a_connection_nobody_is_reported_and_nothing_raised() -> None:
+    bench = await Bench().start()
+    await bench.announce("edge-1")
+    bench.broker.drop("device-1")
+    with pytest.raises(NotConnected):
+        await bench.bus.publish("x", b"")
+    assert await bench.dispatcher.send(PROMPT, 1, set()) is None
+
+
+async def test_word_of_agents_reaches_only_who_should_hear_it() -> None:
+    bench = await Bench().start()
+    await bench.announce("edge-1")
+    await bench.announce("edge-1")
+    assert bench.appeared == 1, "a second word is nothing new"
+
+    await bench.announce("edge-1", state="offline")
+    assert bench.alive() == []
+    await bench.announce("edge-1")
+    assert bench.appeared == 2
+
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"", retain=True)
+    await eventually(lambda: bench.alive() == [])
+
+
+async def test_a_malformed_status_is_counted_and_changes_nothing() -> None:
+    bench = await Bench().start()
+    await bench.announce("edge-1")
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"junk")
+    labels = {"fault": "malformed"}
+    await eventually(
+        lambda: bench.metrics.registry.get_sample_value("recserve_refused_total", labels) == 1
+    )
+    assert bench.alive() == ["edge-1"]
+
+
+async def test_a_prompt_may_pass_over_a_tier_and_takes_the_nearest_if_it_cannot() -> None:
+    bench = await Bench(above=("edge", "cloud")).start()
+    for agent, tier in (("edge-1", "edge"), ("cloud-1", "cloud")):
+        await bench.listen(agent)
+        await bench.announce(agent, tier=tier)
+
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
+    assert await bench.dispatcher.send(PROMPT, 2, set()) == "cloud-1"
+    assert await bench.dispatcher.send(PROMPT, 1, {"edge-1"}) == "cloud-1"
+    assert await bench.dispatcher.send(PROMPT, 2, {"cloud-1"}) == "edge-1"
+    assert await bench.dispatcher.send(PROMPT, 2, {"cloud-1", "edge-1"}) is None
+
+
+async def test_a_pool_is_addressed_by_its_name() -> None:
+    bench = await Bench(pool="edges").start()
+    inbox = await bench.listen("edges")
+    await bench.announce("edge-1")
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
+    assert (await inbox.next()).topic == f"{ROOT}/prompts/edges/classify/device-1"
