@@ -16,7 +16,7 @@ from uuid import UUID, uuid4
 from device_agent.escalations import Escalations
 from shared.assembly import assemble, mqtt, running
 from shared.errors import ModelFailed, Stopping, UnknownTask
-from shared.log import get_logger
+from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
 from shared.settings import DeviceSettings, load
 from shared.station import Escalated, failed
@@ -68,6 +68,7 @@ class Device:
         """
         if not isinstance(settings, DeviceSettings):
             settings = load(DeviceSettings, settings, environment=os.environ)
+        configure_once(settings.log)
         parts = assemble(settings, model=model, connect=connect, metrics=metrics)
         device = cls(settings, parts)
         await device._above.start()

@@ -20,6 +20,12 @@ def get_logger() -> Any:
     return structlog.get_logger()
 
 
+def configure_once(settings: LogSettings) -> None:
+    """Do the same where nobody did it yet: a program that uses us may have its own ideas."""
+    if not structlog.is_configured():
+        configure(settings)
+
+
 def configure(settings: LogSettings) -> None:
     """Send this process's events to standard error in the wanted form."""
     console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())

@@ -1,0 +1,74 @@
+"""What the README and the pages of docs/ tell people to type is right."""
+
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from recserve.cli import main
+from recserve.processes import free_port
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def recserve_lines() -> Iterator[tuple[str, list[str]]]:
+    for page in PAGES:
+        for block in blocks(page, "sh"):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words and Path(words[0]).name == "recserve":
+                    yield f"{page.name}: {line.strip()[:70]}", words[1:]
+
+
+@pytest.mark.parametrize(
+    "words", [pytest.param(words, id=name) for name, words in recserve_lines()]
+)
+def test_every_command_line_is_one_that_recserve_takes(words: list[str]) -> None:
+    words = [word for word in words if not word.startswith((">", "<", "|"))]
+    name, *arguments = words
+    command = main.get_command(click.Context(main), name)
+    assert command is not None, f"there is no recserve {name}"
+
+    command.make_context(name, [word.replace("…", "x") for word in arguments])
+
+
+def test_there_are_command_lines_to_check() -> None:
+    assert len(list(recserve_lines())) >= 9
+
+
+def test_the_python_of_the_readme_runs_and_answers() -> None:
+    (program,) = blocks(ROOT / "README.md", "python")
+
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-c", program],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "RECSERVE_MQTT__PORT": str(free_port())},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert "Label(label='negative') device" in ran.stdout
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    targets = [t for t in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text) if "://" not in t]
+
+    missing = [target for target in targets if not (page.parent / target).exists()]
+
+    assert missing == []
