@@ -39,7 +39,7 @@ class Device:
     ::
 
         async with Device.open("configs/device.yaml") as device:
-            result = await device.ask("the valve sticks again")
+            result = await device.ask("a dull film, and far too long")
             print(result.outcome, result.tier)
     """
 
