@@ -29,11 +29,14 @@ async def run(host: str, port: int) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
+    logging.disable()  # the library would print a traceback of what is said in one line here
     try:
         await broker.start()
     except (BrokerError, OSError) as error:
         sys.stderr.write(f"error: the embedded broker cannot listen on {host}:{port} ({error})\n")
         return 1
+    finally:
+        logging.disable(logging.NOTSET)
     await stopped.wait()
     await broker.shutdown()
     return 0

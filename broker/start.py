@@ -7,8 +7,8 @@ say so in as many words. The embedded broker is no security boundary: loopback o
 
 from __future__ import annotations
 
-import getpass
 import importlib.util
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -80,7 +80,7 @@ def command(settings: BrokerSettings) -> list[str]:
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / "mosquitto.conf"
         # Started by root, Mosquitto would become a user who cannot write the folder.
-        text = configuration(settings, folder) + f"user {getpass.getuser()}\n"
+        text = configuration(settings, folder) + ("" if os.geteuid() else "user root\n")
         file.write_text(text, encoding="utf-8")
     except OSError as error:
         raise SettingsError(
