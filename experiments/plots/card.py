@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from experiments.plots.style import INK, MUTED, TIER_COLOURS, headline, new_figure, styled
+from experiments.plots.style import (
+    INK,
+    MUTED,
+    TIER_COLOURS,
+    headline,
+    new_figure,
+    percent,
+    styled,
+)
 from experiments.statistics import accuracy, auroc, reliability, risk_coverage
 
 if TYPE_CHECKING:
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.matrix import Matrix
 
 
-_FULL_PROMPTS: Final = 10
+_FULL_PROMPTS: Final = 20
 """A bin with fewer prompts says nothing and is not drawn; it counts in the ECE all the same."""
 
 
@@ -88,8 +96,8 @@ def _draw_risk(axes: Axes, card: Card, colour: str, highest: float) -> None:
     axes.axhline(curve.risk[-1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
     axes.set_ylim(0, highest * 1.25)
     axes.set_xlim(0, 1)
-    axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    percent(axes.xaxis)
+    percent(axes.yaxis)
     axes.set_xlabel("share kept, surest first")
     headline(
         axes,
@@ -110,8 +118,8 @@ def _draw_reliability(axes: Axes, card: Card, colour: str) -> None:
     for line, (note, ink) in enumerate(notes):
         axes.text(0.97, 0.05 + 0.08 * line, note, transform=axes.transAxes, ha="right", color=ink)
     axes.set_xlim(1 / 2 if min(card.served.confidence) >= 1 / 2 else 0.0, 1.01)
-    axes.xaxis.set_major_formatter("{x:.0%}")
-    axes.yaxis.set_major_formatter("{x:.0%}")
+    percent(axes.xaxis)
+    percent(axes.yaxis)
     axes.set_xlabel("confidence")
 
 

@@ -12,6 +12,7 @@ from experiments.plots.style import (
     headline,
     label_ends,
     new_figure,
+    percent,
     styled,
 )
 
@@ -67,7 +68,7 @@ def draw_shares(replayed: Replay, *, title: str, window_prompts: int | None = No
         )
         axes.set_ylim(0, 1)
         axes.grid(visible=False)
-        axes.yaxis.set_major_formatter("{x:.0%}")
+        percent(axes.yaxis)
         axes.set_ylabel("answered by")
         _finish(
             axes, replayed, title, f"Of the last {window:,} prompts; in brackets, of all.", "white"

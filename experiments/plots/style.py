@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
     from matplotlib.patheffects import AbstractPathEffect
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
 INK: Final = "#222222"
 MUTED: Final = "#767676"
@@ -87,6 +90,23 @@ def halo() -> list[AbstractPathEffect]:
     return [withStroke(linewidth=3, foreground="white")]
 
 
+def percent(axis: Axis) -> None:
+    """Write shares on an axis as percentages, with as many digits as their steps need."""
+    axis.set_major_formatter(lambda share, _place: f"{round(100 * share, 6):g}%")
+
+
+def thin_out(figure: Figure, labels: Sequence[Text], fixed: Sequence[Text] = ()) -> None:
+    """Remove labels that would lie over an earlier one or over one that is ``fixed``."""
+    figure.draw_without_rendering()
+    taken = [_box(label) for label in fixed]
+    for label in labels:
+        box = _box(label)
+        if any(box.overlaps(other) for other in taken):
+            label.remove()
+        else:
+            taken.append(box)
+
+
 def headline(axes: Axes, title: str, note: str = "") -> None:
     """Write what the picture shows above it, and in grey how to read it."""
     axes.set_title(title, loc="left", fontweight="bold", pad=24 if note else 8)
@@ -149,3 +169,10 @@ def spread(values: Sequence[float], gap: float, low: float, high: float) -> list
         places[index] = ceiling = min(places[index], ceiling)
         ceiling -= gap
     return places
+
+
+def _box(label: Text) -> Bbox:
+    """Return where the words of a label stand, without a line that may lead to them."""
+    from matplotlib.text import Text  # noqa: PLC0415 - heavy
+
+    return Text.get_window_extent(label)

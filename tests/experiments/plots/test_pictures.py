@@ -140,3 +140,44 @@ def test_the_card_of_a_model_that_was_never_quantised_has_one_curve() -> None:
 
     assert "before quantising" not in shown
     assert "as served: ECE" in shown
+
+
+def test_single_points_at_one_place_share_a_mark() -> None:
+    matrix = random_matrix(50)
+    bound = oracle(matrix.right, straight_costs(matrix, paper_hops))
+
+    figure = draw_tradeoff(
+        [Family("CloudServe", (Point(2.0, 0.9, None, ""),))],
+        bound,
+        title="x",
+        unit="links",
+        alone=[Point(0.0, 0.7, None, "device only"), Point(2.0, 0.9, None, "cloud only")],
+    )
+
+    shown = words(figure).split("\n")
+    assert "cloud only = CloudServe" in shown
+    assert "device only" in shown
+
+
+def test_settings_that_would_lie_over_another_are_left_out() -> None:
+    matrix = random_matrix(50)
+    bound = oracle(matrix.right, straight_costs(matrix, paper_hops))
+    points = tuple(Point(step / 1000, 0.8, None, f"setting {step}") for step in range(50))
+
+    figure = draw_tradeoff(
+        [Family("dense", (*points, Point(1.0, 0.9, None, "last")))], bound, title="x", unit="links"
+    )
+
+    kept = [text for text in texts(figure) if text.get_text().startswith("setting")]
+    assert 1 <= len(kept) < 10
+    assert "last" in words(figure)
+
+
+def test_percentages_have_the_digits_their_steps_need() -> None:
+    figure = draw_cards(cards(random_matrix(400)), title="Report card")
+    figure.draw_without_rendering()
+
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+
+    values = [float(label.rstrip("%")) for label in labels]
+    assert values == pytest.approx([100 * tick for tick in figure.axes[0].get_yticks()])
