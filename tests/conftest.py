@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests.processes import BrokerProcess, Kind
@@ -18,6 +19,19 @@ if TYPE_CHECKING:
 # A busy machine is no failure; CI tries the same examples each time.
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Lets a test configure logging without a trace in the tests after it."""
+    whole = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        whole(**settings | {"cache_logger_on_first_use": False})
+
+    monkeypatch.setattr(structlog, "configure", uncached)
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
