@@ -128,7 +128,7 @@ class Device:
                 self._above.sent(settled)
             return await answered
         finally:
-            self._above.withdraw(prompt.id)
+            self._above.withdraw(prompt.id, answered)
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
         if self._stopping:

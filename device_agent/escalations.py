@@ -98,10 +98,13 @@ class Escalations:
         _log.warning("prompt degraded", id=str(prompt.id), reason=reason)
         self.resolve(escalated.fall_back(reason))
 
-    def withdraw(self, prompt_id: UUID) -> None:
-        """Forget a prompt whose asker went away; whoever waits beside is woken to ask anew."""
-        answered = self._pending.resolve(prompt_id)
-        if answered is not None:
+    def withdraw(self, prompt_id: UUID, answered: asyncio.Future[Result]) -> None:
+        """Forget a prompt whose asker went away; whoever waits beside is woken to ask anew.
+
+        Without effect on a later prompt of the same id, which is somebody else's.
+        """
+        if self._pending.waiter(prompt_id) is answered:
+            self._pending.resolve(prompt_id)
             answered.cancel()
 
     async def drain(self, timeout_s: float) -> None:

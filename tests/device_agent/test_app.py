@@ -11,8 +11,9 @@ import pytest
 
 from device_agent import Device
 from shared.errors import BundleError, SettingsError
+from shared.memory_bus import MemoryBus
 from shared.messages import Failure, Label, Result, Task
-from shared.settings import LimitSettings, MqttSettings, TierSettings
+from shared.settings import LimitSettings, MqttSettings, TierSettings, UpstreamSettings
 from tests.cascades import EASY, HARD, Cascade, cascade, device_settings
 from tests.fakes import BREAKS, FAILS, LookupModel
 from tests.processes import free_port
@@ -21,6 +22,8 @@ from tests.wires import MemoryWire, eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from shared.bus import Bus, Delivery, Will
 
 ALONE = TierSettings(name="device")
 
@@ -160,6 +163,25 @@ async def test_when_the_first_asker_goes_away_the_second_still_gets_a_result(
     assert first.cancelled()
 
 
+async def test_an_id_asked_again_just_as_its_result_comes_is_a_prompt_of_its_own(
+    tiers: Cascade,
+) -> None:
+    await tiers.edge()
+    device = await tiers.device()
+    tiers.models["edge-1"].hold()
+    prompt_id = uuid4()
+    first = device.submit(HARD, prompt_id=prompt_id)
+    await eventually(lambda: tiers.models["edge-1"].busy)
+
+    second = device.submit(HARD, prompt_id=prompt_id)
+    device._above.resolve(Result(prompt_id, Label("from above")))
+    early = await asyncio.wait_for(first, 5)
+    tiers.models["edge-1"].release()
+
+    assert early.outcome == Label("from above")
+    assert (await asyncio.wait_for(second, 5)).outcome == Label("edge-1")
+
+
 async def test_an_asker_that_goes_away_leaves_nothing_behind(tiers: Cascade) -> None:
     await tiers.edge()
     device = await tiers.device()
@@ -171,6 +193,31 @@ async def test_an_asker_that_goes_away_leaves_nothing_behind(tiers: Cascade) -> 
     await asyncio.gather(asked, return_exceptions=True)
 
     assert len(device._above._pending) == 0
+
+
+async def test_an_answer_that_overtakes_the_brokers_word_is_taken_at_once() -> None:
+    class LateWord(MemoryBus):
+        """Says that a prompt was sent long after it arrived."""
+
+        async def publish(
+            self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+        ) -> Delivery:
+            delivery = await super().publish(topic, payload, retain=retain, expiry_s=expiry_s)
+            await asyncio.sleep(0.3 if "/prompts/" in topic else 0)
+            return delivery
+
+    class LateWire(MemoryWire):
+        def bus(self, name: str, will: Will | None = None) -> Bus:
+            return LateWord(self.broker, name, will)
+
+    async with cascade(LateWire()) as tiers:
+        await tiers.edge()
+        device = await tiers.device(upstream=UpstreamSettings(retry_min_s=5, retry_max_s=5))
+        started_s = time.monotonic()
+        result = await device.ask(HARD)
+
+    assert (result.outcome, result.degraded) == (Label("edge-1"), "")
+    assert time.monotonic() - started_s < 2
 
 
 async def test_what_is_asked_after_leaving_began_is_refused() -> None:
