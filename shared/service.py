@@ -112,7 +112,7 @@ class Service:
         if isinstance(known, Result):
             await self._reply(prompt, known)
         elif isinstance(known, Escalated):
-            await self._send_on(key, await self._station.dispatch(known, again=True))
+            await self._send_again(key, known, prompt.deadline_s)
         elif self._too_busy(prompt):
             self._station.metrics.refused.labels(Busy.code).inc()
             await self._decline(prompt, Busy.code)
@@ -136,16 +136,19 @@ class Service:
             self._remember(key, settled)
             await self._reply(prompt, settled)
 
+    async def _send_again(self, key: _Key, escalated: Escalated, deadline_s: float) -> None:
+        """Send a repeat on, with the time that its asker gives it now."""
+        escalated.prompt = msgspec.structs.replace(escalated.prompt, deadline_s=deadline_s)
+        self._expect_word(escalated)
+        await self._send_on(key, await self._station.dispatch(escalated, again=True))
+
     async def _send_on(self, key: _Key, escalated: Escalated) -> None:
-        """Remember a prompt that went up, or answer it ourselves if nobody above took it."""
-        if escalated.agent is not None:
-            self._remember(key, escalated)
-            return
-        self._above.pop(escalated.prompt.id, None)
-        reason = f"no {' or '.join(self._station.tier.above)} agent took the prompt"
-        result = escalated.fall_back(reason)
-        self._remember(key, result)
-        await self._reply(escalated.prompt, result)
+        """Answer a prompt ourselves if nobody above took it; a repeat tries again either way."""
+        self._remember(key, escalated)
+        if escalated.agent is None:
+            self._above.pop(escalated.prompt.id, None)
+            reason = f"no {' or '.join(self._station.tier.above)} agent took the prompt"
+            await self._reply(escalated.prompt, escalated.fall_back(reason))
 
     def _expect_word(self, escalated: Escalated) -> None:
         """Be ready for what comes back of a prompt that is about to go up."""

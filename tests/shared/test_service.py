@@ -121,6 +121,29 @@ async def test_a_repeat_of_what_went_up_goes_to_another_agent(bench: Bench) -> N
     assert bench.model.seen == [HARDEST]
 
 
+async def test_a_repeat_of_what_went_up_has_the_time_that_it_brings(bench: Bench) -> None:
+    await bench.cloud("cloud-1", "cloud-2")
+    prompt_id = await bench.send(HARDEST, deadline_s=1.0)
+    await bench.escalated()
+
+    await bench.send(HARDEST, prompt_id=prompt_id, deadline_s=10.0)
+    _, again = await bench.escalated()
+
+    assert again.deadline_s > 9
+
+
+async def test_a_repeat_of_what_nobody_above_took_is_tried_again(bench: Bench) -> None:
+    prompt_id = await bench.send(HARDEST)
+    assert (await bench.result()).degraded
+
+    await bench.cloud("cloud-1")
+    await bench.send(HARDEST, prompt_id=prompt_id)
+    agent, again = await bench.escalated()
+
+    assert (agent, again.id) == ("cloud-1", prompt_id)
+    assert bench.model.seen == [HARDEST]
+
+
 async def test_the_same_id_of_another_origin_is_another_prompt(bench: Bench) -> None:
     prompt_id = await bench.send(HARD)
     await bench.result()
