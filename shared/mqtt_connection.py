@@ -275,7 +275,8 @@ class MqttConnection:
     def _on_disconnect(
         self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
     ) -> None:
-        self._end(f"connection lost: {reason}")
+        # The library says "unspecified" of a line that simply broke.
+        self._end("connection lost" if reason.value == _FAILURE else f"connection lost: {reason}")
 
     def _on_message(self, _client: paho.Client, _data: Any, received: paho.MQTTMessage) -> None:
         token = (self, received.mid) if received.qos else None

@@ -277,6 +277,23 @@ async def test_a_message_that_no_subscription_wants_is_acknowledged_and_dropped(
     assert (await inbox.next()).payload == b"still alive"
 
 
+async def test_the_members_of_a_pool_share_its_messages(
+    mosquitto: MqttWire, open_bus: Callable[..., MqttBus]
+) -> None:
+    inboxes = []
+    for number in range(2):
+        bus = await settled(open_bus(mosquitto.settings(), f"{mosquitto.root}-{number}"))
+        inboxes.append(Inbox(bus))
+        await bus.subscribe(f"$share/edges/{mosquitto.root}/work/+", inboxes[-1].take)
+    sender = await settled(open_bus(mosquitto.settings(), "sender"))
+
+    for _ in range(20):
+        await sender.publish(f"{mosquitto.root}/work/x", b"")
+
+    await eventually(lambda: sum(len(inbox.messages) for inbox in inboxes) == 20)
+    assert all(inbox.messages for inbox in inboxes)
+
+
 async def test_topics_that_no_broker_takes_are_refused_here(
     mosquitto: MqttWire, open_bus: Callable[..., MqttBus]
 ) -> None:
