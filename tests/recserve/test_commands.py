@@ -102,7 +102,7 @@ def test_a_device_answers_lines_from_standard_input(installation: Installation) 
     ran = recserve(
         "device", "--config", "configs/device.yaml", "--set", "agent=device-lines",
         "--set", f"mqtt.port={installation.port}", "--set", "source.lines='-'",
-        stdin="wonderful\nbroken on arrival\n\n",
+        stdin="wonderful\na dull film, and far too long\n\n",
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stderr
@@ -112,7 +112,7 @@ def test_a_device_answers_lines_from_standard_input(installation: Installation) 
 
 def test_a_line_that_is_no_prompt_fails_the_run_but_not_its_neighbours(tmp_path: Path) -> None:
     lines = tmp_path / "lines.txt"
-    lines.write_bytes(b"wonderful\n\xff\xfe\nbroken on arrival\n")
+    lines.write_bytes(b"wonderful\n\xff\xfe\na dull film, and far too long\n")
 
     ran = recserve(
         "device", "--config", "configs/device.yaml", "--set", f"mqtt.port={free_port()}",
@@ -130,7 +130,7 @@ def test_a_line_that_is_no_prompt_fails_the_run_but_not_its_neighbours(tmp_path:
     ("words", "says"),
     [
         (("edge", "--config", "nowhere.yaml"), "nowhere.yaml: cannot be read"),
-        (("edge", "--config", "configs/edge.yaml", "--set", "tier.bta=1"), "did you mean"),
+        (("edge", "--config", "configs/edge.yaml", "--set", "tier.polcy=1"), "did you mean"),
         (("edge", "--config", "configs/cloud.yaml"), "tier.upstream is missing"),
         (("cloud", "--config", "configs/edge.yaml"), "a cloud agent has none above it"),
         (("device", "--config", "configs/device.yaml", "--set", "model.source=x"), "x"),
