@@ -2,7 +2,8 @@
 
 A message on the device's ``ask`` topic is the prompt's text, or a JSON object with ``text`` and
 optionally ``id`` (echoed), ``task`` and ``timeout_s``. Every message gets one JSON object on the
-``answers`` topic, with ``label`` or, when there is no answer, ``error`` and ``reason``.
+``answers`` topic, with ``label`` or, when there is no answer, ``error`` and ``reason``. More
+questions at once than the device's ``in_flight`` are answered with the error ``busy``.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
-from shared.errors import BusError, InvalidPrompt, PromptError
+from shared.errors import BusError, Busy, InvalidPrompt, PromptError
 from shared.log import get_logger
 from shared.messages import Failure, Result, Task
 
@@ -106,25 +107,26 @@ class AskTopic:
         await self._bus.subscribe(topic, self._take)
 
     def _take(self, message: Message) -> None:
+        """Acknowledge and begin: what waits to be acknowledged would hold up the results above."""
+        self._bus.acknowledge(message)
         task = asyncio.ensure_future(self._serve(message))
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
 
     async def _serve(self, message: Message) -> None:
-        """Answer one question; acknowledged when the answer is out."""
+        """Answer one question."""
         try:
             answer = await self._answer(message.payload)
             await self._bus.publish(self._answers, msgspec.json.encode(answer))
         except BusError as error:
             _log.warning("answer not sent", topic=self._answers, reason=str(error))
-        finally:
-            self._bus.acknowledge(message)
 
     async def _answer(self, payload: bytes) -> dict[str, Any]:
         loop = asyncio.get_running_loop()
         started_s = loop.time()
         try:
             ask = read_ask(payload)
+            self._check_room()
         except PromptError as error:
             self._device.parts.metrics.refused.labels(error.code).inc()
             refused = Result(uuid4(), Failure(error.code, str(error)))
@@ -134,6 +136,11 @@ class AskTopic:
             ask.text, task=cast("Task", ask.task), timeout_s=ask.timeout_s, prompt_id=prompt_id
         )
         return write_answer(result, echo=ask.id, elapsed_s=loop.time() - started_s)
+
+    def _check_room(self) -> None:
+        limit = self._device.settings.in_flight
+        if len(self._in_hand) > limit:
+            raise Busy(f"{limit} questions are in hand already")
 
 
 def _echo(payload: bytes) -> str | None:

@@ -170,8 +170,9 @@ async def tiers(wire: Wire) -> AsyncIterator[Cascade]:
 
 
 async def asked_device(tiers: Cascade) -> Device:
-    """A device that is asked over its topic and has nothing above it."""
-    device = await tiers.device(tier=TierSettings(name="device"), knows_above=False)
+    """A device that is asked over its topic, two at a time, and has nothing above it."""
+    tier = TierSettings(name="device")
+    device = await tiers.device(tier=tier, in_flight=2, knows_above=False)
     await AskTopic(device).start()
     await device.parts.bus.wait_connected(10)
     return device
@@ -234,6 +235,25 @@ async def test_every_question_gets_one_answer_even_if_it_says_why_not(
     assert len(asker.inbox.messages) == 2
     bus = tiers.parts["device-1"].bus
     assert bus.acknowledged == 2  # type: ignore[attr-defined] # a memory bus
+
+
+async def test_questions_do_not_hold_up_other_messages_and_too_many_are_refused(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    model, bus = tiers.models["device-1"], tiers.parts["device-1"].bus
+    model.hold()
+
+    for name in ("1", "2", "3"):
+        await asker.send({"text": EASY, "id": name})
+    busy = json.loads((await asker.inbox.next()).payload)
+    acknowledged = bus.acknowledged  # type: ignore[attr-defined] # a memory bus
+    model.release()
+    answers = [json.loads((await asker.inbox.next()).payload) for _ in range(2)]
+
+    assert (busy["id"], busy["error"]) == ("3", "busy")
+    assert acknowledged == 3
+    assert {answer["id"] for answer in answers} == {"1", "2"}
 
 
 async def test_a_long_timeout_is_no_trouble(local: tuple[Cascade, Asker]) -> None:
