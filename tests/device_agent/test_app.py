@@ -228,14 +228,15 @@ async def test_what_is_asked_after_leaving_began_is_refused() -> None:
 
 async def test_a_prompt_still_in_the_model_when_leaving_gets_its_result() -> None:
     async with cascade(MemoryWire(), release=False) as tiers:
-        limits = LimitSettings(timeout_s=10, drain_s=0.2)
+        # Longer than the last second of leaving, which would hide a prompt that nobody settles.
+        limits = LimitSettings(timeout_s=10, drain_s=1.2)
         device = await tiers.device(limits=limits, knows_above=False)
         model = tiers.models["device-1"]
         model.hold()
         begun = device.submit(HARD)
         await eventually(lambda: model.busy)
         waiting = device.submit(HARD)
-        asyncio.get_running_loop().call_later(1.6, model.release)
+        asyncio.get_running_loop().call_later(2.6, model.release)
 
     result = await asyncio.wait_for(begun, 1)
     assert (result.outcome, result.degraded) == (Label("device-1"), "the device is shutting down")

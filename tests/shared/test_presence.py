@@ -253,6 +253,22 @@ async def test_heartbeats_come_at_their_interval() -> None:
     assert decode_status(broker.retained[TOPIC]).state == "offline"
 
 
+async def test_reconnects_do_not_multiply_the_heartbeats() -> None:
+    broker = MemoryBroker()
+    bus = await settled(broker.client("edge-1"))
+    running = asyncio.create_task(announcer(heartbeat_s=0.1).run(bus))
+    for _ in range(8):
+        await asyncio.sleep(0.01)
+        broker.drop("edge-1")
+        await bus.start()
+    before = broker.published[TOPIC]
+
+    await asyncio.sleep(0.5)
+    await stop(running)
+
+    assert broker.published[TOPIC] - before <= 8, "eight timers would have made forty"
+
+
 async def test_a_broker_that_says_nothing_does_not_hold_up_the_goodbye() -> None:
     class Frozen:
         """A bus whose broker never acknowledges."""
