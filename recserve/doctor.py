@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 
 from shared import log
-from shared.errors import BusError, MalformedMessage, RecServeError
+from shared.errors import BusError, MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
 from shared.presence import Roster, decode_status
 from shared.runtimes import load_model
@@ -121,19 +121,26 @@ async def _check_broker(settings: AgentSettings) -> AsyncIterator[Finding]:
     mqtt = settings.mqtt
     try:
         connect_ms = await _tcp_connect_ms(mqtt)
-    except OSError as error:
-        reason = error.strerror or str(error)
+    except (OSError, asyncio.TimeoutError) as error:
+        reason = getattr(error, "strerror", None) or str(error) or "no answer in time"
         yield Finding("failed", "broker", f"nobody at {mqtt.host}:{mqtt.port} ({reason})")
         return
-    bus = MqttBus(mqtt, mqtt.username or f"recserve-doctor-{os.getpid()}")
+    try:
+        bus = MqttBus(mqtt, mqtt.username or f"recserve-doctor-{os.getpid()}")
+    except SettingsError as error:
+        yield Finding("failed", "broker", str(error))
+        return
     await bus.start()
     try:
         await bus.wait_connected(mqtt.connect_timeout_s)
         yield await _round_trip(bus, mqtt, connect_ms)
         if settings.tier.upstream:
             yield await _agents_above(bus, Topics(mqtt.root), settings.tier.upstream)
-    except BusError as error:
+    except (BusError, SettingsError) as error:
         yield Finding("failed", "broker", str(error))
+    except asyncio.TimeoutError:
+        echo = Topics(mqtt.root).answers(bus.client_id)
+        yield Finding("failed", "broker", f"no echo on {echo}; may this name read and write it?")
     finally:
         await bus.close()
 
