@@ -4,8 +4,8 @@ A prompt is ``[version, id, remaining_ms, text, hops, copy]`` and a result ``[ve
 hops, degraded]``. Origin and task stand in the topic and are not said twice; neither is the name
 of the origin, so the first hop of a prompt leaves its agent empty, and a result carries only the
 hops that the origin does not know already. Confidences travel in parts per billion: five bytes
-instead of nine, precise beyond a 32-bit float. A first escalation costs at most 47 bytes beyond
-the text and the name of its tier, a further hop 18 plus its two names.
+instead of nine, precise beyond a 32-bit float. A first escalation costs at most 51 bytes beyond
+the text and the name of its tier, a further hop 20 plus its two names.
 """
 
 from __future__ import annotations
