@@ -35,7 +35,7 @@ def draw_study(
         name = result.matrix.data.name
         mine = [row for row in rows if row["set"] == name]
         burden = draw_tradeoff(
-            _families(mine),
+            [family for family in _families(mine) if len(family.points) > 1],
             oracle(result.matrix.right, _sends(result)),
             title=f"{name}: what accuracy costs",
             unit="times a prompt is sent (1 = everything straight to the cloud)",

@@ -33,6 +33,7 @@ PAGE: Final = ROOT / "docs" / "results.md"
 _CARD_OF: Final = "sst2"
 _STUDIES: Final = (
     "main",
+    "wide-area",
     "window",
     "window-by-label",
     "window-shift",
@@ -68,13 +69,13 @@ def _run(name: str, cache: Path, console: Console) -> tuple[Study, list[SetResul
 
 
 def _text(runs: Runs, rows: Rows, pictures: str) -> str:
-    study, results = runs["main"]
+    _, results = runs["main"]
     parts = [
         _head(results),
         paper.models(results, pictures),
         paper.main(results, rows, pictures),
         paper.claims(results, rows),
-        ours.skip(results, study.weights),
+        ours.skip(results, *runs["wide-area"]),
         ours.budget(results),
         ours.quality(runs),
         paper.windows(runs, pictures),

@@ -17,16 +17,17 @@ if TYPE_CHECKING:
     from experiments.equal_accuracy import Saving
     from experiments.evaluate import SetResult
     from experiments.results.text import Runs
+    from experiments.study import Study
 
     _Savings = list[tuple[str, float, Saving]]
 
 _BETAS: Final = (0.3, 0.5)
 
 
-def skip(results: Sequence[SetResult], weights: Sequence[float]) -> str:
+def skip(results: Sequence[SetResult], study: Study, wide: Sequence[SetResult]) -> str:
     """Return what skip saves at RecServe's accuracy, in both accountings."""
-    by_hops = _savings(results, "skip, a hop is a hop", hops)
-    by_cost = _savings(results, "skip, wide area tenfold", weighted(weights))
+    by_hops = _savings(results, hops)
+    by_cost = _savings(wide, weighted(study.weights))
     return (
         "## Skip: the same accuracy for less\n\n"
         "What `skip` needs to be as accurate as RecServe, read off its curve. First in the paper's "
@@ -38,9 +39,9 @@ def skip(results: Sequence[SetResult], weights: Sequence[float]) -> str:
     )
 
 
-def _savings(results: Sequence[SetResult], contender: str, cost: Callable[..., Any]) -> _Savings:
+def _savings(results: Sequence[SetResult], cost: Callable[..., Any]) -> _Savings:
     return [
-        (result.matrix.data.name, beta, saved_by(result, contender, "RecServe", beta, cost))
+        (result.matrix.data.name, beta, saved_by(result, "skip", "RecServe", beta, cost))
         for beta in _BETAS
         for result in results
     ]

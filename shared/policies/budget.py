@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from shared.policies.contract import Returned, Seen
 
 _SLOTS = 200
-_REACTION = 40
+_REACTION = 60
+_MEMORY = 10
 _CEILING = 1.03
 
 
@@ -38,9 +39,10 @@ class BudgetPolicy:
     """A quantile window whose β follows the money.
 
     At each prompt the wanted rate of spending is the budget's own plus whatever the last period is
-    behind or ahead, to be made good within a fortieth of the period. Divided by the rate at which
-    bytes arrive, that is the share of prompts to escalate: β. A ceiling of 103 % of the budget on
-    every sliding period holds even when the load jumps before β has followed.
+    behind or ahead, to be made good within a sixtieth of the period. Divided by the rate at which
+    bytes arrive, taken over a tenth of it, that is the share of prompts to escalate: β. A ceiling
+    of 103 % of the budget on every sliding period holds even when the load jumps before β has
+    followed.
     """
 
     def __init__(self, settings: Budget) -> None:
@@ -49,7 +51,7 @@ class BudgetPolicy:
         self._rate = settings.budget_bytes / settings.period_s
         self._reaction_s = settings.period_s / _REACTION
         self._ledger = _Ledger(settings.period_s)
-        self._offered = _Rate(self._reaction_s)
+        self._offered = _Rate(settings.period_s / _MEMORY)
         self._started_s: float | None = None
 
     def decide(self, seen: Seen) -> Verdict:

@@ -21,9 +21,14 @@ _NEWTON_STEPS: Final = 4
 
 def bin_of(confidence: float) -> int:
     """Return the bin of a confidence; both ends of the scale are clipped."""
-    clipped = min(max(confidence, _TINY), 1.0 - _TINY)
-    index = int((math.log(clipped / (1.0 - clipped)) - _LOWEST) * _PER_UNIT)
+    index = int((log_odds(confidence) - _LOWEST) * _PER_UNIT)
     return min(max(index, 0), BINS - 1)
+
+
+def log_odds(confidence: float) -> float:
+    """Return log(c / (1 - c)), finite at both ends."""
+    clipped = min(max(confidence, _TINY), 1.0 - _TINY)
+    return math.log(clipped / (1.0 - clipped))
 
 
 def lower_edge(index: int) -> float:

@@ -7,12 +7,13 @@ show in the hops that come back.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
 from shared.policies.contract import Closed, Verdict
-from shared.policies.response import BINS, Response, bin_of, lower_edge
+from shared.policies.response import BINS, Response, bin_of, log_odds, lower_edge
 
 if TYPE_CHECKING:
     import random
@@ -37,7 +38,7 @@ class Skip(Closed, frozen=True, kw_only=True, tag="skip"):
     ] = 1.0
     explore: Annotated[
         float, Meta(ge=0, le=1, description="share of prompts sent up to learn, whatever the rule")
-    ] = 0.02
+    ] = 0.01
     window_prompts: Annotated[int, Meta(ge=100, description="prompts that are remembered")] = 5_000
 
 
@@ -45,15 +46,17 @@ class SkipPolicy:
     """Compares worth and cost of each way, confidence by confidence.
 
     For either way up it learns how likely the answer is to change, and how much better a changed
-    answer is: with calibrated confidences, right with probability c and our own right with at most
-    1 − c, a gain of 2c − 1. For the next tier it also learns how likely that one is to send the
-    prompt on, which costs ``onward`` more. The way with the largest worth · gain − cost is taken;
-    if none is positive the prompt stays.
+    answer is. The top's word is final: right with its confidence c, which gains 2c − 1. A tier
+    between is another witness: when it disagrees with us, the odds that it is right are its own
+    odds over ours. For the next tier it also learns how likely that one is to send the prompt on,
+    which costs ``onward`` more. The way with the largest worth · gain − cost is taken; if none is
+    positive the prompt stays.
     """
 
     def __init__(self, settings: Skip, draw: random.Random, tiers_above: int) -> None:
         self._settings = settings
         self._draw = draw
+        self._top = tiers_above
         ways = min(len(settings.costs), tiers_above)
         memory = settings.window_prompts
         self._change = [Response(memory=memory) for _ in range(ways)]
@@ -76,7 +79,7 @@ class SkipPolicy:
         way = min(sent.up, len(self._change)) - 1
         self._change[way].add(index, not returned.agreed)
         if not returned.agreed:
-            self._gains[way].add(max(2.0 * returned.confidence - 1.0, 0.0))
+            self._gains[way].add(max(self._gain(seen.confidence, returned), 0.0))
         if way == 0:
             self._sent_on.add(index, returned.up > 1)
         self._since_fit += 1
@@ -89,6 +92,12 @@ class SkipPolicy:
     def report(self) -> dict[str, float]:
         """Return the gain of a changed answer for each way up."""
         return {f"gain_{way}_ratio": gain.value for way, gain in enumerate(self._gains, start=1)}
+
+    def _gain(self, own: float, returned: Returned) -> float:
+        """Return how much likelier right a changed answer is than our own."""
+        if returned.up == self._top:
+            return 2.0 * returned.confidence - 1.0
+        return math.tanh((log_odds(returned.confidence) - log_odds(own)) / 2.0)
 
     def _plan(self) -> None:
         """Choose the way for every bin, and the lowest confidence that is kept."""
