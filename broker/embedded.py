@@ -10,13 +10,32 @@ import asyncio
 import logging
 import signal
 import sys
+from typing import Any
 
 from amqtt.broker import Broker
 from amqtt.errors import BrokerError
+from amqtt.mqtt.protocol.handler import ProtocolHandler
+
+_PATIENCE = 200
+_forgetful = ProtocolHandler.handle_puback
+
+
+async def _patient(handler: Any, puback: Any) -> None:
+    """Let the broker get ready for an acknowledgement before it is told of it.
+
+    amqtt begins to wait for a PUBACK only some turns of its loop after it has written the message.
+    A client that is quick is told off, and the connection stands still for five seconds.
+    """
+    for _ in range(_PATIENCE):
+        if puback.packet_id in handler._puback_waiters:  # noqa: SLF001 - there is no other way
+            break
+        await asyncio.sleep(0)
+    await _forgetful(handler, puback)
 
 
 async def run(host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT; return 1 if the port is taken."""
+    ProtocolHandler.handle_puback = _patient
     broker = Broker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"{host}:{port}"}},
