@@ -64,7 +64,8 @@ $(VENV)/.device: pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker]"
 	@touch $@
 
-# Everything else. PyTorch comes first and pinned: a plain `torch` brings gigabytes of CUDA.
+# Everything else. PyTorch comes first and pinned. On x86-64 its default build brings gigabytes of
+# CUDA; give pip the CPU index of PyTorch (PIP_EXTRA_INDEX_URL) to leave them out.
 $(VENV)/.dev: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
