@@ -18,7 +18,8 @@ from shared.assembly import assemble, mqtt, running
 from shared.errors import ModelFailed, Stopping, UnknownTask
 from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
-from shared.settings import DeviceSettings, load
+from shared.settings import DeviceSettings
+from shared.settings_file import load
 from shared.station import Escalated, failed
 
 if TYPE_CHECKING:

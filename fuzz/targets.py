@@ -18,7 +18,8 @@ from device_agent.asking import read_ask
 from shared.errors import InvalidPrompt, MalformedMessage, SettingsError
 from shared.messages import Result
 from shared.presence import decode_status
-from shared.settings import DeviceSettings, load
+from shared.settings import DeviceSettings
+from shared.settings_file import load
 from shared.topics import Topics
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_prompt, encode_result
 

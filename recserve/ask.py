@@ -15,7 +15,8 @@ from rich.table import Table
 from recserve.client import Asker
 from shared import log
 from shared.command import clear_errors
-from shared.settings import LogSettings, MqttSettings, convert, load
+from shared.settings import LogSettings, MqttSettings
+from shared.settings_file import convert, load
 
 if TYPE_CHECKING:
     from recserve.client import Answer

@@ -9,7 +9,7 @@ import click
 from broker.start import BrokerSettings, choose
 from broker.start import command as command_line
 from shared.command import clear_errors
-from shared.settings import convert
+from shared.settings_file import convert
 
 
 @click.command("broker", help="Run an MQTT broker until SIGTERM or Ctrl-C.")

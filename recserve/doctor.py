@@ -21,7 +21,8 @@ from shared.errors import BusError, MalformedMessage, RecServeError, SettingsErr
 from shared.mqtt_bus import MqttBus
 from shared.presence import Roster, decode_status
 from shared.runtimes import load_model
-from shared.settings import AgentSettings, DeviceSettings, LogSettings, load
+from shared.settings import AgentSettings, DeviceSettings, LogSettings
+from shared.settings_file import load
 from shared.topics import Topics
 
 if TYPE_CHECKING:

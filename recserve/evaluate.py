@@ -21,7 +21,7 @@ from experiments.sources import parse_source
 from experiments.study import Study
 from shared.command import clear_errors
 from shared.errors import RuntimeUnavailable, SettingsError
-from shared.settings import convert, load
+from shared.settings_file import convert, load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

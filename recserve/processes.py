@@ -20,7 +20,8 @@ from broker.start import command as broker_command
 from shared.errors import MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
 from shared.presence import decode_status
-from shared.settings import AgentSettings, DeviceSettings, MqttSettings, load
+from shared.settings import AgentSettings, DeviceSettings, MqttSettings
+from shared.settings_file import load
 from shared.topics import Topics
 
 if TYPE_CHECKING:

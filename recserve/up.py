@@ -11,7 +11,8 @@ from recserve.processes import UpSettings, plan, running
 from shared import log
 from shared.assembly import until_stopped
 from shared.command import clear_errors
-from shared.settings import LogSettings, load
+from shared.settings import LogSettings
+from shared.settings_file import load
 
 
 @click.command("up", help="Run a broker and the agents of one YAML file until Ctrl-C.")

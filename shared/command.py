@@ -11,7 +11,8 @@ import click
 
 from shared import log
 from shared.errors import RecServeError
-from shared.settings import AgentSettings, load
+from shared.settings import AgentSettings
+from shared.settings_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -20,7 +20,7 @@ from experiments.reading import DATA_VARIABLE
 from experiments.results import ours, paper
 from experiments.study import Study
 from shared.command import clear_errors
-from shared.settings import load
+from shared.settings_file import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -25,7 +25,8 @@ from shared.command import clear_errors
 from shared.messages import Label, Scored
 from shared.policies import Quantile
 from shared.runtimes import load_model
-from shared.settings import LogSettings, load
+from shared.settings import LogSettings
+from shared.settings_file import load
 from shared.topics import Topics
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from broker.access import Member
 from broker.provision import Request, provision
 from broker.start import BrokerSettings, command
 from shared.mqtt_connection import MqttConnection
-from shared.settings import MqttSettings, load
+from shared.settings import MqttSettings
+from shared.settings_file import load
 from tests.deploy.agents import Process
 from tests.processes import free_port, skip_without
 

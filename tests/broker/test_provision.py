@@ -21,7 +21,8 @@ from broker.provision import Request, provision
 from broker.site import Site, read
 from recserve.cli import main
 from shared.errors import SettingsError
-from shared.settings import DeviceSettings, load
+from shared.settings import DeviceSettings
+from shared.settings_file import load
 from tests.processes import ROOT
 
 if TYPE_CHECKING:

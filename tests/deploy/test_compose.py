@@ -8,7 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from shared.settings import AgentSettings, DeviceSettings, load
+from shared.settings import AgentSettings, DeviceSettings
+from shared.settings_file import load
 from tests.deploy.reading import ROOT, compose, dockerfile, lineage, schema, seconds
 
 CUDA = ("compose.yaml", "deploy/compose.cuda.yaml")

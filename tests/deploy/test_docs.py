@@ -9,7 +9,8 @@ import click
 import pytest
 
 from recserve.cli import main
-from shared.settings import DeviceSettings, load
+from shared.settings import DeviceSettings
+from shared.settings_file import load
 from tests.deploy.reading import ROOT, UNITS, compose
 
 TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.settings import AgentSettings, DeviceSettings, load
+from shared.settings import AgentSettings, DeviceSettings
+from shared.settings_file import load
 from tests.deploy.reading import ROOT, UNITS, unit, variables
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from recserve.processes import UpSettings, plan
 from shared.errors import SettingsError
 from shared.policies import Fixed, Quantile
-from shared.settings import AgentSettings, DeviceSettings, load
+from shared.settings import AgentSettings, DeviceSettings
+from shared.settings_file import load
 from tests.processes import ROOT
 
 LEAST = "agent: device-1\ntier: {name: device, upstream: edge}\nmodel: {source: ./bundle}\n"
