@@ -90,6 +90,10 @@ class Result(msgspec.Struct, frozen=True):
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
 
+    def after(self, hops: tuple[Hop, ...]) -> Result:
+        """Return the same result with the hops that came before those it carries."""
+        return msgspec.structs.replace(self, hops=hops + self.hops)
+
     @property
     def confidence(self) -> float:
         """Confidence of the tier that answered; 0.0 when none did."""

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from wsgiref.simple_server import WSGIServer
 
     from shared.settings import MetricsSettings
@@ -48,6 +49,23 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
+        self.accepted = Counter(
+            "recserve_accepted", "Prompts that this device took responsibility for.", registry=registry
+        )
+        self.answered = Counter(
+            "recserve_answered",
+            "Their results, by kind (answer, degraded, failure, withdrawn).",
+            ["kind"],
+            registry=registry,
+        )
+        self.pending = Gauge(
+            "recserve_pending", "Accepted prompts without a result.", registry=registry
+        )
+        self.unaccounted = Gauge(
+            "recserve_unaccounted",
+            "Accepted less answered less pending: anything but 0 is a fault.",
+            registry=registry,
+        )
         self.threshold = Gauge(
             "recserve_threshold",
             "Current threshold on the confidence.",
@@ -79,6 +97,20 @@ class Metrics:
             link = "other"
         self._links.add(link)
         self.link_bytes.labels(link, direction).inc(packet_bytes)
+
+    def account_for(self, pending: Callable[[], int]) -> None:
+        """Report the balance of a device, given how many accepted prompts have no result."""
+
+        def unaccounted() -> float:
+            answered = sum(
+                sample.value
+                for sample in self.answered.collect()[0].samples
+                if sample.name.endswith("_total")
+            )
+            return self.accepted._value.get() - answered - pending()  # noqa: SLF001
+
+        self.pending.set_function(pending)
+        self.unaccounted.set_function(unaccounted)
 
     def serve(self, settings: MetricsSettings) -> None:
         """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""

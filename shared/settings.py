@@ -96,7 +96,7 @@ class UpstreamSettings(_Closed, frozen=True, kw_only=True):
     patience_s: Annotated[
         float, Meta(ge=0, description="how long a prompt waits for a living agent above")
     ] = 2.0
-    retry_min_s: Annotated[Seconds, Meta(description="silence before the first retry")] = 1.0
+    retry_min_s: Annotated[Seconds, Meta(description="least silence before a retry")] = 0.5
     retry_max_s: Annotated[Seconds, Meta(description="longest silence before a retry")] = 8.0
 
 
@@ -147,6 +147,10 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    state: Annotated[
+        str,
+        Meta(description="folder for what must outlive the process; empty: nothing outlives it"),
+    ] = ""
 
     def __post_init__(self) -> None:
         """Hold every name to what a topic can carry."""
@@ -176,10 +180,18 @@ class SourceSettings(_Closed, frozen=True, kw_only=True):
     in_flight: Annotated[Count, Meta(description="prompts of the source under way at once")] = 16
 
 
+class OutboxSettings(_Closed, frozen=True, kw_only=True):
+    """Bounds on the prompts that wait for an answer from above; beyond them we answer ourselves."""
+
+    prompts: Annotated[Count, Meta(description="prompts accepted and not answered, at most")] = (
+        10_000
+    )
+    megabytes: Annotated[Count, Meta(description="size of the file, at most")] = 64
+
+
 class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
     """Everything a device agent needs to know."""
 
     source: SourceSettings = SourceSettings()
-    in_flight: Annotated[Count, Meta(description="prompts asked and not yet answered, at most")] = (
-        1_000
-    )
+    outbox: OutboxSettings = OutboxSettings()
+    in_flight: Annotated[Count, Meta(description="prompts judged at a time, at most")] = 1_000
