@@ -15,6 +15,7 @@
         ├── InvalidPrompt     empty, too long, not UTF-8, wrong type
         ├── UnknownTask       nobody here answers such a task
         ├── ModelFailed       the model raised on this prompt
+        ├── Quarantined       it was tried too often, and lies with the dead letters
         ├── Busy              the queue is full, or too long for the time left
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
@@ -85,6 +86,12 @@ class ModelFailed(PromptError):
     """The model raised on this prompt."""
 
     code = "model_failed"
+
+
+class Quarantined(PromptError):
+    """The prompt failed, or killed its agent, too often and is not tried any more."""
+
+    code = "quarantined"
 
 
 class Busy(PromptError):
