@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from shared.messages import TASKS
 from shared.topics import Topics, split_pool
 
 if TYPE_CHECKING:
@@ -108,9 +107,8 @@ def _asking(member: Member, topics: Topics) -> list[Right]:
 
 
 def _device(member: Member, topics: Topics) -> list[Right]:
-    prompts = [topics.prompt("+", task, member.name) for task in TASKS]
     return [
-        *(Right("publish", filter_, "escalates prompts of its own") for filter_ in prompts),
+        Right("publish", topics.prompts_of(member.name), "escalates prompts of its own"),
         Right("read", topics.results(member.name), "results of its own prompts"),
         Right("read", topics.ask(member.name), "what it is asked"),
     ]
@@ -127,10 +125,11 @@ def _serving(member: Member, everyone: Sequence[Member], topics: Topics) -> list
         own = topics.results(member.name)
         given.append(Right("read", own, "refusals and copies of what it sent on"))
     addresses = {name for m in everyone if m.role in higher for name in (m.name, m.pool) if name}
-    passed = [topics.prompts(address) for address in sorted(addresses)]
+    passed = [topics.prompts_through(member.name, address) for address in sorted(addresses)]
+    purpose = "passes prompts on, of any origin, as their sender"
     return [
         *given,
-        *(Right("publish", filter_, "passes prompts on, of any origin") for filter_ in passed),
+        *(Right("publish", filter_, purpose) for filter_ in passed),
     ]
 
 

@@ -115,10 +115,10 @@ class _Sizes:
 
     def prompt(self, lower: int, upper: int) -> Bytes:
         """Return the packets from one tier's agent to one above it."""
-        origin, address = self._agents[0], self._agents[upper]
+        origin, sender, address = (self._agents[tier] for tier in (0, lower, upper))
         fixed = len(encode_prompt(self._prompt(()), 0.0))
-        hops = sum(self._prompt_hop(tier) for tier in range(lower + 1))
-        topic = self._topics.prompt(address, "classify", origin)
+        hops = sum(self._prompt_hop(tier, lower) for tier in range(lower + 1))
+        topic = self._topics.prompt(address, "classify", origin, sender)
         return _packet(topic, fixed + self._text + hops)
 
     def result(self, upper: int) -> Bytes:
@@ -131,9 +131,13 @@ class _Sizes:
         topic = self._topics.results(self._agents[lower])
         return _packet(topic, self._labels + self._result_hop(upper))
 
-    def _prompt_hop(self, tier: int) -> Bytes:
-        """Return the bytes of a tier's hop in a prompt; 0 where it saw it not."""
-        hop = Hop(self._tiers[tier], self._agents[tier], *_SMALLEST_HOP)
+    def _prompt_hop(self, tier: int, sender: int) -> Bytes:
+        """Return the bytes of a tier's hop in a prompt; 0 where it saw it not.
+
+        The hops of origin and sender name no agent: their names stand in the topic.
+        """
+        agent = self._agents[0 if tier == sender else tier]
+        hop = Hop(self._tiers[tier], agent, *_SMALLEST_HOP)
         one, none = (encode_prompt(self._prompt(hops), 0.0) for hops in ((hop,), ()))
         return self._hop(tier, len(one) - len(none))
 

@@ -27,6 +27,7 @@ _TEXTS: Final = {
     ],
     "topic": [
         b"recserve/v1/prompts/edge-1/classify/device-1",
+        b"recserve/v1/prompts/cloud-1/classify/device-1/edge-1",
         b"recserve/v1/status/edge/edge-1",
         b"recserve/v1/prompts/+/tag/#",
     ],

@@ -20,22 +20,22 @@ from shared.messages import Result
 from shared.presence import decode_status
 from shared.settings import DeviceSettings
 from shared.settings_file import load
-from shared.topics import Topics
+from shared.topics import PromptAddress, Topics
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_prompt, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOPICS: Final = Topics("recserve")
+_ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the file is made by mkstemp
 
 
 def prompt(data: bytes) -> None:
     """Read a prompt from the tier below."""
     with contextlib.suppress(MalformedMessage):
-        read = decode_prompt(data, origin="device-1", task="classify", now_s=0.0)
-        again = encode_prompt(read, now_s=0.0)
-        reread = decode_prompt(again, origin="device-1", task="classify", now_s=0.0)
+        read = decode_prompt(data, _ADDRESS, now_s=0.0)
+        reread = decode_prompt(encode_prompt(read, now_s=0.0), _ADDRESS, now_s=0.0)
         assert (reread.id, reread.text, reread.hops) == (read.id, read.text, read.hops)
 
 

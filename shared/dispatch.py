@@ -98,7 +98,7 @@ class Dispatcher:
     ) -> Delivery | None:
         # A pool has one address; it stands for the agents of the next tier only.
         address = self._pool if self._pool and roster is self.rosters[0] else agent
-        topic = self._topics.prompt(address, prompt.task, prompt.origin)
+        topic = self._topics.prompt(address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:
             delivery = await self._bus.publish(

@@ -55,8 +55,9 @@ class Prompt(msgspec.Struct, frozen=True):
     """What is asked.
 
     ``deadline_s`` is on the monotonic clock of the agent that holds the prompt; between agents
-    only the time remaining travels. ``copy`` asks whoever answers to tell the sender too, not only
-    the origin: an agent between the two learns from it.
+    only the time remaining travels. ``sender`` is the agent that sends it, the origin unless named:
+    who hears of a refusal. ``copy`` asks whoever answers to tell the sender too, not only the
+    origin: an agent between the two learns from it.
     """
 
     id: UUID
@@ -66,10 +67,16 @@ class Prompt(msgspec.Struct, frozen=True):
     deadline_s: float
     hops: tuple[Hop, ...] = ()
     copy: bool = False
+    sender: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.sender:
+            msgspec.structs.force_setattr(self, "sender", self.origin)
 
     def after(self, hop: Hop, *, copy: bool = False) -> Prompt:
         """Return the same prompt with one more hop behind it, as this hop's agent sends it on."""
-        return msgspec.structs.replace(self, hops=(*self.hops, hop), copy=copy)
+        hops = (*self.hops, hop)
+        return msgspec.structs.replace(self, hops=hops, copy=copy, sender=hop.agent)
 
 
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True):

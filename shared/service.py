@@ -98,9 +98,7 @@ class Service:
 
     def _read(self, message: Message) -> Prompt:
         address = self._topics.read_prompt(message.topic)
-        return decode_prompt(
-            message.payload, origin=address.origin, task=address.task, now_s=time.monotonic()
-        )
+        return decode_prompt(message.payload, address, now_s=time.monotonic())
 
     async def _answer(self, prompt: Prompt) -> None:
         key = (prompt.origin, prompt.id)
@@ -157,9 +155,7 @@ class Service:
 
     async def _decline(self, prompt: Prompt, code: str) -> None:
         """Tell whoever sent the prompt to try another agent."""
-        await self._bus.publish(
-            self._topics.results(_sender(prompt)), encode_notice(prompt.id, code)
-        )
+        await self._bus.publish(self._topics.results(prompt.sender), encode_notice(prompt.id, code))
 
     async def _heed(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
@@ -201,10 +197,11 @@ class Service:
         # A failure may come without our hop, but its reply starts from here all the same.
         tiers = [hop.tier for hop in result.hops if hop.tier != mine]
         await self._send(prompt.origin, encode_result(result, known_hops=known_hops), tiers)
-        sender = _sender(prompt)
-        if prompt.copy and sender not in (prompt.origin, self._station.agent):
+        if prompt.copy and prompt.sender not in (prompt.origin, self._station.agent):
             known_hops = len(prompt.hops)
-            await self._send(sender, encode_result(result, known_hops=known_hops), tiers[-1:])
+            await self._send(
+                prompt.sender, encode_result(result, known_hops=known_hops), tiers[-1:]
+            )
 
     async def _send(self, reader: str, payload: bytes, tiers: list[str]) -> None:
         """Publish on a results topic and count the bytes on every link down through ``tiers``."""
@@ -221,10 +218,6 @@ class Service:
     def _remember(self, key: _Key, known: _Known) -> None:
         self._known[key] = known
         _shorten(self._known, self._remember_prompts)
-
-
-def _sender(prompt: Prompt) -> str:
-    return prompt.hops[-1].agent if prompt.hops else prompt.origin
 
 
 def _shorten(known: OrderedDict[_Key, _Known] | OrderedDict[UUID, Escalated], limit: int) -> None:

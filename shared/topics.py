@@ -18,8 +18,13 @@ NAME_BYTES = 64
 TABLE: Final = (
     (
         "{root}/v1/prompts/{agent}/{task}/{origin}",
-        "the tier below",
+        "the origin",
         "an escalated prompt, to one agent or a pool",
+    ),
+    (
+        "{root}/v1/prompts/{agent}/{task}/{origin}/{sender}",
+        "an agent between",
+        "the same, passed on by an agent that is not its origin",
     ),
     ("{root}/v1/results/{origin}", "any tier", "a result, straight to where the prompt came from"),
     (
@@ -34,11 +39,12 @@ TABLE: Final = (
 
 
 class PromptAddress(NamedTuple):
-    """The identities in a prompt's topic."""
+    """The identities in a prompt's topic; ``sender`` is the origin itself or who passed it on."""
 
     agent: str
     task: Task
     origin: str
+    sender: str
 
 
 class StatusAddress(NamedTuple):
@@ -70,14 +76,26 @@ class Topics:
         self.root = root
         self._base = f"{root}/{VERSION}/"
 
-    def prompt(self, agent: str, task: Task, origin: str) -> str:
-        """Return the topic of a prompt of ``origin`` for one agent (or a pool)."""
-        return f"{self._base}prompts/{agent}/{task}/{origin}"
+    def prompt(self, agent: str, task: Task, origin: str, sender: str = "") -> str:
+        """Return the topic of a prompt of ``origin`` for one agent (or a pool).
+
+        ``sender`` is whoever puts it there; it takes a level of its own unless it is the origin.
+        """
+        topic = f"{self._base}prompts/{agent}/{task}/{origin}"
+        return topic if sender in ("", origin) else f"{topic}/{sender}"
 
     def prompts(self, agent: str, *, pool: str = "") -> str:
         """Return the filter for all prompts to ``agent``; shared by ``pool`` where one is named."""
-        topics = f"{self._base}prompts/{agent}/+/+"
+        topics = f"{self._base}prompts/{agent}/#"
         return f"$share/{pool}/{topics}" if pool else topics
+
+    def prompts_of(self, origin: str) -> str:
+        """Return the filter for the prompts that an origin sends itself."""
+        return f"{self._base}prompts/+/+/{origin}"
+
+    def prompts_through(self, sender: str, agent: str) -> str:
+        """Return the filter for prompts of any origin that ``sender`` passes on to ``agent``."""
+        return f"{self._base}prompts/{agent}/+/+/{sender}"
 
     def results(self, origin: str) -> str:
         """Return the topic on which ``origin`` hears results."""
@@ -97,20 +115,23 @@ class Topics:
 
     def read_prompt(self, topic: str) -> PromptAddress:
         """Take a prompt's topic apart, or raise ``MalformedMessage``."""
-        agent, task, origin = self._levels(topic, "prompts", 3)
+        agent, task, origin, *passed_on = self._levels(topic, "prompts", 3, 4)
+        sender = passed_on[0] if passed_on else origin
+        if passed_on and sender == origin:
+            raise MalformedMessage(f"topic {topic!r} names its origin as one who passed it on")
         for known in TASKS:
             if task == known:
-                return PromptAddress(agent, known, origin)
+                return PromptAddress(agent, known, origin, sender)
         raise MalformedMessage(f"topic {topic!r} names the unknown task {task!r}")
 
     def read_status(self, topic: str) -> StatusAddress:
         """Take a status topic apart, or raise ``MalformedMessage``."""
         return StatusAddress(*self._levels(topic, "status", 2))
 
-    def _levels(self, topic: str, kind: str, count: int) -> list[str]:
+    def _levels(self, topic: str, kind: str, *counts: int) -> list[str]:
         prefix = f"{self._base}{kind}/"
         levels = topic[len(prefix) :].split("/") if topic.startswith(prefix) else []
-        if len(levels) != count or any(_fault(level) for level in levels):
+        if len(levels) not in counts or any(_fault(level) for level in levels):
             raise MalformedMessage(f"topic {topic!r} is not one of {prefix}…")
         return levels
 

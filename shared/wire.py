@@ -1,11 +1,12 @@
 """What travels between agents: compact, versioned, strict MessagePack arrays.
 
 A prompt is ``[version, id, remaining_ms, text, hops, copy]`` and a result ``[version, id, outcome,
-hops, degraded]``. Origin and task stand in the topic and are not said twice; neither is the name
-of the origin, so the first hop of a prompt leaves its agent empty, and a result carries only the
-hops that the origin does not know already. Confidences travel in parts per billion: five bytes
-instead of nine, precise beyond a 32-bit float. A first escalation costs at most 51 bytes beyond
-the text and the name of its tier, a further hop 20 plus its two names.
+hops, degraded]``. Origin, sender and task stand in the topic and are not said twice: the last hop
+of a prompt leaves its agent empty where that is the sender, every other one where it is the origin.
+A result carries only the hops that the origin does not know already. Confidences travel in parts
+per billion: five bytes instead of nine, precise beyond a 32-bit float. A first escalation costs at
+most 51 bytes beyond the text and the name of its tier, a further hop 20 plus the name of its tier
+and, once it is not the last, of its agent.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from uuid import UUID
 import msgspec
 
 from shared.errors import MalformedMessage
-from shared.messages import Failure, Hop, Label, Prompt, Result, Task
-from shared.topics import NAME_BYTES, is_name
+from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.topics import NAME_BYTES, PromptAddress, is_name
 
 VERSION: Final = 1
 PAYLOAD_BYTES: Final = 1 << 20
@@ -74,23 +75,25 @@ _Decoded = TypeVar("_Decoded")
 def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
     """Return the payload of an escalated prompt; ``now_s`` on the clock of its deadline."""
     remaining_ms = int(min(max(0.0, (prompt.deadline_s - now_s) * 1000), _FOUR_BYTES))
-    hops = tuple(_pack(hop, known=prompt.origin) for hop in prompt.hops)
+    known = _known(prompt.origin, prompt.sender, len(prompt.hops))
+    hops = tuple(map(_pack, prompt.hops, known))
     return _encoder.encode(
         _Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops, prompt.copy)
     )
 
 
-def decode_prompt(payload: bytes, *, origin: str, task: Task, now_s: float) -> Prompt:
-    """Read a prompt; origin and task come from its topic. Raises ``MalformedMessage``."""
+def decode_prompt(payload: bytes, address: PromptAddress, *, now_s: float) -> Prompt:
+    """Read a prompt; who it is from comes from its topic. Raises ``MalformedMessage``."""
     read = _decode(_prompts, payload, "prompt")
-    hops = tuple(_unpack(hop, known=origin) for hop in read.hops)
+    _, task, origin, sender = address
+    hops = tuple(map(_unpack, read.hops, _known(origin, sender, len(read.hops))))
     deadline_s = now_s + read.remaining_ms / 1000
-    return Prompt(read.id, origin, task, read.text, deadline_s, hops, read.copy)
+    return Prompt(read.id, origin, task, read.text, deadline_s, hops, read.copy, sender)
 
 
 def encode_result(result: Result, *, known_hops: int) -> bytes:
     """Return the payload of a result, less the first ``known_hops`` that its reader made itself."""
-    hops = tuple(_pack(hop, known="") for hop in result.hops[known_hops:])
+    hops = tuple(_pack(hop) for hop in result.hops[known_hops:])
     return _encoder.encode(_Result(VERSION, result.id, result.outcome, hops, result.degraded))
 
 
@@ -104,7 +107,7 @@ def decode_result(payload: bytes) -> Result | tuple[UUID, Notice]:
     read = _decode(_results, payload, "result")
     if isinstance(read.outcome, Notice):
         return read.id, read.outcome
-    hops = tuple(_unpack(hop, known="") for hop in read.hops)
+    hops = tuple(_unpack(hop) for hop in read.hops)
     return Result(read.id, read.outcome, hops, read.degraded)
 
 
@@ -117,7 +120,12 @@ def _decode(decoder: msgspec.msgpack.Decoder[_Decoded], payload: bytes, what: st
         raise MalformedMessage(f"not a {what} of version {VERSION}: {error}") from error
 
 
-def _pack(hop: Hop, *, known: str) -> _Hop:
+def _known(origin: str, sender: str, hops: int) -> list[str]:
+    """Return the agent that each hop of a prompt need not name."""
+    return [origin] * (hops - 1) + [sender] * (hops > 0)
+
+
+def _pack(hop: Hop, known: str = "") -> _Hop:
     return _Hop(
         hop.tier,
         "" if hop.agent == known else hop.agent,
@@ -127,7 +135,7 @@ def _pack(hop: Hop, *, known: str) -> _Hop:
     )
 
 
-def _unpack(hop: _Hop, *, known: str) -> Hop:
+def _unpack(hop: _Hop, known: str = "") -> Hop:
     agent = hop.agent or known
     if not (is_name(hop.tier) and is_name(agent)):
         raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {agent!r}: no such names")

@@ -58,8 +58,8 @@ class Bench:
         self.parts.station.batcher.start()
         await self.tester.start()
         await self.tester.subscribe(f"{ROOT}/results/+", self.results.take)
-        await self.tester.subscribe(f"{ROOT}/prompts/cloud-1/+/+", self.above.take)
-        await self.tester.subscribe(f"{ROOT}/prompts/cloud-2/+/+", self.above.take)
+        await self.tester.subscribe(f"{ROOT}/prompts/cloud-1/#", self.above.take)
+        await self.tester.subscribe(f"{ROOT}/prompts/cloud-2/#", self.above.take)
         await self.service.start()
         await self.bus.start()
         self.parts.station.tier.judge("classify", Seen(SURE, 0.0, 4))
@@ -83,10 +83,12 @@ class Bench:
         )
 
     async def send(self, text: str, *, prompt_id: UUID | None = None, **changes: Any) -> UUID:
-        """Send a prompt as a device would."""
+        """Send a prompt as a device would, or as the agent of its last hop."""
         fields: dict[str, Any] = {"origin": "device-1", "deadline_s": 10.0, "hops": (DEVICE_HOP,)}
-        prompt = Prompt(prompt_id or uuid4(), task="classify", text=text, **(fields | changes))
-        topic = f"{ROOT}/prompts/edge-1/classify/{prompt.origin}"
+        fields |= changes
+        fields.setdefault("sender", fields["hops"][-1].agent if fields["hops"] else "")
+        prompt = Prompt(prompt_id or uuid4(), task="classify", text=text, **fields)
+        topic = self.parts.topics.prompt("edge-1", "classify", prompt.origin, prompt.sender)
         await self.tester.publish(topic, encode_prompt(prompt, now_s=0.0))
         return prompt.id
 
@@ -98,8 +100,8 @@ class Bench:
     async def escalated(self) -> tuple[str, Prompt]:
         """The next prompt that went up, and to whom."""
         message = await self.above.next()
-        agent, task, origin = self.parts.topics.read_prompt(message.topic)
-        return agent, decode_prompt(message.payload, origin=origin, task=task, now_s=0.0)
+        address = self.parts.topics.read_prompt(message.topic)
+        return address.agent, decode_prompt(message.payload, address, now_s=0.0)
 
     def counted(self, name: str, **labels: str) -> float:
         return self.parts.metrics.registry.get_sample_value(name, labels) or 0.0

@@ -32,17 +32,18 @@ def levels(right: Right) -> list[str]:
 
 @SMALL
 @given(SITES)
-def test_everything_lies_below_the_root_and_no_right_reaches_further_than_it_is_long(
+def test_everything_lies_below_the_root_and_only_what_is_addressed_to_one_is_open_to_any_depth(
     site: list[Member],
 ) -> None:
     for member in site:
         for right in rights(member, site, TOPICS):
-            assert "#" not in levels(right)
+            if "#" in levels(right):
+                assert (right.verb, levels(right)) == ("read", ["prompts", member.name, "#"])
 
 
 @SMALL
 @given(SITES)
-def test_only_the_three_ends_of_other_peoples_traffic_are_open_and_only_to_those_who_serve(
+def test_only_two_ends_of_other_peoples_traffic_are_open_and_only_to_those_who_serve(
     site: list[Member],
 ) -> None:
     """A right without the member's own name in it is one of these."""
@@ -52,11 +53,25 @@ def test_only_the_three_ends_of_other_peoples_traffic_are_open_and_only_to_those
             kind, *rest = levels(right)
             if kind == "status":
                 assert right.verb == "read"
-            elif kind == "results":
-                assert (right.verb, member.role) in {("publish", "edge"), ("publish", "cloud")}
             else:
-                assert (kind, right.verb, member.role) == ("prompts", "publish", "edge")
-                assert {m.role for m in site if m.name == rest[0]} == {"cloud"}
+                assert (kind, rest) == ("results", ["+"])
+                assert (right.verb, member.role) in {("publish", "edge"), ("publish", "cloud")}
+
+
+@SMALL
+@given(SITES)
+def test_prompts_are_sent_in_ones_own_name_and_passed_on_to_the_cloud_only(
+    site: list[Member],
+) -> None:
+    for member in site:
+        for right in rights(member, site, TOPICS):
+            kind, *rest = levels(right)
+            if kind == "prompts" and right.verb == "publish" and member.role == "device":
+                assert rest == ["+", "+", member.name]
+            elif kind == "prompts" and right.verb == "publish":
+                agent, task, origin, sender = rest
+                assert (member.role, task, origin, sender) == ("edge", "+", "+", member.name)
+                assert {m.role for m in site if m.name == agent} == {"cloud"}
 
 
 @SMALL
@@ -73,7 +88,21 @@ def test_prompts_are_read_by_whom_they_are_addressed_to(site: list[Member]) -> N
 def test_a_device_sends_prompts_in_its_own_name_only() -> None:
     device = Member(name="pump", role="device")
     sent = [levels(r) for r in rights(device, [device], TOPICS) if r.topics.count("/prompts/")]
-    assert sent == [["prompts", "+", task, "pump"] for task in ("classify", "tag", "generate")]
+    assert sent == [["prompts", "+", "+", "pump"]]
+
+
+def test_an_edge_agent_passes_prompts_on_as_their_sender_and_to_agents_above_only() -> None:
+    site = [
+        Member(name="shed", role="edge", pool="north"),
+        Member(name="barn", role="edge", pool="north"),
+        Member(name="sun", role="cloud", pool="sky"),
+    ]
+    sent = {
+        right.topics
+        for right in rights(site[0], site, TOPICS)
+        if right.verb == "publish" and "/prompts/" in right.topics
+    }
+    assert sent == {f"{BASE}/prompts/sun/+/+/shed", f"{BASE}/prompts/sky/+/+/shed"}
 
 
 def test_an_asker_of_two_devices_reaches_no_third() -> None:

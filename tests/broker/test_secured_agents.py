@@ -170,7 +170,6 @@ async def escalate(device: MqttConnection, hop: Hop) -> None:
     await say(device, topic, encode_prompt(prompt, now_s=0.0))
 
 
-@pytest.mark.xfail(strict=True, reason="an agent believes a prompt's last hop about who sent it")
 async def test_a_device_cannot_have_a_result_put_on_anothers_topic(
     certificate_site: SecuredSite, tmp_path: Path
 ) -> None:

@@ -27,22 +27,20 @@ if TYPE_CHECKING:
 T = "recserve/v1"
 PUBLISHES = {
     "device-1": (
-        f"{T}/prompts/+/classify/device-1",
-        f"{T}/prompts/+/tag/device-1",
-        f"{T}/prompts/+/generate/device-1",
+        f"{T}/prompts/+/+/device-1",
         f"{T}/status/device/device-1",
         f"{T}/answers/device-1",
     ),
     "edge-1": (
-        f"{T}/prompts/cloud-1/+/+",
-        f"{T}/prompts/sky/+/+",
+        f"{T}/prompts/cloud-1/+/+/edge-1",
+        f"{T}/prompts/sky/+/+/edge-1",
         f"{T}/results/+",
         f"{T}/status/edge/edge-1",
         f"{T}/answers/edge-1",
     ),
     "edge-2": (
-        f"{T}/prompts/cloud-1/+/+",
-        f"{T}/prompts/sky/+/+",
+        f"{T}/prompts/cloud-1/+/+/edge-2",
+        f"{T}/prompts/sky/+/+/edge-2",
         f"{T}/results/+",
         f"{T}/status/edge/edge-2",
         f"{T}/answers/edge-2",
@@ -60,21 +58,21 @@ READS = {
         f"{T}/answers/device-1",
     ),
     "edge-1": (
-        f"{T}/prompts/edge-1/+/+",
-        f"$share/north/{T}/prompts/north/+/+",
+        f"{T}/prompts/edge-1/#",
+        f"$share/north/{T}/prompts/north/#",
         f"{T}/results/edge-1",
         f"{T}/status/cloud/+",
         f"{T}/answers/edge-1",
     ),
     "edge-2": (
-        f"{T}/prompts/edge-2/+/+",
+        f"{T}/prompts/edge-2/#",
         f"{T}/results/edge-2",
         f"{T}/status/cloud/+",
         f"{T}/answers/edge-2",
     ),
     "cloud-1": (
-        f"{T}/prompts/cloud-1/+/+",
-        f"$share/sky/{T}/prompts/sky/+/+",
+        f"{T}/prompts/cloud-1/#",
+        f"$share/sky/{T}/prompts/sky/#",
         f"{T}/answers/cloud-1",
     ),
     "alice": (f"{T}/answers/device-1", f"{T}/answers/alice"),
@@ -87,9 +85,16 @@ TOPICS = (
     *(
         f"{T}/prompts/{agent}/{task}/{origin}"
         for agent in (*NAMES, "north", "sky")
-        for task in ("classify", "tag", "generate", "sing")
+        for task in ("classify", "sing")
         for origin in ("device-1", "device-2", "edge-1", "nobody")
     ),
+    *(
+        f"{T}/prompts/{agent}/classify/{origin}/{sender}"
+        for agent in ("device-2", "edge-1", "edge-2", "cloud-1", "north", "sky", "nobody")
+        for origin in ("device-1", "edge-1", "nobody")
+        for sender in ("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "nobody")
+    ),
+    f"{T}/prompts/cloud-1/classify/device-1/edge-1/edge-1",
     *(f"{T}/results/{name}" for name in NAMES),
     *(f"{T}/ask/{name}" for name in NAMES),
     *(f"{T}/answers/{name}" for name in NAMES),
@@ -108,7 +113,7 @@ WILD = (
     *(f"{T}/+/{name}" for name in NAMES),
     *(f"{T}/{kind}/{name}/#" for kind in ("prompts", "results", "ask") for name in NAMES),
     *(f"{T}/prompts/{name}/+/+" for name in (*NAMES, "north", "sky", "+")),
-    *(f"{T}/prompts/+/+/{name}" for name in NAMES),
+    *(f"{T}/prompts/+/+/{rest}" for name in NAMES for rest in (name, f"+/{name}")),
     *(f"{T}/prompts/{name}/classify/+" for name in NAMES),
     *(f"{T}/status/{tier}/{rest}" for tier in (*TIERS, "+") for rest in ("+", "#", "edge-1")),
     *("$SYS/#", "$SYS/broker/+", "$CONTROL/#", "$CONTROL/dynamic-security/#"),
@@ -123,9 +128,9 @@ FILTERS = (*TOPICS, *WILD, *SHARED)
 
 def covers(allowed: str, wanted: str) -> bool:
     """Say whether a filter or topic asks for nothing beyond an allowed filter."""
-    if "$share" in (allowed[:6], wanted[:6]):
-        return allowed == wanted
     have, want = allowed.split("/"), wanted.split("/")
+    if have[-1] == "#":
+        have, want = have[:-1], want[: len(have) - 1]
     pairs = zip(have, want, strict=False)
     return len(have) == len(want) and all(h == w or (h == "+" and w != "#") for h, w in pairs)
 

@@ -228,13 +228,13 @@ async def test_a_running_member_takes_up_its_renewed_credential_by_itself(
 async def test_a_new_member_gets_in_after_the_restart(own_site: SecuredSite) -> None:
     own_site.provision(members=(Member(name="cloud-9", role="cloud"),))
     own_site.start()
-    prompt = "recserve/v1/prompts/cloud-9/classify/device-1"
+    prompt = "recserve/v1/prompts/cloud-9/classify/device-1/edge-1"
     heard: list[str] = []
     async with (
         own_site.connected("cloud-9", lambda message: heard.append(message.topic)) as cloud,
         own_site.connected("edge-1") as edge,
     ):
-        await cloud.subscribe("recserve/v1/prompts/cloud-9/+/+")
+        await cloud.subscribe("recserve/v1/prompts/cloud-9/#")
         await say(edge, prompt, b"hard")
         await eventually(lambda: heard == [prompt], "the prompt")
 

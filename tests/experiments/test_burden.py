@@ -37,7 +37,7 @@ def packets_of(replayed: Replay, row: int) -> tuple[list[int], list[int]]:
         prompt = prompt.after(hop)
         if above is None:
             break
-        topic = topics.prompt(f"{matrix.tiers[above].tier}-1", "classify", "device-1")
+        topic = topics.prompt(f"{matrix.tiers[above].tier}-1", "classify", "device-1", agent)
         for link in range(here, above):
             up[link] += packet_bytes(topic, encode_prompt(prompt, 0.0))
     if len(path) > 1:

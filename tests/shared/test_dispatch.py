@@ -67,7 +67,7 @@ class Bench:
 
     async def listen(self, agent: str) -> Inbox:
         inbox = Inbox(self.upper)
-        await self.upper.subscribe(f"{ROOT}/prompts/{agent}/+/+", inbox.take)
+        await self.upper.subscribe(f"{ROOT}/prompts/{agent}/#", inbox.take)
         return inbox
 
 
@@ -87,7 +87,8 @@ async def test_the_prompt_is_put_on_the_topic_of_a_living_agent_and_counted() ->
 
     message = await inbox.next()
     assert message.topic == f"{ROOT}/prompts/edge-1/classify/device-1"
-    read = decode_prompt(message.payload, origin="device-1", task="classify", now_s=0.0)
+    address = Topics().read_prompt(message.topic)
+    read = decode_prompt(message.payload, address, now_s=0.0)
     assert (read.id, read.text, read.hops[0].agent) == (PROMPT.id, "text", "device-1")
     assert tried == {"edge-1"}
     labels = {"link": "device-edge", "direction": "up"}

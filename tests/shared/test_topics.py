@@ -22,7 +22,29 @@ BAD_NAMES = ["", "a/b", "+", "a#", "$SYS", "a b", "a\n", "a\x00", "\ud800", "a" 
 def test_a_prompts_topic_can_be_taken_apart_again(agent: str, task: Task, origin: str) -> None:
     topics = Topics()
     address = topics.read_prompt(topics.prompt(agent, task, origin))
-    assert address == (agent, task, origin)
+    assert address == (agent, task, origin, origin)
+
+
+@given(names, st.sampled_from(TASKS), names, names)
+def test_who_passed_a_prompt_on_stands_in_its_topic(
+    agent: str, task: Task, origin: str, sender: str
+) -> None:
+    topics = Topics()
+    address = topics.read_prompt(topics.prompt(agent, task, origin, sender))
+    assert address == (agent, task, origin, sender)
+
+
+@given(names, names, names)
+def test_an_origin_and_one_who_passes_on_write_on_different_topics(
+    agent: str, origin: str, sender: str
+) -> None:
+    topics = Topics()
+    own, passed_on = topics.prompts_of(origin), topics.prompts_through(sender, agent)
+    for topic in (topics.prompt(agent, "classify", origin), topics.prompt(agent, "tag", "x", "y")):
+        assert not (matches(own, topic) and matches(passed_on, topic))
+    assert matches(own, topics.prompt(agent, "classify", origin))
+    through = topics.prompt(agent, "classify", "device-1", sender)
+    assert matches(passed_on, through) == (sender != "device-1")
 
 
 @given(names, names)
@@ -36,6 +58,7 @@ def test_a_filter_matches_the_topics_it_is_for_and_no_other_agents(agent: str, o
     topics = Topics()
     mine = topics.prompts(agent)
     assert matches(mine, topics.prompt(agent, "classify", "device-1"))
+    assert matches(mine, topics.prompt(agent, "classify", "device-1", "edge-1"))
     assert matches(mine, topics.prompt(other, "classify", "device-1")) == (agent == other)
     assert not matches(mine, topics.results(agent))
 
@@ -52,7 +75,10 @@ def test_any_text_is_a_topic_of_ours_or_refused(topic: str) -> None:
     "topic",
     [
         "recserve/v1/prompts/edge-1/classify",
-        "recserve/v1/prompts/edge-1/classify/device-1/more",
+        "recserve/v1/prompts/edge-1/classify/device-1/edge-2/more",
+        "recserve/v1/prompts/edge-1/classify/device-1/device-1",
+        "recserve/v1/prompts/edge-1/classify/device-1/+",
+        "recserve/v1/prompts/edge-1/classify/device-1/",
         "recserve/v1/prompts//classify/device-1",
         "recserve/v1/prompts/edge-1/classify/+",
         "recserve/v2/prompts/edge-1/classify/device-1",
@@ -89,9 +115,11 @@ def test_a_root_of_impossible_levels_is_refused(root: str) -> None:
         Topics(root)
 
 
-def test_the_five_topics_are_those_of_the_documents() -> None:
+def test_the_topics_are_those_of_the_documents() -> None:
     topics = Topics()
     assert topics.prompt("edge-1", "classify", "d-1") == "recserve/v1/prompts/edge-1/classify/d-1"
+    passed_on = topics.prompt("cloud-1", "classify", "d-1", "edge-1")
+    assert passed_on == "recserve/v1/prompts/cloud-1/classify/d-1/edge-1"
     assert topics.results("d-1") == "recserve/v1/results/d-1"
     assert topics.status("edge", "edge-1") == "recserve/v1/status/edge/edge-1"
     assert topics.ask("d-1") == "recserve/v1/ask/d-1"
@@ -100,8 +128,8 @@ def test_the_five_topics_are_those_of_the_documents() -> None:
 
 def test_a_pool_is_a_shared_subscription_to_the_pools_address() -> None:
     shared = Topics().prompts("edges", pool="edges")
-    assert shared == "$share/edges/recserve/v1/prompts/edges/+/+"
-    assert split_pool(shared) == ("edges", "recserve/v1/prompts/edges/+/+")
+    assert shared == "$share/edges/recserve/v1/prompts/edges/#"
+    assert split_pool(shared) == ("edges", "recserve/v1/prompts/edges/#")
     assert split_pool("recserve/#") == ("", "recserve/#")
 
 

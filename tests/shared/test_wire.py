@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage
 from shared.messages import Failure, Hop, Label, Prompt, Result
-from shared.topics import NAME_BYTES
+from shared.topics import NAME_BYTES, PromptAddress
 from shared.wire import (
     PAYLOAD_BYTES,
     Notice,
@@ -35,7 +35,13 @@ CLOUD_HOP = Hop("cloud", "cloud-1", 1.0, 0.25, 98_765)
 PROMPTS = {
     "prompt-from-device": Prompt(ID, "device-1", "classify", "the valve sticks", 30, (DEVICE_HOP,)),
     "prompt-from-edge": Prompt(
-        ID, "device-1", "classify", "das Ventil klemmt – schon wieder", 12.5, (DEVICE_HOP, EDGE_HOP)
+        ID,
+        "device-1",
+        "classify",
+        "das Ventil klemmt – schon wieder",
+        12.5,
+        (DEVICE_HOP, EDGE_HOP),
+        sender="edge-1",
     ),
     "prompt-with-copy": Prompt(
         ID, "device-1", "classify", "the valve sticks", 30, (DEVICE_HOP,), copy=True
@@ -53,13 +59,17 @@ def golden(name: str) -> bytes:
     return (GOLDEN / f"{name}.msgpack").read_bytes()
 
 
-def read_prompt(payload: bytes) -> Prompt:
-    return decode_prompt(payload, origin="device-1", task="classify", now_s=0.0)
+def read_prompt(payload: bytes, sender: str = "device-1") -> Prompt:
+    return decode_prompt(payload, address(sender), now_s=0.0)
+
+
+def address(sender: str = "device-1") -> PromptAddress:
+    return PromptAddress("cloud-1", "classify", "device-1", sender)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_golden_prompt_means_what_it_meant_and_is_written_as_it_was(name: str) -> None:
-    assert read_prompt(golden(name)) == PROMPTS[name]
+    assert read_prompt(golden(name), PROMPTS[name].sender) == PROMPTS[name]
     assert encode_prompt(PROMPTS[name], now_s=0.0) == golden(name)
 
 
@@ -89,7 +99,7 @@ def test_a_result_leaves_out_the_hops_its_reader_made() -> None:
 def test_the_remaining_time_is_moved_to_the_readers_clock() -> None:
     prompt = msgspec.structs.replace(PROMPTS["prompt-from-device"], deadline_s=1_000_030.0)
     payload = encode_prompt(prompt, now_s=1_000_010.0)
-    read = decode_prompt(payload, origin="device-1", task="classify", now_s=500.0)
+    read = decode_prompt(payload, address(), now_s=500.0)
     assert read.deadline_s == pytest.approx(520.0, abs=0.002)
 
 
@@ -124,10 +134,23 @@ def test_a_first_escalation_costs_at_most_64_bytes_beyond_the_text(text: str) ->
 
 def test_a_further_hop_costs_at_most_32_bytes() -> None:
     first = PROMPTS["prompt-from-device"]
-    for hop in (worst("edge", "edge-1"), worst("cloud", "cloud-12")):
+    for hop in (worst("edge", "edge-1"), worst("cloud", "cloud-12"), worst("sky", "sky-1")):
         longer = first.after(hop)
         assert len(encode_prompt(longer, 0.0)) - len(encode_prompt(first, 0.0)) <= 32
         first = longer
+
+
+def test_neither_the_origin_nor_the_sender_is_named_in_the_payload() -> None:
+    payload = encode_prompt(PROMPTS["prompt-from-edge"], 0.0)
+    assert b"device-1" not in payload
+    assert b"edge-1" not in payload
+
+
+def test_a_last_hop_in_anothers_name_does_not_change_who_sent_the_prompt() -> None:
+    claimed = Prompt(ID, "device-1", "classify", "x", 30, (Hop("edge", "edge-9", 0.5, 0.6, 1),))
+    read = read_prompt(encode_prompt(claimed, 0.0))
+    assert read.hops[-1].agent == "edge-9"
+    assert read.sender == "device-1"
 
 
 def test_the_longest_names_are_the_only_thing_that_costs_more() -> None:
@@ -166,9 +189,9 @@ BAD_PROMPTS: dict[str, bytes] = {
     "nine hops": altered("prompt-from-device", lambda t: t[4].extend(t[4] * 8)),
     "confidence above one": altered("prompt-from-device", lambda t: t[4][0].__setitem__(2, 2**30)),
     "hop without tier": altered("prompt-from-device", lambda t: t[4][0].__setitem__(0, "")),
-    "hop named with a wildcard": altered("prompt-from-edge", lambda t: t[4][1].__setitem__(1, "+")),
-    "hop named as a path": altered("prompt-from-edge", lambda t: t[4][1].__setitem__(1, "a/b")),
-    "name too long": altered("prompt-from-edge", lambda t: t[4][1].__setitem__(1, "é" * 60)),
+    "hop named with a wildcard": altered("prompt-from-edge", lambda t: t[4][0].__setitem__(1, "+")),
+    "hop named as a path": altered("prompt-from-edge", lambda t: t[4][0].__setitem__(1, "a/b")),
+    "name too long": altered("prompt-from-edge", lambda t: t[4][0].__setitem__(1, "é" * 60)),
     "two payloads": golden("prompt-from-device") * 2,
     "a map": msgspec.msgpack.encode({"version": 1}),
     "text that is no UTF-8": golden("prompt-from-device").replace(
