@@ -10,6 +10,8 @@
     ├── BusError              the broker cannot be used
     │   ├── NotConnected      no connection now; try again when it is back
     │   └── Refused           the broker said no, and will say it again
+    ├── StoreError            what must outlive the process cannot be kept
+    │   └── StoreFull         its disk, or the room it was given there, is full
     ├── MalformedMessage      bytes or a topic that do not mean anything to us
     └── PromptError           this prompt cannot be answered; becomes an error result
         ├── InvalidPrompt     empty, too long, not UTF-8, wrong type
@@ -58,6 +60,14 @@ class NotConnected(BusError):
 
 class Refused(BusError):
     """The broker refused a connection, a subscription or a message for good."""
+
+
+class StoreError(RecServeError):
+    """A file that outlives the process cannot be read or written; names the file."""
+
+
+class StoreFull(StoreError):
+    """The disk, or the room that the settings give a file on it, is full."""
 
 
 class MalformedMessage(RecServeError):
