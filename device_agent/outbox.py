@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-_SCHEMA: Final = "CREATE TABLE outbox (id BLOB PRIMARY KEY, payload BLOB NOT NULL, result BLOB)"
+_SCHEMA: Final = (
+    "CREATE TABLE outbox (id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 16),"
+    " payload BLOB NOT NULL CHECK (typeof(payload) = 'blob'),"
+    " result BLOB CHECK (typeof(result) IN ('blob', 'null')))"
+)
 _FOR_RESULTS: Final = 0.5
 """Share of the file that only results may fill: who is promised one must be able to get it."""
 

@@ -29,8 +29,10 @@ Key = tuple[str, UUID]
 ENTRY_BYTES: Final = 512
 """What an entry takes in memory besides its payload, on a 64-bit Python, generously."""
 SCHEMA: Final = (
-    "CREATE TABLE results (key BLOB PRIMARY KEY, payload BLOB NOT NULL);"
-    "CREATE TABLE attempts (key BLOB PRIMARY KEY, count INTEGER NOT NULL);" + dead_letters.TABLE
+    "CREATE TABLE results (key BLOB PRIMARY KEY CHECK (typeof(key) = 'blob'),"
+    " payload BLOB NOT NULL CHECK (typeof(payload) = 'blob'));"
+    "CREATE TABLE attempts (key BLOB PRIMARY KEY CHECK (typeof(key) = 'blob'),"
+    " count INTEGER NOT NULL CHECK (typeof(count) = 'integer'));" + dead_letters.TABLE
 )
 _LIMIT_ATTEMPTS: Final = 10_000
 _FILE_PER_MEMORY: Final = 2
@@ -197,4 +199,4 @@ def _encode(key: Key) -> bytes:
 
 
 def _decode(key: bytes) -> Key:
-    return key[16:].decode(), UUID(bytes=key[:16])
+    return key[16:].decode(errors="replace"), UUID(bytes=key[:16].ljust(16))
