@@ -23,8 +23,9 @@ _SCHEMA: Final = (
     " payload BLOB NOT NULL CHECK (typeof(payload) = 'blob'),"
     " result BLOB CHECK (typeof(result) IN ('blob', 'null')))"
 )
-_FOR_RESULTS: Final = 0.5
-"""Share of the file that only results may fill: who is promised one must be able to get it."""
+_PROMPTS_SHARE: Final = 1 / 3
+"""Share of the file that prompts may fill. A row whose result is no longer than its payload grows
+threefold at worst, so whoever is promised a result can get it."""
 
 
 class Row(NamedTuple):
@@ -41,7 +42,7 @@ class Outbox:
     def __init__(self, journal: Journal, name: str, *, limit_bytes: int) -> None:
         self.journal = journal
         self._name = name
-        self._room_pages = int(limit_bytes * (1 - _FOR_RESULTS)) // PAGE_BYTES
+        self._room_pages = int(limit_bytes * _PROMPTS_SHARE) // PAGE_BYTES
 
     @classmethod
     def open(cls, folder: Path | None, agent: str, *, limit_bytes: int) -> Outbox:
@@ -65,7 +66,7 @@ class Outbox:
     async def store(self, prompt_id: UUID, payload: bytes) -> None:
         """Return once the prompt is on the disk; one that is there already stays as it is.
 
-        Raises ``StoreFull`` while the half of the file that prompts may fill is full, or the disk
+        Raises ``StoreFull`` while the third of the file that prompts may fill is full, or the disk
         is; ``StoreError`` when the disk fails.
         """
 
