@@ -1,7 +1,7 @@
 """A device: takes prompts from its program, answers what it can, and waits for the rest.
 
-``ask`` is where the path of a prompt begins. It goes on in ``shared.station`` (judge, dispatch,
-settle), ``shared.cascade`` (keep or escalate) and ``shared.threshold``.
+``ask`` is where the path of a prompt begins. It goes on in ``shared.station`` (settle, judge,
+dispatch), ``shared.cascade`` (keep or escalate) and ``shared.threshold``.
 """
 
 from __future__ import annotations
@@ -10,27 +10,32 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from device_agent.escalations import Escalations
+from device_agent.in_hand import Asked
+from device_agent.outbox import Outbox
 from shared.assembly import assemble, mqtt, running
 from shared.errors import ModelFailed, Stopping, UnknownTask
+from shared.escalated import failed
 from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
 from shared.settings import DeviceSettings
 from shared.settings_file import load
-from shared.station import Escalated, failed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Callable, Coroutine
 
+    from device_agent.rows import Asker
     from shared.assembly import Connect, Parts
+    from shared.escalated import Escalated
     from shared.metrics import Metrics
     from shared.runtimes import Model
 
 _log = get_logger()
+_Value = TypeVar("_Value")
 _STOPPING = "the device is shutting down"
 
 
@@ -44,12 +49,14 @@ class Device:
             print(result.outcome, result.tier)
     """
 
-    def __init__(self, settings: DeviceSettings, parts: Parts) -> None:
+    def __init__(
+        self, settings: DeviceSettings, parts: Parts, outbox: Outbox | None = None
+    ) -> None:
         self.settings = settings
         self.parts = parts
-        self._above = Escalations(settings, parts)
+        self.escalations = Escalations(settings, parts, outbox)
         self._room = asyncio.Semaphore(settings.in_flight)
-        self._submitted: set[asyncio.Task[Result]] = set()
+        self._work: set[asyncio.Task[Any]] = set()
         self._stopping = False
 
     @classmethod
@@ -71,10 +78,16 @@ class Device:
             settings = load(DeviceSettings, settings, environment=os.environ)
         configure_once(settings.log)
         parts = assemble(settings, model=model, connect=connect, metrics=metrics)
-        device = cls(settings, parts)
-        await device._above.start()
-        async with running(parts, device._drain):
-            yield device
+        async with contextlib.AsyncExitStack() as closing:
+            outbox = None
+            if settings.state:
+                limit_bytes = settings.outbox.megabytes << 20
+                outbox = Outbox.open(Path(settings.state), settings.agent, limit_bytes=limit_bytes)
+                closing.push_async_callback(outbox.close)
+            device = cls(settings, parts, outbox)
+            await device.escalations.start()
+            async with running(parts, device._drain):
+                yield device
 
     async def ask(
         self,
@@ -87,19 +100,54 @@ class Device:
         """Return the one result of a prompt: an answer, or a failure that says why.
 
         It comes within ``timeout_s`` (the settings' default if None). The same ``prompt_id``
-        asked twice at a time is one prompt. When ``in_flight`` prompts are under way, this waits.
+        asked again is the same prompt and gets the same result, as far back as the last thousand.
+        When ``in_flight`` prompts are being judged, this waits.
         """
-        prompt_id = prompt_id or uuid4()
-        async with self._room:
-            while (same := self._above.waiting(prompt_id)) is not None:
-                await asyncio.wait({same})
-                if not same.cancelled():
-                    return same.result()
+        known = self.escalations.in_hand.recent(prompt_id) if prompt_id else None
+        if known is not None:
+            return known
+        asked = await self.accept(text, task=task, timeout_s=timeout_s, prompt_id=prompt_id)
+        try:
+            return await asyncio.shield(asked.result)
+        finally:
+            self.out(asked)
+
+    async def accept(
+        self,
+        text: str,
+        *,
+        task: Task = "classify",
+        timeout_s: float | None = None,
+        prompt_id: UUID | None = None,
+        asker: Asker | None = None,
+        revised: Callable[[Result], None] | None = None,
+    ) -> Asked:
+        """Return once a prompt will not be lost: it is committed, or its result is there.
+
+        One that is in hand already is joined. ``asker`` is kept with the prompt, for an answer
+        after a restart. Whoever calls this says ``out`` when the result has reached its reader;
+        until then a restart brings it again.
+        """
+        asked = self.escalations.in_hand.find(prompt_id) if prompt_id else None
+        if asked is not None:
+            asked.readers += 1
+        else:
             limit_s = self.settings.limits.timeout_s if timeout_s is None else timeout_s
             deadline_s = time.monotonic() + limit_s
-            return await self._see_through(
-                Prompt(prompt_id, self.settings.agent, task, text, deadline_s)
-            )
+            prompt = Prompt(prompt_id or uuid4(), self.settings.agent, task, text, deadline_s)
+            asked = Asked(prompt, asker, revised)
+            self.escalations.accept(asked)
+            self._begin(self._judge(prompt))
+        try:
+            await asyncio.shield(asked.accepted)
+        except BaseException:
+            self.out(asked)
+            raise
+        return asked
+
+    def out(self, asked: Asked) -> None:
+        """Let go of a prompt: its result is out, or nobody wants it any more."""
+        self.escalations.out(asked)
 
     def submit(
         self,
@@ -111,25 +159,18 @@ class Device:
     ) -> asyncio.Task[Result]:
         """Start to ``ask`` and return the task, to be awaited when the result is wanted."""
         asking = self.ask(text, task=task, timeout_s=timeout_s, prompt_id=prompt_id)
-        submitted = asyncio.create_task(asking)
-        self._submitted.add(submitted)
-        submitted.add_done_callback(self._submitted.discard)
-        return submitted
+        return self._begin(asking)
 
-    async def _see_through(self, prompt: Prompt) -> Result:
-        """Accept the prompt, settle it here or above, and resolve it exactly once."""
-        answered = self._above.accept(prompt)
-        try:
-            settled = await self._settle(prompt)
-            if isinstance(settled, Result):
-                self._above.resolve(settled)
-            elif self._stopping:
-                self._above.degrade(settled, _STOPPING)
-            else:
-                self._above.sent(settled)
-            return await answered
-        finally:
-            self._above.withdraw(prompt.id, answered)
+    def _begin(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
+        task = asyncio.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+        return task
+
+    async def _judge(self, prompt: Prompt) -> None:
+        """Answer a prompt or send it on its way up, whoever still waits for it."""
+        async with self._room:
+            self.escalations.settle(await self._settle(prompt))
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
         if self._stopping:
@@ -138,7 +179,7 @@ class Device:
             known = ", ".join(TASKS)
             return failed(prompt, UnknownTask(f"no task is called {prompt.task!r}; known: {known}"))
         try:
-            return await self.parts.station.settle(prompt, self._above.going)
+            return await self.parts.station.settle(prompt)
         except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id))
             return failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
@@ -146,6 +187,6 @@ class Device:
     async def _drain(self) -> None:
         """Finish what is in hand; what is still above by then gets our own answer."""
         self._stopping = True
-        await self._above.drain(self.settings.limits.drain_s)
-        if self._submitted:
-            await asyncio.wait(self._submitted, timeout=1.0)
+        await self.escalations.drain(self.settings.limits.drain_s)
+        if self._work:
+            await asyncio.wait(self._work, timeout=1.0)

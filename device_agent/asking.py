@@ -1,31 +1,41 @@
 """How other programs ask a device over MQTT: plain text or JSON in, JSON out.
 
 A message on the device's ``ask`` topic is the prompt's text, or a JSON object with ``text`` and
-optionally ``id`` (echoed), ``task`` and ``timeout_s``. Every message gets one JSON object on the
-``answers`` topic, with ``label`` or, when there is no answer, ``error`` and ``reason``. More
-questions at once than the device's ``in_flight`` are answered with the error ``busy``.
+optionally ``id`` (echoed), ``task``, ``timeout_s``, ``receipt`` and ``revisions``. Every question
+gets one JSON object on the ``answers`` topic, with ``label`` or, when there is no answer, ``error``
+and ``reason``. With ``receipt`` an object with ``accepted`` comes first, once a question that takes
+its time is safe in the outbox; with ``revisions`` a better answer that comes after a degraded one
+follows, marked ``revision``. The same question asked again is answered again and not judged again.
+More questions at once than the device's ``in_flight`` are answered with the error ``busy``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import time
 from typing import TYPE_CHECKING, Annotated, Any, cast
 from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
-from shared.errors import BusError, Busy, InvalidPrompt, PromptError
+from device_agent.rows import Asker
+from shared.errors import Busy, InvalidPrompt, NotConnected, PromptError, Refused
 from shared.log import get_logger
 from shared.messages import Failure, Result, Task
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from device_agent.app import Device
+    from device_agent.in_hand import Asked
     from shared.bus import Message
 
 _log = get_logger()
 _NAMESPACE = UUID("5f0c6a52-6c40-4d9e-9a3e-0d2f5a4d1b7e")
 _ID_BYTES = 128
+_CONNECT_S = 5.0
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,6 +45,8 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)] | None = None
     task: str = "classify"
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    receipt: bool = False
+    revisions: bool = False
 
     def prompt_id(self, device: str) -> UUID:
         """Return the prompt's id: the same for the same question, so that repeats are known.
@@ -99,48 +111,123 @@ class AskTopic:
         self._device = device
         self._bus = device.parts.bus
         self._answers = device.parts.topics.answers(device.settings.agent)
-        self._in_hand: set[asyncio.Task[None]] = set()
+        self._in_hand: set[UUID] = set()
+        self._judging = 0
+        self._work: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Begin to take questions."""
+        """Answer what an earlier run had accepted, and begin to take questions."""
+        for asked in self._device.escalations.in_hand:
+            if asked.asker is not None:
+                self._in_hand.add(asked.prompt.id)
+                self._begin(self._see_out(asked, asked.asker))
         topic = self._device.parts.topics.ask(self._device.settings.agent)
         await self._bus.subscribe(topic, self._take)
 
     def _take(self, message: Message) -> None:
-        """Acknowledge and begin: what waits to be acknowledged would hold up the results above."""
+        """Acknowledge and begin: what waits to be acknowledged would hold up the results above.
+
+        It promises nothing: without a session the broker forgets the message anyway when we die.
+        What an asker can rely on is the receipt, or the answer.
+        """
         self._bus.acknowledge(message)
-        task = asyncio.ensure_future(self._serve(message))
-        self._in_hand.add(task)
-        task.add_done_callback(self._in_hand.discard)
-
-    async def _serve(self, message: Message) -> None:
-        """Answer one question."""
         try:
-            answer = await self._answer(message.payload)
-            await self._bus.publish(self._answers, msgspec.json.encode(answer))
-        except BusError as error:
-            _log.warning("answer not sent", topic=self._answers, reason=str(error))
+            ask = read_ask(message.payload)
+        except InvalidPrompt as error:
+            self._refuse(error, _echo(message.payload))
+            return
+        self._begin(self._serve(ask, ask.prompt_id(self._device.settings.agent)))
 
-    async def _answer(self, payload: bytes) -> dict[str, Any]:
-        loop = asyncio.get_running_loop()
-        started_s = loop.time()
+    async def _serve(self, ask: Ask, prompt_id: UUID) -> None:
+        """See one question through, unless it is a repeat of one that is in hand or answered."""
+        started_s = time.monotonic()
+        known = self._device.escalations.in_hand.recent(prompt_id)
+        if prompt_id in self._in_hand:
+            self._repeated()
+            return
+        if known is not None:
+            self._repeated()
+            self._say(write_answer(known, echo=ask.id, elapsed_s=0.0))
+            return
+        if self._judging >= self._device.settings.in_flight:
+            self._refuse(Busy(f"{self._judging} questions are being judged already"), ask.id)
+            return
+        self._in_hand.add(prompt_id)
+        asker = Asker(ask.id or str(prompt_id), ask.revisions)
+        self._judging += 1
         try:
-            ask = read_ask(payload)
-            self._check_room()
-        except PromptError as error:
-            self._device.parts.metrics.refused.labels(error.code).inc()
-            refused = Result(uuid4(), Failure(error.code, str(error)))
-            return write_answer(refused, echo=_echo(payload), elapsed_s=0.0)
-        prompt_id = ask.prompt_id(self._device.settings.agent)
-        result = await self._device.ask(
-            ask.text, task=cast("Task", ask.task), timeout_s=ask.timeout_s, prompt_id=prompt_id
-        )
-        return write_answer(result, echo=ask.id, elapsed_s=loop.time() - started_s)
+            asked = await self._device.accept(
+                ask.text,
+                task=cast("Task", ask.task),
+                timeout_s=ask.timeout_s,
+                prompt_id=prompt_id,
+                asker=asker,
+                revised=self._revise(asker) if ask.revisions else None,
+            )
+        except BaseException:
+            self._in_hand.discard(prompt_id)
+            raise
+        finally:
+            self._judging -= 1
+        if ask.receipt and not asked.result.done():
+            self._say({"id": asker.echo, "accepted": True})
+        await self._see_out(asked, asker, started_s)
 
-    def _check_room(self) -> None:
-        limit = self._device.settings.in_flight
-        if len(self._in_hand) > limit:
-            raise Busy(f"{limit} questions are in hand already")
+    async def _see_out(self, asked: Asked, asker: Asker, started_s: float | None = None) -> None:
+        """Publish the answer and let go of the prompt once the broker has it."""
+        started_s = time.monotonic() if started_s is None else started_s
+        try:
+            result = await asked.result
+            elapsed_s = time.monotonic() - started_s
+            await self._publish(write_answer(result, echo=asker.echo, elapsed_s=elapsed_s))
+            self._device.out(asked)
+        finally:
+            self._in_hand.discard(asked.prompt.id)
+
+    async def _publish(self, answer: dict[str, Any]) -> None:
+        """Publish until the broker has it: a lost connection comes back."""
+        payload = msgspec.json.encode(answer)
+        out = False
+        while not out:
+            with contextlib.suppress(NotConnected):
+                await self._bus.wait_connected(_CONNECT_S)
+                out = await self._taken(payload)
+
+    async def _taken(self, payload: bytes) -> bool:
+        """Publish once; nothing more is to be done about a payload that is refused."""
+        try:
+            await self._bus.publish(self._answers, payload)
+        except Refused as error:
+            _log.error("answer refused", topic=self._answers, reason=str(error))
+        return True
+
+    def _revise(self, asker: Asker) -> Callable[[Result], None]:
+        def publish(result: Result) -> None:
+            answer = write_answer(result, echo=asker.echo, elapsed_s=0.0)
+            self._say(answer | {"revision": True})
+
+        return publish
+
+    def _refuse(self, error: PromptError, echo: str | None) -> None:
+        self._device.parts.metrics.refused.labels(error.code).inc()
+        refused = Result(uuid4(), Failure(error.code, str(error)))
+        self._say(write_answer(refused, echo=echo, elapsed_s=0.0))
+
+    def _say(self, answer: dict[str, Any]) -> None:
+        self._begin(self._publish(answer))
+
+    def _repeated(self) -> None:
+        self._device.parts.metrics.repeats.labels("ask").inc()
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a question broke the ask topic", exc_info=error)
 
 
 def _echo(payload: bytes) -> str | None:

@@ -1,8 +1,7 @@
-"""What a device does about prompts that went up: waits, repeats, takes results, falls back.
+"""Drives a device's delivery: does what ``device_agent.delivery`` says, and tells it what happened.
 
-Every accepted prompt is in the one pending table until its result is there. Silence is answered
-by sending again, a refusal by trying another agent, and the end of a prompt's time by our own
-answer, marked as degraded.
+Silence is answered by sending again, a refusal by trying another agent, and the end of a prompt's
+time by our own answer, marked as degraded. With an outbox all of that goes on after a crash.
 """
 
 from __future__ import annotations
@@ -12,111 +11,178 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from device_agent.pending import Backoff, Pending
-from shared.errors import MalformedMessage
+from device_agent import actions as to_do
+from device_agent.delivery import Delivery
+from device_agent.in_hand import Asked, InHand
+from device_agent.repeats import Backoff
+from device_agent.rows import decode, encode_escalated, encode_settled
+from shared.errors import MalformedMessage, StoreError
 from shared.log import get_logger
-from shared.messages import Failure, Prompt, Result
+from shared.messages import Failure, Result
 from shared.refusals import Refusals
 from shared.wire import decode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
     from uuid import UUID
 
+    from device_agent.outbox import Outbox, Row
     from shared.assembly import Parts
     from shared.bus import Message
+    from shared.escalated import Escalated
     from shared.settings import DeviceSettings
-    from shared.station import Escalated
 
 _log = get_logger()
+_STOPPING = "the device is shutting down"
+_SETTLE_S = 1.0
 
 
 class Escalations:
-    """The pending table of one device and what drives it."""
+    """Every accepted prompt of one device, on its way to its result."""
 
-    def __init__(self, settings: DeviceSettings, parts: Parts) -> None:
+    def __init__(self, settings: DeviceSettings, parts: Parts, outbox: Outbox | None) -> None:
         self._settings = settings
         self._station = parts.station
         self._bus = parts.bus
         self._results = parts.topics.results(settings.agent)
+        self._outbox = outbox
         upstream = settings.upstream
-        self._pending: Pending[asyncio.Future[Result]] = Pending(
+        self._delivery = Delivery(
             Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
             random.Random(),  # noqa: S311 - jitter
         )
+        self.in_hand = InHand(parts.metrics, settings.tier.name)
         self._refusals = Refusals(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._stopping = False
+        parts.metrics.pending.set_function(lambda: len(self._delivery))
+        parts.metrics.unaccounted.set_function(self._unaccounted)
 
     async def start(self) -> None:
-        """Listen for results, and begin to watch the clock."""
+        """Go on with what an earlier run left, listen for results, and watch the clock."""
+        for row in self._outbox.recovered() if self._outbox is not None else ():
+            self._take_up(row)
         dispatcher = self._station.dispatcher
         if dispatcher is None:
+            self._do(self._delivery.stop("no tier is above this device any more"))
             return
         await dispatcher.start()
         dispatcher.on_agent(lambda: self._rearm(unsent_only=True))
         self._bus.watch(lambda connected: self._rearm() if connected else None)
         await self._bus.subscribe(self._results, self._take)
-        self._begin(self._repeat())
+        self._begin(self._watch_clock())
 
-    def accept(self, prompt: Prompt) -> asyncio.Future[Result]:
-        """Take responsibility for a prompt; the future is done when its result is there."""
-        answered: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending.accept(prompt.id, prompt.deadline_s, answered)
-        return answered
+    def accept(self, asked: Asked) -> None:
+        """Take responsibility for a prompt."""
+        prompt = asked.prompt
+        self.in_hand.add(asked)
+        revisions = asked.revised is not None
+        self._delivery.accept(prompt.id, prompt.deadline_s, revisions=revisions)
 
-    def waiting(self, prompt_id: UUID) -> asyncio.Future[Result] | None:
-        """Return the future of a prompt that is accepted and not answered."""
-        return self._pending.waiter(prompt_id)
+    def settle(self, settled: Result | Escalated) -> None:
+        """Answer a prompt that was judged, or begin to send it up."""
+        if isinstance(settled, Result):
+            self._do(self._delivery.answer(settled))
+        elif self._stopping:
+            self._do(self._delivery.answer(settled.fall_back(_STOPPING)))
+        else:
+            self._do(self._delivery.escalate(settled))
+            self._wake.set()
 
-    def going(self, escalated: Escalated) -> None:
-        """Note that a prompt is about to go up; from now on its result may come."""
-        self._pending.going(escalated.prompt.id, escalated)
-        self._wake.set()
-
-    def sent(self, escalated: Escalated) -> None:
-        """Note that a prompt went up, or that nobody was there to take it."""
-        self._pending.sent(escalated.prompt.id, escalated, time.monotonic())
-        self._wake.set()
-
-    def resolve(self, result: Result) -> None:
-        """Give the result to whoever waits, once; a second one is counted and dropped."""
-        answered = self._pending.resolve(result.id)
-        if answered is None:
-            self._station.metrics.repeats.labels("result").inc()
-        elif not answered.done():
-            answered.set_result(result)
-
-    def degrade(self, escalated: Escalated, reason: str) -> None:
-        """Give our own answer, since nothing better can come in time; unless something did."""
-        if self._pending.find(escalated.prompt.id) is None:
+    def out(self, asked: Asked) -> None:
+        """Let go of a prompt whose result is out, or whose asker went away."""
+        if not self.in_hand.remove(asked):
             return
-        prompt, tier = escalated.prompt, self._station.tier.name
-        self._station.metrics.prompts.labels(tier, prompt.task, "degraded").inc()
-        _log.warning("prompt degraded", id=str(prompt.id), reason=reason)
-        self.resolve(escalated.fall_back(reason))
-
-    def withdraw(self, prompt_id: UUID, answered: asyncio.Future[Result]) -> None:
-        """Forget a prompt whose asker went away; whoever waits beside is woken to ask anew.
-
-        Without effect on a later prompt of the same id, which is somebody else's.
-        """
-        if self._pending.waiter(prompt_id) is answered:
-            self._pending.resolve(prompt_id)
-            answered.cancel()
+        self._delivery.withdraw(asked.prompt.id)
+        if asked.stored and self._outbox is not None:
+            self._outbox.forget(asked.prompt.id)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for results; what is still above by then gets our own answer."""
-        waiting = self._pending.waiters()
-        if waiting:
+        self._stopping = True
+        if waiting := self.in_hand.waiting():
             await asyncio.wait(waiting, timeout=timeout_s)
-        for escalated in self._pending.above():
-            self.degrade(escalated, "the device is shutting down")
+        settling = self._delivery.stop(_STOPPING)
+        self._do(settling)
+        if settling and (waiting := self.in_hand.waiting()):
+            await asyncio.wait(waiting, timeout=_SETTLE_S)
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _do(self, actions: Iterable[to_do.Action]) -> None:
+        for action in actions:
+            match action:
+                case to_do.Store(escalated):
+                    self._store(escalated)
+                case to_do.Send():
+                    self._begin(self._send(action))
+                case to_do.Settle(result):
+                    self._settle(result)
+                case to_do.Answer(result):
+                    self.in_hand.answer(result)
+                case to_do.Revise(result):
+                    self.in_hand.revise(result)
+                case to_do.Forget(prompt_id):
+                    if self._outbox is not None:
+                        self._outbox.forget(prompt_id)
+
+    def _store(self, escalated: Escalated) -> None:
+        prompt_id, limit = escalated.prompt.id, self._settings.outbox.prompts
+        if len(self.in_hand) > limit:
+            reason = f"{limit} prompts wait for an answer already"
+            self._do(self._delivery.unstored(prompt_id, reason))
+        elif self._outbox is None:
+            self._stored(prompt_id)
+        else:
+            self._begin(self._commit(self._outbox, escalated))
+
+    async def _commit(self, outbox: Outbox, escalated: Escalated) -> None:
+        prompt_id = escalated.prompt.id
+        asked = self.in_hand.find(prompt_id)
+        if asked is None:
+            return
+        try:
+            await outbox.store(prompt_id, encode_escalated(escalated, asked.asker))
+        except StoreError as error:
+            self._do(self._delivery.unstored(prompt_id, str(error)))
+            return
+        asked.stored = True
+        self._stored(prompt_id)
+
+    def _stored(self, prompt_id: UUID) -> None:
+        asked = self.in_hand.find(prompt_id)
+        if asked is not None:
+            asked.accept()
+        self._do(self._delivery.stored(prompt_id))
+
+    async def _send(self, send: to_do.Send) -> None:
+        escalated = send.escalated
+        prompt_id = escalated.prompt.id
+        if send.silent:
+            self._station.metrics.repeats.labels("retry").inc()
+            _log.info("prompt repeated", id=str(prompt_id), silent=escalated.agent)
+        await self._station.dispatch(escalated, again=not send.declined)
+        self._do(self._delivery.sent(prompt_id, time.monotonic(), declined=send.declined))
+        self._wake.set()
+
+    def _settle(self, result: Result) -> None:
+        asked = self.in_hand.find(result.id)
+        if self._outbox is None or asked is None or not asked.stored:
+            self._do(self._delivery.settled(result.id))
+        else:
+            self._begin(self._commit_result(self._outbox, result))
+
+    async def _commit_result(self, outbox: Outbox, result: Result) -> None:
+        try:
+            await outbox.settle(result.id, encode_settled(result))
+        except StoreError as error:
+            # Better to answer anew after a crash than not to answer now.
+            _log.warning("result not stored", id=str(result.id), reason=str(error))
+        self._do(self._delivery.settled(result.id))
 
     # -- what comes from above -----------------------------------------------------------------
 
@@ -130,60 +196,69 @@ class Escalations:
             return
         if isinstance(came, Result):
             self._take_result(came)
-            return
-        prompt_id, notice = came
-        escalated = self._pending.find(prompt_id)
-        if escalated is not None:
-            self._begin(self._try_another(escalated, notice.code))
+        else:
+            prompt_id, notice = came
+            self._do(self._delivery.declined(prompt_id, notice.code))
 
     def _take_result(self, result: Result) -> None:
-        escalated = self._pending.find(result.id)
-        if escalated is None:
+        escalated = self._delivery.above(result.id)
+        actions = self._delivery.came(result, time.monotonic())
+        if not actions:
             self._station.metrics.repeats.labels("result").inc()
-        elif isinstance(result.outcome, Failure):
-            self.degrade(escalated, f"the tier above failed: {result.outcome.reason}")
-        else:
+        if escalated is not None and not isinstance(result.outcome, Failure):
             self._station.learn(escalated, result)
-            hops = escalated.prompt.hops + result.hops
-            self.resolve(msgspec.structs.replace(result, hops=hops))
+        self._do(actions)
 
-    async def _try_another(self, escalated: Escalated, code: str) -> None:
-        """Ask an agent that was not asked yet, since one declined, or give our own answer."""
-        await self._station.dispatch(escalated)
-        if escalated.agent is None:
-            self.degrade(escalated, f"every agent above is {code}")
-        else:
-            self.sent(escalated)
+    # -- what the clock brings -----------------------------------------------------------------
 
-    # -- silence from above --------------------------------------------------------------------
-
-    async def _repeat(self) -> None:
+    async def _watch_clock(self) -> None:
         """Send again what got no answer, and give up on what cannot get one in time."""
         loop = asyncio.get_running_loop()
         while True:
             self._wake.clear()
-            for escalated, give_up in self._pending.due(time.monotonic()):
-                if give_up:
-                    self.degrade(escalated, give_up)
-                else:
-                    self._begin(self._send_again(escalated))
-            next_s = self._pending.next_due_s()
+            self._do(self._delivery.tick(time.monotonic()))
+            next_s = self._delivery.next_due_s()
             # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
             timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
             await self._wake.wait()
             if timer is not None:
                 timer.cancel()
 
-    async def _send_again(self, escalated: Escalated) -> None:
-        self._station.metrics.repeats.labels("retry").inc()
-        _log.info("prompt repeated", id=str(escalated.prompt.id), silent=escalated.agent)
-        self.sent(await self._station.dispatch(escalated, again=True))
-
     def _rearm(self, *, unsent_only: bool = False) -> None:
-        self._pending.rearm(time.monotonic(), unsent_only=unsent_only)
+        self._delivery.rearm(time.monotonic(), unsent_only=unsent_only)
         self._wake.set()
+
+    def _unaccounted(self) -> int:
+        return self.in_hand.accepted - self.in_hand.answered - len(self._delivery)
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
         self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the delivery of a prompt broke", exc_info=error)
+
+    # -- what an earlier run left --------------------------------------------------------------
+
+    def _take_up(self, row: Row) -> None:
+        """Go on with a prompt that was stored, or with its answer if that is settled."""
+        try:
+            escalated, asker, result = decode(row, self._settings.agent)
+        except MalformedMessage as error:
+            _log.error("a stored prompt cannot be read", id=str(row.id), reason=str(error))
+            return
+        asked = Asked(escalated.prompt, asker)
+        asked.stored = True
+        asked.accept()
+        self.in_hand.add(asked)
+        if result is None:
+            revisions = asker is not None and asker.revisions
+            self._delivery.restore(escalated, revisions=revisions, now_s=time.monotonic())
+        else:
+            self.in_hand.answer(result)
+        if asker is None:  # whoever asked died with that run; the same question finds the result
+            asked.result.add_done_callback(lambda _: self.out(asked))
+        _log.info("prompt of an earlier run", id=str(row.id), settled=result is not None)

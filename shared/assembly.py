@@ -7,15 +7,20 @@ import contextlib
 import random
 import signal
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.admission import Admission
 from shared.batcher import Batcher
 from shared.cascade import Tier
+from shared.dead_letters import DeadLetters
 from shared.dispatch import Dispatcher
 from shared.log import get_logger
 from shared.metrics import Metrics
 from shared.mqtt_bus import MqttBus
 from shared.presence import Announcer, Load
+from shared.rates import RateLimits
+from shared.result_store import ResultStore
 from shared.runtimes import load_model
 from shared.service import Service
 from shared.station import Station
@@ -129,16 +134,34 @@ async def serving(
     Raises what ``assemble`` raises.
     """
     parts = assemble(settings, model=model, connect=connect, metrics=metrics)
-    service = Service(
+    async with contextlib.AsyncExitStack() as closing:
+        service = make_service(settings, parts)
+        closing.push_async_callback(service.close)
+        await service.start()
+        async with running(parts, lambda: service.drain(settings.limits.drain_s)):
+            yield parts
+
+
+def make_service(settings: AgentSettings, parts: Parts) -> Service:
+    """Return what serves prompts with an agent's parts; it is not started.
+
+    Raises ``SettingsError`` when the ``state`` folder cannot be used.
+    """
+    limits, folder = settings.limits, Path(settings.state) if settings.state else None
+    limit_bytes = limits.results_megabytes << 20
+    results = ResultStore.open(
+        folder, settings.agent, limit_bytes=limit_bytes, keep_s=limits.results_s
+    )
+    rates = RateLimits(limits.device_prompts_s, limits.device_burst)
+    return Service(
         parts.station,
         parts.bus,
         parts.topics,
-        remember_prompts=settings.limits.remember_prompts,
+        Admission(rates, attempts=limits.attempts, limit_bytes=limit_bytes),
+        results,
+        DeadLetters(results.journal),
         pool=settings.pool,
     )
-    await service.start()
-    async with running(parts, lambda: service.drain(settings.limits.drain_s)):
-        yield parts
 
 
 async def serve(settings: AgentSettings) -> None:

@@ -9,7 +9,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from wsgiref.simple_server import WSGIServer
 
     from shared.settings import MetricsSettings
@@ -50,7 +49,9 @@ class Metrics:
             registry=registry,
         )
         self.accepted = Counter(
-            "recserve_accepted", "Prompts that this device took responsibility for.", registry=registry
+            "recserve_accepted",
+            "Prompts that this device took responsibility for.",
+            registry=registry,
         )
         self.answered = Counter(
             "recserve_answered",
@@ -97,20 +98,6 @@ class Metrics:
             link = "other"
         self._links.add(link)
         self.link_bytes.labels(link, direction).inc(packet_bytes)
-
-    def account_for(self, pending: Callable[[], int]) -> None:
-        """Report the balance of a device, given how many accepted prompts have no result."""
-
-        def unaccounted() -> float:
-            answered = sum(
-                sample.value
-                for sample in self.answered.collect()[0].samples
-                if sample.name.endswith("_total")
-            )
-            return self.accepted._value.get() - answered - pending()  # noqa: SLF001
-
-        self.pending.set_function(pending)
-        self.unaccounted.set_function(unaccounted)
 
     def serve(self, settings: MetricsSettings) -> None:
         """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""

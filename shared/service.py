@@ -1,56 +1,77 @@
 """Serves prompts that come over the bus: what edge and cloud agents do all day.
 
-A message is acknowledged when its work is done and the reply is out. Prompts are known by origin
-and id: a repeat is answered from memory, and one that was sent on is sent on again, to another
-agent, because only silence from above makes an origin repeat itself. A prompt that cannot be
-answered in half of its remaining time is declined at once, to whoever sent it.
+Drives ``shared.admission``: does what it says, and tells it what happened. A message is
+acknowledged when its work is done: its result stored and out, the prompt declined, or sent on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Literal
-from uuid import UUID
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from shared.admission import (
+    Action,
+    Admission,
+    Attempt,
+    Decline,
+    Judge,
+    Keep,
+    Quarantine,
+    Queue,
+    Reply,
+    SendOn,
+    key_of,
+)
 from shared.burden import links, packet_bytes
-from shared.errors import BusError, Busy, MalformedMessage, Stopping
+from shared.dead_letters import DeadLetter
+from shared.errors import BusError, MalformedMessage, StoreError
 from shared.log import get_logger
-from shared.messages import Failure, Prompt, Result
+from shared.messages import Prompt, Result
 from shared.refusals import Refusals
-from shared.station import Escalated
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from shared.bus import Bus, Message
+    from shared.dead_letters import DeadLetters
+    from shared.result_store import ResultStore
     from shared.station import Station
     from shared.topics import Topics
 
 _log = get_logger()
-_Key = tuple[str, UUID]
-_NOT_HERE = (Busy.code, Stopping.code)
-"""Failures of this agent and not of the prompt: another agent may do better."""
-_Known = Result | Escalated | Literal["in hand"]
 
 
 class Service:
-    """One station's work on the bus."""
+    """One station's work on the bus.
+
+    ``upper_bus`` is the connection to the broker above, if that is another one: then the results
+    from there come to this agent, which passes them on to their origins.
+    """
 
     def __init__(
-        self, station: Station, bus: Bus, topics: Topics, *, remember_prompts: int, pool: str = ""
+        self,
+        station: Station,
+        bus: Bus,
+        topics: Topics,
+        admission: Admission,
+        results: ResultStore,
+        dead_letters: DeadLetters,
+        *,
+        pool: str = "",
+        upper_bus: Bus | None = None,
     ) -> None:
         self._station = station
         self._bus = bus
         self._topics = topics
+        self._admission = admission
+        self._results = results
+        self._dead_letters = dead_letters
         self._pool = pool
-        self._remember_prompts = remember_prompts
-        self._known: OrderedDict[_Key, _Known] = OrderedDict()
-        self._above: OrderedDict[UUID, Escalated] = OrderedDict()
+        self._upper_bus = upper_bus or bus
         self._in_hand: set[asyncio.Task[None]] = set()
         self._refusals = Refusals(station.metrics)
 
@@ -59,7 +80,7 @@ class Service:
         agent = self._station.agent
         if self._station.dispatcher is not None:
             await self._station.dispatcher.start()
-            await self._bus.subscribe(self._topics.results(agent), self._take_word)
+            await self._upper_bus.subscribe(self._topics.results(agent), self._take_word)
         await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
         if self._pool:
             shared = self._topics.prompts(self._pool, pool=self._pool)
@@ -72,123 +93,125 @@ class Service:
         _, unfinished = await asyncio.wait(self._in_hand, timeout=timeout_s)
         return len(unfinished)
 
+    async def close(self) -> None:
+        """Close what remembers the results."""
+        await self._results.close()
+
     def _take_prompt(self, message: Message) -> None:
-        self._start(self._serve(message))
+        self._start(self._serve(self._bus, message, self._admit(message)))
 
     def _take_word(self, message: Message) -> None:
-        self._start(self._heed(message))
+        self._start(self._serve(self._upper_bus, message, self._heed(message)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
 
-    async def _serve(self, message: Message) -> None:
-        """Take one prompt from its bytes to its reply; settled in ``finally`` whatever happens."""
+    async def _serve(self, bus: Bus, message: Message, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work that came with a message; whatever happens, it is acknowledged."""
         try:
-            await self._answer(self._read(message))
+            await work
         except MalformedMessage as error:
             self._refusals.note(message.topic, error)
-        except BusError as error:
-            _log.warning("reply not sent; the origin will ask again", reason=str(error))
+        except (BusError, StoreError) as error:
+            _log.warning("prompt not finished; its origin will ask again", reason=str(error))
         except Exception:  # noqa: BLE001 - logged, and the service lives on
-            _log.exception("a prompt broke the service", topic=message.topic)
+            _log.exception("a message broke the service", topic=message.topic)
         finally:
-            self._bus.acknowledge(message)
+            bus.acknowledge(message)
 
-    def _read(self, message: Message) -> Prompt:
+    async def _admit(self, message: Message) -> None:
+        """Take a prompt from below."""
+        now_s = time.monotonic()
         address = self._topics.read_prompt(message.topic)
-        return decode_prompt(message.payload, address, now_s=time.monotonic())
-
-    async def _answer(self, prompt: Prompt) -> None:
-        key = (prompt.origin, prompt.id)
-        known = self._known.get(key)
-        if known is not None:
+        prompt = decode_prompt(message.payload, address, now_s=now_s)
+        known = self._known(prompt)
+        batcher = self._station.batcher
+        queue = Queue(batcher.wait_s, batcher.full)
+        first = self._admission.arrived(prompt, known, queue, now_s)
+        if not isinstance(first, Attempt | Decline):
             self._station.metrics.repeats.labels("prompt").inc()
-        if known == "in hand":
-            return
-        if isinstance(known, Result):
-            await self._reply(prompt, known)
-        elif isinstance(known, Escalated):
-            await self._send_again(key, known, prompt.deadline_s)
-        elif self._too_busy(prompt):
-            self._station.metrics.refused.labels(Busy.code).inc()
-            await self._decline(prompt, Busy.code)
-        else:
-            await self._settle(key, prompt)
-
-    async def _settle(self, key: _Key, prompt: Prompt) -> None:
-        self._remember(key, "in hand")
-        settled: Result | Escalated | None = None
         try:
-            settled = await self._station.settle(prompt, self._expect_word)
-        finally:
-            if settled is None:
-                self._known.pop(key, None)
-        if isinstance(settled, Escalated):
-            await self._send_on(key, settled)
-        elif isinstance(settled.outcome, Failure) and settled.outcome.code in _NOT_HERE:
-            self._known.pop(key, None)
-            await self._decline(prompt, settled.outcome.code)
-        else:
-            self._remember(key, settled)
-            await self._reply(prompt, settled)
-
-    async def _send_again(self, key: _Key, escalated: Escalated, deadline_s: float) -> None:
-        """Send a repeat on, with the time that its asker gives it now."""
-        escalated.prompt = msgspec.structs.replace(escalated.prompt, deadline_s=deadline_s)
-        self._expect_word(escalated)
-        await self._send_on(key, await self._station.dispatch(escalated, again=True))
-
-    async def _send_on(self, key: _Key, escalated: Escalated) -> None:
-        """Answer a prompt ourselves if nobody above took it; a repeat tries again either way."""
-        self._remember(key, escalated)
-        if escalated.agent is None:
-            self._above.pop(escalated.prompt.id, None)
-            reason = f"no {' or '.join(self._station.tier.above)} agent took the prompt"
-            await self._reply(escalated.prompt, escalated.fall_back(reason))
-
-    def _expect_word(self, escalated: Escalated) -> None:
-        """Be ready for what comes back of a prompt that is about to go up."""
-        self._above[escalated.prompt.id] = escalated
-        _shorten(self._above, self._remember_prompts)
-
-    async def _decline(self, prompt: Prompt, code: str) -> None:
-        """Tell whoever sent the prompt to try another agent."""
-        await self._bus.publish(self._topics.results(prompt.sender), encode_notice(prompt.id, code))
+            await self._see_through(first)
+        except BaseException:
+            self._admission.dropped(prompt)
+            raise
 
     async def _heed(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
-        try:
-            came = decode_result(message.payload)
-            if isinstance(came, Result):
-                self._take_copy(came)
-            else:
-                await self._try_another(came[0])
-        except MalformedMessage as error:
-            self._refusals.note(message.topic, error)
-        except BusError as error:
-            _log.warning("reply not sent; the origin will ask again", reason=str(error))
-        except Exception:  # noqa: BLE001 - logged, and the service lives on
-            _log.exception("word from above broke the service", topic=message.topic)
-        finally:
-            self._bus.acknowledge(message)
-
-    async def _try_another(self, prompt_id: UUID) -> None:
-        """Send a prompt that was declined above to another agent, or answer it ourselves."""
-        escalated = self._above.get(prompt_id)
+        came = decode_result(message.payload)
+        if not isinstance(came, Result):
+            await self._see_through(self._admission.declined(came[0]))
+            return
+        escalated = self._admission.find(came.id)
         if escalated is not None:
-            key = (escalated.prompt.origin, prompt_id)
-            await self._send_on(key, await self._station.dispatch(escalated))
+            self._station.learn(escalated, came)
+        await self._see_through(self._admission.came(came))
 
-    def _take_copy(self, result: Result) -> None:
-        """Learn from the answer that the origin got, and keep it for repeats of the prompt."""
-        escalated = self._above.pop(result.id, None)
-        if escalated is not None:
-            self._station.learn(escalated, result)
-            hops = escalated.prompt.hops + result.hops
-            key = (escalated.prompt.origin, result.id)
-            self._remember(key, msgspec.structs.replace(result, hops=hops))
+    # -- what the core wants done --------------------------------------------------------------
+
+    async def _see_through(self, action: Action | None) -> None:
+        while action is not None:
+            action = await self._do(action)
+
+    async def _do(self, action: Action) -> Action | None:
+        match action:
+            case Attempt(prompt):
+                attempt = await self._results.attempt(key_of(prompt))
+                return self._admission.attempted(prompt, attempt)
+            case Judge():
+                return await self._judge(action)
+            case SendOn(escalated, again):
+                await self._station.dispatch(escalated, again=again)
+                return self._admission.sent(escalated, " or ".join(self._station.tier.above))
+            case Quarantine():
+                await self._put_aside(action)
+                return self._admission.quarantined(action)
+            case Keep(prompt, result):
+                payload = encode_result(result, known_hops=0)
+                await self._results.keep(key_of(prompt), payload, time.monotonic())
+                return self._admission.kept(action)
+            case Reply(prompt, result):
+                await self._reply(prompt, result)
+            case Decline(prompt, code):
+                self._station.metrics.refused.labels(code).inc()
+                topic = self._topics.results(prompt.sender)
+                await self._bus.publish(topic, encode_notice(prompt.id, code))
+        return None
+
+    async def _judge(self, judge: Judge) -> Action | None:
+        settled = await self._station.settle(judge.prompt)
+        action = self._admission.judged(judge, settled)
+        if not isinstance(action, Keep | Attempt | Quarantine):
+            self._results.drop_attempt(key_of(judge.prompt))
+        return action
+
+    async def _put_aside(self, quarantine: Quarantine) -> None:
+        prompt = quarantine.prompt
+        digest = hashlib.sha256(prompt.text.encode()).hexdigest()
+        _log.error(
+            "prompt put aside",
+            id=str(prompt.id),
+            origin=prompt.origin,
+            sha256=digest,
+            attempts=quarantine.attempts,
+            reason=quarantine.reason,
+        )
+        self._station.metrics.refused.labels("quarantined").inc()
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        await self._dead_letters.quarantine(
+            DeadLetter(
+                origin=prompt.origin,
+                id=prompt.id,
+                task=prompt.task,
+                text=prompt.text,
+                reason=quarantine.reason,
+                attempts=quarantine.attempts,
+                sha256=digest,
+                quarantined_at=now,
+            )
+        )
 
     async def _reply(self, prompt: Prompt, result: Result) -> None:
         """Send the result to the origin, and a copy to the sender if it asked for one."""
@@ -210,16 +233,7 @@ class Service:
         for link in links([*tiers, self._station.tier.name]):
             self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
 
-    def _too_busy(self, prompt: Prompt) -> bool:
-        batcher = self._station.batcher
-        remaining_s = prompt.deadline_s - time.monotonic()
-        return batcher.full or batcher.wait_s > remaining_s / 2 > 0
-
-    def _remember(self, key: _Key, known: _Known) -> None:
-        self._known[key] = known
-        _shorten(self._known, self._remember_prompts)
-
-
-def _shorten(known: OrderedDict[_Key, _Known] | OrderedDict[UUID, Escalated], limit: int) -> None:
-    while len(known) > limit:
-        known.popitem(last=False)
+    def _known(self, prompt: Prompt) -> Result | None:
+        payload = self._results.find(key_of(prompt))
+        result = decode_result(payload) if payload is not None else None
+        return result if isinstance(result, Result) else None

@@ -108,9 +108,19 @@ class LimitSettings(_Closed, frozen=True, kw_only=True):
         65_536
     )
     queue_prompts: Annotated[Count, Meta(description="prompts that may wait for the model")] = 1_000
-    remember_prompts: Annotated[
-        Count, Meta(description="answered prompts kept to answer repeats from")
-    ] = 20_000
+    results_megabytes: Annotated[
+        Count, Meta(description="results kept to answer repeated prompts from, at most")
+    ] = 64
+    results_s: Annotated[
+        Seconds, Meta(description="how long; at least twice the longest time a prompt is given")
+    ] = 600.0
+    attempts: Annotated[
+        Count, Meta(description="times a prompt is tried before it goes to the dead letters")
+    ] = 3
+    device_prompts_s: Annotated[
+        float, Meta(ge=0, description="prompts taken per second and device; 0: no limit")
+    ] = 200.0
+    device_burst: Annotated[Count, Meta(description="prompts of one device taken at once")] = 400
     drain_s: Annotated[Seconds, Meta(description="time to finish what is in hand on SIGTERM")] = 8.0
 
 

@@ -1,7 +1,7 @@
 """A station: a tier joined to a model and a bus. The one loop of device, edge and cloud.
 
-Three steps make the path of a prompt through any tier: ``judge`` scores it and decides,
-``dispatch`` sends it to the tier above, ``settle`` is both of them with every way it can end.
+Two steps make the path of a prompt through any tier: ``settle`` scores it and decides (``judge``),
+with every way that can end, and ``dispatch`` sends what is escalated to a tier above.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-import msgspec
-
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
+from shared.escalated import Escalated, failed
 from shared.log import get_logger
-from shared.messages import Failure, Hop, Prompt, Result
+from shared.messages import Hop, Prompt, Result
 from shared.policies import Returned, Seen, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from shared.batcher import Batcher
     from shared.cascade import Tier
     from shared.dispatch import Dispatcher
@@ -34,21 +31,6 @@ class Judged(NamedTuple):
     own: Result
     seen: Seen
     verdict: Verdict
-
-
-class Escalated(msgspec.Struct):
-    """A prompt that went up: how it was judged, who was asked so far, and who has it now."""
-
-    prompt: Prompt
-    own: Result
-    seen: Seen
-    verdict: Verdict
-    tried: set[str]
-    agent: str | None = None
-
-    def fall_back(self, reason: str) -> Result:
-        """Return our own answer, marked as second best."""
-        return msgspec.structs.replace(self.own, degraded=reason)
 
 
 class Station:
@@ -73,14 +55,12 @@ class Station:
         self.dispatcher = dispatcher
         self._prompt_bytes = prompt_bytes
 
-    async def settle(
-        self, prompt: Prompt, escalating: Callable[[Escalated], None]
-    ) -> Result | Escalated:
-        """Return a result, or the prompt as it went to the tier above.
+    async def settle(self, prompt: Prompt) -> Result | Escalated:
+        """Return a result, or the prompt as it is to be ``dispatch``ed to a tier above.
 
-        Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. An
-        ``Escalated`` whose ``agent`` is None found nobody above. ``escalating`` is told before
-        anything is sent: the answer may overtake the broker's word that it has the prompt.
+        Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. Whoever
+        asked takes note of an ``Escalated`` before it is sent: the answer may overtake the broker's
+        word that it has the prompt.
         """
         arrived_s = time.monotonic()
         try:
@@ -92,9 +72,7 @@ class Station:
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         if not judged.verdict.up:
             return judged.own
-        escalated = Escalated(*judged, tried=set())
-        escalating(escalated)
-        return await self.dispatch(escalated)
+        return Escalated(*judged, tried=set())
 
     async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
         """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
@@ -181,8 +159,3 @@ def check_text(text: object, limit_bytes: int) -> str:
     if size > limit_bytes:
         raise InvalidPrompt(f"the prompt has {size} bytes, more than the limit of {limit_bytes}")
     return text
-
-
-def failed(prompt: Prompt, error: PromptError) -> Result:
-    """Return the result that tells the origin why there is no answer."""
-    return Result(prompt.id, Failure(error.code, str(error)), prompt.hops)

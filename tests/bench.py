@@ -8,12 +8,11 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from shared.assembly import Parts, assemble
+from shared.assembly import Parts, assemble, make_service
 from shared.memory_bus import MemoryBroker, MemoryBus
 from shared.messages import Hop, Prompt, Result
 from shared.metrics import Metrics
 from shared.policies import Seen
-from shared.service import Service
 from shared.settings import AgentSettings, TierSettings
 from shared.wire import decode_prompt, decode_result, encode_prompt
 from tests.cascades import HARD, MODEL, STRICT, SURE, UNSURE
@@ -41,13 +40,7 @@ class Bench:
             connect=lambda settings, will: self.broker.client(settings.agent, will),
             metrics=Metrics(),
         )
-        self.service = Service(
-            self.parts.station,
-            self.parts.bus,
-            self.parts.topics,
-            remember_prompts=self.settings.limits.remember_prompts,
-            pool=self.settings.pool,
-        )
+        self.service = make_service(self.settings, self.parts)
 
     @property
     def bus(self) -> MemoryBus:
@@ -69,6 +62,7 @@ class Bench:
         self.model.release()
         await self.parts.station.batcher.close()
         await self.service.drain(5)
+        await self.service.close()
 
     async def cloud(self, *agents: str, state: str = "online") -> None:
         """Let cloud agents announce themselves."""

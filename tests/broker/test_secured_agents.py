@@ -15,14 +15,13 @@ from prometheus_client import generate_latest
 
 from recserve.client import Asker
 from recserve.doctor import examine
-from shared.assembly import assemble, running
+from shared.assembly import assemble, make_service, running
 from shared.errors import Refused
 from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
 from shared.policies import Keep
 from shared.presence import Status, decode_status
 from shared.runtimes import ModelSettings
-from shared.service import Service
 from shared.settings import AgentSettings, TierSettings
 from shared.wire import encode_prompt
 from tests.broker.sites import MEMBERS, SecuredSite, say
@@ -156,11 +155,12 @@ async def edge_agent(site: SecuredSite, folder: Path) -> AsyncIterator[Parts]:
         mqtt=site.settings("edge-2"),
     )
     parts = assemble(settings)
-    service = Service(parts.station, parts.bus, parts.topics, remember_prompts=100)
+    service = make_service(settings, parts)
     await service.start()
     async with running(parts, lambda: service.drain(1.0)):
         await parts.bus.wait_connected(10)
         yield parts
+    await service.close()
 
 
 async def escalate(device: MqttConnection, hop: Hop) -> None:

@@ -141,11 +141,21 @@ async def test_one_id_asked_twice_while_there_is_no_room_is_one_prompt(
     assert results[2] is results[3]
 
 
-async def test_an_id_may_be_asked_again_once_it_is_answered(device: Device) -> None:
+async def test_an_id_that_is_asked_again_gets_its_answer_and_is_not_judged_again(
+    device: Device, model: LookupModel
+) -> None:
     prompt_id = uuid4()
     first = await device.ask(EASY, prompt_id=prompt_id)
-    second = await device.ask(EASY, prompt_id=prompt_id)
-    assert first is not second
+    judged = len(model.seen)
+    assert await device.ask(EASY, prompt_id=prompt_id) == first
+    assert len(model.seen) == judged
+
+
+async def test_an_id_that_failed_may_be_asked_again(device: Device, model: LookupModel) -> None:
+    prompt_id = uuid4()
+    assert code(await device.ask(FAILS, prompt_id=prompt_id)) == "model_failed"
+    model.fails.clear()
+    assert (await device.ask(FAILS, prompt_id=prompt_id)).outcome == Label("device-1")
 
 
 async def test_when_the_first_asker_goes_away_the_second_still_gets_a_result(
@@ -163,7 +173,7 @@ async def test_when_the_first_asker_goes_away_the_second_still_gets_a_result(
     assert first.cancelled()
 
 
-async def test_an_id_asked_again_just_as_its_result_comes_is_a_prompt_of_its_own(
+async def test_an_id_asked_again_just_as_its_result_comes_gets_that_result(
     tiers: Cascade,
 ) -> None:
     await tiers.edge()
@@ -174,12 +184,10 @@ async def test_an_id_asked_again_just_as_its_result_comes_is_a_prompt_of_its_own
     await eventually(lambda: tiers.models["edge-1"].busy)
 
     second = device.submit(HARD, prompt_id=prompt_id)
-    device._above.resolve(Result(prompt_id, Label("from above")))
-    early = await asyncio.wait_for(first, 5)
-    tiers.models["edge-1"].release()
+    device.escalations._take_result(Result(prompt_id, Label("from above")))
 
-    assert early.outcome == Label("from above")
-    assert (await asyncio.wait_for(second, 5)).outcome == Label("edge-1")
+    assert (await asyncio.wait_for(first, 5)).outcome == Label("from above")
+    assert (await asyncio.wait_for(second, 5)).outcome == Label("from above")
 
 
 async def test_an_asker_that_goes_away_leaves_nothing_behind(tiers: Cascade) -> None:
@@ -192,7 +200,8 @@ async def test_an_asker_that_goes_away_leaves_nothing_behind(tiers: Cascade) -> 
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
 
-    assert len(device._above._pending) == 0
+    assert len(device.escalations._delivery) == 0
+    assert len(device.escalations.in_hand) == 0
 
 
 async def test_an_answer_that_overtakes_the_brokers_word_is_taken_at_once() -> None:

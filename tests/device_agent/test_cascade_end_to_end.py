@@ -221,7 +221,10 @@ async def test_a_failure_above_falls_back_to_the_devices_own_answer(tiers: Casca
     result = await device.ask(HARD)
 
     assert who(result) == "device-1"
-    assert result.degraded == "the tier above failed: no answer to this one"
+    assert (
+        result.degraded
+        == "the tier above failed: put aside after 3 attempts: no answer to this one"
+    )
 
 
 async def test_time_that_runs_out_above_ends_in_the_devices_own_answer(tiers: Cascade) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -152,20 +153,6 @@ async def test_the_same_id_of_another_origin_is_another_prompt(bench: Bench) -> 
     assert bench.model.seen == [HARD, HARD]
 
 
-async def test_only_so_many_results_are_remembered() -> None:
-    bench = await Bench(limits=LimitSettings(remember_prompts=3)).start()
-    ids = []
-    for _ in range(5):
-        ids.append(await bench.send(HARD))
-        await bench.result()
-
-    assert len(bench.service._known) == 3
-    await bench.send(HARD, prompt_id=ids[0])
-    await bench.result()
-    assert len(bench.model.seen) == 6
-    await bench.close()
-
-
 # -- busy, here and above ----------------------------------------------------------------------
 
 
@@ -184,7 +171,7 @@ async def test_a_full_queue_is_said_at_once_to_whoever_sent_the_prompt() -> None
     assert message.topic == f"{ROOT}/results/edge-9"
     assert decode_result(message.payload) == (declined, Notice("busy"))
     assert bench.counted("recserve_refused_total", fault="busy") == 1
-    assert declined not in {prompt_id for _, prompt_id in bench.service._known}
+    assert bench.service._results.find(("device-1", declined)) is None
     await bench.close()
 
 
@@ -198,7 +185,7 @@ async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> No
     patient = await bench.send(HARD, deadline_s=10.0)
 
     assert decode_result((await bench.results.next()).payload) == (hurried, Notice("busy"))
-    await eventually(lambda: ("device-1", patient) in bench.service._known)
+    await eventually(lambda: ("device-1", patient) in bench.service._admission._in_hand)
 
 
 async def test_a_busy_agent_above_makes_us_try_another(bench: Bench) -> None:
@@ -250,7 +237,7 @@ async def test_a_policy_that_learns_asks_for_a_copy_and_keeps_it_for_repeats() -
     answer = Result(prompt_id, Label("cloud says"), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
     await bench.tester.publish(f"{ROOT}/results/edge-1", encode_result(answer, known_hops=0))
     await bench.results.next()
-    await eventually(lambda: prompt_id not in bench.service._above)
+    await eventually(lambda: bench.service._admission.find(prompt_id) is None)
     await bench.send(HARD, prompt_id=prompt_id)
 
     again = await bench.result()
@@ -283,12 +270,11 @@ async def test_whoever_asked_for_a_copy_gets_one_beside_the_origin(bench: Bench)
 @pytest.mark.parametrize(
     ("text", "changes", "code"),
     [
-        (FAILS, {}, "model_failed"),
+        (FAILS, {}, "quarantined"),
         ("  ", {}, "invalid_prompt"),
         ("x" * 70_000, {}, "invalid_prompt"),
-        (HARD, {"deadline_s": -1.0}, "expired"),
     ],
-    ids=["model", "empty", "too long", "too late"],
+    ids=["model", "empty", "too long"],
 )
 async def test_a_prompt_that_cannot_be_answered_gets_a_result_that_says_so(
     bench: Bench, text: str, changes: dict[str, Any], code: str
@@ -299,6 +285,39 @@ async def test_a_prompt_that_cannot_be_answered_gets_a_result_that_says_so(
     assert result.outcome.code == code
     assert result.outcome.reason
     assert bench.counted("recserve_prompts_total", tier="edge", task="classify", outcome="failed")
+
+
+async def test_what_comes_too_late_is_not_worked_on(bench: Bench) -> None:
+    await bench.send(HARD, deadline_s=-1.0)
+    await eventually(lambda: bench.bus.acknowledged == 1)
+    assert bench.model.seen == []
+    assert bench.results.messages == []
+
+
+async def test_a_prompt_is_tried_three_times_and_put_aside_with_its_text_and_reason(
+    bench: Bench,
+) -> None:
+    prompt_id = await bench.send(FAILS)
+    await bench.result()
+
+    (letter,) = await bench.service._dead_letters.all()
+    assert bench.model.seen == [FAILS] * 3
+    assert (letter.id, letter.origin, letter.text) == (prompt_id, "device-1", FAILS)
+    assert (letter.attempts, letter.reason) == (3, "no answer to this one")
+    assert letter.sha256 == hashlib.sha256(FAILS.encode()).hexdigest()
+
+
+async def test_a_device_beyond_its_rate_is_told_that_we_are_busy() -> None:
+    bench = await Bench(limits=LimitSettings(device_prompts_s=0.01, device_burst=2)).start()
+    for _ in range(2):
+        await bench.send(HARD)
+        await bench.result()
+
+    beyond = await bench.send(HARD)
+    assert decode_result((await bench.results.next()).payload) == (beyond, Notice("busy"))
+    await bench.send(HARD, origin="device-2", hops=())
+    assert (await bench.result()).outcome == Label("edge-1")
+    await bench.close()
 
 
 async def test_a_task_that_is_not_served_gets_a_result_that_says_so(bench: Bench) -> None:
@@ -314,7 +333,7 @@ async def test_a_confidence_that_is_no_number_becomes_a_failure(bench: Bench) ->
     await bench.send("odd")
     result = await bench.result()
     assert isinstance(result.outcome, Failure)
-    assert result.outcome.code == "model_failed"
+    assert result.outcome.code == "quarantined"
     await bench.send(HARD)
     assert (await bench.result()).outcome == Label("edge-1")
 
@@ -401,5 +420,5 @@ async def test_what_waits_when_the_model_closes_is_handed_back() -> None:
 
     came = [decode_result((await bench.results.next()).payload) for _ in range(2)]
     assert (second, Notice("stopping")) in came
-    assert ("device-1", second) not in bench.service._known, "it may come again"
+    assert ("device-1", second) not in bench.service._admission._in_hand, "it may come again"
     assert [result.id for result in came if isinstance(result, Result)] == [first]

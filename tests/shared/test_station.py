@@ -11,10 +11,11 @@ import pytest
 from shared.batcher import Batcher
 from shared.cascade import Tier
 from shared.errors import InvalidPrompt
+from shared.escalated import Escalated
 from shared.messages import Failure, Label, Prompt, Result
 from shared.metrics import Metrics
 from shared.policies import Quantile, Verdict
-from shared.station import Escalated, Station, check_text
+from shared.station import Station, check_text
 from tests.fakes import FAILS, LookupModel
 
 if TYPE_CHECKING:
@@ -66,12 +67,8 @@ def prompt(text: str, **changes: Any) -> Prompt:
     return Prompt(UUID(int=1), "device-1", text=text, **fields)
 
 
-def ignore(escalated: Escalated) -> None:
-    pass
-
-
 async def test_a_sure_prompt_is_kept_with_its_hop(tested: Station) -> None:
-    result = await tested.settle(prompt("sure"), ignore)
+    result = await tested.settle(prompt("sure"))
     assert isinstance(result, Result)
     assert result.outcome == Label("m")
     hop = result.hops[0]
@@ -80,26 +77,19 @@ async def test_a_sure_prompt_is_kept_with_its_hop(tested: Station) -> None:
 
 
 async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: Station) -> None:
-    await tested.settle(prompt("sure"), ignore)
+    await tested.settle(prompt("sure"))
 
-    escalated = await tested.settle(prompt("unsure"), ignore)
+    escalated = await tested.settle(prompt("unsure"))
 
     assert isinstance(escalated, Escalated)
+    assert (escalated.agent, escalated.tried) == (None, set()), "nothing was sent yet"
+    await tested.dispatch(escalated)
     assert (escalated.agent, escalated.tried) == ("edge-1", {"edge-1"})
     assert escalated.prompt.hops == escalated.own.hops
     assert escalated.own.outcome == Label("m")
     assert escalated.verdict == Verdict(1, 1.0)
     fallen = escalated.fall_back("nobody there")
     assert (fallen.outcome, fallen.degraded) == (Label("m"), "nobody there")
-
-
-async def test_an_escalation_is_told_before_it_is_sent(tested: Station) -> None:
-    await tested.settle(prompt("sure"), ignore)
-    agents: list[str | None] = []
-
-    await tested.settle(prompt("unsure"), lambda escalated: agents.append(escalated.agent))
-
-    assert agents == [None]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +105,7 @@ async def test_an_escalation_is_told_before_it_is_sent(tested: Station) -> None:
 async def test_whatever_goes_wrong_becomes_a_result(
     tested: Station, text: str, changes: dict[str, Any], code: str
 ) -> None:
-    result = await tested.settle(prompt(text, **changes), ignore)
+    result = await tested.settle(prompt(text, **changes))
     assert isinstance(result, Result)
     assert isinstance(result.outcome, Failure)
     assert result.outcome.code == code
@@ -124,7 +114,7 @@ async def test_whatever_goes_wrong_becomes_a_result(
 
 async def test_a_confidence_that_is_no_number_is_the_models_failure() -> None:
     odd = station(model=LookupModel("m", otherwise=float("nan")))
-    result = await odd.settle(prompt("anything"), ignore)
+    result = await odd.settle(prompt("anything"))
     assert isinstance(result, Result)
     assert isinstance(result.outcome, Failure)
     assert result.outcome.code == "model_failed"
@@ -133,7 +123,7 @@ async def test_a_confidence_that_is_no_number_is_the_models_failure() -> None:
 
 async def test_outcomes_are_counted(tested: Station) -> None:
     for text in ("sure", "unsure", ""):
-        await tested.settle(prompt(text), ignore)
+        await tested.settle(prompt(text))
 
     def counted(outcome: str) -> float | None:
         labels = {"tier": "device", "task": "classify", "outcome": outcome}

@@ -1,0 +1,244 @@
+"""The device's protocol core, state by state. Sequences of everything: ``tests/protocol``."""
+
+from __future__ import annotations
+
+import random
+from uuid import UUID
+
+from device_agent.actions import Action, Answer, Forget, Revise, Send, Settle, Store
+from device_agent.delivery import Delivery
+from device_agent.repeats import Backoff
+from shared.escalated import Escalated
+from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.policies import Seen, Verdict
+
+BACKOFF = Backoff(min_s=1.0, max_s=8.0, patience_s=2.0, in_flight=3)
+FAR_S = 1e6
+
+
+def core() -> Delivery:
+    return Delivery(BACKOFF, random.Random(1))
+
+
+def escalated(number: int, deadline_s: float = 30.0, agent: str | None = "edge-1") -> Escalated:
+    hop = Hop("device", "device-1", 0.5, 0.7, 10)
+    prompt = Prompt(UUID(int=number), "device-1", "classify", "text", deadline_s, (hop,))
+    own = Result(prompt.id, Label("own"), (hop,))
+    return Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7), set(), agent)
+
+
+def from_above(number: int) -> Result:
+    return Result(UUID(int=number), Label("better"), (Hop("edge", "edge-1", 0.9, 0.5, 10),))
+
+
+def send_up(
+    delivery: Delivery,
+    number: int,
+    now_s: float = 0.0,
+    *,
+    deadline_s: float = 30.0,
+    agent: str | None = "edge-1",
+    revisions: bool = False,
+) -> Escalated:
+    """Bring a prompt to where it waits for its result."""
+    item = escalated(number, deadline_s, agent)
+    delivery.accept(item.prompt.id, deadline_s, revisions=revisions)
+    assert delivery.escalate(item) == [Store(item)]
+    assert delivery.stored(item.prompt.id) == [Send(item)]
+    assert delivery.sent(item.prompt.id, now_s) == []
+    return item
+
+
+def degraded(actions: list[Action]) -> list[str]:
+    return [action.result.degraded for action in actions if isinstance(action, Settle)]
+
+
+def test_what_was_answered_here_is_answered_once_and_never_stored() -> None:
+    delivery = core()
+    delivery.accept(UUID(int=1), 30.0)
+    own = escalated(1).own
+
+    assert delivery.answer(own) == [Answer(own)]
+    assert delivery.answer(own) == []
+    assert len(delivery) == 0
+
+
+def test_only_what_is_stored_is_sent_and_only_what_is_settled_is_answered() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+
+    (settle,) = delivery.came(from_above(1), 0.1)
+    assert isinstance(settle, Settle)
+    assert [hop.tier for hop in settle.result.hops] == ["device", "edge"]
+    assert len(delivery) == 1
+    assert delivery.settled(item.prompt.id) == [Answer(settle.result)]
+    assert len(delivery) == 0
+
+
+def test_a_result_that_comes_again_is_nothing_to_be_done_about() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+    assert delivery.came(from_above(1), 0.1)
+    assert delivery.came(from_above(1), 0.1) == []
+    delivery.settled(item.prompt.id)
+    assert delivery.came(from_above(1), 0.2) == []
+    assert delivery.came(from_above(7), 0.2) == []
+
+
+def test_what_cannot_be_stored_is_answered_here_and_never_sent() -> None:
+    delivery = core()
+    item = escalated(1)
+    delivery.accept(item.prompt.id, 30.0)
+    delivery.escalate(item)
+    assert delivery.unstored(item.prompt.id, "full") == [Answer(item.fall_back("full"))]
+
+
+def test_a_disk_that_takes_too_long_does_not_hold_an_answer_beyond_its_time() -> None:
+    delivery = core()
+    item = escalated(1, deadline_s=5.0)
+    delivery.accept(item.prompt.id, 5.0)
+    delivery.escalate(item)
+
+    assert delivery.tick(5.0) == [Answer(item.fall_back("no better answer came in time"))]
+    assert delivery.stored(item.prompt.id) == [Forget(item.prompt.id)]
+
+
+def test_silence_is_answered_by_sending_again_in_ever_longer_intervals() -> None:
+    delivery = core()
+    item = send_up(delivery, 1, deadline_s=FAR_S)
+    now_s, waits_s = 0.0, []
+    for _ in range(6):
+        next_s = delivery.next_due_s()
+        assert next_s is not None
+        waits_s.append(next_s - now_s)
+        assert delivery.tick(next_s - 0.001) == []
+        assert delivery.tick(next_s) == [Send(item, silent=True)]
+        now_s = next_s
+        delivery.sent(item.prompt.id, now_s)
+
+    for wait_s, silence_s in zip(waits_s, [1, 2, 4, 8, 8, 8], strict=True):
+        assert silence_s / 2 <= wait_s <= silence_s
+
+
+def test_the_first_silence_is_twice_what_round_trips_take() -> None:
+    delivery = core()
+    for number in range(20):
+        send_up(delivery, number, deadline_s=FAR_S)
+        delivery.came(from_above(number), 1.5)
+        delivery.settled(UUID(int=number))
+    send_up(delivery, 99, now_s=10.0, deadline_s=FAR_S)
+    assert delivery.tick(11.49) == []
+    assert len(delivery.tick(13.0)) == 1
+
+
+def test_no_more_repeats_are_under_way_than_allowed() -> None:
+    delivery = core()
+    items = [send_up(delivery, number, deadline_s=FAR_S) for number in range(10)]
+    delivery.rearm(0.5)
+
+    first = delivery.tick(0.5)
+    assert [action.escalated for action in first if isinstance(action, Send)] == items[:3]
+    for item in items[:3]:
+        delivery.sent(item.prompt.id, 0.5)
+    after_one_answer = delivery.came(from_above(0), 0.6)
+    assert after_one_answer[1:] == [Send(items[3], silent=True)]
+
+
+def test_one_that_stays_silent_gives_its_place_to_the_next() -> None:
+    delivery = core()
+    items = [send_up(delivery, number, deadline_s=FAR_S) for number in range(4)]
+    delivery.rearm(0.5)
+    for action in delivery.tick(0.5):
+        assert isinstance(action, Send)
+        delivery.sent(action.escalated.prompt.id, 0.5)
+    following = delivery.tick(3.0)
+    assert following[0] == Send(items[3], silent=True)
+    assert len(following) == 3
+
+
+def test_at_its_deadline_a_prompt_gets_our_own_answer() -> None:
+    delivery = core()
+    send_up(delivery, 1, deadline_s=0.4)
+    assert delivery.tick(0.39) == []
+    assert degraded(delivery.tick(0.4)) == ["no better answer came in time"]
+
+
+def test_with_nobody_above_patience_runs_once() -> None:
+    delivery = core()
+    item = send_up(delivery, 1, agent=None)
+    delivery.rearm(1.5)
+    assert delivery.tick(1.5) == [Send(item, silent=False)]
+    delivery.sent(item.prompt.id, 1.5)
+    assert degraded(delivery.tick(2.0)) == ["no agent above is alive"]
+
+
+def test_somebody_above_ends_the_patience() -> None:
+    delivery = core()
+    item = send_up(delivery, 1, agent=None)
+    delivery.rearm(1.5, unsent_only=True)
+    delivery.tick(1.5)
+    item.agent = "edge-1"
+    delivery.sent(item.prompt.id, 1.5)
+    assert degraded(delivery.tick(2.0)) == []
+
+
+def test_an_agent_that_appears_is_only_for_what_nobody_has() -> None:
+    delivery = core()
+    send_up(delivery, 1)
+    delivery.rearm(0.1, unsent_only=True)
+    assert delivery.tick(0.1) == []
+    delivery.rearm(0.2)
+    assert len(delivery.tick(0.2)) == 1
+
+
+def test_when_all_above_decline_our_own_answer_goes_out_at_once() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+    assert delivery.declined(item.prompt.id, "busy") == [Send(item, declined="busy")]
+    item.agent = None
+    assert degraded(delivery.sent(item.prompt.id, 0.1, declined="busy")) == [
+        "every agent above is busy"
+    ]
+
+
+def test_a_failure_above_is_our_own_answer_and_says_why() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+    failed = Result(item.prompt.id, Failure("model_failed", "it broke"))
+    assert degraded(delivery.came(failed, 0.1)) == ["the tier above failed: it broke"]
+
+
+def test_a_better_answer_after_a_degraded_one_is_a_revision_where_one_is_wanted() -> None:
+    for wanted in (True, False):
+        delivery = core()
+        item = send_up(delivery, 1, deadline_s=1.0, revisions=wanted)
+        delivery.tick(1.0)
+        delivery.settled(item.prompt.id)
+
+        revised = delivery.came(from_above(1), 1.5)
+        joined = from_above(1).after(item.prompt.hops)
+        assert revised == ([Revise(joined)] if wanted else [])
+        assert delivery.came(from_above(1), 1.6) == []
+
+
+def test_what_was_restored_is_sent_at_once() -> None:
+    delivery = core()
+    item = escalated(1, agent=None)
+    delivery.restore(item, revisions=False, now_s=7.0)
+    assert delivery.tick(7.0) == [Send(item, silent=False)]
+
+
+def test_what_is_withdrawn_is_never_sent_again() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+    delivery.withdraw(item.prompt.id)
+    assert delivery.tick(FAR_S) == []
+    assert delivery.came(from_above(1), 0.1) == []
+
+
+def test_stopping_answers_what_waits_above_and_leaves_what_is_being_judged() -> None:
+    delivery = core()
+    delivery.accept(UUID(int=1), 30.0)
+    send_up(delivery, 2)
+    assert degraded(delivery.stop("stopping")) == ["stopping"]
+    assert len(delivery) == 2
