@@ -52,10 +52,13 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
     above = TIERS[TIERS.index(member.role) + 1 :]
     alive = [Right("read", topics.status(tier, "+"), "who is alive above") for tier in above]
     mine = topics.status(member.role, member.name)
-    status = Right("publish", mine, "its own status, and its last will")
+    status = [
+        Right("publish", mine, "its own status, and its last will"),
+        Right("read", mine, "what stands there, as an echo"),
+    ]
     if member.role == "device":
-        return [*_device(member, topics), status, *alive, *echo]
-    return [*_serving(member, everyone, topics), status, *alive, *echo]
+        return [*_device(member, topics), *status, *alive, *echo]
+    return [*_serving(member, everyone, topics), *status, *alive, *echo]
 
 
 def dynamic_security(

@@ -19,7 +19,8 @@ from rich.console import Console
 from shared import log
 from shared.errors import BusError, MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
-from shared.presence import Roster, decode_status
+from shared.presence import decode_status
+from shared.roster import Roster
 from shared.runtimes import load_model
 from shared.settings import AgentSettings, DeviceSettings, LogSettings
 from shared.settings_file import load

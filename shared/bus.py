@@ -72,5 +72,12 @@ class Bus(Protocol):
         A bus that is connected already says so at once.
         """
 
+    def reconnect(self, reason: str, *, will: Will | None = None) -> None:
+        """Drop the connection, if there is one, and make a new one; ``will`` replaces the old.
+
+        For who knows better than the network that a connection is of no use. Whatever waits on it
+        fails with ``NotConnected``, which says ``reason``.
+        """
+
     async def close(self) -> None:
         """Wait for what is in flight, then say goodbye; wills are not sent."""

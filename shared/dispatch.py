@@ -10,7 +10,8 @@ from shared.burden import link, packet_bytes
 from shared.bus import Delivery
 from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
-from shared.presence import Roster, Status, decode_status
+from shared.presence import Status, decode_status
+from shared.roster import Roster
 from shared.wire import encode_prompt
 
 if TYPE_CHECKING:

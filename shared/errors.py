@@ -10,6 +10,7 @@
     ├── BusError              the broker cannot be used
     │   ├── NotConnected      no connection now; try again when it is back
     │   └── Refused           the broker said no, and will say it again
+    ├── Fenced                a newer process runs under this agent's name
     ├── StoreError            what must outlive the process cannot be kept
     │   └── StoreFull         its disk, or the room it was given there, is full
     ├── MalformedMessage      bytes or a topic that do not mean anything to us
@@ -60,6 +61,10 @@ class NotConnected(BusError):
 
 class Refused(BusError):
     """The broker refused a connection, a subscription or a message for good."""
+
+
+class Fenced(RecServeError):
+    """A newer process runs under this agent's name, and this one has to end."""
 
 
 class StoreError(RecServeError):

@@ -1,7 +1,8 @@
 """A broker and its clients inside one process: the double of ``shared.mqtt_bus``.
 
 It keeps what agents may rely on and no more: QoS 1 within a connection, retained messages, wills,
-shared subscriptions in turn. ``MemoryBroker.drop`` cuts a client off as a dead link would.
+shared subscriptions in turn. ``MemoryBroker.drop`` cuts a client off as a dead link would, and
+``deafen`` leaves it connected and brings it nothing any more.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class MemoryBroker:
         self.published: Counter[str] = Counter()
         self._clients: dict[str, MemoryBus] = {}
         self._turns: Counter[str] = Counter()
+        self._deaf: set[str] = set()
 
     def client(self, client_id: str, will: Will | None = None) -> MemoryBus:
         """Return a client that connects when started."""
@@ -40,11 +42,16 @@ class MemoryBroker:
         if client.will is not None:
             self.route(client.will.topic, client.will.payload, retain=True)
 
+    def deafen(self, client_id: str) -> None:
+        """Bring a client nothing any more, until it connects anew."""
+        self._deaf.add(client_id)
+
     def join(self, client: MemoryBus) -> None:
         """Connect a client, taking over from an older one of the same id."""
         if client.client_id in self._clients:
             self.drop(client.client_id)
         self._clients[client.client_id] = client
+        self._deaf.discard(client.client_id)
 
     def leave(self, client: MemoryBus) -> None:
         """Disconnect a client that said goodbye."""
@@ -61,6 +68,8 @@ class MemoryBroker:
         plain: list[Deliver] = []
         pools: dict[str, list[Deliver]] = {}
         for client in self._clients.values():
+            if client.client_id in self._deaf:
+                continue
             for topics, deliver in client.subscriptions.items():
                 pool, pattern = split_pool(topics)
                 if matches(pattern, topic):
@@ -87,6 +96,9 @@ class MemoryBus:
 
     async def start(self) -> None:
         """Connect; this broker is always there."""
+        self._join()
+
+    def _join(self) -> None:
         self._broker.join(self)
         self._connected.set()
         for topics, deliver in self.subscriptions.items():
@@ -127,6 +139,16 @@ class MemoryBus:
         self._watchers.append(changed)
         if self._connected.is_set():
             changed(True)
+
+    def reconnect(self, reason: str, *, will: Will | None = None) -> None:
+        """Be cut off, and connect again a moment later."""
+        del reason
+        connected = self._connected.is_set()
+        if connected:
+            self._broker.drop(self.client_id)
+        self.will = will or self.will
+        if connected:
+            asyncio.get_running_loop().call_soon(self._join)
 
     def lose(self) -> None:
         """Be cut off."""

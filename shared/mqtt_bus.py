@@ -30,6 +30,10 @@ _SAY_AGAIN_S = 60.0
 _TRIAL_S = 2.0
 
 
+class _NewWill(NotConnected):
+    """The will was replaced while we connected with the one before."""
+
+
 class MqttBus:
     """See ``shared.bus.Bus``; the identity is user name, client id and topic level in one.
 
@@ -99,6 +103,12 @@ class MqttBus:
         if self._connected.is_set():
             changed(True)
 
+    def reconnect(self, reason: str, *, will: Will | None = None) -> None:
+        """Drop the connection for a new one."""
+        self._will = will or self._will
+        if self._connection is not None:
+            self._connection.abandon(reason)
+
     async def close(self) -> None:
         """Drain, say goodbye, stop."""
         connection, self._connection = self._connection, None
@@ -122,6 +132,8 @@ class MqttBus:
         while True:
             try:
                 connection = await self._connect()
+            except _NewWill:
+                continue
             except (BusError, SettingsError) as error:
                 self._last_error = error
                 if not (isinstance(error, WrongProtocol) and self._swap_version()):
@@ -136,10 +148,11 @@ class MqttBus:
 
     async def _connect(self) -> MqttConnection:
         """Open a connection and renew the subscriptions, or raise ``BusError``."""
+        will = self._will
         connection = MqttConnection(
             self._settings,
             self.client_id,
-            will=self._will,
+            will=will,
             version=self._version,
             deliver=self._dispatch,
         )
@@ -153,6 +166,9 @@ class MqttBus:
         except BaseException:
             connection.abandon()
             raise
+        if self._will is not will:
+            connection.abandon()
+            raise _NewWill
         self._connection = connection
         self._changed(connected=True)
         _log.info("broker connected", agent=self.client_id, mqtt="5" if self._version > 4 else "3")  # noqa: PLR2004

@@ -151,9 +151,9 @@ class MqttConnection:
             await self._say_goodbye(sock.fileno())
         self.abandon()
 
-    def abandon(self) -> None:
+    def abandon(self, reason: str = "closed") -> None:
         """Close the socket without a word; without effect when that was done before."""
-        self._end("closed")
+        self._end(reason)
         sock = self._client.socket()
         self._client.on_socket_close = None
         if sock is not None and sock.fileno() >= 0:

@@ -1,38 +1,37 @@
-"""Who is alive: every agent's retained status, and the roster that a sender picks from.
+"""Who is alive: every agent's retained status, and the announcer that keeps it true.
 
 An agent announces itself after each connect and at every heartbeat; its last will says that it
-is gone. A status with an older epoch than that of a living agent is a ghost and is ignored; once
-that agent is gone the older one counts, since a clock may have been set back over a restart. The
-roster is told the time and touches no clock.
+is gone. What it then hears on its own topic is judged by ``shared.standing``; what others make of
+statuses is the business of ``shared.roster``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import time
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 
 from shared.bus import Will
-from shared.errors import BusError, MalformedMessage
+from shared.errors import BusError, Fenced, MalformedMessage
 from shared.log import get_logger
 from shared.messages import Task
+from shared.standing import EPOCHS, Move, Standing
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Collection
 
-    from shared.bus import Bus
+    from shared.bus import Bus, Message
 
 _log = get_logger()
-_MISSED_HEARTBEATS = 3
 _STATUS_BYTES = 4096
 _GOODBYE_S = 1.0
 
 _Milliseconds = Annotated[float, msgspec.Meta(ge=0)]
-_Epoch = Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)]
+_Epoch = Annotated[int, msgspec.Meta(ge=0, lt=EPOCHS)]
 
 
 class Load(msgspec.Struct, frozen=True):
@@ -43,7 +42,10 @@ class Load(msgspec.Struct, frozen=True):
 
 
 class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What an agent says of itself; JSON on the wire, so that people can read it too."""
+    """What an agent says of itself; JSON on the wire, so that people can read it too.
+
+    ``epoch`` orders the lives of one agent, and ``boot`` tells them apart.
+    """
 
     state: Literal["online", "offline"]
     epoch: _Epoch
@@ -51,6 +53,7 @@ class Status(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     model: str = ""
     load: Load = Load()
     heartbeat_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
+    boot: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
 
 _statuses = msgspec.json.Decoder(Status)
@@ -66,70 +69,8 @@ def decode_status(payload: bytes) -> Status:
         raise MalformedMessage(f"not a status: {error}") from error
 
 
-class _Entry(msgspec.Struct):
-    status: Status
-    heard_s: float
-    sent: int = 0  # prompts sent since its load was last heard
-
-
-class Roster:
-    """The agents of one tier, as far as their statuses tell."""
-
-    def __init__(self, tier: str) -> None:
-        self.tier = tier
-        self._entries: dict[str, _Entry] = {}
-
-    def hear(self, agent: str, status: Status, now_s: float) -> bool:
-        """Take in a status; return whether the agent has just become alive."""
-        known = self._entries.get(agent)
-        was_alive = known is not None and _alive(known, now_s)
-        if known is not None and was_alive and status.epoch < known.status.epoch:
-            return False
-        entry = self._entries[agent] = _Entry(status, now_s)
-        return _alive(entry, now_s) and not was_alive
-
-    def forget(self, agent: str) -> None:
-        """Drop an agent whose retained status was cleared."""
-        self._entries.pop(agent, None)
-
-    def alive(self, task: Task, now_s: float) -> list[str]:
-        """Return the living agents that serve the task."""
-        return [
-            agent
-            for agent, entry in self._entries.items()
-            if task in entry.status.tasks and _alive(entry, now_s)
-        ]
-
-    def pick(
-        self, task: Task, now_s: float, draw: random.Random, avoid: Collection[str] = ()
-    ) -> str | None:
-        """Return the less loaded of two agents drawn from the living, or None.
-
-        Agents in ``avoid`` are left out. The load is the wait that the agent last told plus the
-        work sent to it since.
-        """
-        candidates = [agent for agent in self.alive(task, now_s) if agent not in avoid]
-        if not candidates:
-            return None
-        drawn = draw.sample(candidates, min(2, len(candidates)))
-        chosen = min(drawn, key=self._wait_ms)
-        self._entries[chosen].sent += 1
-        return chosen
-
-    def _wait_ms(self, agent: str) -> float:
-        entry = self._entries[agent]
-        load = entry.status.load
-        return load.wait_ms + entry.sent * max(load.service_ms, 1.0)
-
-
-def _alive(entry: _Entry, now_s: float) -> bool:
-    silence_s = now_s - entry.heard_s
-    patience_s = _MISSED_HEARTBEATS * entry.status.heartbeat_s
-    return entry.status.state == "online" and silence_s <= patience_s
-
-
 class Announcer:
-    """Keeps this agent's status on the broker true."""
+    """Keeps this agent's status on the broker true, and hears it come back."""
 
     def __init__(
         self,
@@ -145,41 +86,108 @@ class Announcer:
         self._model = model
         self._heartbeat_s = heartbeat_s
         self._load = load
-        # Wall time orders the starts of one agent; nothing else reads it as a time.
-        self._epoch = int(time.time() * 1000)
+        # Wall time is a first guess at an order of lives; nothing reads it as a time.
+        self._standing = Standing(
+            epoch=int(time.time() * 1000), boot=secrets.token_hex(4), heartbeat_s=heartbeat_s
+        )
         self._due = asyncio.Event()
+        self._connected = False
+        self._renew = False
+        self._newer: Status | None = None
 
     def will(self) -> Will:
         """Return what the broker is to say when we are lost."""
         return Will(self._topic, self._encode("offline"))
 
     async def run(self, bus: Bus) -> None:
-        """Announce after each connect and at every heartbeat, until cancelled; then say goodbye."""
-        bus.watch(lambda connected: self._due.set() if connected else None)
-        loop = asyncio.get_running_loop()
-        heartbeat = loop.call_later(self._heartbeat_s, self._due.set)
-        try:
-            while True:
-                await self._due.wait()
-                self._due.clear()
-                heartbeat.cancel()
-                heartbeat = loop.call_later(self._heartbeat_s, self._due.set)
-                await self._announce(bus, "online")
-        finally:
-            heartbeat.cancel()
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._announce(bus, "offline"), _GOODBYE_S)
+        """Announce after each connect and at every heartbeat, until cancelled; then say goodbye.
 
-    async def _announce(self, bus: Bus, state: Literal["online", "offline"]) -> None:
+        A connection on which our announcements do not come back is dropped for a new one. Raises
+        ``Fenced``, without a goodbye, once a newer process announces itself under our name: the
+        application has to end then, with that error and no further word on the bus.
+        """
+        with contextlib.suppress(BusError):  # it is renewed with the connection
+            await bus.subscribe(self._topic, lambda message: self._hear(bus, message))
+        bus.watch(self._note)
+        try:
+            await self._keep_true(bus)
+        finally:
+            if self._newer is None:
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self._publish(bus, "offline"), _GOODBYE_S)
+
+    async def _keep_true(self, bus: Bus) -> None:
+        while self._newer is None:
+            self._due.clear()
+            if self._standing.deaf(time.monotonic()):
+                _log.warning("deaf connection", topic=self._topic, advice="connecting anew")
+                self._standing.connected()
+                bus.reconnect("our own status did not come back")
+            elif self._renew:
+                self._renew = False
+                bus.reconnect("a later epoch needs a will of its own", will=self.will())
+            elif self._connected:
+                await self._announce(bus)
+            await self._next_beat()
+        raise Fenced(
+            f"another process runs as agent {self._topic.rpartition('/')[2]!r} and is newer (its "
+            f"epoch is {self._newer.epoch}, ours {self._standing.epoch}); this one stops: give "
+            "each a name of its own"
+        )
+
+    async def _next_beat(self) -> None:
+        """Wait for a heartbeat, or for a reason to be early."""
+        beat = asyncio.get_running_loop().call_later(self._heartbeat_s, self._due.set)
+        try:
+            await self._due.wait()
+        finally:
+            beat.cancel()
+
+    async def _announce(self, bus: Bus) -> None:
+        """Announce, and wait for the broker no longer than until the next heartbeat."""
+        self._standing.announced(time.monotonic())
+        # Not wait_for, which on Python 3.11 may take our own cancellation for its end.
+        publishing = asyncio.ensure_future(self._publish(bus, "online"))
+        try:
+            await asyncio.wait({publishing}, timeout=self._heartbeat_s)
+        finally:
+            publishing.cancel()
+
+    async def _publish(self, bus: Bus, state: Literal["online", "offline"]) -> None:
         try:
             await bus.publish(self._topic, self._encode(state), retain=True)
         except BusError as error:
             _log.debug("status not published", topic=self._topic, reason=str(error))
 
+    def _note(self, connected: bool) -> None:
+        self._connected = connected
+        if connected:
+            self._standing.connected()
+            self._due.set()
+
+    def _hear(self, bus: Bus, message: Message) -> None:
+        """Take in what stands on our own topic; a broker may bring us others', too."""
+        bus.acknowledge(message)
+        if message.topic != self._topic or not message.payload:
+            return
+        try:
+            status = decode_status(message.payload)
+        except MalformedMessage as error:
+            _log.warning("status refused", topic=message.topic, reason=str(error))
+            return
+        move = self._standing.hear(status)
+        if move is Move.YIELD:
+            self._newer = status
+        elif move is Move.RENEW:
+            self._renew = True
+        if move is not Move.NOTHING:
+            self._due.set()
+
     def _encode(self, state: Literal["online", "offline"]) -> bytes:
+        epoch, boot = self._standing.epoch, self._standing.boot
         if state == "offline":
-            return msgspec.json.encode(Status("offline", self._epoch))
+            return msgspec.json.encode(Status("offline", epoch, boot=boot))
         status = Status(
-            "online", self._epoch, self._tasks, self._model, self._load(), self._heartbeat_s
+            "online", epoch, self._tasks, self._model, self._load(), self._heartbeat_s, boot
         )
         return msgspec.json.encode(status)

@@ -154,3 +154,35 @@ async def test_a_watcher_hears_of_the_connection_that_is_there_and_of_its_loss(w
 
     assert early[:2] == [True, False]
     assert late[:2] == [True, False]
+
+
+async def test_a_connection_given_up_on_is_replaced_and_its_will_with_it(wire: Wire) -> None:
+    watcher = await settled(wire.bus("watcher"))
+    wills = Inbox(watcher)
+    await watcher.subscribe(f"{wire.root}/status/+", wills.take)
+    bus = wire.bus("edge-1", Will(f"{wire.root}/status/edge-1", b"first"))
+    inbox, heard = Inbox(bus), list[bool]()
+    await bus.subscribe(f"{wire.root}/in", inbox.take)
+    bus.watch(heard.append)
+    await settled(bus)
+
+    bus.reconnect("it seemed deaf", will=Will(f"{wire.root}/status/edge-1", b"second"))
+    await eventually(lambda: heard == [True, False, True], "the reconnect")
+    await watcher.publish(f"{wire.root}/in", b"still subscribed")
+    assert (await inbox.next()).payload == b"still subscribed"
+    wire.kill(bus)
+
+    await eventually(lambda: wills.payloads == [b"first", b"second"], "both wills")
+
+
+async def test_a_bus_that_is_not_connected_takes_a_new_will_for_later(wire: Wire) -> None:
+    watcher = await settled(wire.bus("watcher"))
+    wills = Inbox(watcher)
+    await watcher.subscribe(f"{wire.root}/status/+", wills.take)
+    bus = wire.bus("edge-1", Will(f"{wire.root}/status/edge-1", b"first"))
+
+    bus.reconnect("not yet", will=Will(f"{wire.root}/status/edge-1", b"second"))
+    await settled(bus)
+    wire.kill(bus)
+
+    assert (await wills.next()).payload == b"second"

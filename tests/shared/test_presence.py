@@ -1,9 +1,9 @@
-"""Who is alive: the roster is told the time; the announcer keeps its word on the bus true."""
+"""Statuses on the wire, and the announcer that keeps one true: it hears itself, and its rivals."""
 
 from __future__ import annotations
 
 import asyncio
-import random
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,135 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MalformedMessage
+from shared.errors import Fenced, MalformedMessage
 from shared.memory_bus import MemoryBroker
-from shared.presence import Announcer, Load, Roster, Status, decode_status
+from shared.mqtt_bus import MqttBus
+from shared.presence import Announcer, Load, Status, decode_status
 from tests.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
     from shared.bus import Bus
-    from tests.wires import Wire
+    from shared.memory_bus import MemoryBus
+    from tests.wires import MqttWire, Wire
 
 TOPIC = "recserve/v1/status/edge/edge-1"
 
 
 def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:
     return Status("online", epoch, ("classify",), "m", Load(wait_ms, service_ms), heartbeat_s=5.0)
-
-
-def offline(epoch: int = 1) -> Status:
-    return Status("offline", epoch)
-
-
-@pytest.fixture
-def draw() -> random.Random:
-    return random.Random(5)
-
-
-# -- the roster --------------------------------------------------------------------------------
-
-
-def test_an_agent_is_alive_until_three_heartbeats_were_missed() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(), now_s=100.0)
-    assert roster.alive("classify", 115.0) == ["edge-1"]
-    assert roster.alive("classify", 115.1) == []
-
-
-def test_an_agent_that_says_goodbye_is_gone_at_once() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(), 0.0)
-    roster.hear("edge-1", offline(), 1.0)
-    assert roster.alive("classify", 1.0) == []
-
-
-def test_an_agent_whose_status_was_cleared_is_forgotten() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(), 0.0)
-    roster.forget("edge-1")
-    roster.forget("never-heard-of")
-    assert roster.alive("classify", 0.0) == []
-
-
-def test_only_agents_that_serve_the_task_count() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(), 0.0)
-    assert roster.alive("generate", 0.0) == []
-
-
-def test_hearing_tells_when_an_agent_comes_alive_and_only_then() -> None:
-    roster = Roster("edge")
-    assert roster.hear("edge-1", online(), 0.0)
-    assert not roster.hear("edge-1", online(), 5.0)
-    assert not roster.hear("edge-1", offline(), 6.0)
-    assert not roster.hear("edge-1", offline(), 7.0)
-    assert roster.hear("edge-1", online(2), 8.0)
-    assert roster.hear("edge-1", online(2), 100.0), "it was silent for long"
-
-
-def test_the_will_of_an_earlier_life_does_not_kill_a_living_agent() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(epoch=7), 0.0)
-    assert not roster.hear("edge-1", offline(epoch=6), 1.0)
-    assert roster.alive("classify", 1.0) == ["edge-1"]
-
-
-def test_the_will_of_this_life_does() -> None:
-    roster = Roster("edge")
-    roster.hear("edge-1", online(epoch=7), 0.0)
-    roster.hear("edge-1", offline(epoch=7), 1.0)
-    assert roster.alive("classify", 1.0) == []
-
-
-def test_an_agent_whose_clock_was_set_back_is_believed_once_the_old_word_is_stale() -> None:
-    """A board without a clock of its own may start again with an earlier epoch than before."""
-    roster = Roster("edge")
-    roster.hear("edge-1", online(epoch=1_000), 0.0)
-    assert not roster.hear("edge-1", online(epoch=10), 5.0)
-    assert roster.hear("edge-1", online(epoch=10), 20.0)
-    assert roster.alive("classify", 20.0) == ["edge-1"]
-
-
-def test_the_less_loaded_of_two_is_picked(draw: random.Random) -> None:
-    roster = Roster("edge")
-    roster.hear("busy", online(wait_ms=500), 0.0)
-    roster.hear("idle", online(wait_ms=0), 0.0)
-    assert {roster.pick("classify", 0.0, draw) for _ in range(10)} == {"idle"}
-
-
-def test_what_was_sent_since_counts_as_load_until_the_next_status(draw: random.Random) -> None:
-    roster = Roster("edge")
-    for agent in ("a", "b"):
-        roster.hear(agent, online(service_ms=10), 0.0)
-
-    picked = [roster.pick("classify", 0.0, draw) for _ in range(100)]
-
-    assert picked.count("a") == picked.count("b") == 50
-    roster.hear("a", online(service_ms=10), 1.0)
-    assert [roster.pick("classify", 1.0, draw) for _ in range(3)] == ["a"] * 3
-
-
-def test_agents_to_be_avoided_are_never_picked(draw: random.Random) -> None:
-    roster = Roster("edge")
-    for agent in ("a", "b", "c"):
-        roster.hear(agent, online(), 0.0)
-    for _ in range(20):
-        assert roster.pick("classify", 0.0, draw, avoid={"a", "c"}) == "b"
-    assert roster.pick("classify", 0.0, draw, avoid={"a", "b", "c"}) is None
-
-
-def test_nobody_is_picked_from_an_empty_roster(draw: random.Random) -> None:
-    assert Roster("edge").pick("classify", 0.0, draw) is None
-
-
-def test_best_of_two_keeps_many_agents_even(draw: random.Random) -> None:
-    roster = Roster("edge")
-    agents = [f"edge-{number}" for number in range(10)]
-    for agent in agents:
-        roster.hear(agent, online(service_ms=1), 0.0)
-    picked = [roster.pick("classify", 0.0, draw) for _ in range(2_000)]
-    counts = [picked.count(agent) for agent in agents]
-    assert max(counts) - min(counts) < 10, "drawing one at random would spread them over 80"
 
 
 # -- statuses on the wire ----------------------------------------------------------------------
@@ -256,7 +143,8 @@ async def test_heartbeats_come_at_their_interval() -> None:
 async def test_reconnects_do_not_multiply_the_heartbeats() -> None:
     broker = MemoryBroker()
     bus = await settled(broker.client("edge-1"))
-    running = asyncio.create_task(announcer(heartbeat_s=0.1).run(bus))
+    announcing = announcer(heartbeat_s=0.1)
+    running = asyncio.create_task(announcing.run(bus))
     for _ in range(8):
         await asyncio.sleep(0.01)
         broker.drop("edge-1")
@@ -275,6 +163,9 @@ async def test_a_broker_that_says_nothing_does_not_hold_up_the_goodbye() -> None
 
         published = 0
 
+        async def subscribe(self, *_: object) -> None:
+            pass
+
         def watch(self, changed: object) -> None:
             changed(True)  # type: ignore[operator] # a callable, as the port says
 
@@ -290,6 +181,197 @@ async def test_a_broker_that_says_nothing_does_not_hold_up_the_goodbye() -> None
     await asyncio.wait_for(asyncio.gather(running, return_exceptions=True), 3)
 
     assert bus.published == 2
+
+
+# -- hearing itself ----------------------------------------------------------------------------
+
+
+async def next_online(watcher: Inbox) -> Status:
+    """The next status that says online, however many others come before."""
+    while True:
+        status = decode_status((await watcher.next()).payload)
+        if status.state == "online":
+            return status
+
+
+async def watched(wire: Wire, topic: str) -> Inbox:
+    watcher = await settled(wire.bus("watcher"))
+    inbox = Inbox(watcher)
+    await watcher.subscribe(topic, inbox.take)
+    return inbox
+
+
+async def test_a_connection_that_brings_no_echo_is_dropped_for_a_new_one() -> None:
+    broker = MemoryBroker()
+    bus: MemoryBus = broker.client("edge-1")
+    await settled(bus)
+    heard: list[bool] = []
+    bus.watch(heard.append)
+    running = asyncio.create_task(announcer(heartbeat_s=0.05).run(bus))
+    await eventually(lambda: broker.published[TOPIC] >= 2)
+    broker.deafen("edge-1")
+    deaf_s = time.monotonic()
+
+    await eventually(lambda: heard == [True, False, True], "the reconnect")
+
+    assert 1.9 < time.monotonic() - deaf_s < 4.0
+    await asyncio.sleep(0.2)
+    assert heard == [True, False, True], "the new connection brings echoes"
+    await stop(running)
+
+
+async def test_mosquitto_that_forgot_our_subscriptions_is_noticed(mosquitto: MqttWire) -> None:
+    topic = f"{mosquitto.root}/status/edge/edge-1"
+    bus = MqttBus(mosquitto.settings(), "forgotten")
+    await settled(bus)
+    heard: list[bool] = []
+    bus.watch(heard.append)
+    running = asyncio.create_task(announcer(topic, heartbeat_s=0.3).run(bus))
+    inbox = await watched(mosquitto, topic)
+    await next_online(inbox)
+    assert bus._connection is not None
+    bus._connection._client.unsubscribe(topic)
+
+    await eventually(lambda: heard == [True, False, True], "the reconnect")
+
+    await asyncio.sleep(1.0)
+    assert heard == [True, False, True], "it hears again"
+    await stop(running)
+    await bus.close()
+
+
+async def test_a_frozen_broker_is_noticed_by_its_silence_and_not_only_by_keepalive() -> None:
+    class Frozen:
+        """A bus whose broker acknowledges nothing and brings nothing."""
+
+        reconnects = 0
+
+        async def subscribe(self, *_: object) -> None:
+            pass
+
+        def watch(self, changed: object) -> None:
+            changed(True)  # type: ignore[operator] # a callable, as the port says
+
+        async def publish(self, *_: object, **__: object) -> None:
+            await asyncio.sleep(60)
+
+        def reconnect(self, reason: str) -> None:
+            assert "did not come back" in reason
+            self.reconnects += 1
+
+    bus = Frozen()
+    running = asyncio.create_task(announcer(heartbeat_s=0.1).run(as_bus(bus)))
+    await eventually(lambda: bus.reconnects == 1, timeout_s=4)
+    await stop(running)
+
+
+async def test_a_stale_will_is_overwritten_at_once(wire: Wire) -> None:
+    topic = f"{wire.root}/status/edge/edge-1"
+    inbox = await watched(wire, topic)
+    bus = await settled(wire.bus("edge-1"))
+    running = asyncio.create_task(announcer(topic).run(bus))
+    ours = await next_online(inbox)
+    await asyncio.sleep(0.1)
+
+    stranger = await settled(wire.bus("stranger"))
+    ghost = msgspec.json.encode(Status("offline", ours.epoch - 1, boot="earlier"))
+    await stranger.publish(topic, ghost, retain=True)
+
+    assert decode_status((await inbox.next()).payload).state == "offline"
+    assert await next_online(inbox) == ours
+    await stop(running)
+
+
+async def test_a_life_whose_clock_is_behind_takes_a_later_epoch_and_a_will_of_that(
+    wire: Wire,
+) -> None:
+    topic = f"{wire.root}/status/edge/edge-1"
+    later = int(time.time() * 1000) + 3_600_000
+    before = await settled(wire.bus("before"))
+    ghost = msgspec.json.encode(Status("online", later, ("classify",), boot="earlier"))
+    await before.publish(topic, ghost, retain=True)
+    inbox = await watched(wire, topic)
+    announcing = announcer(topic)
+    bus = wire.bus("edge-1", announcing.will())
+
+    running = asyncio.create_task(announcing.run(bus))
+    await settled(bus)
+    while (await next_online(inbox)).epoch != later + 1:
+        pass
+    await wire.return_(bus) if isinstance(bus, MqttBus) else None
+    await stop(running)
+    await eventually(lambda: decode_status(inbox.messages[-1].payload).state == "offline")
+    wire.kill(bus)
+    await asyncio.sleep(0.1)
+
+    words = [decode_status(message.payload) for message in inbox.messages]
+    assert words[-1] == decode_status(announcing.will().payload)
+    assert words[-1].epoch == later + 1
+
+
+async def test_of_two_processes_with_one_name_the_older_ends_and_says_why(wire: Wire) -> None:
+    """They share a client id, so that the broker throws each out for the other."""
+    topic = f"{wire.root}/status/edge/edge-1"
+    inbox = await watched(wire, topic)
+    # The embedded broker leaves the older connection open and deaf: the canary has to notice.
+    first, second = announcer(topic, heartbeat_s=0.5), announcer(topic, heartbeat_s=0.5)
+    older, newer = wire.bus("edge-1", first.will()), wire.bus("edge-1", second.will())
+    await settled(older)
+    running = asyncio.create_task(first.run(older))
+    was = await next_online(inbox)
+    await asyncio.sleep(0.1)
+
+    await newer.start()
+    staying = asyncio.create_task(second.run(newer))
+    turns = 0
+    while not (running.done() or isinstance(older, MqttBus)):  # which comes back by itself
+        await wire.return_(older if turns % 2 == 0 else newer)
+        await asyncio.sleep(0.05)
+        turns += 1
+        assert turns < 10
+    with pytest.raises(Fenced, match=rf"agent 'edge-1'.*epoch is \d+, ours {was.epoch}\)"):
+        await asyncio.wait_for(running, 20)
+    await older.close()
+    if not isinstance(newer, MqttBus):
+        await wire.return_(newer)
+
+    def stands() -> bool:
+        last = decode_status(inbox.messages[-1].payload)
+        return last.state == "online" and last.boot != was.boot
+
+    await eventually(stands, "the newer process")
+    assert not staying.done()
+    await stop(staying)
+
+
+async def test_a_newer_process_with_a_client_id_of_its_own_is_heard_as_well(wire: Wire) -> None:
+    topic = f"{wire.root}/status/edge/edge-1"
+    inbox = await watched(wire, topic)
+    older, newer = await settled(wire.bus("one")), await settled(wire.bus("other"))
+    running = asyncio.create_task(announcer(topic).run(older))
+    await next_online(inbox)
+    await asyncio.sleep(0.1)
+
+    staying = asyncio.create_task(announcer(topic).run(newer))
+    with pytest.raises(Fenced):
+        await asyncio.wait_for(running, 5)
+
+    assert (await next_online(inbox)).state == "online"
+    await asyncio.sleep(0.1)
+    assert decode_status(inbox.messages[-1].payload).state == "online", "it left without a word"
+    await stop(staying)
+
+
+async def test_what_is_no_status_on_our_own_topic_is_passed_over(wire: Wire) -> None:
+    topic = f"{wire.root}/status/edge/edge-1"
+    bus = await settled(wire.bus("edge-1"))
+    running = asyncio.create_task(announcer(topic, heartbeat_s=0.2).run(bus))
+    await bus.publish(topic, b"junk")
+    await bus.publish(topic, b"")
+    inbox = await watched(wire, topic)
+    assert (await next_online(inbox)).state == "online"
+    assert not running.done()
+    await stop(running)
 
 
 def as_bus(bus: object) -> Bus:

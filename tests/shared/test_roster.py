@@ -1,0 +1,126 @@
+"""The roster: who is alive, as far as statuses tell, and who is picked. It is told the time."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from shared.presence import Load, Status
+from shared.roster import Roster
+
+
+def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:
+    return Status("online", epoch, ("classify",), "m", Load(wait_ms, service_ms), heartbeat_s=5.0)
+
+
+def offline(epoch: int = 1) -> Status:
+    return Status("offline", epoch)
+
+
+@pytest.fixture
+def draw() -> random.Random:
+    return random.Random(5)
+
+
+def test_an_agent_is_alive_until_three_heartbeats_were_missed() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), now_s=100.0)
+    assert roster.alive("classify", 115.0) == ["edge-1"]
+    assert roster.alive("classify", 115.1) == []
+
+
+def test_an_agent_that_says_goodbye_is_gone_at_once() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.hear("edge-1", offline(), 1.0)
+    assert roster.alive("classify", 1.0) == []
+
+
+def test_an_agent_whose_status_was_cleared_is_forgotten() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.forget("edge-1")
+    roster.forget("never-heard-of")
+    assert roster.alive("classify", 0.0) == []
+
+
+def test_only_agents_that_serve_the_task_count() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    assert roster.alive("generate", 0.0) == []
+
+
+def test_hearing_tells_when_an_agent_comes_alive_and_only_then() -> None:
+    roster = Roster("edge")
+    assert roster.hear("edge-1", online(), 0.0)
+    assert not roster.hear("edge-1", online(), 5.0)
+    assert not roster.hear("edge-1", offline(), 6.0)
+    assert not roster.hear("edge-1", offline(), 7.0)
+    assert roster.hear("edge-1", online(2), 8.0)
+    assert roster.hear("edge-1", online(2), 100.0), "it was silent for long"
+
+
+def test_the_will_of_an_earlier_life_does_not_kill_a_living_agent() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(epoch=7), 0.0)
+    assert not roster.hear("edge-1", offline(epoch=6), 1.0)
+    assert roster.alive("classify", 1.0) == ["edge-1"]
+
+
+def test_the_will_of_this_life_does() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(epoch=7), 0.0)
+    roster.hear("edge-1", offline(epoch=7), 1.0)
+    assert roster.alive("classify", 1.0) == []
+
+
+def test_an_agent_whose_clock_was_set_back_is_believed_once_the_old_word_is_stale() -> None:
+    """A board without a clock of its own may start again with an earlier epoch than before."""
+    roster = Roster("edge")
+    roster.hear("edge-1", online(epoch=1_000), 0.0)
+    assert not roster.hear("edge-1", online(epoch=10), 5.0)
+    assert roster.hear("edge-1", online(epoch=10), 20.0)
+    assert roster.alive("classify", 20.0) == ["edge-1"]
+
+
+def test_the_less_loaded_of_two_is_picked(draw: random.Random) -> None:
+    roster = Roster("edge")
+    roster.hear("busy", online(wait_ms=500), 0.0)
+    roster.hear("idle", online(wait_ms=0), 0.0)
+    assert {roster.pick("classify", 0.0, draw) for _ in range(10)} == {"idle"}
+
+
+def test_what_was_sent_since_counts_as_load_until_the_next_status(draw: random.Random) -> None:
+    roster = Roster("edge")
+    for agent in ("a", "b"):
+        roster.hear(agent, online(service_ms=10), 0.0)
+
+    picked = [roster.pick("classify", 0.0, draw) for _ in range(100)]
+
+    assert picked.count("a") == picked.count("b") == 50
+    roster.hear("a", online(service_ms=10), 1.0)
+    assert [roster.pick("classify", 1.0, draw) for _ in range(3)] == ["a"] * 3
+
+
+def test_agents_to_be_avoided_are_never_picked(draw: random.Random) -> None:
+    roster = Roster("edge")
+    for agent in ("a", "b", "c"):
+        roster.hear(agent, online(), 0.0)
+    for _ in range(20):
+        assert roster.pick("classify", 0.0, draw, avoid={"a", "c"}) == "b"
+    assert roster.pick("classify", 0.0, draw, avoid={"a", "b", "c"}) is None
+
+
+def test_nobody_is_picked_from_an_empty_roster(draw: random.Random) -> None:
+    assert Roster("edge").pick("classify", 0.0, draw) is None
+
+
+def test_best_of_two_keeps_many_agents_even(draw: random.Random) -> None:
+    roster = Roster("edge")
+    agents = [f"edge-{number}" for number in range(10)]
+    for agent in agents:
+        roster.hear(agent, online(service_ms=1), 0.0)
+    picked = [roster.pick("classify", 0.0, draw) for _ in range(2_000)]
+    counts = [picked.count(agent) for agent in agents]
+    assert max(counts) - min(counts) < 10, "drawing one at random would spread them over 80"
