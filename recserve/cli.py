@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "ask": ("recserve.ask", "Ask a running device and print its answer."),
     "broker": ("recserve.broker", "Run an MQTT broker for this machine."),
     "cloud": ("cloud_agent.__main__", "Run a cloud agent."),
+    "deadletters": ("recserve.deadletters", "List, show, replay and purge prompts given up."),
     "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
     "device": ("device_agent.__main__", "Run a device agent."),
     "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
