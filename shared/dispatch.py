@@ -47,6 +47,8 @@ class Dispatcher:
         self._pool = pool
         self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._appeared: list[Callable[[], None]] = []
+        for roster in self.rosters:
+            metrics.open_breakers.labels(roster.tier).set_function(roster.count_open_breakers)
 
     async def start(self) -> None:
         """Listen to the statuses of the tiers above."""
@@ -54,8 +56,30 @@ class Dispatcher:
             await self._bus.subscribe(self._topics.status(roster.tier, "+"), self._hear)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
-        """Call ``appeared`` whenever an agent above comes alive."""
+        """Call ``appeared`` whenever an agent above comes alive, or works again after failures.
+
+        Not when its breaker lets a first trial through: whoever waits would come for that one place
+        all at once. The next prompt, or a repeat, is the trial.
+        """
         self._appeared.append(appeared)
+
+    def failed(self, agent: str) -> None:
+        """Count silence, or a model's failure, against an agent; being ``busy`` is neither.
+
+        Agents that fail several times in a row are passed over for a while, and a tier of nothing
+        else as if it were dead. Behind a pool's address nobody knows whose failure it was.
+        """
+        now_s = time.monotonic()
+        for roster in self._known_by_name():
+            if roster.failed(agent, now_s, self._draw):
+                _log.warning("agent above passed over", agent=agent, tier=roster.tier)
+
+    def succeeded(self, agent: str) -> None:
+        """Take note that an agent answered; one that was passed over may be sent prompts again."""
+        now_s = time.monotonic()
+        for roster in self._known_by_name():
+            if roster.succeeded(agent, now_s):
+                self._welcome(agent, roster)
 
     async def send(
         self, prompt: Prompt, up: int, tried: set[str], *, again: bool = False
@@ -129,6 +153,12 @@ class Dispatcher:
         if status is None:
             roster.forget(agent)
         elif roster.hear(agent, status, time.monotonic()):
-            _log.info("agent above", agent=agent, tier=roster.tier)
-            for appeared in self._appeared:
-                appeared()
+            self._welcome(agent, roster)
+
+    def _welcome(self, agent: str, roster: Roster) -> None:
+        _log.info("agent above", agent=agent, tier=roster.tier)
+        for appeared in self._appeared:
+            appeared()
+
+    def _known_by_name(self) -> list[Roster]:
+        return self.rosters[1:] if self._pool else self.rosters

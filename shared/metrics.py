@@ -79,6 +79,12 @@ class Metrics:
             ["tier", "task", "figure"],
             registry=registry,
         )
+        self.open_breakers = Gauge(
+            "recserve_open_breakers",
+            "Agents above that are passed over, or only tried, because they failed.",
+            ["tier"],
+            registry=registry,
+        )
         self.waiting = Gauge("recserve_waiting_prompts", "Prompts that wait.", registry=registry)
         self.seconds = Histogram(
             "recserve_prompt_seconds",

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from shared.breaker import FAILURES
 from shared.burden import packet_bytes
 from shared.dispatch import Dispatcher
 from shared.errors import NotConnected
@@ -64,6 +65,10 @@ class Bench:
     def alive(self, tier: str = "edge") -> list[str]:
         rosters = {roster.tier: roster for roster in self.dispatcher.rosters}
         return rosters[tier].alive("classify", time.monotonic())
+
+    def open_breakers(self, tier: str) -> float | None:
+        labels = {"tier": tier}
+        return self.metrics.registry.get_sample_value("recserve_open_breakers", labels)
 
     async def listen(self, agent: str) -> Inbox:
         inbox = Inbox(self.upper)
@@ -186,3 +191,52 @@ async def test_a_pool_is_addressed_by_its_name() -> None:
     await bench.announce("edge-1")
     assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
     assert (await inbox.next()).topic == f"{ROOT}/prompts/edges/classify/device-1"
+
+
+# -- agents that fail --------------------------------------------------------------------------
+
+
+async def test_a_tier_whose_agents_all_fail_is_passed_over_as_if_it_were_dead() -> None:
+    bench = await Bench(above=("edge", "cloud")).start()
+    for agent, tier in (("edge-1", "edge"), ("edge-2", "edge"), ("cloud-1", "cloud")):
+        await bench.listen(agent)
+        await bench.announce(agent, tier=tier)
+    for _ in range(FAILURES):
+        bench.dispatcher.failed("edge-1")
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-2"
+    for _ in range(FAILURES):
+        bench.dispatcher.failed("edge-2")
+
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "cloud-1"
+    assert await bench.dispatcher.send(PROMPT, 1, {"cloud-1"}) is None
+    assert bench.open_breakers("edge") == 2
+    assert bench.open_breakers("cloud") == 0
+
+
+async def test_an_agent_that_works_again_is_welcomed_like_one_that_came_back() -> None:
+    bench = await Bench().start()
+    await bench.listen("edge-1")
+    await bench.announce("edge-1")
+    for _ in range(FAILURES):
+        bench.dispatcher.failed("edge-1")
+    assert bench.appeared == 1
+
+    bench.dispatcher.succeeded("edge-1")
+    assert bench.appeared == 1, "a late answer earns a trial"
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
+    assert await bench.dispatcher.send(PROMPT, 1, set()) is None
+    bench.dispatcher.succeeded("edge-1")
+
+    assert bench.appeared == 2
+    assert bench.open_breakers("edge") == 0
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
+
+
+async def test_behind_a_pools_address_nobody_is_blamed() -> None:
+    bench = await Bench(pool="edges").start()
+    await bench.listen("edges")
+    await bench.announce("edge-1")
+    for _ in range(FAILURES):
+        bench.dispatcher.failed("edge-1")
+    assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
+    assert bench.open_breakers("edge") == 0

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from shared.breaker import FAILURES, JITTER, PAUSE_MIN_S
 from shared.presence import Load, Status
 from shared.roster import Roster
 
@@ -124,3 +125,60 @@ def test_best_of_two_keeps_many_agents_even(draw: random.Random) -> None:
     picked = [roster.pick("classify", 0.0, draw) for _ in range(2_000)]
     counts = [picked.count(agent) for agent in agents]
     assert max(counts) - min(counts) < 10, "drawing one at random would spread them over 80"
+
+
+# -- agents that fail --------------------------------------------------------------------------
+
+
+def fail(roster: Roster, agent: str, draw: random.Random, now_s: float = 0.0) -> list[bool]:
+    return [roster.failed(agent, now_s, draw) for _ in range(FAILURES)]
+
+
+def test_an_agent_that_fails_again_and_again_is_not_picked_though_alive(
+    draw: random.Random,
+) -> None:
+    roster = Roster("edge")
+    for agent in ("a", "b"):
+        roster.hear(agent, online(), 0.0)
+
+    assert fail(roster, "a", draw)[-1] is True
+
+    assert {roster.pick("classify", 0.0, draw) for _ in range(20)} == {"b"}
+    assert roster.count_open_breakers() == 1
+    fail(roster, "b", draw)
+    assert roster.pick("classify", 0.0, draw) is None
+    assert roster.alive("classify", 0.0) == ["a", "b"]
+
+
+def test_after_its_pause_one_prompt_tries_it(draw: random.Random) -> None:
+    roster = Roster("edge")
+    roster.hear("a", online(), 0.0)
+    fail(roster, "a", draw)
+    later_s = PAUSE_MIN_S * (1 + JITTER)
+
+    picked = [roster.pick("classify", later_s, draw) for _ in range(3)]
+
+    assert picked == ["a", None, None]
+    assert roster.succeeded("a", later_s)
+    assert roster.pick("classify", later_s, draw) == "a"
+    assert roster.count_open_breakers() == 0
+
+
+def test_its_heartbeats_do_not_excuse_an_agent_but_a_new_life_does(draw: random.Random) -> None:
+    roster = Roster("edge")
+    first, second = (Status("online", 1, ("classify",), boot=boot) for boot in ("x", "y"))
+    roster.hear("a", first, 0.0)
+    fail(roster, "a", draw)
+    roster.hear("a", first, 1.0)
+    assert roster.pick("classify", 1.0, draw) is None
+
+    roster.hear("a", second, 2.0)
+
+    assert roster.pick("classify", 2.0, draw) == "a"
+
+
+def test_word_of_an_agent_that_nobody_knows_means_nothing(draw: random.Random) -> None:
+    roster = Roster("edge")
+    assert not any(fail(roster, "stranger", draw))
+    assert not roster.succeeded("stranger", 0.0)
+    assert roster.count_open_breakers() == 0
