@@ -1,7 +1,7 @@
 """A program that works an outbox as fast as it can and says what it was promised; to be killed.
 
 Each line on standard output is a promise already kept (``stored``, ``settled``) or an intention
-that may or may not come true (``storing``, ``settling``, ``forgetting``), with the prompt's id.
+that may or may not come true (``storing``, ``forgetting``), with the prompt's id.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ async def _ask(outbox: Outbox, draw: random.Random) -> None:
         _say("stored", prompt_id)
         if draw.random() < 0.1:
             continue
-        _say("settling", prompt_id)
         rivals = [outbox.settle(prompt_id, rival) for rival in (b"first", b"second")]
         for rival, won in zip(("first", "second"), await asyncio.gather(*rivals), strict=True):
             if won:

@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -162,41 +165,55 @@ def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 async def test_every_promise_outlives_kill_9(tmp_path: Path) -> None:
-    draw = random.Random(9)
-    promised = settled_rows = 0
+    draw, ledger = random.Random(9), Ledger()
+    checked = Counter[str]()
     for seed in range(12):
-        ledger = _run_and_kill(tmp_path, seed, after_lines=draw.randint(1, 3_000))
+        _run_and_kill(tmp_path, seed, ledger, after_lines=draw.randint(1, 3_000))
         outbox = opened(tmp_path)
         rows = {row.id: row for row in outbox.recovered()}
         await outbox.close()
 
-        for prompt_id in ledger["stored"].keys() - ledger["forgetting"].keys():
-            assert rows[prompt_id].payload == payload_of(prompt_id)
-            promised += 1
-        for prompt_id, (result,) in ledger["settled"].items():
-            if prompt_id not in ledger["forgetting"]:
-                assert rows[prompt_id].result == result.encode()
-                settled_rows += 1
-        known = ledger["storing"].keys() | ledger["forgetting"].keys()
-        assert rows.keys() <= known
+        for prompt_id in ledger.stored - ledger.forgetting:
+            assert prompt_id in rows
+            checked["stored"] += 1
+        for prompt_id, result in ledger.settled.items():
+            if prompt_id not in ledger.forgetting:
+                assert rows[prompt_id].result == result
+                checked["settled"] += 1
+        assert rows.keys() <= ledger.storing
         assert all(row.payload == payload_of(row.id) for row in rows.values())
-    assert promised > 200
-    assert settled_rows > 50
+    assert checked["stored"] > 200
+    assert checked["settled"] > 50
 
 
-def _run_and_kill(folder: Path, seed: int, *, after_lines: int) -> dict[str, dict[UUID, list[str]]]:
-    """Return what the child said, by verb and prompt, until it was killed in the middle of it."""
-    said: dict[str, dict[UUID, list[str]]] = {
-        verb: {} for verb in ("storing", "stored", "settling", "settled", "forgetting")
-    }
+@dataclass
+class Ledger:
+    """What the children said, by prompt: what they had been promised, and what they were up to."""
+
+    storing: set[UUID] = field(default_factory=set)
+    stored: set[UUID] = field(default_factory=set)
+    settled: dict[UUID, bytes] = field(default_factory=dict)
+    forgetting: set[UUID] = field(default_factory=set)
+
+    def note(self, line: str) -> None:
+        """Enter a line of a child."""
+        verb, name, *result = line.split()
+        prompt_id = UUID(name)
+        if verb == "settled":
+            assert prompt_id not in self.settled, "settled twice"
+            self.settled[prompt_id] = result[0].encode()
+        else:
+            getattr(self, verb).add(prompt_id)
+
+
+def _run_and_kill(folder: Path, seed: int, ledger: Ledger, *, after_lines: int) -> None:
+    """Kill a child in the middle of its work, once it has said so many lines."""
     command = [sys.executable, "-m", outbox_child.__name__, str(folder), str(seed)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as child:
         assert child.stdout is not None
         for count, line in enumerate(child.stdout):
-            if not line.endswith(b"\n"):
-                break
-            verb, prompt_id, *rest = line.decode().split()
-            said[verb][UUID(prompt_id)] = rest
+            if line.endswith(b"\n"):
+                ledger.note(line.decode())
             if count == after_lines:
                 child.kill()
-    return said
+    assert child.returncode == -signal.SIGKILL
