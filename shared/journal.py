@@ -143,9 +143,9 @@ class Journal:
                 entry.run(self._connection)
             self._connection.execute("COMMIT")
             self.commits += 1
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+        except Exception as error:  # noqa: BLE001 - the thread must live, whatever happens
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.rollback()
             if len(group) == 1:
                 group[0].error = group[0].error or error
             else:

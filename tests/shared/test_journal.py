@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 from structlog.testing import capture_logs
@@ -135,6 +135,36 @@ async def test_a_work_that_fails_harms_no_other_in_its_group() -> None:
     assert isinstance(twice, StoreError)
     assert "UNIQUE" in str(twice)
     assert journal.read_now(keys) == [1, 3]
+    await journal.close()
+
+
+async def test_a_work_that_ends_the_transaction_harms_no_other_either() -> None:
+    journal = opened(None)
+
+    first, rude, last = await asyncio.gather(
+        journal.write(insert(1)),
+        journal.write(lambda connection: connection.execute("ROLLBACK")),
+        journal.write(insert(3)),
+        return_exceptions=True,
+    )
+
+    assert (first, last) == (1, 3)
+    assert isinstance(rude, StoreError)
+    assert journal.read_now(keys) == [1, 3]
+    await journal.close()
+
+
+@pytest.mark.parametrize(("synchronous", "number"), [("FULL", 2), ("NORMAL", 1)])
+async def test_commits_are_synced_as_told(
+    tmp_path: Path, synchronous: Literal["FULL", "NORMAL"], number: int
+) -> None:
+    path = tmp_path / "notes.sqlite"
+    journal = Journal.open(path, SCHEMA, synchronous=synchronous, limit_bytes=MEGABYTE)
+
+    def pragma(name: str) -> object:
+        return journal.read_now(lambda file: file.execute(f"PRAGMA {name}").fetchone()[0])
+
+    assert (pragma("journal_mode"), pragma("synchronous")) == ("wal", number)
     await journal.close()
 
 
