@@ -31,11 +31,13 @@ async def run(settings: DeviceSettings) -> int:
             broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
         )
         if not settings.source.lines:
-            await until_stopped()
+            await until_stopped(device.parts)
             return 0
-        stopping = asyncio.ensure_future(until_stopped())
+        stopping = asyncio.ensure_future(until_stopped(device.parts))
         reading = asyncio.ensure_future(answer_lines(device, settings.source.lines, sys.stdout))
         await asyncio.wait({stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
+        if stopping.done():
+            stopping.result()
         stopping.cancel()
         return min(await reading, 1) if reading.done() else 1
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -24,9 +23,11 @@ from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
 from shared.settings import DeviceSettings
 from shared.settings_file import load
+from shared.state import state_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
+    from pathlib import Path
 
     from device_agent.rows import Asker
     from shared.assembly import Connect, Parts
@@ -77,12 +78,13 @@ class Device:
         if not isinstance(settings, DeviceSettings):
             settings = load(DeviceSettings, settings, environment=os.environ)
         configure_once(settings.log)
-        parts = assemble(settings, model=model, connect=connect, metrics=metrics)
         async with contextlib.AsyncExitStack() as closing:
+            folder = closing.enter_context(state_folder(settings))
+            parts = assemble(settings, model=model, connect=connect, metrics=metrics)
             outbox = None
-            if settings.state:
+            if folder is not None:
                 limit_bytes = settings.outbox.megabytes << 20
-                outbox = Outbox.open(Path(settings.state), settings.agent, limit_bytes=limit_bytes)
+                outbox = Outbox.open(folder, settings.agent, limit_bytes=limit_bytes)
                 closing.push_async_callback(outbox.close)
             device = cls(settings, parts, outbox)
             await device.escalations.start()
@@ -137,7 +139,7 @@ class Device:
             prompt = Prompt(prompt_id or uuid4(), self.settings.agent, task, text, deadline_s)
             asked = Asked(prompt, asker, revised)
             self.escalations.accept(asked)
-            self._begin(self._judge(prompt))
+            self.begin(self._judge(prompt))
         try:
             await asyncio.shield(asked.accepted)
         except BaseException:
@@ -159,13 +161,19 @@ class Device:
     ) -> asyncio.Task[Result]:
         """Start to ``ask`` and return the task, to be awaited when the result is wanted."""
         asking = self.ask(text, task=task, timeout_s=timeout_s, prompt_id=prompt_id)
-        return self._begin(asking)
+        return self.begin(asking)
 
-    def _begin(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
+    def begin(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:
+        """Start work that the device sees to its end, or for a second, when it is left."""
         task = asyncio.create_task(work)
         self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a prompt's work broke", exc_info=error)
 
     async def _judge(self, prompt: Prompt) -> None:
         """Answer a prompt or send it on its way up, whoever still waits for it."""

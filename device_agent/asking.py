@@ -11,7 +11,6 @@ More questions at once than the device's ``in_flight`` are answered with the err
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import time
@@ -26,7 +25,7 @@ from shared.log import get_logger
 from shared.messages import Failure, Result, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from device_agent.app import Device
     from device_agent.in_hand import Asked
@@ -113,14 +112,13 @@ class AskTopic:
         self._answers = device.parts.topics.answers(device.settings.agent)
         self._in_hand: set[UUID] = set()
         self._judging = 0
-        self._work: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Answer what an earlier run had accepted, and begin to take questions."""
         for asked in self._device.escalations.in_hand:
             if asked.asker is not None:
                 self._in_hand.add(asked.prompt.id)
-                self._begin(self._see_out(asked, asked.asker))
+                self._device.begin(self._see_out(asked, asked.asker))
         topic = self._device.parts.topics.ask(self._device.settings.agent)
         await self._bus.subscribe(topic, self._take)
 
@@ -136,7 +134,7 @@ class AskTopic:
         except InvalidPrompt as error:
             self._refuse(error, _echo(message.payload))
             return
-        self._begin(self._serve(ask, ask.prompt_id(self._device.settings.agent)))
+        self._device.begin(self._serve(ask, ask.prompt_id(self._device.settings.agent)))
 
     async def _serve(self, ask: Ask, prompt_id: UUID) -> None:
         """See one question through, unless it is a repeat of one that is in hand or answered."""
@@ -214,20 +212,10 @@ class AskTopic:
         self._say(write_answer(refused, echo=echo, elapsed_s=0.0))
 
     def _say(self, answer: dict[str, Any]) -> None:
-        self._begin(self._publish(answer))
+        self._device.begin(self._publish(answer))
 
     def _repeated(self) -> None:
         self._device.parts.metrics.repeats.labels("ask").inc()
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._work.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._work.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            _log.error("a question broke the ask topic", exc_info=error)
 
 
 def _echo(payload: bytes) -> str | None:

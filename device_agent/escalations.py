@@ -55,6 +55,7 @@ class Escalations:
         self._refusals = Refusals(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._up: set[UUID] = set()
         self._stopping = False
         parts.metrics.pending.set_function(lambda: len(self._delivery))
         parts.metrics.unaccounted.set_function(self._unaccounted)
@@ -95,6 +96,7 @@ class Escalations:
         if not self.in_hand.remove(asked):
             return
         self._delivery.withdraw(asked.prompt.id)
+        self._up.discard(asked.prompt.id)
         if asked.stored and self._outbox is not None:
             self._outbox.forget(asked.prompt.id)
 
@@ -132,10 +134,12 @@ class Escalations:
 
     def _store(self, escalated: Escalated) -> None:
         prompt_id, limit = escalated.prompt.id, self._settings.outbox.prompts
-        if len(self.in_hand) > limit:
+        if len(self._up) >= limit:
             reason = f"{limit} prompts wait for an answer already"
             self._do(self._delivery.unstored(prompt_id, reason))
-        elif self._outbox is None:
+            return
+        self._up.add(prompt_id)
+        if self._outbox is None:
             self._stored(prompt_id)
         else:
             self._begin(self._commit(self._outbox, escalated))
@@ -254,6 +258,7 @@ class Escalations:
         asked.stored = True
         asked.accept()
         self.in_hand.add(asked)
+        self._up.add(row.id)
         if result is None:
             revisions = asker is not None and asker.revisions
             self._delivery.restore(escalated, revisions=revisions, now_s=time.monotonic())

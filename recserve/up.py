@@ -9,7 +9,7 @@ import click
 
 from recserve.processes import UpSettings, plan, running
 from shared import log
-from shared.assembly import until_stopped
+from shared.assembly import until_asked_to_stop
 from shared.command import clear_errors
 from shared.settings import LogSettings
 from shared.settings_file import load
@@ -37,7 +37,7 @@ async def _run(up: UpSettings, name: str) -> None:
         names = ", ".join(agent.settings.agent for agent in agents)
         click.echo(f"{name} is up on {up.broker.host}:{up.broker.port}: {names}", err=True)
         click.echo(f'try: recserve ask --port {up.broker.port} "what a lovely pump"', err=True)
-        stopped = asyncio.create_task(until_stopped())
+        stopped = asyncio.create_task(until_asked_to_stop())
         ended = asyncio.create_task(processes.first_ended())
         await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()

@@ -7,7 +7,6 @@ import contextlib
 import random
 import signal
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.admission import Admission
@@ -23,11 +22,13 @@ from shared.rates import RateLimits
 from shared.result_store import ResultStore
 from shared.runtimes import load_model
 from shared.service import Service
+from shared.state import state_folder
 from shared.station import Station
 from shared.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from shared.bus import Bus, Will
     from shared.runtimes import Model
@@ -39,9 +40,13 @@ _log = get_logger()
 _LAST_WORDS_S = 1.0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Parts:
-    """What an application is built on; ``own_model`` is a model to be closed at the end."""
+    """What an application is built on.
+
+    ``own_model`` is a model to be closed at the end. ``presence`` is the task that keeps our status
+    true while the agent runs; it ends by itself only with ``Fenced``.
+    """
 
     bus: Bus
     topics: Topics
@@ -49,6 +54,7 @@ class Parts:
     metrics: Metrics
     announcer: Announcer
     own_model: Model | None
+    presence: asyncio.Task[None] | None = None
 
 
 def mqtt(settings: AgentSettings, will: Will) -> Bus:
@@ -116,8 +122,10 @@ async def running(parts: Parts, drain: Callable[[], Awaitable[object]]) -> Async
         leaving.push_async_callback(drain)
         parts.station.batcher.start()
         await parts.bus.start()
-        announcing = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
-        leaving.push_async_callback(_cancel, announcing)
+        presence = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
+        presence.add_done_callback(_note_end)
+        leaving.push_async_callback(_cancel, presence)
+        parts.presence = presence
         yield
 
 
@@ -133,21 +141,22 @@ async def serving(
 
     Raises what ``assemble`` raises.
     """
-    parts = assemble(settings, model=model, connect=connect, metrics=metrics)
     async with contextlib.AsyncExitStack() as closing:
-        service = make_service(settings, parts)
+        folder = closing.enter_context(state_folder(settings))
+        parts = assemble(settings, model=model, connect=connect, metrics=metrics)
+        service = make_service(settings, parts, folder)
         closing.push_async_callback(service.close)
         await service.start()
         async with running(parts, lambda: service.drain(settings.limits.drain_s)):
             yield parts
 
 
-def make_service(settings: AgentSettings, parts: Parts) -> Service:
+def make_service(settings: AgentSettings, parts: Parts, folder: Path | None = None) -> Service:
     """Return what serves prompts with an agent's parts; it is not started.
 
-    Raises ``SettingsError`` when the ``state`` folder cannot be used.
+    Its results are kept in ``folder``, or in memory only. Raises ``SettingsError``.
     """
-    limits, folder = settings.limits, Path(settings.state) if settings.state else None
+    limits = settings.limits
     limit_bytes = limits.results_megabytes << 20
     results = ResultStore.open(
         folder, settings.agent, limit_bytes=limit_bytes, keep_s=limits.results_s
@@ -174,17 +183,30 @@ async def serve(settings: AgentSettings) -> None:
             model=parts.station.batcher.model.name,
             broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
         )
-        await until_stopped()
+        await until_stopped(parts)
 
 
-async def until_stopped() -> None:
-    """Return when the process is asked to stop (SIGTERM or SIGINT)."""
+async def until_stopped(parts: Parts) -> None:
+    """Return when the process is asked to stop.
+
+    Raises ``Fenced`` when a newer process has taken the agent's name.
+    """
+    assert parts.presence is not None, "the agent runs"  # noqa: S101
+    asked = asyncio.ensure_future(until_asked_to_stop())
+    await asyncio.wait({asked, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if parts.presence.done():
+        parts.presence.result()
+    _log.info("stopping")
+
+
+async def until_asked_to_stop() -> None:
+    """Return on SIGTERM or SIGINT."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
-    _log.info("stopping")
 
 
 def _dispatcher(
@@ -206,6 +228,11 @@ def _dispatcher(
 async def _cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def _note_end(presence: asyncio.Task[None]) -> None:
+    if not presence.cancelled() and (error := presence.exception()) is not None:
+        _log.error("presence ended", reason=str(error))
 
 
 async def _last_words(drain: Callable[[], Awaitable[object]]) -> None:

@@ -18,7 +18,7 @@ from shared.messages import Failure, Hop, Label, Result
 from shared.settings import TierSettings
 from tests.cascades import EASY, HARD, Cascade, cascade
 from tests.fakes import FAILS
-from tests.wires import Inbox, MemoryWire, eventually, settled
+from tests.wires import CONNECT_S, Inbox, MemoryWire, eventually, settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -329,6 +329,7 @@ async def test_a_question_in_hand_is_answered_before_the_device_leaves(wire: Wir
             device = await leaving.device(knows_above=False)
             await AskTopic(device).start()
             await leaving.sees(device, "edge-1")
+            await device.parts.bus.wait_connected(CONNECT_S)
             tiers.models["edge-1"].hold()
             await asker.send({"text": HARD, "id": "late"})
             await eventually(lambda: tiers.models["edge-1"].busy)

@@ -1,0 +1,137 @@
+"""A device that dies and starts again goes on where it was: real outbox, real processes' worth."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from device_agent import Device
+from device_agent.asking import AskTopic
+from shared.errors import SettingsError
+from shared.metrics import Metrics
+from shared.settings import LimitSettings, OutboxSettings, UpstreamSettings
+from tests.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
+from tests.fakes import LookupModel
+from tests.wires import Inbox, MemoryWire, eventually, settled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.cascades import Cascade
+
+PATIENT = UpstreamSettings(patience_s=20, retry_min_s=0.2, retry_max_s=0.5)
+
+
+class Life:
+    """One run of the device, ended as kill -9 would: nothing of it is closed or drained."""
+
+    def __init__(self, tiers: Cascade, folder: Path, **changes: Any) -> None:
+        fields: dict[str, Any] = {
+            "state": str(folder),
+            "upstream": PATIENT,
+            "limits": LimitSettings(timeout_s=30),
+        }
+        self.settings = device_settings(tiers.wire, **(fields | changes))
+        self.metrics = Metrics()
+        self._wire = tiers.wire
+        self._stack = contextlib.AsyncExitStack()
+        self.device: Device
+
+    async def begin(self) -> Life:
+        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE)
+        opened = Device.open(
+            self.settings, model=model, connect=self._wire.connect, metrics=self.metrics
+        )
+        self.device = await self._stack.enter_async_context(opened)
+        await AskTopic(self.device).start()
+        assert (await self.device.ask(EASY)).tier == "device"
+        return self
+
+    def kill(self) -> None:
+        """Cut everything that this run could still do to the outside."""
+        self._wire.kill(self.device.parts.bus)
+        for task in self.device.escalations._work:
+            task.cancel()
+        outbox = self.device.escalations._outbox
+        assert outbox is not None
+        self.device.escalations._outbox = None
+
+    async def end(self) -> None:
+        with contextlib.suppress(Exception):
+            await self._stack.aclose()
+
+    def count(self, name: str, **labels: str) -> float:
+        return self.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+async def ask(wire: MemoryWire, question: dict[str, Any]) -> Inbox:
+    asker = await settled(wire.bus("asker"))
+    inbox = Inbox(asker)
+    await asker.subscribe(f"{wire.root}/v1/answers/device-1", inbox.take)
+    await asker.publish(f"{wire.root}/v1/ask/device-1", json.dumps(question).encode())
+    return inbox
+
+
+async def test_a_question_accepted_before_a_crash_is_answered_after_it(tmp_path: Path) -> None:
+    wire = MemoryWire()
+    async with cascade(wire) as tiers:
+        first = await Life(tiers, tmp_path).begin()
+        inbox = await ask(wire, {"id": "1", "text": HARD, "receipt": True})
+        receipt = json.loads((await inbox.next()).payload)
+        assert receipt == {"id": "1", "accepted": True}
+        first.kill()
+        await first.end()
+
+        second = await Life(tiers, tmp_path).begin()
+        await tiers.edge()
+        answer = json.loads((await inbox.next()).payload)
+
+        assert (answer["id"], answer["label"], answer["tier"]) == ("1", "edge-1", "edge")
+        assert [hop["tier"] for hop in answer["hops"]] == ["device", "edge"]
+        await eventually(lambda: second.count("recserve_pending") == 0)
+        await second.end()
+        third = await Life(tiers, tmp_path).begin()
+        await asyncio.sleep(0.1)
+        assert len(inbox.messages) == 2, "one receipt, one answer, for good"
+        assert third.count("recserve_accepted_total") == 1, "only what we asked just now"
+        await third.end()
+
+
+async def test_the_balance_of_a_device_holds_at_every_moment(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        life = await Life(tiers, tmp_path).begin()
+        asked = [life.device.submit(HARD) for _ in range(5)]
+        await eventually(lambda: life.count("recserve_pending") == 5)
+        assert life.count("recserve_unaccounted") == 0
+        asked[0].cancel()
+        await tiers.edge()
+        await asyncio.gather(*asked[1:])
+        assert life.count("recserve_accepted_total") == 6
+        assert life.count("recserve_pending") == 0
+        assert life.count("recserve_unaccounted") == 0
+        assert life.count("recserve_answered_total", kind="withdrawn") == 1
+        await life.end()
+
+
+async def test_a_full_outbox_means_an_own_answer_and_no_lost_prompt(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        life = await Life(tiers, tmp_path, outbox=OutboxSettings(prompts=3)).begin()
+        asked = [life.device.submit(HARD) for _ in range(5)]
+        done, waiting = await asyncio.wait(asked, timeout=0.5)
+        assert len(waiting) == 3
+        assert {task.result().degraded for task in done} == {"3 prompts wait for an answer already"}
+        for task in waiting:
+            task.cancel()
+        await life.end()
+
+
+async def test_two_processes_cannot_be_one_device(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        life = await Life(tiers, tmp_path).begin()
+        with pytest.raises(SettingsError, match="another process runs as 'device-1'"):
+            await Life(tiers, tmp_path).begin()
+        await life.end()
