@@ -6,6 +6,8 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from shared.burden import link, packet_bytes
 from shared.bus import Delivery
 from shared.errors import BusError, MalformedMessage
@@ -37,14 +39,21 @@ class Dispatcher:
         tier: str,
         above: Sequence[str],
         pool: str = "",
+        origin: str = "",
         draw: random.Random | None = None,
     ) -> None:
+        """Send as of the prompts' own origins, or all as of ``origin`` where one is named.
+
+        The latter is for an agent with a bus of its own to the tiers above, on a broker that does
+        not know the devices: results come back to it there, with all hops, and are its to pass on.
+        """
         self.rosters = [Roster(upper) for upper in above]
         self._tier = tier
         self._bus = bus
         self._topics = topics
         self._metrics = metrics
         self._pool = pool
+        self._origin = origin
         self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._appeared: list[Callable[[], None]] = []
         for roster in self.rosters:
@@ -123,6 +132,9 @@ class Dispatcher:
     ) -> Delivery | None:
         # A pool has one address; it stands for the agents of the next tier only.
         address = self._pool if self._pool and roster is self.rosters[0] else agent
+        if self._origin:
+            own = {"origin": self._origin, "sender": self._origin}
+            prompt = msgspec.structs.replace(prompt, **own)
         topic = self._topics.prompt(address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from shared.brokers import addresses
 from shared.errors import SettingsError
 from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
@@ -63,6 +64,13 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
         "127.0.0.1"
     )
     port: Annotated[int, Meta(ge=1, le=65535, description="its TCP port")] = 1883
+    fallbacks: Annotated[
+        tuple[str, ...],
+        Meta(description="further brokers, host:port, in the order to try; the same for everybody"),
+    ] = ()
+    return_s: Annotated[
+        Seconds, Meta(description="on a fallback: time between looks for a preferred broker")
+    ] = 30.0
     root: Annotated[str, Meta(description="first level or levels of every topic")] = "recserve"
     protocol: Annotated[
         Literal["auto", "5", "3.1.1"],
@@ -86,6 +94,11 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
     reconnect_max_s: Annotated[Seconds, Meta(description="longest wait before a reconnect")] = 30.0
     drain_s: Annotated[Seconds, Meta(description="wait for acknowledgements when closing")] = 5.0
 
+    def __post_init__(self) -> None:
+        """Hold every broker to the form of an address, and to one place in the list."""
+        if len(set(addresses(self))) <= len(self.fallbacks):
+            raise SettingsError("mqtt.fallbacks names a broker twice")
+
 
 class UpstreamSettings(_Closed, frozen=True, kw_only=True):
     """How prompts travel to the tier above."""
@@ -96,6 +109,10 @@ class UpstreamSettings(_Closed, frozen=True, kw_only=True):
     patience_s: Annotated[
         float, Meta(ge=0, description="how long a prompt waits for a living agent above")
     ] = 2.0
+    mqtt: Annotated[
+        MqttSettings | None,
+        Meta(description="the broker of the tier above, where it has one of its own"),
+    ] = None
     retry_min_s: Annotated[Seconds, Meta(description="least silence before a retry")] = 0.5
     retry_max_s: Annotated[Seconds, Meta(description="longest silence before a retry")] = 8.0
 
@@ -175,10 +192,23 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
                 check_name(name, what)
         for name in self.tier.beyond:
             check_name(name, "tier.beyond")
+        if self.upstream.mqtt is not None:
+            self._check_upstream(self.upstream.mqtt)
         if self.tier.beyond and not self.tier.upstream:
             raise SettingsError("tier.beyond needs tier.upstream, the tier below those")
         if len({self.tier.name, *self.tier.above}) <= len(self.tier.above):
             raise SettingsError("tier.name, tier.upstream and tier.beyond must all differ")
+
+    def _check_upstream(self, mqtt: MqttSettings) -> None:
+        """Hold a connection of its own to the tier above to what makes sense."""
+        if not self.tier.upstream:
+            raise SettingsError("upstream.mqtt needs tier.upstream, the tier on that broker")
+        certified = mqtt.tls is not None and mqtt.tls.cert_file
+        if mqtt.username and not (mqtt.password_file or certified):
+            raise SettingsError(
+                "upstream.mqtt.username needs upstream.mqtt.password_file, or a certificate: "
+                "RECSERVE_MQTT_PASSWORD is for the broker of mqtt.host"
+            )
 
 
 class SourceSettings(_Closed, frozen=True, kw_only=True):

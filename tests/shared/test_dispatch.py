@@ -240,3 +240,31 @@ async def test_behind_a_pools_address_nobody_is_blamed() -> None:
         bench.dispatcher.failed("edge-1")
     assert await bench.dispatcher.send(PROMPT, 1, set()) == "edge-1"
     assert bench.open_breakers("edge") == 0
+
+
+# -- a broker of their own for the tiers above -------------------------------------------------
+
+
+async def test_an_agent_with_an_origin_of_its_own_sends_all_prompts_as_that() -> None:
+    """The broker above knows the edge agent and none of its devices."""
+    above = MemoryBroker()
+    bus = await settled(above.client("edge-1"))
+    cloud = await settled(above.client("cloud-1"))
+    dispatcher = Dispatcher(
+        bus, Topics(), Metrics(), tier="edge", above=("cloud",), origin="edge-1"
+    )
+    await dispatcher.start()
+    inbox = Inbox(cloud)
+    await cloud.subscribe(f"{ROOT}/prompts/cloud-1/#", inbox.take)
+    status = b'{"state":"online","epoch":1,"tasks":["classify"]}'
+    await cloud.publish(f"{ROOT}/status/cloud/cloud-1", status, retain=True)
+    await eventually(lambda: bool(dispatcher.rosters[0].alive("classify", time.monotonic())))
+    hop = Hop("edge", "edge-1", 0.5, 0.6, 20)
+
+    assert await dispatcher.send(PROMPT.after(hop, copy=True), 1, set()) == "cloud-1"
+
+    message = await inbox.next()
+    assert message.topic == f"{ROOT}/prompts/cloud-1/classify/edge-1"
+    read = decode_prompt(message.payload, Topics().read_prompt(message.topic), now_s=0.0)
+    assert (read.origin, read.sender, read.id) == ("edge-1", "edge-1", PROMPT.id)
+    assert read.hops == (HOP, hop), "all hops, each with the name of its agent"
