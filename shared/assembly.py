@@ -82,6 +82,7 @@ def assemble(
         model,
         batch_prompts=settings.model.batch_prompts,
         queue_prompts=settings.limits.queue_prompts,
+        metrics=metrics,
     )
     announcer = Announcer(
         topics.status(settings.tier.name, settings.agent),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import Busy, Expired, ModelFailed, Stopping
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from shared.messages import Scored
+    from shared.metrics import Metrics
     from shared.runtimes import Model
 
 _log = get_logger()
@@ -19,17 +20,31 @@ _SMOOTHING = 0.1
 _STOPPING = "the agent is shutting down"
 
 
+class _Waiting(NamedTuple):
+    """A prompt in the queue, since when on the performance counter, and where its answer goes."""
+
+    text: str
+    since_s: float
+    scored: asyncio.Future[Scored]
+
+
 class Batcher:
     """A bounded queue before one model, which runs in one thread of its own."""
 
-    def __init__(self, model: Model, *, batch_prompts: int, queue_prompts: int) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        batch_prompts: int,
+        queue_prompts: int,
+        metrics: Metrics | None = None,
+    ) -> None:
         self.model = model
         self.service_s = 0.0
         """Smoothed time the model takes for one prompt of a batch."""
         self._batch_prompts = batch_prompts
-        self._queue: asyncio.Queue[tuple[str, asyncio.Future[Scored]]] = asyncio.Queue(
-            queue_prompts
-        )
+        self._metrics = metrics
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_prompts)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker: asyncio.Task[None] | None = None
         self._running = 0
@@ -66,7 +81,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
         try:
-            self._queue.put_nowait((text, scored))
+            self._queue.put_nowait(_Waiting(text, time.perf_counter(), scored))
         except asyncio.QueueFull:
             raise Busy(f"{self._queue.maxsize} prompts are waiting already") from None
         expiry = loop.call_later(deadline_s - time.monotonic(), _expire, scored)
@@ -79,10 +94,10 @@ class Batcher:
         """Let the running batch finish, turn away what still waits, and stop."""
         self._stopping = True
         while not self._queue.empty():
-            _, scored = self._queue.get_nowait()
+            waiting = self._queue.get_nowait()
             self._queue.task_done()
-            if not scored.done():
-                scored.set_exception(Stopping(_STOPPING))
+            if not waiting.scored.done():
+                waiting.scored.set_exception(Stopping(_STOPPING))
         await self._queue.join()
         if self._worker is not None:
             self._worker.cancel()
@@ -96,28 +111,29 @@ class Batcher:
                 batch.append(self._queue.get_nowait())
             self._running = len(batch)
             try:
-                await self._answer([(text, scored) for text, scored in batch if not scored.done()])
+                await self._answer([waiting for waiting in batch if not waiting.scored.done()])
             finally:
                 self._running = 0
                 for _ in batch:
                     self._queue.task_done()
 
-    async def _answer(self, batch: list[tuple[str, asyncio.Future[Scored]]]) -> None:
+    async def _answer(self, batch: list[_Waiting]) -> None:
         """Run one batch and settle every prompt in it."""
         if not batch:
             return
-        texts = [text for text, _ in batch]
+        texts = [waiting.text for waiting in batch]
         loop = asyncio.get_running_loop()
         started_s = time.perf_counter()
+        self._count(batch, started_s)
         answers = await loop.run_in_executor(self._thread, self._run, texts)
         self._measure((time.perf_counter() - started_s) / len(batch))
-        for (_, scored), answer in zip(batch, answers, strict=True):
-            if scored.done():
+        for waiting, answer in zip(batch, answers, strict=True):
+            if waiting.scored.done():
                 continue
             if isinstance(answer, ModelFailed):
-                scored.set_exception(answer)
+                waiting.scored.set_exception(answer)
             else:
-                scored.set_result(answer)
+                waiting.scored.set_result(answer)
 
     def _run(self, texts: list[str]) -> list[Scored | ModelFailed]:
         """Run the model, in its thread; when a batch fails as a whole, its prompts one by one."""
@@ -132,6 +148,13 @@ class Batcher:
         if len(texts) == 1:
             return [ModelFailed(fault)]
         return [answer for text in texts for answer in self._run([text])]
+
+    def _count(self, batch: list[_Waiting], now_s: float) -> None:
+        if self._metrics is None:
+            return
+        self._metrics.batch_prompts.observe(len(batch))
+        for waiting in batch:
+            self._metrics.queue_seconds.observe(now_s - waiting.since_s)
 
     def _measure(self, service_s: float) -> None:
         first = self.service_s == 0.0

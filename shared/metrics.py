@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shared.settings import MetricsSettings
 
 _LINKS = 8
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 
@@ -91,6 +92,18 @@ class Metrics:
             "Time from a prompt's arrival at this agent to its decision.",
             ["tier"],
             buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self.queue_seconds = Histogram(
+            "recserve_queue_seconds",
+            "Time that a prompt waited for the model's turn.",
+            buckets=_BUCKETS_S,
+            registry=registry,
+        )
+        self.batch_prompts = Histogram(
+            "recserve_batch_prompts",
+            "Prompts that the model ran together.",
+            buckets=_BATCHES,
             registry=registry,
         )
 

@@ -12,6 +12,7 @@ import pytest
 from shared.batcher import Batcher
 from shared.errors import Busy, Expired, ModelFailed, Stopping
 from shared.messages import Label, Scored
+from shared.metrics import Metrics
 from tests.fakes import BREAKS, FAILS, LookupModel
 from tests.wires import eventually
 
@@ -229,3 +230,23 @@ async def test_closing_finishes_the_batch_and_turns_away_what_waits() -> None:
     with pytest.raises(Stopping):
         await batcher.score("after", FAR_S)
     assert model.seen == ["first"]
+
+
+async def test_batch_sizes_and_waits_are_counted() -> None:
+    model, metrics = LookupModel("m", {}), Metrics()
+    batcher = Batcher(model, batch_prompts=8, queue_prompts=100, metrics=metrics)
+    batcher.start()
+    first = await held(batcher, model)
+    others = [asyncio.create_task(batcher.score(text, FAR_S)) for text in ("a", "b", "c")]
+    await eventually(lambda: batcher.waiting == 4, "three wait behind the first")
+    await asyncio.sleep(0.05)
+
+    model.release()
+    await asyncio.gather(first, *others)
+    await batcher.close()
+
+    value = metrics.registry.get_sample_value
+    assert value("recserve_batch_prompts_count") == 2
+    assert value("recserve_batch_prompts_sum") == 4
+    assert value("recserve_queue_seconds_count") == 4
+    assert (value("recserve_queue_seconds_sum") or 0) >= 3 * 0.05

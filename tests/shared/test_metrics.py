@@ -18,7 +18,7 @@ def test_every_metric_is_named_for_what_it_is_in() -> None:
     for family in Metrics().registry.collect():
         assert family.name.startswith("recserve_")
         assert family.documentation.endswith(".")
-        endings = {"counter": "", "gauge": "", "histogram": "_seconds"}
+        endings = {"counter": "", "gauge": "", "histogram": ("_seconds", "_prompts")}
         assert family.name.endswith(endings[family.type])
 
 
