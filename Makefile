@@ -46,7 +46,7 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }
-	@$(BIN)/python -m experiments.results --data $(DATA)
+	@$(BIN)/python -m experiments.results --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
 
 fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"

@@ -19,7 +19,7 @@ from experiments.replay import Replay, replay
 from experiments.sets import concatenate, order_rows
 from experiments.statistics import agreement, auroc, bootstrap, macro_f1, reliability, risk_coverage
 from experiments.study import Candidate, Study, candidates
-from experiments.tier_models import read_facts
+from experiments.tier_models import TierModel, read_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,10 +40,15 @@ class Run(NamedTuple):
 
 
 class SetResult(NamedTuple):
-    """All runs on one set; ``matrix`` is in the set's given order."""
+    """All runs on one set.
+
+    ``matrix`` is in the set's given order; so is ``before``, with the answers of the tiers' models
+    before they were quantised, where the study names those.
+    """
 
     matrix: Matrix
     runs: tuple[Run, ...]
+    before: Matrix | None = None
 
 
 def run_study(study: Study, cache: Path, console: Console | None = None) -> list[SetResult]:
@@ -58,8 +63,15 @@ def run_study(study: Study, cache: Path, console: Console | None = None) -> list
     sets = [read_set(source, labels) for source in study.sets]
     if study.joined:
         sets = [concatenate(sets)]
-    matrices = [fill_matrix(data, study.tiers, cache, console) for data in sets]
-    return [SetResult(matrix, tuple(_runs(study, tried, matrix, console))) for matrix in matrices]
+    unquantised = [
+        TierModel(tier=tier.tier, model=tier.before) for tier in study.tiers if tier.before
+    ]
+    results = []
+    for data in sets:
+        matrix = fill_matrix(data, study.tiers, cache, console)
+        before = fill_matrix(data, unquantised, cache, console) if unquantised else None
+        results.append(SetResult(matrix, tuple(_runs(study, tried, matrix, console)), before))
+    return results
 
 
 def _runs(study: Study, tried: list[Candidate], matrix: Matrix, console: Console) -> list[Run]:
@@ -113,9 +125,10 @@ def measure(result: SetResult, weights: tuple[float, ...]) -> list[dict[str, Any
     return rows
 
 
-def cards(matrix: Matrix) -> list[dict[str, Any]]:
+def cards(result: SetResult) -> list[dict[str, Any]]:
     """Return the report card of every tier's model on a set."""
-    rows = []
+    matrix, rows = result.matrix, []
+    unquantised = _calibration_errors(result.before) if result.before is not None else {}
     for tier, right in zip(matrix.tiers, matrix.right, strict=True):
         low, high = bootstrap(right[None, :]).accuracy(0)
         rows.append(
@@ -130,10 +143,22 @@ def cards(matrix: Matrix) -> list[dict[str, Any]]:
                 "auroc": auroc(tier.confidence, right),
                 "aurc": risk_coverage(tier.confidence, right).area,
                 "calibration_error": reliability(tier.confidence, right).error,
+                **unquantised.get(tier.tier, {}),
                 "compute_ms": float(tier.elapsed_us.mean() / 1000),
             }
         )
     return rows
+
+
+def _calibration_errors(before: Matrix) -> dict[str, dict[str, float]]:
+    return {
+        tier.tier: {
+            "accuracy_before": float(right.mean()),
+            "auroc_before": auroc(tier.confidence, right),
+            "calibration_error_before": reliability(tier.confidence, right).error,
+        }
+        for tier, right in zip(before.tiers, before.right, strict=True)
+    }
 
 
 def _in_given_order(run: Run) -> NDArray[np.bool_]:

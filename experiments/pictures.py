@@ -44,7 +44,8 @@ def draw_study(
         paths += save(burden, folder / f"{name}-accuracy-burden")
         paths += save(
             draw_cards(
-                cards(result.matrix), title=f"{name}: how far each confidence can be trusted"
+                cards(result.matrix, result.before),
+                title=f"{name}: how far each confidence can be trusted",
             ),
             folder / f"{name}-report-card",
         )

@@ -17,10 +17,14 @@ _CONFIG = "config.json"
 
 
 class TierModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A tier and the model that it serves."""
+    """A tier and the model that it serves.
+
+    ``before`` is the same model before it was quantised: its reliability is reported beside.
+    """
 
     tier: Annotated[str, Meta(min_length=1, description="name of the tier")]
     model: ModelSettings
+    before: ModelSettings | None = None
 
 
 class ModelFacts(NamedTuple):

@@ -70,7 +70,7 @@ def command(
         rows = [row for result in results for row in measure(result, wanted.weights)]
         report = {
             "study": msgspec.to_builtins(wanted),
-            "cards": [card for result in results for card in cards(result.matrix)],
+            "cards": [card for result in results for card in cards(result)],
             "runs": rows,
         }
         folder = out or Path("runs/evaluate") / wanted.name

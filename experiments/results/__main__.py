@@ -15,11 +15,14 @@ import numpy as np
 from rich.console import Console
 
 from experiments.evaluate import SetResult, measure, run_study
+from experiments.matrix import fill_matrix
 from experiments.pictures import draw_study
 from experiments.reading import DATA_VARIABLE
 from experiments.results import ours, paper
 from experiments.study import Study
+from experiments.tier_models import TierModel
 from shared.command import clear_errors
+from shared.runtimes import ModelSettings
 from shared.settings_file import load
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ ROOT: Final = Path(__file__).parents[2]
 STUDIES: Final = ROOT / "configs" / "experiments"
 PAGE: Final = ROOT / "docs" / "results.md"
 _CARD_OF: Final = "sst2"
+_BEFORE_ON: Final = ("sst2", "rotten_tomatoes")
 _STUDIES: Final = (
     "main",
     "wide-area",
@@ -46,8 +50,9 @@ _NOTE: Final = "<!-- Written by `make results DATA=DIR`; change the code, not th
 @click.command(help="Run the studies of configs/experiments and write docs/results.md.")
 @click.option("--data", help=f"Folder of the public sets; {DATA_VARIABLE} if not given.")
 @click.option("--cache", default="runs/answers", show_default=True, help="The models' answers.")
+@click.option("--before", help="Folder of the trained models, as `make bundles` leaves them.")
 @click.option("--out", default=str(PAGE), help="Page to write; pictures go beside it.")
-def main(data: str | None, cache: str, out: str) -> None:
+def main(data: str | None, cache: str, before: str | None, out: str) -> None:
     """Run, compare, write."""
     console = Console(stderr=True)
     with clear_errors():
@@ -56,6 +61,8 @@ def main(data: str | None, cache: str, out: str) -> None:
         page = Path(out)
         pictures = page.parent / page.stem
         runs = {name: _run(name, Path(cache), console) for name in _STUDIES}
+        if before:
+            runs["main"] = _with_before(*runs["main"], Path(before), Path(cache), console)
         main_study, results = runs["main"]
         rows = [row for result in results for row in measure(result, main_study.weights)]
         _draw(results, rows, pictures)
@@ -66,6 +73,25 @@ def main(data: str | None, cache: str, out: str) -> None:
 def _run(name: str, cache: Path, console: Console) -> tuple[Study, list[SetResult]]:
     study = load(Study, STUDIES / f"{name}.yaml")
     return study, run_study(study, cache, console)
+
+
+def _with_before(
+    study: Study, results: list[SetResult], folder: Path, cache: Path, console: Console
+) -> tuple[Study, list[SetResult]]:
+    """Add the answers of the models as they were trained, on the sets of single sentences."""
+    trained = tuple(
+        TierModel(
+            tier=tier.tier,
+            model=ModelSettings(source=str(folder / tier.tier), runtime="transformers"),
+        )
+        for tier in study.tiers
+    )
+    return study, [
+        result._replace(before=fill_matrix(result.matrix.data, trained, cache, console))
+        if result.matrix.data.name in _BEFORE_ON
+        else result
+        for result in results
+    ]
 
 
 def _text(runs: Runs, rows: Rows, pictures: str) -> str:
@@ -94,7 +120,9 @@ def _head(results: Sequence[SetResult]) -> str:
         "orders unless said otherwise; what a policy learns it learns on the way. IMDB reviews (4,000 "
         "drawn of the test rows) are long and are cut at the models' 256 tokens. Intervals are 95 % percentile bootstraps over "
         "prompts.\n\n"
-        "`make results DATA=DIR` writes this page; DIR is the folder of the sets.\n"
+        "`make results DATA=DIR` writes this page; DIR is the folder of the sets. The comparison with "
+        "the models before quantising needs those, as `make bundles` leaves them: "
+        "`make results DATA=DIR BEFORE=runs/models`.\n"
     )
 
 

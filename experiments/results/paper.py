@@ -32,7 +32,7 @@ def models(results: Sequence[SetResult], pictures: str) -> str:
             f"{row['calibration_error']:.3f}",
         ]
         for result in results
-        for row in cards(result.matrix)
+        for row in cards(result)
     ]
     heads = ["set", "tier", "prompts", "accuracy", "macro-F1", "AUROC", "calibration error"]
     return (
@@ -40,7 +40,32 @@ def models(results: Sequence[SetResult], pictures: str) -> str:
         "AUROC is the chance that a right answer is surer than a wrong one: what a threshold on the "
         "confidence has to work with.\n\n"
         f"{table(heads, lines)}\n"
+        f"{_quantised(results)}"
         f"![Report card of each tier on SST-2]({pictures}/sst2-report-card.svg)\n"
+    )
+
+
+def _quantised(results: Sequence[SetResult]) -> str:
+    """Return what quantising did to the confidences, on the sets where that was measured."""
+    lines = [
+        [
+            row["set"],
+            row["tier"],
+            f"{row['accuracy_before']:.3f} → {row['accuracy']:.3f}",
+            f"{row['auroc_before']:.3f} → {row['auroc']:.3f}",
+            f"{row['calibration_error_before']:.3f} → {row['calibration_error']:.3f}",
+        ]
+        for result in results
+        if result.before is not None
+        for row in cards(result)
+    ]
+    if not lines:
+        return ""
+    heads = ["set", "tier", "accuracy", "AUROC", "calibration error"]
+    return (
+        "What quantising did, from the trained 32-bit weights (run by PyTorch) to the int8 bundles "
+        "(run by ONNX Runtime):\n\n"
+        f"{table(heads, lines)}\n"
     )
 
 
