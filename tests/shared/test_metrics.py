@@ -15,10 +15,14 @@ from tests.processes import free_port
 
 
 def test_every_metric_is_named_for_what_it_is_in() -> None:
+    endings: dict[str, tuple[str, ...]] = {
+        "counter": ("",),
+        "gauge": ("",),
+        "histogram": ("_seconds", "_prompts"),
+    }
     for family in Metrics().registry.collect():
         assert family.name.startswith("recserve_")
         assert family.documentation.endswith(".")
-        endings = {"counter": "", "gauge": "", "histogram": ("_seconds", "_prompts")}
         assert family.name.endswith(endings[family.type])
 
 
