@@ -13,6 +13,7 @@ from shared.bus import Delivery
 from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
 from shared.presence import Status, decode_status
+from shared.refusals import Refusals
 from shared.roster import Roster
 from shared.wire import encode_prompt
 
@@ -52,6 +53,7 @@ class Dispatcher:
         self._bus = bus
         self._topics = topics
         self._metrics = metrics
+        self._refusals = Refusals(metrics)
         self._pool = pool
         self._origin = origin
         self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -154,8 +156,7 @@ class Dispatcher:
             address = self._topics.read_status(message.topic)
             status = decode_status(message.payload) if message.payload else None
         except MalformedMessage as error:
-            self._metrics.refused.labels("malformed").inc()
-            _log.warning("status refused", topic=message.topic, reason=str(error))
+            self._refusals.note(message.topic, error)
             return
         for roster in self.rosters:
             if roster.tier == address.tier:

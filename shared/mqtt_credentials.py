@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from shared.brokers import addresses
 from shared.errors import SettingsError
 from shared.log import get_logger
 
@@ -29,13 +30,17 @@ def check_credentials(settings: MqttSettings) -> None:
     password = read_password(settings)
     if settings.tls is not None:
         tls_context(settings.tls)
-    elif not (settings.plain_on_network or is_loopback(settings.host)):
-        advice = "set mqtt.tls, or mqtt.plain_on_network: true if that network may read it"
-        if settings.username and password is not None:
-            raise SettingsError(
-                f"the password would go to mqtt.host {settings.host!r} in the clear; {advice}"
-            )
-        _log.warning("prompts leave this machine in the clear", host=settings.host, advice=advice)
+        return
+    hosts = {broker.host: None for broker in addresses(settings)}
+    open_hosts = [host for host in hosts if not is_loopback(host)]
+    if settings.plain_on_network or not open_hosts:
+        return
+    advice = "set mqtt.tls, or mqtt.plain_on_network: true if that network may read it"
+    if settings.username and password is not None:
+        raise SettingsError(
+            f"the password would go to the broker on {open_hosts[0]!r} in the clear; {advice}"
+        )
+    _log.warning("prompts leave this machine in the clear", hosts=open_hosts, advice=advice)
 
 
 def is_loopback(host: str) -> bool:

@@ -173,9 +173,9 @@ class Announcer:
         try:
             status = decode_status(message.payload)
         except MalformedMessage as error:
-            _log.warning("status refused", topic=message.topic, reason=str(error))
+            _log.debug("status refused", topic=message.topic, reason=str(error))
             return
-        move = self._standing.hear(status)
+        move = self._standing.hear(status, live=not message.retained)
         if move is Move.YIELD:
             self._newer = status
         elif move is Move.RENEW:

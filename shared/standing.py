@@ -70,27 +70,30 @@ class Standing:
             and now_s - self._unanswered_since_s >= self._patience_s
         )
 
-    def hear(self, status: Status) -> Move:
-        """Take in what came on our own topic, and say what to do about it."""
+    def hear(self, status: Status, *, live: bool = True) -> Move:
+        """Take in what came on our own topic, and say what to do about it.
+
+        It is not ``live`` when the broker had kept it from before we subscribed.
+        """
         if status.boot == self.boot:
             return self._hear_ourselves(status)
         newer = (status.epoch, status.boot) > (self.epoch, self.boot)
         if newer and self._heard:
-            return Move.YIELD if self._is_alive(status) else Move.ANNOUNCE
+            return Move.YIELD if self._is_alive(status, live) else Move.ANNOUNCE
         if newer and status.epoch + 1 < EPOCHS:
             self.epoch = status.epoch + 1
             return Move.RENEW
         return Move.ANNOUNCE if self._heard else Move.NOTHING
 
-    def _is_alive(self, newer: Status) -> bool:
-        """Say whether a newer life is there now, and is not a late will of one that has ended.
+    def _is_alive(self, newer: Status, live: bool) -> bool:
+        """Say whether a newer life is there now, and this not a late will or a word kept of it.
 
         Where it has our client id, too, the broker ends its connection for ours and all that we
-        hear of it are wills; but it comes back, and so does its will after each echo of ours.
+        hear of it are such; but it comes back, and so do they after each echo of ours.
         """
         again = newer.boot == self._rival and self._rival_answered
         self._rival, self._rival_answered = newer.boot, False
-        return newer.state == "online" or again
+        return again or (live and newer.state == "online")
 
     def _hear_ourselves(self, status: Status) -> Move:
         if status.state == "offline":  # the will of a connection that we have replaced

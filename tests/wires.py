@@ -108,8 +108,8 @@ class MqttWire:
 
     def kill(self, bus: Bus) -> None:
         assert isinstance(bus, MqttBus)
-        assert bus._keeper is not None
-        bus._keeper.cancel()
+        assert bus._keeping is not None
+        bus._keeping.cancel()
         connection, bus._connection = bus._connection, None
         if connection is not None:
             connection.abandon()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +22,7 @@ from shared.settings import (
     TlsSettings,
     UpstreamSettings,
 )
+from shared.settings_file import convert
 
 A, B, C = Address("a", 1883), Address("b", 1884), Address("c", 1885)
 
@@ -86,6 +90,16 @@ def test_the_sites_password_is_not_sent_to_the_broker_above() -> None:
     assert edge(MqttSettings(host="cloud", username="edge-1", password_file="p"))  # noqa: S106 - a path
     tls = TlsSettings(cert_file="client.crt")
     assert edge(MqttSettings(host="cloud", username="edge-1", tls=tls))
+
+
+def test_the_settings_on_the_page_about_brokers_are_settings() -> None:
+    page = Path(__file__).parents[2] / "docs/brokers.md"
+    blocks = re.findall(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        tree = {"agent": "edge-1", "tier": {"name": "edge"}, "model": {"source": "x"}}
+        settings = convert(AgentSettings, tree | yaml.safe_load(block), page.name)
+        assert settings.mqtt.fallbacks or settings.upstream.mqtt
 
 
 # -- the order of attempts ---------------------------------------------------------------------

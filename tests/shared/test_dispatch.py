@@ -161,15 +161,19 @@ async def test_word_of_agents_reaches_only_who_should_hear_it() -> None:
     await eventually(lambda: bench.alive() == [])
 
 
-async def test_a_malformed_status_is_counted_and_changes_nothing() -> None:
+async def test_a_malformed_status_is_counted_logged_once_and_changes_nothing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     bench = await Bench().start()
     await bench.announce("edge-1")
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"junk")
+    for _ in range(5):
+        await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"junk")
     labels = {"fault": "malformed"}
     await eventually(
-        lambda: bench.metrics.registry.get_sample_value("recserve_refused_total", labels) == 1
+        lambda: bench.metrics.registry.get_sample_value("recserve_refused_total", labels) == 5
     )
     assert bench.alive() == ["edge-1"]
+    assert capsys.readouterr().out.count("message refused") == 1
 
 
 async def test_a_prompt_may_pass_over_a_tier_and_takes_the_nearest_if_it_cannot() -> None:

@@ -71,6 +71,13 @@ def test_a_late_will_with_a_later_epoch_is_overwritten_however_often_it_is_broug
     assert ours.hear(offline(12, "another earlier life")) is Move.ANNOUNCE
 
 
+def test_a_later_epoch_that_a_broker_had_kept_is_overwritten_until_it_comes_alive() -> None:
+    """A fallback may have kept an earlier life's word, from before its clock was put right."""
+    ours = settled(10)
+    assert ours.hear(online(11, "earlier life"), live=False) is Move.ANNOUNCE
+    assert ours.hear(online(11, "earlier life"), live=True) is Move.YIELD
+
+
 def test_a_newer_process_that_leaves_its_will_again_and_again_is_alive() -> None:
     """Two processes with one client id: the broker ends each one's connection for the other's."""
     ours = settled(10, "b")
@@ -161,7 +168,7 @@ class Process:
 
     def __init__(self, epoch: int, boot: str) -> None:
         self.standing = standing(epoch, boot)
-        self.coming: list[Status] = []
+        self.coming: list[tuple[Status, bool]] = []
         self.will = offline(epoch, boot)
         self.fenced = False
 
@@ -178,7 +185,7 @@ class Topic:
     def say(self, status: Status) -> None:
         self.retained = status
         for process in self.living:
-            process.coming.append(status)
+            process.coming.append((status, True))
 
     def start(self, epoch: int, *, boot_after: bool) -> Process:
         """Start a process whose boot id is greater, or less, than those of all before it."""
@@ -202,7 +209,8 @@ class Topic:
         self.say(online(process.standing.epoch, process.standing.boot))
 
     def deliver(self, process: Process) -> None:
-        move = process.standing.hear(process.coming.pop(0))
+        status, live = process.coming.pop(0)
+        move = process.standing.hear(status, live=live)
         if move is Move.YIELD:
             process.fenced = True
             self.living.remove(process)
@@ -227,7 +235,7 @@ class Topic:
                 assert turns < 10_000, "they answer each other without end"
 
     def _connect(self, process: Process) -> None:
-        process.coming = [self.retained] if self.retained is not None else []
+        process.coming = [(self.retained, False)] if self.retained is not None else []
         self.announce(process)
 
 
