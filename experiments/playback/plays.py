@@ -1,0 +1,128 @@
+"""From arrivals to what is played: sliced, scaled in time, capped, and given to devices.
+
+Pure. Arrivals keep to the device they name: every name gets one of ours, in order of appearance,
+beginning anew when there are more names than devices. Those that name none take turns.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from itertools import islice
+from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta
+
+from shared.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from shared.messages import Task
+
+_Seconds = Annotated[float, Meta(ge=0)]
+
+
+class Arriving(Protocol):
+    """What is read of an arrival; ``experiments.traces.Arrival`` is one."""
+
+    @property
+    def at_s(self) -> float:
+        """Seconds since the beginning of the trace."""
+
+    @property
+    def device(self) -> str:
+        """Who it comes from; empty if the trace does not say."""
+
+    @property
+    def task(self) -> Task:
+        """The kind of answer wanted."""
+
+    @property
+    def text(self) -> str:
+        """The prompt."""
+
+    @property
+    def label(self) -> str | None:
+        """The true label, if known."""
+
+    @property
+    def deadline_s(self) -> float | None:
+        """Time given for the answer, if any."""
+
+
+class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which part of a trace is played, and how fast."""
+
+    begin_s: Annotated[_Seconds, Meta(description="first second of the trace that is played")] = 0.0
+    end_s: Annotated[
+        Annotated[float, Meta(gt=0)] | None,
+        Meta(description="second of the trace at which to stop; none: its end"),
+    ] = None
+    speed: Annotated[
+        float, Meta(gt=0, description="how many seconds of the trace pass in one second")
+    ] = 1.0
+    prompts: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="at most so many prompts; none: all")
+    ] = None
+
+
+class Play(NamedTuple):
+    """One prompt to be sent: ``at_s`` on the clock of the run, ``timeout_s`` None for the usual."""
+
+    number: int
+    at_s: float
+    device: str
+    task: Task
+    text: str
+    label: str | None
+    timeout_s: float | None
+
+
+def make_plays(arrivals: Iterable[Arriving], part: Slice, devices: Sequence[str]) -> list[Play]:
+    """Return what is to be played, in order of time.
+
+    Raises ``DataError`` when nothing is left of the trace, or a prompt has no text.
+    """
+    if part.end_s is not None and part.end_s <= part.begin_s:
+        raise DataError(f"the slice ends at {part.end_s:g} s, not after its begin; correct end_s")
+    plays: list[Play] = []
+    names: dict[str, str] = {}
+    for number, arrival in enumerate(islice(_cut(arrivals, part), part.prompts)):
+        if arrival.device:
+            device = names.setdefault(arrival.device, devices[len(names) % len(devices)])
+        else:
+            device = devices[number % len(devices)]
+        if not arrival.text:
+            raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
+        at_s = (arrival.at_s - part.begin_s) / part.speed
+        plays.append(
+            Play(
+                number, at_s, device, arrival.task, arrival.text, arrival.label, arrival.deadline_s
+            )
+        )
+    if not plays:
+        raise DataError("no arrival lies in the slice of the trace; widen it")
+    return plays
+
+
+def prompt_id(fingerprint: str, number: int) -> UUID:
+    """Return the id of a prompt of a run: the same when the run is resumed."""
+    return UUID(bytes=blake2b(f"{fingerprint} {number}".encode(), digest_size=16).digest())
+
+
+def fingerprint(plays: Sequence[Play]) -> str:
+    """Return what tells two lists of plays apart: 32 hexadecimal digits."""
+    digest = blake2b(digest_size=16)
+    for play in plays:
+        digest.update(repr((play.at_s, play.device, play.task, play.text, play.label)).encode())
+    return digest.hexdigest()
+
+
+def _cut(arrivals: Iterable[Arriving], part: Slice) -> Iterator[Arriving]:
+    for arrival in arrivals:
+        if part.end_s is not None and arrival.at_s >= part.end_s:
+            return
+        if arrival.at_s >= part.begin_s:
+            yield arrival

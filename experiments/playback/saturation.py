@@ -1,0 +1,124 @@
+"""Whether a run keeps up, second by second: the same rules for the live view and the report.
+
+Three signs, each over the last ten seconds, and each with its sentence:
+
+- *late*: half of the prompts went out more than 20 ms after their time;
+- *behind*: more than 1 % of the prompts that were due did not go out at all;
+- *backlog*: fewer than 95 % as many results came as prompts went out, and more are under way than
+  go out in two seconds.
+
+A closed loop cannot fall behind: it is judged by none of them.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import deque
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from experiments.playback.records import Record
+
+SPAN_S: Final = 10
+LATE_S: Final = 0.02
+_BEHIND_SHARE: Final = 0.01
+_DONE_SHARE: Final = 0.95
+_BACKLOG_S: Final = 2.0
+_FEW: Final = 20
+"""Fewer prompts than this in a span say nothing."""
+
+Sign = Literal["late", "behind", "backlog"]
+
+
+class Tick(NamedTuple):
+    """The counts of a run when a second ends; all but ``lateness_s`` since its beginning.
+
+    ``lateness_s`` is the median of the prompts sent in this second, 0.0 without any.
+    """
+
+    at_s: float
+    due: int
+    sent: int
+    done: int
+    lateness_s: float
+
+
+class Saturation(NamedTuple):
+    """From when to when a sign stood, in seconds of the run, and the worst of it in words."""
+
+    sign: Sign
+    begin_s: float
+    end_s: float
+    said: str
+
+
+class Judge:
+    """Takes one tick after another and says which signs stand."""
+
+    def __init__(self) -> None:
+        self._ticks: deque[Tick] = deque(maxlen=SPAN_S + 1)
+
+    def take(self, tick: Tick) -> dict[Sign, str]:
+        """Return the signs of saturation, each with its sentence; none when all is well."""
+        self._ticks.append(tick)
+        if len(self._ticks) <= SPAN_S // 2:
+            return {}
+        first = self._ticks[0]
+        span_s = tick.at_s - first.at_s
+        sent, done = tick.sent - first.sent, tick.done - first.done
+        signs: dict[Sign, str] = {}
+        lateness_s = float(np.median([t.lateness_s for t in self._ticks if t is not first]))
+        if lateness_s > LATE_S and sent >= _FEW:
+            signs["late"] = f"half of the prompts go out {lateness_s * 1000:.0f} ms late"
+        due, missing = tick.due - first.due, tick.due - tick.sent
+        if missing > max(_BEHIND_SHARE * due, 1) and due >= _FEW:
+            signs["behind"] = f"{missing:,} prompts are due and not sent"
+        under_way = tick.sent - tick.done
+        enough = max(_BACKLOG_S * sent / span_s, _FEW) if span_s > 0 else _FEW
+        if done < _DONE_SHARE * sent and under_way > enough:
+            rates = f"{sent / span_s:.1f} prompts a second go out, {done / span_s:.1f} come back"
+            signs["backlog"] = f"{rates}, {under_way:,} are under way"
+        return signs
+
+
+def ticks_of(records: Sequence[Record], intended_s: Sequence[float], end_s: float) -> list[Tick]:
+    """Return the ticks of a run that is over; ``intended_s`` ascends, for all that were planned."""
+    sent_s = np.array([record.sent_s for record in records])
+    lateness_s = np.array([record.lateness_s for record in records])
+    order = np.argsort(sent_s)
+    sent_s, lateness_s = sent_s[order], lateness_s[order]
+    done_s = np.sort([record.done_s for record in records])
+    ticks, before = [], 0
+    for second in range(1, int(end_s) + 1):
+        sent = int(np.searchsorted(sent_s, second, side="right"))
+        here = lateness_s[before:sent]
+        ticks.append(
+            Tick(
+                float(second),
+                bisect.bisect_right(intended_s, second),
+                sent,
+                int(np.searchsorted(done_s, second, side="right")),
+                float(np.median(here)) if len(here) else 0.0,
+            )
+        )
+        before = sent
+    return ticks
+
+
+def find_saturation(ticks: Iterable[Tick]) -> list[Saturation]:
+    """Return every stretch in which a sign stood, in order of its begin."""
+    judge = Judge()
+    found: list[Saturation] = []
+    standing: dict[Sign, Saturation] = {}
+    for tick in ticks:
+        signs = judge.take(tick)
+        for sign, said in signs.items():
+            begin_s = standing[sign].begin_s if sign in standing else tick.at_s
+            standing[sign] = Saturation(sign, begin_s, tick.at_s, said)
+        over = [sign for sign in standing if sign not in signs]
+        found += [standing.pop(sign) for sign in over]
+    return sorted([*found, *standing.values()], key=lambda saturation: saturation.begin_s)
