@@ -12,6 +12,7 @@ import contextlib
 import os
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING, Any, cast
 
 import paho.mqtt.client as paho
@@ -22,6 +23,7 @@ from shared.mqtt_credentials import read_password, tls_context
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.brokers import Address
     from shared.bus import Will
     from shared.settings import MqttSettings
 
@@ -67,6 +69,25 @@ class Driver:
         self._broken = broken
         self._loop = asyncio.get_running_loop()
         self._housekeeping: asyncio.TimerHandle | None = None
+        self._lock = threading.Lock()
+        self._opened = False
+        self._given_up = False
+
+    async def connect(self, address: Address, keepalive_s: int) -> None:
+        """Open the socket and send CONNECT, in a thread, since looking up a name may block.
+
+        The host's name is also what the broker's certificate has to be for. Who is cancelled leaves
+        nothing open: what the thread connects after that it disconnects itself.
+        """
+        opening = self._loop.run_in_executor(None, self._connect, address, keepalive_s)
+        try:
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            with self._lock:
+                self._given_up = True
+                if self._opened:
+                    self._client.disconnect()
+            raise
 
     def attach(self) -> bool:
         """Take over the socket that the connecting thread opened; False if it is gone already."""
@@ -108,6 +129,13 @@ class Driver:
             self._client.loop_write()
             with contextlib.suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._until_hung_up(line), _GOODBYE_S)
+
+    def _connect(self, address: Address, keepalive_s: int) -> None:
+        self._client.connect(*address, keepalive_s)
+        with self._lock:
+            self._opened = True
+            if self._given_up:
+                self._client.disconnect()
 
     async def _until_hung_up(self, line: socket.socket) -> None:
         while await self._loop.sock_recv(line, 4096):

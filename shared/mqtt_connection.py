@@ -78,14 +78,8 @@ class MqttConnection:
         and ``WrongProtocol`` when it hangs up or stays silent, as a broker may that does not
         understand this version.
         """
-        # The host's name is also what the broker's certificate has to be for.
-        keepalive_s = self._settings.keepalive_s
-        opening = self._loop.run_in_executor(None, self._client.connect, *self.address, keepalive_s)
         try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(lambda _: self._client.disconnect())
-            raise
+            await self._driver.connect(self.address, self._settings.keepalive_s)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             raise NotConnected(f"no broker at {self.address} ({reason})") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
@@ -183,6 +184,26 @@ async def test_what_the_library_raises_on_odd_bytes_ends_the_connection() -> Non
 async def test_a_host_that_cannot_be_is_no_connection(host: str) -> None:
     with pytest.raises(NotConnected, match=f"no broker at {host}:1883"):
         await connection(MqttSettings(host=host)).open(1)
+
+
+async def test_who_stops_waiting_for_a_connection_leaves_none_open() -> None:
+    """The thread that connects may finish long after nobody wants it to."""
+    ends: list[bytes] = []
+
+    async def slow_broker(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.append(await reader.read())
+
+    async with serving(slow_broker) as port:
+        for wait_s in (0.0, 0.001, 0.003, 0.01, 0.1):
+            unwanted = connection(MqttSettings(port=port))
+            opening = asyncio.create_task(unwanted.open(5))
+            await asyncio.sleep(wait_s)
+            opening.cancel()
+            await asyncio.gather(opening, return_exceptions=True)
+            unwanted.abandon()
+        await asyncio.get_running_loop().shutdown_default_executor()
+        gc.collect()
+    assert ends, "some got as far as the broker, and each of those ended"
 
 
 @pytest.mark.parametrize("expiry_s", [0.0, 0.2, 30.0, 1e10, float("inf")])

@@ -111,7 +111,7 @@ def test_a_path_in_a_flag_is_relative_to_where_we_are(file: Path) -> None:
     [
         (LEAST + "moddel: 1\n", "unknown key 'moddel'; did you mean 'model'?"),
         (LEAST + "mqtt: {poort: 1}\n", "unknown key 'mqtt.poort'; did you mean 'port'?"),
-        (LEAST + "limits: {zzz: 1}\n", "unknown key 'limits.zzz'; known here: drain_s, "),
+        (LEAST + "limits: {zzz: 1}\n", "unknown key 'limits.zzz'; known here: attempts, "),
         (
             LEAST + "mqtt: {tls: {ca_fil: x}}\n",
             "unknown key 'mqtt.tls.ca_fil'; did you mean 'ca_file'?",
