@@ -1,0 +1,1 @@
+"""What breaks, broken on purpose: real agents, a real broker, and a ledger of every prompt."""

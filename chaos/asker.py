@@ -1,0 +1,123 @@
+"""Asks as a careful program does: at its own pace, and again until there is an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import random
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from recserve import demo
+from shared.errors import BusError
+from shared.mqtt_bus import MqttBus
+from shared.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from chaos.ledger import Ledger
+    from shared.bus import Message
+    from shared.settings import MqttSettings
+
+_AGAIN_S = 2.0
+_PUBLISH_S = 2.0
+
+
+def read_texts() -> list[str]:
+    """Return the demo's prompts."""
+    path = Path(demo.__file__).parent / "prompts.tsv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return [row["text"] for row in csv.DictReader(file, delimiter="\t")]
+
+
+class Asker:
+    """One program with questions for several devices; use as an async context."""
+
+    def __init__(
+        self, mqtt: MqttSettings, devices: Sequence[str], ledger: Ledger, seed: int
+    ) -> None:
+        self._bus = MqttBus(mqtt, f"chaos-asker-{uuid4().hex[:6]}")
+        self._devices = list(devices)
+        self._ledger = ledger
+        self._topics = Topics()
+        self._draw = random.Random(seed)  # noqa: S311 - draws texts, guards nothing
+        self._texts = read_texts()
+        self._open: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._number = 0
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Asker:  # noqa: PYI034 - typing has Self from 3.11 on
+        for device in self._devices:
+            await self._bus.subscribe(self._topics.answers(device), self._hear)
+        await self._bus.start()
+        await self._bus.wait_connected(10)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._sending:
+            task.cancel()
+        await self._bus.close()
+
+    async def ask_for(
+        self, seconds: float, rate_s: float, *, timeout_s: float, pad_bytes: int = 0
+    ) -> None:
+        """Ask at a rate, by an absolute clock, and repeat what stays unanswered."""
+        started_s = time.monotonic()
+        again_s = started_s + _AGAIN_S
+        for number in range(int(seconds * rate_s)):
+            due_s = started_s + number / rate_s
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            text = self._draw.choice(self._texts)
+            self.ask(text + " " * pad_bytes, timeout_s=timeout_s)
+            if time.monotonic() >= again_s:
+                again_s += _AGAIN_S
+                self._ask_again()
+
+    def ask(self, text: str, *, timeout_s: float) -> None:
+        """Ask one question of one device."""
+        self._number += 1
+        question_id = f"q{self._number}"
+        device = self._devices[self._number % len(self._devices)]
+        question = {
+            "id": question_id, "text": text, "timeout_s": timeout_s,
+            "receipt": True, "revisions": True,
+        }  # fmt: skip
+        self._ledger.ask(question_id, time.monotonic())
+        self._open[question_id] = (device, question)
+        self._send(device, question)
+
+    async def until_answered(self, limit_s: float) -> None:
+        """Ask again and again until every question is answered, or the time is up."""
+        give_up_s = time.monotonic() + limit_s
+        while self._open and time.monotonic() < give_up_s:
+            await asyncio.sleep(_AGAIN_S / 2)
+            self._ask_again()
+
+    def _ask_again(self) -> None:
+        for question_id, (device, question) in list(self._open.items()):
+            self._ledger.ask(question_id, time.monotonic())
+            self._send(device, question)
+
+    def _send(self, device: str, question: dict[str, Any]) -> None:
+        task = asyncio.ensure_future(self._publish(device, question))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _publish(self, device: str, question: dict[str, Any]) -> None:
+        payload = msgspec.json.encode(question)
+        try:
+            await self._bus.publish(self._topics.ask(device), payload, expiry_s=_PUBLISH_S)
+        except BusError:
+            return  # it is asked again
+
+    def _hear(self, message: Message) -> None:
+        self._bus.acknowledge(message)
+        answer = msgspec.json.decode(message.payload)
+        self._ledger.hear(answer, time.monotonic())
+        if not answer.get("accepted"):
+            self._open.pop(str(answer.get("id")), None)

@@ -1,0 +1,116 @@
+"""Every question asked and every answer seen, and what must be true of the two. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+
+class Seen(NamedTuple):
+    """What an asker sees of one result; two with the same content are the same answer again."""
+
+    label: str
+    tier: str
+    degraded: str
+    error: str
+
+
+@dataclass
+class _Question:
+    asked_s: float
+    first: Seen | None = None
+    answered_s: float = 0.0
+    revised: Seen | None = None
+    receipts: int = 0
+
+
+@dataclass
+class Ledger:
+    """Times are monotonic seconds. ``violations`` names every broken promise."""
+
+    violations: list[str] = field(default_factory=list)
+    suppressed: int = 0
+    revised: int = 0
+    repeated: int = 0
+    _questions: dict[str, _Question] = field(default_factory=dict)
+
+    def ask(self, question_id: str, now_s: float) -> None:
+        """Note a question; asking it again is no new one."""
+        if question_id in self._questions:
+            self.repeated += 1
+        else:
+            self._questions[question_id] = _Question(now_s)
+
+    def hear(self, answer: dict[str, Any], now_s: float) -> None:
+        """Note what came on the answers topic."""
+        question = self._questions.get(str(answer.get("id")))
+        if question is None:
+            self.violations.append(f"an answer to a question that nobody asked: {answer}")
+        elif answer.get("accepted"):
+            question.receipts += 1
+        else:
+            self._take(question, answer, now_s)
+
+    def _take(self, question: _Question, answer: dict[str, Any], now_s: float) -> None:
+        fields = ("label", "tier", "degraded", "error")
+        seen = Seen(*(str(answer.get(name, "")) for name in fields))
+        if answer.get("revision"):
+            self.revised += 1
+            if question.first is None or not question.first.degraded:
+                self.violations.append(f"{answer['id']}: a revision of nothing degraded")
+            question.revised = seen
+        elif question.first is None:
+            question.first, question.answered_s = seen, now_s
+        elif seen in (question.first, question.revised):
+            self.suppressed += 1
+        else:
+            self.violations.append(f"{answer['id']}: first {question.first}, then {seen}")
+
+    @property
+    def asked(self) -> int:
+        """How many different questions were asked."""
+        return len(self._questions)
+
+    def unanswered(self) -> list[str]:
+        """Return the ids that have no answer yet."""
+        return [key for key, question in self._questions.items() if question.first is None]
+
+    def by_tier(self) -> Counter[str]:
+        """Return how many answers came from each tier, degraded ones apart."""
+        counts: Counter[str] = Counter()
+        for question in self._questions.values():
+            if question.first is not None:
+                kind = "degraded" if question.first.degraded else question.first.tier
+                counts["error" if question.first.error else kind] += 1
+        return counts
+
+    def reasons(self) -> set[str]:
+        """Return why answers were degraded."""
+        answered = (question.first for question in self._questions.values())
+        return {seen.degraded for seen in answered if seen and seen.degraded}
+
+    def waits_s(self) -> list[float]:
+        """Return the times from asking to the answer."""
+        answered = (question for question in self._questions.values() if question.first)
+        return [question.answered_s - question.asked_s for question in answered]
+
+    def whole_again_s(self, healed_s: float) -> float | None:
+        """Return how long after ``healed_s`` the first answer from above came to a later question.
+
+        None if none did.
+        """
+        times = [
+            question.answered_s - healed_s
+            for question in self._questions.values()
+            if question.first is not None
+            and question.asked_s >= healed_s
+            and question.first.tier not in ("", "device")
+            and not question.first.degraded
+        ]
+        return min(times, default=None)
+
+    def close(self) -> list[str]:
+        """Return everything that was promised and not kept."""
+        lost = [f"{question_id}: no answer" for question_id in self.unanswered()]
+        return self.violations + lost

@@ -1,0 +1,56 @@
+"""The short form of ``make chaos``: what is most likely to happen, with everything real."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from tests.processes import skip_without
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ("kill-device", "kill-edge", "kill-broker", "frames")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_whatever_dies_every_prompt_ends_in_exactly_one_result(tmp_path: Path) -> None:
+    skip_without("mosquitto")
+    only = [word for name in SCENARIOS for word in ("--only", name)]
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "chaos", "--share", "0.5", "--out", str(tmp_path / "out"), *only],
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=220,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-2_000:]
+    outcomes = msgspec.json.decode((tmp_path / "out" / "report.json").read_bytes())
+    assert [outcome["name"] for outcome in outcomes] == list(SCENARIOS)
+    for outcome in outcomes:
+        assert outcome["asked"] >= 500
+        assert sum(outcome["answered"].values()) == outcome["asked"]
+        assert outcome["answered"].get("edge", 0) > 20, "prompts went up"
+        assert outcome["broken"] == []
+
+
+def test_a_scenario_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    ran = subprocess.run(
+        [sys.executable, "-m", "chaos", "--only", "meteor"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert "meteor" in ran.stderr
+    assert "kill-device" in ran.stderr
