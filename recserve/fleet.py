@@ -47,6 +47,7 @@ class Fleet:
         self.connected_s = connected_s
         """How long it took from nothing until all were connected, less the loading of weights."""
         self._devices = devices
+        metrics.waiting.set_function(self._waiting)  # of all, where each device put its own
 
     @property
     def devices(self) -> Sequence[str]:
@@ -63,6 +64,9 @@ class Fleet:
             prompt_id=question.id,
         )
         return Reply.of(result)
+
+    def _waiting(self) -> float:
+        return sum(device.parts.station.batcher.waiting for device in self._devices.values())
 
     @classmethod
     @contextlib.asynccontextmanager

@@ -2,8 +2,7 @@
 
 A prompt's text is kept only when asked for; its key is always kept: the hash under which
 ``experiments.answer_store`` knows it. All times are in seconds on the axis of the replayed trace,
-0 being where it begins. Lines are written in order of completion; one that a crash tore off is
-cut away when the file is opened again.
+0 being where it begins. Lines are written in order of completion.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 import msgspec
 
-from shared.errors import DataError
+from experiments.playback.json_lines import appending, read_lines
 from shared.messages import Hop
 
 if TYPE_CHECKING:
@@ -85,42 +84,11 @@ class RecordWriter:
 @contextmanager
 def open_records(folder: Path) -> Iterator[RecordWriter]:
     """Open the records of a run to add to them; raises ``DataError`` when that cannot be done."""
-    path = folder / FILE
-    try:
-        _cut_torn_line(path)
-        file = path.open("ab")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
-    with file:
+    with appending(folder / FILE) as file:
         yield RecordWriter(file)
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Return the records of a run by number.
-
-    Raises ``DataError`` that names the file and the line; a last line without its end is no error.
-    """
-    path = folder / FILE
-    decode = msgspec.json.Decoder(Record).decode
-    records: dict[int, Record] = {}
-    try:
-        lines = path.read_bytes().split(b"\n")[:-1]
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); is it a run's?") from error
-    for row, line in enumerate(lines, start=1):
-        try:
-            record = decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: line {row} is no record: {error}") from error
-        records[record.number] = record
+    """Return the records of a run by number; raises ``DataError`` that names file and line."""
+    records = {record.number: record for record in read_lines(folder / FILE, Record)}
     return [records[number] for number in sorted(records)]
-
-
-def _cut_torn_line(path: Path) -> None:
-    if not path.exists():
-        return
-    content = path.read_bytes()
-    whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        with path.open("r+b") as file:
-            file.truncate(whole)

@@ -12,17 +12,19 @@ A closed loop cannot fall behind: it is judged by none of them.
 
 from __future__ import annotations
 
-import bisect
 from collections import deque
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
+from experiments.playback.json_lines import read_lines
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
+    from pathlib import Path
 
-    from experiments.playback.records import Record
 
+FILE: Final = "ticks.jsonl"
 SPAN_S: Final = 10
 LATE_S: Final = 0.02
 _BEHIND_SHARE: Final = 0.01
@@ -85,28 +87,10 @@ class Judge:
         return signs
 
 
-def ticks_of(records: Sequence[Record], intended_s: Sequence[float], end_s: float) -> list[Tick]:
-    """Return the ticks of a run that is over; ``intended_s`` ascends, for all that were planned."""
-    sent_s = np.array([record.sent_s for record in records])
-    lateness_s = np.array([record.lateness_s for record in records])
-    order = np.argsort(sent_s)
-    sent_s, lateness_s = sent_s[order], lateness_s[order]
-    done_s = np.sort([record.done_s for record in records])
-    ticks, before = [], 0
-    for second in range(1, int(end_s) + 1):
-        sent = int(np.searchsorted(sent_s, second, side="right"))
-        here = lateness_s[before:sent]
-        ticks.append(
-            Tick(
-                float(second),
-                bisect.bisect_right(intended_s, second),
-                sent,
-                int(np.searchsorted(done_s, second, side="right")),
-                float(np.median(here)) if len(here) else 0.0,
-            )
-        )
-        before = sent
-    return ticks
+def read_ticks(folder: Path) -> list[Tick]:
+    """Return the ticks of a run; raises ``DataError`` that names file and line."""
+    path = folder / FILE
+    return read_lines(path, Tick) if path.exists() else []
 
 
 def find_saturation(ticks: Iterable[Tick]) -> list[Saturation]:

@@ -1,0 +1,68 @@
+"""What a run is: ``run.json`` in its folder, written when it begins and when it ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from shared.errors import DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE: Final = "run.json"
+
+
+class RunFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A run of a replay.
+
+    ``settings`` are those it was begun with, as plain values: a resumed run goes on with them.
+    ``fingerprint`` is that of its plays, ``prompts`` their number and ``length_s`` the intended
+    time of the last one. ``tiers`` are in order from the device up. ``played_s`` is how far the
+    run came on its own axis of time, ``unfinished`` how many prompts were given up on when it was
+    interrupted, and ``twice`` how many answers came once more.
+    """
+
+    name: str
+    begun: str
+    pace: Literal["open", "closed"]
+    in_flight: int
+    speed: float
+    devices: int
+    tiers: tuple[str, ...]
+    prompts: int
+    length_s: float
+    fingerprint: str
+    settings: dict[str, Any]
+    versions: dict[str, str] = {}
+    state: Literal["running", "interrupted", "whole"] = "running"
+    played_s: float = 0.0
+    unfinished: int = 0
+    twice: int = 0
+    connected_s: float | None = None
+    memory_megabytes: float | None = None
+    resumed: int = 0
+
+
+def write_run(folder: Path, run: RunFile) -> None:
+    """Write a run's file in one step; raises ``DataError`` when that cannot be done."""
+    path = folder / FILE
+    fresh = path.with_suffix(".new")
+    try:
+        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
+        fresh.replace(path)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def read_run(folder: Path) -> RunFile:
+    """Read a run's file; raises ``DataError`` that names it."""
+    path = folder / FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunFile)
+    except OSError as error:
+        said = f"{path}: cannot be read ({error.strerror}); name the folder of a run"
+        raise DataError(said) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is no run's file: {error}") from error

@@ -1,0 +1,152 @@
+"""A report in words and tables: the same for the terminal and for the page."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from experiments.report.page import Card, Grid
+
+Report = dict[str, Any]
+_MOSTLY = 0.99
+_LATE_MS = 20.0
+
+
+def subtitle(report: Report) -> str:
+    """Say in one line what was run."""
+    run = report["run"]
+    pace = (
+        f"open loop at {run['speed']:g} times the speed of the trace"
+        if run["pace"] == "open"
+        else f"closed loop with {run['in_flight']} under way"
+    )
+    devices = "1 device" if run["devices"] == 1 else f"{run['devices']:,} devices"
+    again = f", resumed {run['resumed']} times" if run["resumed"] else ""
+    state = "" if run["state"] == "whole" else " (interrupted)"
+    return f"{pace}, {devices}, {run['played_s']:,.1f} s{again}{state}; begun {run['begun']}"
+
+
+def warnings(report: Report) -> list[str]:
+    """Return what a reader must not miss, each in a sentence."""
+    said = []
+    for found in report["saturation"]:
+        span = f"from second {found['begin_s']:.0f} to {found['end_s']:.0f}"
+        said.append(f"Saturated {span}: {found['said']} ({found['sign']}).")
+    prompts = report["prompts"]
+    if prompts["lost"]:
+        said.append(f"{prompts['lost']:,} prompts got no result at all.")
+    if prompts["unfinished"]:
+        said.append(f"{prompts['unfinished']:,} prompts were under way when the run was stopped.")
+    if prompts["not_sent"]:
+        said.append(f"{prompts['not_sent']:,} of {prompts['planned']:,} prompts were not sent.")
+    return said
+
+
+def cards(report: Report) -> list[Card]:
+    """Return the figures that stand at the top of the page."""
+    prompts, arrivals = report["prompts"], report["arrivals"]
+    latency, lateness = report["latency_ms"]["all"], arrivals["lateness_ms"]
+    errors = sum(prompts["errors"].values())
+    found = [
+        Card(f"{prompts['answered']:,} of {prompts['sent']:,}", "prompts answered"),
+        Card(f"{prompts['lost']:,}", "lost", prompts["lost"] > 0),
+        Card(f"{errors:,}", "errors", errors > 0),
+        Card(f"{prompts['degraded']:,}", "degraded answers", prompts["degraded"] > 0),
+        Card(f"{_number(arrivals['achieved_per_s'])} /s", "sent"),
+    ]
+    if arrivals["achieved_share"] is not None:
+        share = arrivals["achieved_share"]
+        found.append(Card(f"{share:.2%}", "of the intended rate", share < _MOSTLY))
+    if lateness:
+        found.append(
+            Card(f"{lateness['p99']:.1f} ms", "generator late, p99", lateness["p99"] > _LATE_MS)
+        )
+    if latency:
+        found.append(Card(f"{latency['p50']:,.1f} ms", "latency, median"))
+        found.append(Card(f"{latency['p99']:,.1f} ms", "latency, p99"))
+    if report["accuracy"]:
+        found.append(Card(f"{report['accuracy']['share']:.1%}", "right answers"))
+    each = report["burden"]["trouble_free_bytes_per_prompt"]
+    return [*found, Card(f"{each:,.0f} bytes", "burden per prompt")]
+
+
+def grids(report: Report) -> list[Grid]:
+    """Return the tables, the most wanted first."""
+    tables = [_tiers(report), _links(report), _agents(report), _faults(report)]
+    return [table for table in tables if table.rows]
+
+
+def _tiers(report: Report) -> Grid:
+    columns = (
+        "tier", "answered", "share", "judged", "sent on", "threshold",
+        "p50 ms", "p90 ms", "p99 ms", "right",
+    )  # fmt: skip
+    rows = []
+    for tier, figures in report["tiers"].items():
+        latency = report["latency_ms"][tier] or {}
+        rows.append(
+            (
+                tier,
+                f"{figures['answered']:,}",
+                f"{figures['share']:.1%}",
+                f"{figures['judged']:,}",
+                _share(figures["escalated_share"]),
+                _number(figures["threshold_last"], 3),
+                *(_number(latency.get(name)) for name in ("p50", "p90", "p99")),
+                _share((figures["accuracy"] or {}).get("share")),
+            )
+        )
+    return Grid("Who answered", columns, rows)
+
+
+def _links(report: Report) -> Grid:
+    counted, once = report["burden"]["counted_bytes"], report["burden"]["trouble_free_bytes"]
+    sent = max(report["prompts"]["sent"], 1)
+    rows = [
+        (
+            link,
+            f"{counted[link]:,}" if link in counted else "–",
+            f"{once.get(link, 0):,}",
+            f"{once.get(link, 0) / sent:,.1f}",
+        )
+        for link in dict.fromkeys([*once, *counted])
+    ]
+    columns = ("link", "bytes counted", "bytes without repeats", "per prompt")
+    return Grid("Burden", columns, rows)
+
+
+def _agents(report: Report) -> Grid:
+    rows = [
+        (
+            agent,
+            figures["tier"],
+            f"{figures['batches']:,}",
+            _number(figures["batch_prompts_mean"], 2),
+            _number(figures["queue_ms_mean"], 2),
+            _number(figures["queue_ms_p95_at_most"]),
+            f"{figures['waiting_most']:.0f}",
+            f"{figures['repeats']:,}",
+        )
+        for agent, figures in report["agents"].items()
+    ]
+    columns = (
+        "agent", "tier", "model runs", "prompts a run", "wait ms, mean", "wait ms, p95 ≤",
+        "most waiting", "repeats",
+    )  # fmt: skip
+    return Grid("Agents", columns, rows)
+
+
+def _faults(report: Report) -> Grid:
+    prompts = report["prompts"]
+    rows = [("error", code, f"{count:,}") for code, count in prompts["errors"].items()]
+    rows += [
+        ("degraded", reason, f"{count:,}") for reason, count in prompts["degraded_reasons"].items()
+    ]
+    return Grid("Errors and degraded answers", ("kind", "why", "prompts"), rows)
+
+
+def _number(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"

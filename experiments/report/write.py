@@ -1,0 +1,80 @@
+"""Writes the report of a run into its folder, and prints it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from rich.box import SIMPLE_HEAD
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.plots.style import styled
+from experiments.report.figures import draw_run
+from experiments.report.page import write_page
+from experiments.report.run import read_played
+from experiments.report.summary import summarise
+from experiments.report.words import cards, grids, subtitle, warnings
+from shared.errors import RuntimeUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from experiments.report.page import Grid
+
+JSON: Final = "report.json"
+PAGE: Final = "report.html"
+
+
+def write_report(folder: Path) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into the folder of a run; return the figures.
+
+    Without matplotlib the page has no pictures and says so. Raises ``DataError``.
+    """
+    played = read_played(folder)
+    report = summarise(played)
+    write_json(folder / JSON, report)
+    said = warnings(report)
+    try:
+        with styled():
+            pictures = draw_run(played, report)
+    except RuntimeUnavailable as error:
+        pictures = []
+        said.append(f"No pictures: {error}")
+    page = write_page(
+        f"Replay {report['run']['name']}",
+        subtitle(report),
+        cards=cards(report),
+        warnings=said,
+        grids=grids(report),
+        pictures=pictures,
+    )
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    return report
+
+
+def write_json(path: Path, figures: dict[str, Any]) -> None:
+    """Write figures so that people can read them, too."""
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+
+
+def print_report(console: Console, report: dict[str, Any]) -> None:
+    """Print what a person wants to know first."""
+    console.print(f"[bold]{escape(report['run']['name'])}[/]: {escape(subtitle(report))}")
+    console.print(", ".join(f"{card.value} {card.what}" for card in cards(report)) + ".")
+    for warning in warnings(report):
+        console.print(f"[bold red]![/] {escape(warning)}")
+    for grid in grids(report):
+        print_grid(console, grid)
+
+
+def print_grid(console: Console, grid: Grid) -> None:
+    """Print a table; noticed rows stand out."""
+    table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
+    for place, column in enumerate(grid.columns):
+        table.add_column(column, justify="right" if place else "left")
+    for place, row in enumerate(grid.rows):
+        table.add_row(*map(escape, row), style="bold" if place in grid.noticed else None)
+    console.print(table)
