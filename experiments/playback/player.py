@@ -66,7 +66,7 @@ class Player:
         timeout_s: float,
         keep_text: bool = False,
     ) -> None:
-        """``run`` is the fingerprint that ids are made from; ``timeout_s`` for prompts without."""
+        """Ids are made from ``run``, the run's own; ``timeout_s`` is for prompts without one."""
         self.tally = Tally()
         self._target = target
         self._writer = writer

@@ -107,16 +107,16 @@ def make_plays(arrivals: Iterable[Arriving], part: Slice, devices: Sequence[str]
     return plays
 
 
-def prompt_id(fingerprint: str, number: int) -> UUID:
-    """Return the id of a prompt of a run: the same when the run is resumed."""
-    return UUID(bytes=blake2b(f"{fingerprint} {number}".encode(), digest_size=16).digest())
+def prompt_id(run: str, number: int) -> UUID:
+    """Return the id of a prompt of a run: the same when it is resumed, another in another run."""
+    return UUID(bytes=blake2b(f"{run} {number}".encode(), digest_size=16).digest())
 
 
 def fingerprint(plays: Sequence[Play]) -> str:
-    """Return what tells two lists of plays apart: 32 hexadecimal digits."""
+    """Return what tells prompts and their times apart, whoever is asked: 32 hexadecimal digits."""
     digest = blake2b(digest_size=16)
     for play in plays:
-        digest.update(repr((play.at_s, play.device, play.task, play.text, play.label)).encode())
+        digest.update(repr((play.at_s, play.task, play.text, play.label)).encode())
     return digest.hexdigest()
 
 

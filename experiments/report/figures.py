@@ -167,7 +167,7 @@ def _latencies(played: Played) -> Picture:
         median = float(np.median(latency_ms))
         ends.append((float(latency_ms[-1]), 1.0, f"{tier}, median {_short(median)} ms", colour))
     axes.set_xscale("log")
-    _few_ticks(axes.xaxis)
+    few_ticks(axes.xaxis)
     axes.set_ylim(0, 1.02)
     percent(axes.yaxis)
     axes.set_xlabel("ms from the intended time to the result")
@@ -181,7 +181,7 @@ def _latency_over_time(report: Report) -> Picture:
     series = report["series"]["latency_ms"]
     figure, axes = _time_axes(report, "ms to the result")
     axes.set_yscale("log")
-    _few_ticks(axes.yaxis)
+    few_ticks(axes.yaxis)
     lines = [Line("p99", series["p99"], PALETTE[1]), Line("p50", series["p50"], PALETTE[0])]
     _lines(axes, report, lines)
     headline(axes, "Latency over time", "Counted from the moment a prompt was intended for.")
@@ -287,7 +287,7 @@ def _lines(axes: Axes, report: Report, lines: Sequence[Line], *, from_zero: bool
         )
 
 
-def _few_ticks(axis: Axis) -> None:
+def few_ticks(axis: Axis) -> None:
     """Mark a logarithmic axis at 1, 2, 5, 10 …, in plain numbers."""
     from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415 - heavy
 
