@@ -16,7 +16,7 @@ from device_agent.delivery import Delivery
 from device_agent.in_hand import Asked, InHand
 from device_agent.repeats import Backoff
 from device_agent.rows import decode, encode_escalated, encode_settled
-from shared.errors import MalformedMessage, StoreError
+from shared.errors import MalformedMessage, ModelFailed, StoreError
 from shared.log import get_logger
 from shared.messages import Failure, Result
 from shared.refusals import Refusals
@@ -43,8 +43,7 @@ class Escalations:
     def __init__(self, settings: DeviceSettings, parts: Parts, outbox: Outbox | None) -> None:
         self._settings = settings
         self._station = parts.station
-        self._bus = parts.bus
-        self._results = parts.topics.results(settings.agent)
+        self._bus = parts.upper_bus
         self._outbox = outbox
         upstream = settings.upstream
         self._delivery = Delivery(
@@ -69,9 +68,10 @@ class Escalations:
             self._do(self._delivery.stop("no tier is above this device any more"))
             return
         await dispatcher.start()
+        results = dispatcher.topics.results(self._settings.agent)
         dispatcher.on_agent(lambda: self._rearm(unsent_only=True))
         self._bus.watch(lambda connected: self._rearm() if connected else None)
-        await self._bus.subscribe(self._results, self._take)
+        await self._bus.subscribe(results, self._take)
         self._begin(self._watch_clock())
 
     def accept(self, asked: Asked) -> None:
@@ -169,6 +169,7 @@ class Escalations:
         if send.silent:
             self._station.metrics.repeats.labels("retry").inc()
             _log.info("prompt repeated", id=str(prompt_id), silent=escalated.agent)
+            self._blame(escalated)
         await self._station.dispatch(escalated, again=not send.declined)
         self._do(self._delivery.sent(prompt_id, time.monotonic(), declined=send.declined))
         self._wake.set()
@@ -209,9 +210,24 @@ class Escalations:
         actions = self._delivery.came(result, time.monotonic())
         if not actions:
             self._station.metrics.repeats.labels("result").inc()
-        if escalated is not None and not isinstance(result.outcome, Failure):
-            self._station.learn(escalated, result)
+        if escalated is not None:
+            self._heed(escalated, result)
         self._do(actions)
+
+    def _heed(self, escalated: Escalated, result: Result) -> None:
+        """Learn from a result, and of the agents that it came through."""
+        assert self._station.dispatcher is not None, "something came from above"  # noqa: S101
+        if not isinstance(result.outcome, Failure):
+            self._station.learn(escalated, result)
+            for hop in result.hops:
+                self._station.dispatcher.succeeded(hop.agent)
+        elif result.outcome.code == ModelFailed.code:
+            self._blame(escalated)
+
+    def _blame(self, escalated: Escalated) -> None:
+        """Count silence, or a failure, against the agent that has the prompt."""
+        if escalated.agent is not None and self._station.dispatcher is not None:
+            self._station.dispatcher.failed(escalated.agent)
 
     # -- what the clock brings -----------------------------------------------------------------
 

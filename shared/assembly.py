@@ -9,6 +9,8 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from shared.admission import Admission
 from shared.batcher import Batcher
 from shared.cascade import Tier
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from shared.runtimes import Model
     from shared.settings import AgentSettings
 
-    Connect = Callable[[AgentSettings, Will], Bus]
+    Connect = Callable[[AgentSettings, Will | None], Bus]
 
 _log = get_logger()
 _LAST_WORDS_S = 1.0
@@ -44,11 +46,13 @@ _LAST_WORDS_S = 1.0
 class Parts:
     """What an application is built on.
 
+    ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
     ``own_model`` is a model to be closed at the end. ``presence`` is the task that keeps our status
     true while the agent runs; it ends by itself only with ``Fenced``.
     """
 
     bus: Bus
+    upper_bus: Bus
     topics: Topics
     station: Station
     metrics: Metrics
@@ -56,8 +60,13 @@ class Parts:
     own_model: Model | None
     presence: asyncio.Task[None] | None = None
 
+    @property
+    def buses(self) -> tuple[Bus, ...]:
+        """Every connection of the agent."""
+        return (self.bus,) if self.upper_bus is self.bus else (self.bus, self.upper_bus)
 
-def mqtt(settings: AgentSettings, will: Will) -> Bus:
+
+def mqtt(settings: AgentSettings, will: Will | None) -> Bus:
     """Return the bus to the settings' broker."""
     return MqttBus(settings.mqtt, settings.agent, will=will)
 
@@ -92,6 +101,10 @@ def assemble(
         load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
     )
     bus = connect(settings, announcer.will())
+    above = settings.upstream.mqtt
+    upper_bus = bus
+    if above is not None:
+        upper_bus = connect(msgspec.structs.replace(settings, mqtt=above), None)
     tier = settings.tier
     station = Station(
         settings.agent,
@@ -99,11 +112,11 @@ def assemble(
         batcher,
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
-        dispatcher=_dispatcher(settings, bus, topics, metrics),
+        dispatcher=_dispatcher(settings, upper_bus, metrics),
     )
     metrics.waiting.set_function(lambda: batcher.waiting)
     metrics.serve(settings.metrics)
-    return Parts(bus, topics, station, metrics, announcer, own_model)
+    return Parts(bus, upper_bus, topics, station, metrics, announcer, own_model)
 
 
 @contextlib.asynccontextmanager
@@ -117,12 +130,14 @@ async def running(parts: Parts, drain: Callable[[], Awaitable[object]]) -> Async
         if parts.own_model is not None:
             leaving.callback(parts.own_model.close)
         leaving.callback(parts.metrics.close)
-        leaving.push_async_callback(parts.bus.close)
+        for bus in parts.buses:
+            leaving.push_async_callback(bus.close)
         leaving.push_async_callback(_last_words, drain)
         leaving.push_async_callback(parts.station.batcher.close)
         leaving.push_async_callback(drain)
         parts.station.batcher.start()
-        await parts.bus.start()
+        for bus in parts.buses:
+            await bus.start()
         presence = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
         presence.add_done_callback(_note_end)
         leaving.push_async_callback(_cancel, presence)
@@ -167,10 +182,16 @@ def make_service(settings: AgentSettings, parts: Parts, folder: Path | None = No
         parts.station,
         parts.bus,
         parts.topics,
-        Admission(rates, attempts=limits.attempts, limit_bytes=limit_bytes),
+        Admission(
+            rates,
+            attempts=limits.attempts,
+            limit_bytes=limit_bytes,
+            relays=parts.upper_bus is not parts.bus,
+        ),
         results,
         DeadLetters(results.journal),
         pool=settings.pool,
+        upper_bus=parts.upper_bus,
     )
 
 
@@ -210,18 +231,18 @@ async def until_asked_to_stop() -> None:
     await stopped.wait()
 
 
-def _dispatcher(
-    settings: AgentSettings, bus: Bus, topics: Topics, metrics: Metrics
-) -> Dispatcher | None:
+def _dispatcher(settings: AgentSettings, bus: Bus, metrics: Metrics) -> Dispatcher | None:
     if not settings.tier.above:
         return None
+    above = settings.upstream.mqtt
     return Dispatcher(
         bus,
-        topics,
+        Topics((above or settings.mqtt).root),
         metrics,
         tier=settings.tier.name,
         above=settings.tier.above,
         pool=settings.upstream.pool,
+        origin=settings.agent if above is not None else "",
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )
 

@@ -51,7 +51,7 @@ class Dispatcher:
         self.rosters = [Roster(upper) for upper in above]
         self._tier = tier
         self._bus = bus
-        self._topics = topics
+        self.topics = topics
         self._metrics = metrics
         self._refusals = Refusals(metrics)
         self._pool = pool
@@ -64,7 +64,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Listen to the statuses of the tiers above."""
         for roster in self.rosters:
-            await self._bus.subscribe(self._topics.status(roster.tier, "+"), self._hear)
+            await self._bus.subscribe(self.topics.status(roster.tier, "+"), self._hear)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
         """Call ``appeared`` whenever an agent above comes alive, or works again after failures.
@@ -137,7 +137,7 @@ class Dispatcher:
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
-        topic = self._topics.prompt(address, prompt.task, prompt.origin, prompt.sender)
+        topic = self.topics.prompt(address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:
             delivery = await self._bus.publish(
@@ -153,7 +153,7 @@ class Dispatcher:
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         try:
-            address = self._topics.read_status(message.topic)
+            address = self.topics.read_status(message.topic)
             status = decode_status(message.payload) if message.payload else None
         except MalformedMessage as error:
             self._refusals.note(message.topic, error)

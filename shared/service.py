@@ -48,8 +48,8 @@ _log = get_logger()
 class Service:
     """One station's work on the bus.
 
-    ``upper_bus`` is the connection to the broker above, if that is another one: then the results
-    from there come to this agent, which passes them on to their origins.
+    ``upper_bus`` leads to the tiers above. Where that is another connection, results from there
+    come to this agent, which passes them on to their origins.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Service:
         dead_letters: DeadLetters,
         *,
         pool: str = "",
-        upper_bus: Bus | None = None,
+        upper_bus: Bus,
     ) -> None:
         self._station = station
         self._bus = bus
@@ -71,7 +71,7 @@ class Service:
         self._results = results
         self._dead_letters = dead_letters
         self._pool = pool
-        self._upper_bus = upper_bus or bus
+        self._upper_bus = upper_bus
         self._in_hand: set[asyncio.Task[None]] = set()
         self._refusals = Refusals(station.metrics)
 
@@ -80,7 +80,9 @@ class Service:
         agent = self._station.agent
         if self._station.dispatcher is not None:
             await self._station.dispatcher.start()
-            await self._upper_bus.subscribe(self._topics.results(agent), self._take_word)
+            await self._upper_bus.subscribe(
+                self._station.dispatcher.topics.results(agent), self._take_word
+            )
         await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
         if self._pool:
             shared = self._topics.prompts(self._pool, pool=self._pool)

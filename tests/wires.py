@@ -30,7 +30,7 @@ class Wire(Protocol):
     def bus(self, name: str, will: Will | None = None) -> Bus:
         """Return a bus that is not started."""
 
-    def connect(self, settings: AgentSettings, will: Will) -> Bus:
+    def connect(self, settings: AgentSettings, will: Will | None) -> Bus:
         """Return an agent's bus; fits ``assemble``."""
 
     def cut(self, bus: Bus) -> None:
@@ -58,7 +58,7 @@ class MemoryWire:
         self._made.append(self.broker.client(name, will))
         return self._made[-1]
 
-    def connect(self, settings: AgentSettings, will: Will) -> Bus:
+    def connect(self, settings: AgentSettings, will: Will | None) -> Bus:
         return self.bus(settings.agent, will)
 
     def cut(self, bus: Bus) -> None:
@@ -98,7 +98,7 @@ class MqttWire:
         self._made.append(MqttBus(self.settings(), f"{self.root}-{name}", will=will))
         return self._made[-1]
 
-    def connect(self, settings: AgentSettings, will: Will) -> Bus:
+    def connect(self, settings: AgentSettings, will: Will | None) -> Bus:
         return self.bus(settings.agent, will)
 
     def cut(self, bus: Bus) -> None:
