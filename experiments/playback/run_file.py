@@ -17,11 +17,12 @@ FILE: Final = "run.json"
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a replay.
 
-    ``id`` is its own: the ids of its prompts are made from it. ``settings`` are those it was begun with, as plain values: a resumed run goes on with them.
-    ``fingerprint`` is that of its plays, ``prompts`` their number and ``length_s`` the intended
-    time of the last one. ``tiers`` are in order from the device up. ``played_s`` is how far the
-    run came on its own axis of time, ``unfinished`` how many prompts were given up on when it was
-    interrupted, and ``twice`` how many answers came once more.
+    ``id`` is its own: the ids of its prompts are made from it. ``settings`` are those it was begun
+    with, as plain values: a resumed run goes on with them. ``fingerprint`` is that of its plays,
+    ``prompts`` their number and ``length_s`` the intended time of the last one. ``tiers`` are in
+    order from the device up. ``played_s`` is how far the run came on its own axis of time,
+    ``unfinished`` how many prompts were given up on when it was interrupted, and ``twice`` how many
+    answers came once more.
     """
 
     name: str
