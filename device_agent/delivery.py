@@ -190,11 +190,16 @@ class Delivery:
         return actions + self._repeat()
 
     def rearm(self, now_s: float, *, unsent_only: bool = False) -> None:
-        """Make what waits above due at once: the connection, or an agent, has come back."""
+        """Make what waits above due at once: the connection, or an agent, has come back.
+
+        What was sent before a connection was lost may be with nobody: no agent is to blame for it.
+        """
         for prompt_id, entry in self._entries.items():
             escalated = entry.escalated if entry.state is _State.ABOVE else None
-            if escalated is not None and not (unsent_only and escalated.agent is not None):
-                self._schedule(prompt_id, entry, now_s)
+            if escalated is None or (unsent_only and escalated.agent is not None):
+                continue
+            escalated.agent = None
+            self._schedule(prompt_id, entry, now_s)
 
     def next_due_s(self) -> float | None:
         """Return when ``tick`` next has something to say."""

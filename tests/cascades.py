@@ -103,7 +103,8 @@ class Cascade:
         return await self._serve(cloud_settings(self.wire, name, **changes), {})
 
     async def sees(self, device: Device, *agents: str) -> None:
-        """Return once the device knows of these agents."""
+        """Return once the device is connected and knows of these agents."""
+        await device.parts.bus.wait_connected(CONNECT_S)
         dispatcher = device.parts.station.dispatcher
         assert dispatcher is not None
         roster = dispatcher.rosters[0]

@@ -139,9 +139,10 @@ def test_no_more_repeats_are_under_way_than_allowed() -> None:
     first = delivery.tick(0.5)
     assert [action.escalated for action in first if isinstance(action, Send)] == items[:3]
     for item in items[:3]:
+        item.agent = "edge-1"
         delivery.sent(item.prompt.id, 0.5)
     after_one_answer = delivery.came(from_above(0), 0.6)
-    assert after_one_answer[1:] == [Send(items[3], silent=True)]
+    assert after_one_answer[1:] == [Send(items[3])]
 
 
 def test_one_that_stays_silent_gives_its_place_to_the_next() -> None:
@@ -150,10 +151,11 @@ def test_one_that_stays_silent_gives_its_place_to_the_next() -> None:
     delivery.rearm(0.5)
     for action in delivery.tick(0.5):
         assert isinstance(action, Send)
+        action.escalated.agent = "edge-1"
         delivery.sent(action.escalated.prompt.id, 0.5)
     following = delivery.tick(3.0)
-    assert following[0] == Send(items[3], silent=True)
-    assert len(following) == 3
+    assert following[0] == Send(items[3], silent=False)
+    assert [send.silent for send in following if isinstance(send, Send)] == [False, True, True]
 
 
 def test_at_its_deadline_a_prompt_gets_our_own_answer() -> None:
