@@ -1,0 +1,84 @@
+"""A trace is cut, scaled and dealt out to devices as asked, and nothing of it changes otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from experiments.playback.plays import Slice, fingerprint, make_plays, prompt_id
+from shared.errors import DataError
+
+if TYPE_CHECKING:
+    from shared.messages import Task
+
+
+class Arrival(NamedTuple):
+    at_s: float
+    device: str = ""
+    task: Task = "classify"
+    text: str = "a film"
+    label: str | None = None
+    deadline_s: float | None = None
+
+
+TRACE = [Arrival(float(second)) for second in range(100)]
+DEVICES = ("a", "b", "c")
+
+
+def test_ten_times_the_speed_takes_a_tenth_of_the_time() -> None:
+    plays = make_plays(TRACE, Slice(speed=10), DEVICES)
+
+    assert [play.at_s for play in plays] == [second / 10 for second in range(100)]
+
+
+def test_a_slice_begins_at_zero() -> None:
+    plays = make_plays(TRACE, Slice(begin_s=50, end_s=60), DEVICES)
+
+    assert [play.at_s for play in plays] == [float(second) for second in range(10)]
+    assert [play.number for play in plays] == list(range(10))
+
+
+def test_a_cap_takes_the_first_ones() -> None:
+    assert len(make_plays(TRACE, Slice(prompts=7), DEVICES)) == 7
+
+
+def test_arrivals_without_a_device_take_turns() -> None:
+    plays = make_plays(TRACE, Slice(prompts=4), DEVICES)
+
+    assert [play.device for play in plays] == ["a", "b", "c", "a"]
+
+
+def test_arrivals_of_one_device_stay_together() -> None:
+    names = ["pump", "press", "pump", "oven", "lathe", "press"]
+    trace = [Arrival(float(at_s), name) for at_s, name in enumerate(names)]
+
+    plays = make_plays(trace, Slice(), DEVICES)
+
+    assert [play.device for play in plays] == ["a", "b", "a", "c", "a", "b"]
+
+
+def test_an_empty_slice_is_refused() -> None:
+    with pytest.raises(DataError, match="no arrival lies in the slice"):
+        make_plays(TRACE, Slice(begin_s=1000), DEVICES)
+    with pytest.raises(DataError, match="not after its begin"):
+        make_plays(TRACE, Slice(begin_s=10, end_s=5), DEVICES)
+
+
+def test_an_arrival_without_text_is_named() -> None:
+    with pytest.raises(DataError, match="arrival 2 has no text"):
+        make_plays([Arrival(0.0), Arrival(1.0, text="")], Slice(), DEVICES)
+
+
+def test_other_prompts_or_times_are_told_apart() -> None:
+    plain = make_plays(TRACE, Slice(), DEVICES)
+    faster = make_plays(TRACE, Slice(speed=2), DEVICES)
+    other = make_plays([arrival._replace(text="a meal") for arrival in TRACE], Slice(), DEVICES)
+
+    assert len({fingerprint(plays) for plays in (plain, faster, other)}) == 3
+    assert fingerprint(make_plays(TRACE, Slice(), ("x",))) == fingerprint(plain)
+
+
+def test_ids_belong_to_a_run_and_its_prompt() -> None:
+    assert prompt_id("run", 1) == prompt_id("run", 1)
+    assert len({prompt_id("run", 1), prompt_id("run", 2), prompt_id("rerun", 1)}) == 3
