@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from shared import log
-from shared.errors import RecServeError
+from shared.errors import Fenced, RecServeError
 from shared.settings import AgentSettings
 from shared.settings_file import load
 
@@ -52,8 +52,13 @@ def agent_command(
     return command
 
 
+FENCED_STATUS: Final = 3
+"""Exit status of an agent whose name a newer process has; who restarts agents leaves that one be:
+started again it would be the newer, and the two would end each other for ever."""
+
+
 class clear_errors:  # noqa: N801 - reads as a statement
-    """Turns the project's errors into one line on standard error and exit status 2."""
+    """Turns the project's errors into one line on standard error and exit status 2, or 3."""
 
     def __enter__(self) -> None:
         """Begin."""
@@ -62,4 +67,5 @@ class clear_errors:  # noqa: N801 - reads as a statement
         """Replace an error of ours by its one line."""
         if isinstance(error, RecServeError):
             click.echo(f"error: {error}", err=True)
-            raise SystemExit(2) from error
+            fenced = isinstance(error, Fenced)
+            raise SystemExit(FENCED_STATUS if fenced else 2) from error

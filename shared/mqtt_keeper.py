@@ -77,11 +77,13 @@ class Keeper:
             self._say_connected(connection)
             self._changed(connection)
             better = await self._hold(connection)
-            reason = "a preferred broker is back" if better else connection.lost.result()
+            if better is not None:
+                self._drop("a preferred broker is back")
+                continue
+            reason = connection.lost.result()
             _log.warning("broker lost", agent=self._client_id, reason=reason)
             self._drop(reason)
-            if better is None:
-                await asyncio.sleep(self._brokers.lost(loop.time() - since_s))
+            await asyncio.sleep(self._brokers.lost(loop.time() - since_s))
 
     def _drop(self, reason: str) -> None:
         """Let go of the connection, if there is one, without a goodbye: its will goes out."""

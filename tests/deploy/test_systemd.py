@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.command import FENCED_STATUS
 from shared.settings import AgentSettings, DeviceSettings
 from shared.settings_file import load
 from tests.deploy.reading import ROOT, UNITS, unit, variables
@@ -41,6 +42,7 @@ def test_a_unit_starts_after_the_network_and_again_after_every_end(tier: str) ->
     assert sections["Unit"]["StartLimitIntervalSec"] == ["0"]
     assert sections["Service"]["Restart"] == ["always"]
     assert int(sections["Service"]["RestartSec"][0]) > 0
+    assert sections["Service"]["RestartPreventExitStatus"] == [str(FENCED_STATUS)]
     assert sections["Install"]["WantedBy"] == ["multi-user.target"]
 
 

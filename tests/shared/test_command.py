@@ -1,4 +1,4 @@
-"""The command that every agent has: settings in; one clear line and status 2 when wrong."""
+"""The command that every agent has: settings in; one clear line and a status when wrong."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from cloud_agent.__main__ import command as cloud
 from device_agent.__main__ import command as device
 from edge_agent.__main__ import command as edge
-from shared.command import agent_command, clear_errors
-from shared.errors import BundleError
+from shared.command import FENCED_STATUS, agent_command, clear_errors
+from shared.errors import BundleError, Fenced
 from shared.settings import AgentSettings
 from tests.processes import ROOT
 
@@ -78,6 +78,13 @@ def test_an_agent_in_the_wrong_place_says_so(
     result = CliRunner().invoke(command, ["-c", str(ROOT / "configs" / config), "--set", flag])
     assert result.exit_code == 2
     assert said in result.stderr
+
+
+def test_an_agent_that_has_to_yield_its_name_ends_with_a_status_of_its_own() -> None:
+    with pytest.raises(SystemExit) as left, clear_errors():
+        raise Fenced("another process runs as agent 'edge-1'")
+    assert left.value.code == FENCED_STATUS
+    assert left.value.code not in (0, 1, 2)
 
 
 def test_only_errors_of_ours_become_a_line() -> None:
