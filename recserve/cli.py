@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "ask": ("recserve.ask", "Ask a running device and print its answer."),
     "broker": ("recserve.broker", "Run an MQTT broker for this machine."),
     "cloud": ("cloud_agent.__main__", "Run a cloud agent."),
+    "compare": ("recserve.compare", "Two runs of replay side by side."),
     "deadletters": ("recserve.deadletters", "List, show, replay and purge prompts given up."),
     "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
     "device": ("device_agent.__main__", "Run a device agent."),
@@ -20,6 +21,7 @@ _COMMANDS: Final = {
     "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
     "provision": ("recserve.provision", "Make a site's certificates, passwords and rights."),
+    "replay": ("recserve.replay", "Play a trace to devices and report."),
     "up": ("recserve.up", "Run a broker and any number of agents on this machine."),
 }
 

@@ -77,8 +77,7 @@ def grids(report: Report) -> list[Grid]:
 
 def _tiers(report: Report) -> Grid:
     columns = (
-        "tier", "answered", "share", "judged", "sent on", "threshold",
-        "p50 ms", "p90 ms", "p99 ms", "right",
+        "tier", "judged", "sent on", "answered", "share", "threshold", "p50 ms", "p99 ms", "right",
     )  # fmt: skip
     rows = []
     for tier, figures in report["tiers"].items():
@@ -86,12 +85,12 @@ def _tiers(report: Report) -> Grid:
         rows.append(
             (
                 tier,
-                f"{figures['answered']:,}",
-                f"{figures['share']:.1%}",
                 f"{figures['judged']:,}",
                 _share(figures["escalated_share"]),
+                f"{figures['answered']:,}",
+                f"{figures['share']:.1%}",
                 _number(figures["threshold_last"], 3),
-                *(_number(latency.get(name)) for name in ("p50", "p90", "p99")),
+                *(_number(latency.get(name)) for name in ("p50", "p99")),
                 _share((figures["accuracy"] or {}).get("share")),
             )
         )
@@ -118,7 +117,6 @@ def _agents(report: Report) -> Grid:
     rows = [
         (
             agent,
-            figures["tier"],
             f"{figures['batches']:,}",
             _number(figures["batch_prompts_mean"], 2),
             _number(figures["queue_ms_mean"], 2),
@@ -128,11 +126,8 @@ def _agents(report: Report) -> Grid:
         )
         for agent, figures in report["agents"].items()
     ]
-    columns = (
-        "agent", "tier", "model runs", "prompts a run", "wait ms, mean", "wait ms, p95 ≤",
-        "most waiting", "repeats",
-    )  # fmt: skip
-    return Grid("Agents", columns, rows)
+    columns = ("agent", "runs", "per run", "wait ms", "p95 ≤", "waiting", "repeats")
+    return Grid("Agents: model runs, prompts in each, waits for the model's turn", columns, rows)
 
 
 def _faults(report: Report) -> Grid:

@@ -1,0 +1,126 @@
+"""Looks at agents once a second while a run goes on: at their metrics, and at their heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import urllib.request
+from typing import IO, TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from experiments.playback.json_lines import appending
+from experiments.playback.samples import FILE, Sample, make_sample
+from shared.errors import MalformedMessage
+from shared.mqtt_bus import MqttBus
+from shared.presence import decode_status
+from shared.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from experiments.playback.pacing import Clock
+    from shared.bus import Message
+    from shared.metrics import Metrics
+    from shared.settings import MqttSettings
+
+_EVERY_S = 1.0
+_PAGE_S = 2.0
+
+
+class Seat(NamedTuple):
+    """An agent to look at, and where: a ``/metrics`` page, or counters in this process."""
+
+    agent: str
+    tier: str
+    url: str = ""
+    metrics: Metrics | None = None
+
+
+class Sampler:
+    """Writes one line per agent and second."""
+
+    def __init__(
+        self, seats: Sequence[Seat], mqtt: MqttSettings, clock: Clock, file: IO[bytes]
+    ) -> None:
+        self._seats = {seat.agent: seat for seat in seats}
+        self._topics = Topics(mqtt.root)
+        self._bus = MqttBus(mqtt, mqtt.username or f"recserve-replay-{uuid4().hex[:8]}")
+        self._clock = clock
+        self._file = file
+        self._wait_ms: dict[str, float] = {}
+        self._tiers: dict[str, str] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        seats: Sequence[Seat],
+        mqtt: MqttSettings,
+        clock: Clock,
+        folder: Path,
+        *,
+        heartbeats_of: Sequence[str],
+    ) -> AsyncIterator[None]:
+        """Sample for as long as the context lasts, and once more at its end.
+
+        ``heartbeats_of`` names the tiers whose heartbeats are of interest.
+        """
+        with appending(folder / FILE) as file:
+            sampler = cls(seats, mqtt, clock, file)
+            for tier in heartbeats_of:
+                await sampler._bus.subscribe(sampler._topics.status(tier, "+"), sampler._hear)
+            await sampler._bus.start()
+            work = asyncio.create_task(sampler._run())
+            try:
+                yield
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                await sampler._look()
+                await sampler._bus.close()
+
+    async def _run(self) -> None:
+        due_s = self._clock.now_s()
+        while True:
+            await self._look()
+            due_s = max(due_s + _EVERY_S, self._clock.now_s())
+            await self._clock.sleep_until(due_s)
+
+    async def _look(self) -> None:
+        at_s = round(self._clock.now_s(), 3)
+        looks = [self._look_at(seat, at_s) for seat in self._seats.values()]
+        samples = [sample for sample in await asyncio.gather(*looks) if sample is not None]
+        for agent, wait_ms in self._wait_ms.items():
+            if agent not in self._seats:
+                samples.append(Sample(at_s, agent, self._tiers[agent], wait_ms=wait_ms))
+        self._file.writelines(msgspec.json.encode(sample) + b"\n" for sample in samples)
+
+    async def _look_at(self, seat: Seat, at_s: float) -> Sample | None:
+        wait_ms = self._wait_ms.get(seat.agent)
+        if seat.metrics is not None:
+            families = seat.metrics.registry.collect()
+            return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
+        with contextlib.suppress(OSError):  # an agent that died says no more; its prompts show it
+            page = await asyncio.to_thread(_get, seat.url)
+            families = text_string_to_metric_families(page)
+            return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
+        return None
+
+    def _hear(self, message: Message) -> None:
+        self._bus.acknowledge(message)
+        with contextlib.suppress(MalformedMessage):
+            address = self._topics.read_status(message.topic)
+            status = decode_status(message.payload)
+            if status.state == "online":
+                self._wait_ms[address.agent] = status.load.wait_ms
+                self._tiers[address.agent] = address.tier
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=_PAGE_S) as page:  # noqa: S310 - our own address
+        text: str = page.read().decode()
+        return text
