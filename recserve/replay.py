@@ -23,7 +23,7 @@ from recserve.fleet import names_like
 from recserve.replay_place import open_place
 from recserve.replay_run import play
 from recserve.replay_settings import ReplaySettings
-from recserve.replay_trace import read_arrivals
+from recserve.replay_trace import absolute, read_arrivals
 from shared import log
 from shared.command import clear_errors
 from shared.errors import DataError, SettingsError
@@ -123,7 +123,7 @@ def _keys(flags: dict[str, Any]) -> dict[str, Any]:
         keys |= {"mqtt.host": host, "mqtt.port": int(port)}
     for key in ("trace.file", "trace.texts", "fleet.config", "agents"):
         if keys.get(key):
-            keys[key] = str(Path(keys[key]).resolve())  # a resumed run may start elsewhere
+            keys[key] = absolute(keys[key])  # a resumed run may start elsewhere
     return {key: value for key, value in keys.items() if value is not None}
 
 
@@ -142,7 +142,9 @@ def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: b
         raise DataError(f"{folder} holds a run already; --resume it or name another folder")
     fleet = settings.fleet
     names = fleet.ask or names_like(fleet.name, fleet.devices)
-    plays = make_plays(read_arrivals(settings.trace, console), settings.part, names)
+    arrivals = read_arrivals(settings.trace)
+    plays = make_plays(arrivals.each, settings.part, names)
+    arrivals.say_faults(console)
     folder.mkdir(parents=True, exist_ok=True)
     if resumed:
         run = _again(read_run(folder), plays, folder)

@@ -20,9 +20,11 @@ class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 class TraceChoice(_Closed, frozen=True, kw_only=True):
     """The trace, and where its texts come from."""
 
-    file: Annotated[str, Meta(min_length=1, description="the trace; gzip is read as it is")]
+    file: Annotated[
+        str, Meta(min_length=1, description="the trace, gzip or plain; or drawn: poisson:rate=5")
+    ]
     format: Annotated[
-        str, Meta(description="recserve (our JSONL) or azure; auto: by the name of the file")
+        str, Meta(description="azure, mooncake, burstgpt, servegen, recserve; auto: by its look")
     ] = "auto"
     texts: Annotated[
         str, Meta(description="prompt set for a trace without texts; empty: the bundled one")
@@ -30,7 +32,7 @@ class TraceChoice(_Closed, frozen=True, kw_only=True):
     labels: Annotated[
         tuple[str, ...], Meta(description="names for labels that the prompt set numbers from 0")
     ] = ("negative", "positive")
-    seed: Annotated[int, Meta(ge=0, description="of the texts that are drawn")] = 0
+    seed: Annotated[int, Meta(ge=0, description="of what is drawn: texts, arrivals")] = 0
     bad_rows: Annotated[
         Literal["skip", "fatal"], Meta(description="what a row that cannot be read does")
     ] = "skip"
