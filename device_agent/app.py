@@ -80,12 +80,12 @@ class Device:
         configure_once(settings.log)
         async with contextlib.AsyncExitStack() as closing:
             folder = closing.enter_context(state_folder(settings))
-            parts = assemble(settings, model=model, connect=connect, metrics=metrics)
             outbox = None
             if folder is not None:
                 limit_bytes = settings.outbox.megabytes << 20
                 outbox = Outbox.open(folder, settings.agent, limit_bytes=limit_bytes)
                 closing.push_async_callback(outbox.close)
+            parts = assemble(settings, model=model, connect=connect, metrics=metrics)
             device = cls(settings, parts, outbox)
             await device.escalations.start()
             async with running(parts, device._drain):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import signal
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _LAST_WORDS_S = 1.0
+HUNG = 4
+"""Exit status of an agent whose model hangs: whoever watches over it starts it again."""
 
 
 @dataclass
@@ -91,6 +94,7 @@ def assemble(
         model,
         batch_prompts=settings.model.batch_prompts,
         queue_prompts=settings.limits.queue_prompts,
+        limit_s=settings.limits.model_s,
         metrics=metrics,
     )
     announcer = Announcer(
@@ -159,24 +163,31 @@ async def serving(
     """
     async with contextlib.AsyncExitStack() as closing:
         folder = closing.enter_context(state_folder(settings))
+        results = open_results(settings, folder)
+        closing.push_async_callback(results.close)
         parts = assemble(settings, model=model, connect=connect, metrics=metrics)
-        service = make_service(settings, parts, folder)
-        closing.push_async_callback(service.close)
+        service = make_service(settings, parts, results)
         await service.start()
         async with running(parts, lambda: service.drain(settings.limits.drain_s)):
             yield parts
 
 
-def make_service(settings: AgentSettings, parts: Parts, folder: Path | None = None) -> Service:
-    """Return what serves prompts with an agent's parts; it is not started.
+def open_results(settings: AgentSettings, folder: Path | None = None) -> ResultStore:
+    """Open an agent's memory of results, in a folder or in memory only.
 
-    Its results are kept in ``folder``, or in memory only. Raises ``SettingsError``.
+    Raises ``SettingsError``.
     """
     limits = settings.limits
     limit_bytes = limits.results_megabytes << 20
-    results = ResultStore.open(
+    return ResultStore.open(
         folder, settings.agent, limit_bytes=limit_bytes, keep_s=limits.results_s
     )
+
+
+def make_service(settings: AgentSettings, parts: Parts, results: ResultStore) -> Service:
+    """Return what serves prompts with an agent's parts; it is not started."""
+    limits = settings.limits
+    limit_bytes = limits.results_megabytes << 20
     rates = RateLimits(limits.device_prompts_s, limits.device_burst)
     return Service(
         parts.station,
@@ -211,12 +222,18 @@ async def serve(settings: AgentSettings) -> None:
 async def until_stopped(parts: Parts) -> None:
     """Return when the process is asked to stop.
 
-    Raises ``Fenced`` when a newer process has taken the agent's name.
+    Raises ``Fenced`` when a newer process has taken the agent's name. When the model hangs, the
+    process ends at once, as if killed: what it has in hand is on the disk, or with its origin.
     """
     assert parts.presence is not None, "the agent runs"  # noqa: S101
     asked = asyncio.ensure_future(until_asked_to_stop())
-    await asyncio.wait({asked, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
+    hung = asyncio.ensure_future(parts.station.batcher.hung.wait())
+    await asyncio.wait({asked, hung, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
+    if hung.done():
+        _log.critical("the model hangs", model=parts.station.batcher.model.name)
+        os._exit(HUNG)
+    hung.cancel()
     if parts.presence.done():
         parts.presence.result()
     _log.info("stopping")

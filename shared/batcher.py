@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
@@ -37,12 +38,17 @@ class Batcher:
         *,
         batch_prompts: int,
         queue_prompts: int,
+        limit_s: float = math.inf,
         metrics: Metrics | None = None,
     ) -> None:
+        """Hold a model; one batch that takes longer than ``limit_s`` means that it hangs."""
         self.model = model
+        self.hung = asyncio.Event()
+        """Set once the model hangs: its thread cannot be ended, only the process can."""
         self.service_s = 0.0
         """Smoothed time the model takes for one prompt of a batch."""
         self._batch_prompts = batch_prompts
+        self._limit_s = limit_s
         self._metrics = metrics
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_prompts)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -125,7 +131,10 @@ class Batcher:
         loop = asyncio.get_running_loop()
         started_s = time.perf_counter()
         self._count(batch, started_s)
+        limit = None if math.isinf(self._limit_s) else loop.call_later(self._limit_s, self.hung.set)
         answers = await loop.run_in_executor(self._thread, self._run, texts)
+        if limit is not None:
+            limit.cancel()
         self._measure((time.perf_counter() - started_s) / len(batch))
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.scored.done():

@@ -95,10 +95,6 @@ class Service:
         _, unfinished = await asyncio.wait(self._in_hand, timeout=timeout_s)
         return len(unfinished)
 
-    async def close(self) -> None:
-        """Close what remembers the results."""
-        await self._results.close()
-
     def _take_prompt(self, message: Message) -> None:
         self._start(self._serve(self._bus, message, self._admit(message)))
 

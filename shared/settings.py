@@ -124,6 +124,9 @@ class LimitSettings(_Closed, frozen=True, kw_only=True):
     prompt_bytes: Annotated[int, Meta(ge=1, le=1 << 19, description="longest prompt, UTF-8")] = (
         65_536
     )
+    model_s: Annotated[
+        Seconds, Meta(description="longest time for one batch; then the agent ends with status 4")
+    ] = 120.0
     queue_prompts: Annotated[Count, Meta(description="prompts that may wait for the model")] = 1_000
     results_megabytes: Annotated[
         Count, Meta(description="results kept to answer repeated prompts from, at most")
@@ -192,6 +195,8 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
                 check_name(name, what)
         for name in self.tier.beyond:
             check_name(name, "tier.beyond")
+        if self.pool == self.agent:
+            raise SettingsError(f"pool is {self.pool!r}, as the agent; give it a name of its own")
         if self.upstream.mqtt is not None:
             self._check_upstream(self.upstream.mqtt)
         if self.tier.beyond and not self.tier.upstream:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PREFIX = "RECSERVE_"
 # Besides its own error: 2001-99-99 is taken for a date that is none, and nesting may be too deep.
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+_MERGE = "tag:yaml.org,2002:merge"
 _NOT_SETTINGS = frozenset({"RECSERVE_MQTT_PASSWORD", "RECSERVE_DATA"})
 
 _Settings = TypeVar("_Settings", bound=msgspec.Struct)
@@ -81,9 +83,25 @@ def convert(
         raise SettingsError(f"{where}: {error}") from error
 
 
+class _Strict(yaml.SafeLoader):
+    """Refuses a key that is there twice: the last one would silently win."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key_node.tag != _MERGE and isinstance(key, Hashable) and key in seen:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
+                )
+            if isinstance(key, Hashable):
+                seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = _resolve(yaml.safe_load(path.read_text(encoding="utf-8")), path.parent)
+        tree = _resolve(yaml.load(path.read_text(encoding="utf-8"), _Strict), path.parent)  # noqa: S506 - a safe loader
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:

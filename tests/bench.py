@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from shared.assembly import Parts, assemble, make_service
+from shared.assembly import Parts, assemble, make_service, open_results
 from shared.memory_bus import MemoryBroker, MemoryBus
 from shared.messages import Hop, Prompt, Result
 from shared.metrics import Metrics
@@ -40,7 +40,8 @@ class Bench:
             connect=lambda settings, will: self.broker.client(settings.agent, will),
             metrics=Metrics(),
         )
-        self.service = make_service(self.settings, self.parts)
+        self.results_kept = open_results(self.settings)
+        self.service = make_service(self.settings, self.parts, self.results_kept)
 
     @property
     def bus(self) -> MemoryBus:
@@ -62,7 +63,7 @@ class Bench:
         self.model.release()
         await self.parts.station.batcher.close()
         await self.service.drain(5)
-        await self.service.close()
+        await self.results_kept.close()
 
     async def cloud(self, *agents: str, state: str = "online") -> None:
         """Let cloud agents announce themselves."""

@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from recserve.client import Asker
 from recserve.doctor import examine
-from shared.assembly import assemble, make_service, running
+from shared.assembly import assemble, make_service, open_results, running
 from shared.errors import Refused
 from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
@@ -155,12 +155,13 @@ async def edge_agent(site: SecuredSite, folder: Path) -> AsyncIterator[Parts]:
         mqtt=site.settings("edge-2"),
     )
     parts = assemble(settings)
-    service = make_service(settings, parts)
+    results = open_results(settings)
+    service = make_service(settings, parts, results)
     await service.start()
     async with running(parts, lambda: service.drain(1.0)):
         await parts.bus.wait_connected(10)
         yield parts
-    await service.close()
+    await results.close()
 
 
 async def escalate(device: MqttConnection, hop: Hop) -> None:

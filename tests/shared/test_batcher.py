@@ -250,3 +250,19 @@ async def test_batch_sizes_and_waits_are_counted() -> None:
     assert value("recserve_batch_prompts_sum") == 4
     assert value("recserve_queue_seconds_count") == 4
     assert (value("recserve_queue_seconds_sum") or 0) >= 3 * 0.05
+
+
+async def test_a_model_that_hangs_is_noticed() -> None:
+    model = LookupModel("m")
+    batcher = Batcher(model, batch_prompts=1, queue_prompts=9, limit_s=0.05)
+    batcher.start()
+    await batcher.score("quick", time.monotonic() + 5)
+    await asyncio.sleep(0.1)
+    assert not batcher.hung.is_set()
+
+    model.hold()
+    scoring = asyncio.ensure_future(batcher.score("slow", time.monotonic() + 5))
+    await asyncio.wait_for(batcher.hung.wait(), 2)
+    model.release()
+    await scoring
+    await batcher.close()

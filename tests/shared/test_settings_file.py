@@ -224,3 +224,17 @@ def test_every_shipped_file_is_commented(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert yaml.safe_load(text)
+
+
+def test_a_key_that_is_there_twice_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("agent: a\ntier: {name: device}\nmodel: {source: x}\nagent: b\n")
+    with pytest.raises(SettingsError, match=r"twice\.yaml: .*line 4.*'agent' is there twice"):
+        load(AgentSettings, path)
+
+
+def test_a_pool_is_not_called_as_its_agent(tmp_path: Path) -> None:
+    path = tmp_path / "edge.yaml"
+    path.write_text("agent: e\ntier: {name: edge}\nmodel: {source: x}\npool: e\n")
+    with pytest.raises(SettingsError, match="pool is 'e', as the agent"):
+        load(AgentSettings, path)
