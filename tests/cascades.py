@@ -104,6 +104,8 @@ class Cascade:
 
     async def sees(self, device: Device, *agents: str) -> None:
         """Return once the device is connected and knows of these agents."""
+        if not agents:
+            return
         await device.parts.bus.wait_connected(CONNECT_S)
         dispatcher = device.parts.station.dispatcher
         assert dispatcher is not None

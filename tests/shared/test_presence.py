@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,8 @@ def test_a_status_that_is_not_exactly_right_is_refused(payload: bytes) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_are_a_status_or_malformed(payload: bytes) -> None:
-    with pytest.raises(MalformedMessage):
-        decode_status(payload)
+    with contextlib.suppress(MalformedMessage):
+        assert decode_status(payload).state in ("online", "offline")
 
 
 # -- the announcer -----------------------------------------------------------------------------
