@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -13,15 +14,22 @@ from rich.console import Console
 
 from chaos.report import page, summary, table
 from chaos.run import Outcome, run
-from chaos.scenarios import SCENARIOS
+from chaos.scenarios import SCENARIOS, SHORT, SHORT_SHARE
 from shared.command import clear_errors
+from shared.log import configure
+from shared.settings import LogSettings
+
+if TYPE_CHECKING:
+    from chaos.trial import Scenario
 
 _BEGIN, _END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
+_SHOWN = 5
 
 
 @click.command(help="Break a running cascade in every way we know, and check its promises.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this scenario; may be repeated.")
-@click.option("--seed", default=1, show_default=True, help="Of texts and of faults on links.")
+@click.option("--short", is_flag=True, help="A few scenarios, half as long: about a minute.")
+@click.option("--seed", default=1, show_default=True, help="Of texts, blows and faults on links.")
 @click.option("--share", default=1.0, show_default=True, help="Of every scenario's time.")
 @click.option(
     "--out",
@@ -35,36 +43,55 @@ _BEGIN, _END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="Page whose table is to be replaced by this run's.",
 )
-def main(only: tuple[str, ...], seed: int, share: float, out: Path, write: Path | None) -> None:
+def main(
+    only: tuple[str, ...], short: bool, seed: int, share: float, out: Path, write: Path | None
+) -> None:
     """Run the scenarios; exit 1 when a promise was broken."""
+    chosen = _choose(only or (SHORT if short else ()))
+    configure(LogSettings(level="error"))
     console = Console()
-    unknown = set(only) - {scenario.name for scenario in SCENARIOS}
-    if unknown:
-        known = ", ".join(scenario.name for scenario in SCENARIOS)
-        raise click.BadParameter(f"no scenario is called {', '.join(unknown)}; known: {known}")
-    chosen = [scenario for scenario in SCENARIOS if not only or scenario.name in only]
     shutil.rmtree(out, ignore_errors=True)
-    outcomes: list[Outcome] = []
     with clear_errors():
-        for number, scenario in enumerate(chosen, 1):
-            folder = out / scenario.name
-            folder.mkdir(parents=True)
-            with console.status(f"{number}/{len(chosen)} {scenario.name}: {scenario.says}"):
-                outcome = asyncio.run(run(scenario, folder, seed, share=share))
-            outcomes.append(outcome)
-            _say(console, outcome)
-    console.print(table(outcomes))
+        share = share * SHORT_SHARE if short else share
+        outcomes = _run_all(console, chosen, out, seed, share)
+    console.print(table(outcomes, console.width))
     report = [outcome.row() for outcome in outcomes]
     (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     if write is not None:
-        _replace(write, page(outcomes))
+        _replace(write, page(outcomes, seed))
     console.print(f"Logs, configurations and report.json: {out}")
     sys.exit(1 if any(outcome.broken for outcome in outcomes) else 0)
 
 
+def _choose(names: tuple[str, ...]) -> list[Scenario]:
+    """Return the scenarios of these names, or all."""
+    known = [scenario.name for scenario in SCENARIOS]
+    if unknown := sorted(set(names) - set(known)):
+        raise click.BadParameter(
+            f"no scenario is called {', '.join(unknown)}; known: {', '.join(known)}"
+        )
+    return [scenario for scenario in SCENARIOS if not names or scenario.name in names]
+
+
+def _run_all(
+    console: Console, chosen: list[Scenario], out: Path, seed: int, share: float
+) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    for number, scenario in enumerate(chosen, 1):
+        folder = out / scenario.name
+        folder.mkdir(parents=True)
+        with console.status(f"{number}/{len(chosen)} {scenario.name}: {scenario.says}"):
+            outcomes.append(asyncio.run(run(scenario, folder, seed, share=share)))
+        _say(console, outcomes[-1])
+    return outcomes
+
+
 def _say(console: Console, outcome: Outcome) -> None:
+    if outcome.skipped:
+        console.print(f"{outcome.name}: skipped; {outcome.skipped}", style="yellow")
+        return
     console.print(f"{outcome.name}: {summary([outcome])}")
-    for broken in outcome.broken[:5]:
+    for broken in outcome.broken[:_SHOWN]:
         console.print(f"  {broken}", style="red", markup=False)
 
 

@@ -26,11 +26,13 @@ class Faults:
     """What the link does to messages, each a share of them, and to everything.
 
     ``silent`` directions swallow every byte and keep the connection: *up* goes to the broker.
+    Every packet is ``delay_s`` late.
     """
 
     lose: float = 0.0
     repeat: float = 0.0
     reorder: float = 0.0
+    delay_s: float = 0.0
     silent: frozenset[Literal["up", "down"]] = field(default_factory=frozenset)
 
 
@@ -40,8 +42,6 @@ class Proxy:
     def __init__(self, broker_port: int, seed: int) -> None:
         self.faults = Faults()
         self.port = 0
-        self.refuses = False
-        """Whether new connections are closed at once."""
         self._broker_port = broker_port
         self._draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
         self._server: asyncio.Server | None = None
@@ -64,9 +64,6 @@ class Proxy:
         self.cut()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refuses:
-            writer.transport.abort()
-            return
         try:
             answer, ask = await asyncio.open_connection("127.0.0.1", self._broker_port)
         except OSError:
@@ -105,6 +102,7 @@ class Proxy:
     def _pass(self, packet: Packet, held: _Held, back: asyncio.StreamWriter) -> None:
         faults = self.faults
         drawn = self._draw.random() if packet.is_message else 1.0
+        held.delay_s = faults.delay_s
         if drawn < faults.lose:
             back.write(packet.acknowledgement())
         elif drawn < faults.lose + faults.repeat:
@@ -116,14 +114,15 @@ class Proxy:
 
 
 class _Held:
-    """Keeps a packet back until the next has passed, or for a moment."""
+    """Writes packets, late if the link is slow; keeps one back until the next, or for a moment."""
 
     def __init__(self, sink: asyncio.StreamWriter) -> None:
+        self.delay_s = 0.0
         self._sink = sink
         self._waiting: list[bytes] = []
 
     def write(self, packets: Iterable[bytes]) -> None:
-        self._sink.write(b"".join(packets))
+        self._put(b"".join(packets))
         self.release()
 
     def hold(self, packet: bytes) -> None:
@@ -132,5 +131,15 @@ class _Held:
 
     def release(self) -> None:
         waiting, self._waiting = self._waiting, []
-        if waiting and not self._sink.is_closing():
-            self._sink.write(b"".join(waiting))
+        if waiting:
+            self._put(b"".join(waiting))
+
+    def _put(self, packets: bytes) -> None:
+        if self.delay_s:
+            asyncio.get_running_loop().call_later(self.delay_s, self._write, packets)
+        else:
+            self._write(packets)
+
+    def _write(self, packets: bytes) -> None:
+        if not self._sink.is_closing():
+            self._sink.write(packets)

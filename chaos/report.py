@@ -1,4 +1,4 @@
-"""What a chaos run found: a table for the terminal, and the same for a page."""
+"""What a chaos run found: a table for the terminal, and a fuller one for a page."""
 
 from __future__ import annotations
 
@@ -12,53 +12,67 @@ if TYPE_CHECKING:
     from chaos.run import Outcome
 
 _HEADS: Final = (
-    "scenario", "asked", "device", "edge", "cloud", "degraded", "error", "revised", "same again",
-    "restarts", "median s", "worst s", "whole again s", "kept",
+    "scenario", "asked", "device", "edge", "cloud", "degraded", "error", "revised", "asked again",
+    "same again", "deaths", "median s", "worst s", "whole again s", "kept",
 )  # fmt: skip
+_NARROW: Final = (
+    "scenario", "asked", "degraded", "error", "worst s", "whole again s", "kept",
+)  # fmt: skip
+_WIDE_COLUMNS: Final = 150
 
 
-def cells(outcome: Outcome) -> list[str]:
-    """Return one scenario as a row."""
+def cells(outcome: Outcome) -> dict[str, str]:
+    """Return one scenario as a row, by head."""
     answered = outcome.answered
-    tiers = [
-        str(answered.get(kind, 0)) for kind in ("device", "edge", "cloud", "degraded", "error")
-    ]
+    kinds = ("device", "edge", "cloud", "degraded", "error")
     recovery = "" if outcome.recovery_s is None else f"{outcome.recovery_s:.2f}"
-    return [
+    values = [
         outcome.name,
         f"{outcome.asked:,}",
-        *tiers,
+        *(f"{answered.get(kind, 0):,}" for kind in kinds),
         str(outcome.revised),
+        f"{outcome.repeated:,}",
         str(outcome.suppressed),
         str(outcome.deaths),
         f"{outcome.median_s:.3f}",
         f"{outcome.worst_s:.2f}",
         recovery,
-        f"{len(outcome.broken)} BROKEN" if outcome.broken else "yes",
+        _verdict(outcome),
     ]
+    return dict(zip(_HEADS, values, strict=True))
 
 
-def table(outcomes: Sequence[Outcome]) -> Table:
-    """Return the table of a run."""
+def table(outcomes: Sequence[Outcome], columns: int) -> Table:
+    """Return the table of a run for a terminal of so many columns."""
+    heads = _HEADS if columns >= _WIDE_COLUMNS else _NARROW
     made = Table(title=summary(outcomes), title_justify="left")
-    for head in _HEADS:
+    for head in heads:
         made.add_column(head, justify="left" if head == "scenario" else "right")
     for outcome in outcomes:
-        made.add_row(*cells(outcome), style="red" if outcome.broken else "")
+        row = cells(outcome)
+        made.add_row(*(row[head] for head in heads), style="red" if outcome.broken else "")
     return made
 
 
-def page(outcomes: Sequence[Outcome]) -> str:
+def page(outcomes: Sequence[Outcome], seed: int) -> str:
     """Return the table in Markdown, with what every scenario does."""
-    lines = ["| " + " | ".join(_HEADS) + " |", "|---" * len(_HEADS) + "|"]
-    lines += ["| " + " | ".join(cells(outcome)) + " |" for outcome in outcomes]
+    lines = ["| " + " | ".join(_HEADS) + " |", "|---" + "|---:" * (len(_HEADS) - 1) + "|"]
+    lines += ["| " + " | ".join(cells(outcome).values()) + " |" for outcome in outcomes]
     done = [f"- **{outcome.name}**: {outcome.says}." for outcome in outcomes]
-    return "\n".join([summary(outcomes), "", *lines, "", *done, ""])
+    return "\n".join([f"Seed {seed}. {summary(outcomes)}", "", *lines, "", *done, ""])
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
     """Return the verdict in a sentence."""
-    asked = sum(outcome.asked for outcome in outcomes)
-    broken = sum(len(outcome.broken) for outcome in outcomes)
+    ran = [outcome for outcome in outcomes if not outcome.skipped]
+    asked = sum(outcome.asked for outcome in ran)
+    broken = sum(len(outcome.broken) for outcome in ran)
     verdict = "every one ended in exactly one result" if not broken else f"{broken} promises broken"
-    return f"{asked:,} prompts in {len(outcomes)} scenarios: {verdict}."
+    plural = "scenario" if len(ran) == 1 else "scenarios"
+    return f"{asked:,} prompts in {len(ran)} {plural}: {verdict}."
+
+
+def _verdict(outcome: Outcome) -> str:
+    if outcome.skipped:
+        return "skipped"
+    return f"{len(outcome.broken)} BROKEN" if outcome.broken else "yes"

@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from chaos.accounts import open_accounts, tracebacks
 from chaos.asker import Asker
 from chaos.ledger import Ledger
-from chaos.scenarios import Scenario, Trial
 from chaos.site import Site
+from chaos.small_disk import NoSmallDisk
+from chaos.trial import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chaos.trial import Scenario
+
 _GRACE_S = 20.0
+_ACCOUNTS_S = 5.0
 
 
 class Outcome(NamedTuple):
-    """What became of one scenario; ``broken`` lists the promises that were not kept."""
+    """What became of one scenario; ``broken`` lists the promises that were not kept.
+
+    ``skipped`` says why it could not be run here, empty if it could.
+    """
 
     name: str
     says: str
-    asked: int
-    answered: dict[str, int]
-    revised: int
-    repeated: int
-    suppressed: int
-    deaths: int
-    median_s: float
-    worst_s: float
-    recovery_s: float | None
-    broken: list[str]
+    asked: int = 0
+    answered: dict[str, int] = {}  # noqa: RUF012 - never changed
+    revised: int = 0
+    repeated: int = 0
+    suppressed: int = 0
+    deaths: int = 0
+    median_s: float = 0.0
+    worst_s: float = 0.0
+    recovery_s: float | None = None
+    broken: tuple[str, ...] = ()
+    skipped: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return the outcome as plain values."""
@@ -43,12 +53,21 @@ class Outcome(NamedTuple):
 async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0) -> Outcome:
     """Run a scenario for ``share`` of its time; ``folder`` keeps configurations and logs."""
     ledger = Ledger()
+    site = Site(scenario.plan, folder, seed)
+    try:
+        async with site:
+            trial = await _try(scenario, site, ledger, seed, share)
+    except NoSmallDisk as error:
+        return Outcome(scenario.name, scenario.says, skipped=str(error))
+    trial.faults += [*site.faults, *tracebacks(folder)]
+    return _outcome(scenario, ledger, trial)
+
+
+async def _try(scenario: Scenario, site: Site, ledger: Ledger, seed: int, share: float) -> Trial:
     seconds = scenario.seconds * share
-    async with (
-        Site(scenario.plan, folder, seed) as site,
-        Asker(site.mqtt(), site.plan.names("device"), ledger, seed) as asker,
-    ):
-        trial = Trial(site, asker, ledger, seconds, healed_s=time.monotonic())
+    async with Asker(site.mqtt(), site.plan.names("device"), ledger, seed) as asker:
+        draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
+        trial = Trial(site, asker, ledger, seconds, draw, healed_s=time.monotonic())
         asking = asker.ask_for(
             seconds,
             scenario.rate_s,
@@ -58,7 +77,8 @@ async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0
         await asyncio.gather(asking, scenario.disturb(trial))
         await asker.until_answered(_GRACE_S + scenario.timeout_s)
         await asyncio.sleep(0.5)
-        return _outcome(scenario, ledger, trial)
+        trial.faults += await open_accounts(site.metrics, _ACCOUNTS_S)
+        return trial
 
 
 def _outcome(scenario: Scenario, ledger: Ledger, trial: Trial) -> Outcome:
@@ -66,14 +86,14 @@ def _outcome(scenario: Scenario, ledger: Ledger, trial: Trial) -> Outcome:
     return Outcome(
         scenario.name,
         scenario.says,
-        ledger.asked,
-        dict(ledger.by_tier()),
-        ledger.revised,
-        ledger.repeated,
-        ledger.suppressed,
-        sum(trial.site.deaths.values()),
-        float(np.median(waits_s)),
-        max(waits_s),
-        ledger.whole_again_s(trial.healed_s),
-        ledger.close() + trial.faults,
+        asked=ledger.asked,
+        answered=dict(ledger.by_tier()),
+        revised=ledger.revised,
+        repeated=ledger.repeated,
+        suppressed=ledger.suppressed,
+        deaths=sum(trial.site.deaths.values()),
+        median_s=float(np.median(waits_s)),
+        worst_s=max(waits_s),
+        recovery_s=ledger.whole_again_s(trial.healed_s),
+        broken=(*ledger.close(), *trial.faults),
     )

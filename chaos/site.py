@@ -1,6 +1,7 @@
 """A broker, agents and the links between them, as processes that can be killed, stopped and frozen.
 
-Agents that die by themselves are started again, as systemd does; how often is counted.
+Agents that die by themselves are started again, as systemd does, and how is noted; one that ends
+because it believes another process to have its name is left dead, as systemd is told to.
 """
 
 from __future__ import annotations
@@ -11,89 +12,53 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
-import msgspec
 import yaml
 
 from broker.start import BrokerSettings
 from broker.start import command as broker_command
+from chaos import small_disk
+from chaos.launcher import KILLED_BY_PROMPT
+from chaos.plan import ROOT, Plan, Role
+from chaos.presence import ChaosFailed, all_online
 from chaos.proxy import Proxy
 from recserve.processes import free_port
-from shared.errors import MalformedMessage
-from shared.mqtt_bus import MqttBus
-from shared.presence import decode_status
+from shared.command import FENCED_STATUS
 from shared.settings import MqttSettings
-from shared.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
-    from shared.bus import Message
-
-Role = Literal["device", "edge", "cloud"]
-ROOT = Path(__file__).parents[1]
-_READY_S = 60.0
 _STOP_S = 12.0
-_ABOVE = {"device": "edge", "edge": "cloud", "cloud": None}
-
-
-class ChaosFailed(Exception):
-    """The site itself did not come up: no word about the agents' promises."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a site consists of.
-
-    ``trouble`` are flags of ``chaos.launcher`` by agent, ``settings`` changes by role. With
-    ``links`` every agent reaches its broker through a proxy of its own; with ``crowd`` the devices
-    share one process, called ``device-1``.
-    """
-
-    devices: int = 2
-    edges: int = 2
-    clouds: int = 1
-    links: bool = False
-    crowd: bool = False
-    trouble: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    settings: dict[Role, dict[str, Any]] = field(default_factory=dict)
-
-    def names(self, role: Role) -> list[str]:
-        """Return the names of the agents of one role."""
-        count = {"device": self.devices, "edge": self.edges, "cloud": self.clouds}[role]
-        return [f"{role}-{number}" for number in range(1, count + 1)]
-
-    def agents(self) -> dict[str, Role]:
-        """Return every agent with its role, the top first: nobody then starts without an above."""
-        roles: tuple[Role, ...] = ("cloud", "edge", "device")
-        return {name: role for role in roles for name in self.names(role)}
-
-    def processes(self) -> list[str]:
-        """Return the names of the processes, in the order of starting."""
-        return [name for name, role in self.agents().items() if not self._shares(name, role)]
-
-    def _shares(self, name: str, role: Role) -> bool:
-        return self.crowd and role == "device" and name != "device-1"
+_DISK_KILOBYTES = 512
 
 
 class Site:
-    """Everything of one scenario; use as an async context."""
+    """Everything of one scenario; use as an async context.
+
+    ``deaths`` counts by agent those that a poison prompt caused; ``faults`` tells of every other
+    end of a process that we did not ask for.
+    """
 
     def __init__(self, plan: Plan, folder: Path, seed: int) -> None:
         self.plan = plan
         self.folder = folder
+        self.disk = folder / "disk"
         self.port = free_port()
+        self.metrics: dict[str, int] = {}
         self.proxies: dict[str, Proxy] = {}
         self.deaths: Counter[str] = Counter()
+        self.faults: list[str] = []
         self._seed = seed
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._expected_dead: set[str] = set()
         self._supervisor: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Site:  # noqa: PYI034 - typing has Self from 3.11 on
+        if self.plan.small_disk:
+            small_disk.mount(self.disk, kilobytes=_DISK_KILOBYTES)
         try:
             self.start_broker()
             await self._wait_for_port()
@@ -103,7 +68,7 @@ class Site:
                     await proxy.start()
             for name in self.plan.processes():
                 self.start(name)
-            await self._all_online()
+            await all_online(self.mqtt(), self.plan.agents(), self.folder)
         except BaseException:
             await self.close()
             raise
@@ -122,6 +87,8 @@ class Site:
         await self._end(["broker"])
         for proxy in self.proxies.values():
             await proxy.close()
+        if self.plan.small_disk:
+            small_disk.unmount(self.disk)
 
     # -- what a scenario does to it ------------------------------------------------------------
 
@@ -131,7 +98,10 @@ class Site:
         self._spawn("broker", broker_command(BrokerSettings(port=self.port, data_dir=data)))
 
     def start(self, name: str) -> None:
-        """Start an agent, with the state that it left."""
+        """Start an agent, or the broker, with the state that it left."""
+        if name == "broker":
+            self.start_broker()
+            return
         role, flags = self.plan.agents()[name], self.plan.trouble.get(name, ())
         config = self._write_settings(name, role)
         module = ["chaos.launcher", role, *flags, "--"] if flags else [f"{role}_agent"]
@@ -167,23 +137,14 @@ class Site:
     # -- within --------------------------------------------------------------------------------
 
     def _write_settings(self, name: str, role: Role) -> Path:
-        port = self.proxies[name].port if name in self.proxies else self.port
-        settings: dict[str, Any] = {
-            "agent": name,
-            "tier": {"name": role, "policy": {"kind": "quantile", "beta": 0.3}},
-            "model": {"source": str(ROOT / "models" / "bundles" / f"sentiment-{role}")},
-            "mqtt": {"port": port, "protocol": "5", "keepalive_s": 2, "reconnect_max_s": 1.0},
-            "heartbeat_s": 1.0,
-            "state": str(self.folder / "state"),
-            "upstream": {"patience_s": 4.0},
-            "limits": {"timeout_s": 10.0, "drain_s": 3.0},
-            "log": {"level": "warning", "format": "json"},
-        }
-        if _ABOVE[role]:
-            settings["tier"]["upstream"] = _ABOVE[role]
-        if role == "device":
-            settings["tier"]["beyond"] = ["cloud"]
-        _merge(settings, self.plan.settings.get(role, {}))
+        if role == "device" and not self.plan.crowd and name not in self.metrics:
+            self.metrics[name] = free_port()
+        settings = self.plan.settings_of(
+            name,
+            port=self.proxies[name].port if name in self.proxies else self.port,
+            state=self.disk if role == self.plan.small_disk else self.folder / "state",
+            metrics=self.metrics.get(name, 0),
+        )
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         return path
@@ -200,20 +161,39 @@ class Site:
         while True:
             await asyncio.sleep(0.2)
             for name, process in list(self._processes.items()):
-                if process.poll() is not None and name not in self._expected_dead:
+                status = process.poll()
+                if status is None or name in self._expected_dead:
+                    continue
+                if status == KILLED_BY_PROMPT:
                     self.deaths[name] += 1
+                else:
+                    self.faults.append(f"{name} ended with status {status}: {self._last(name)}")
+                if status == FENCED_STATUS:
+                    self._expected_dead.add(name)
+                else:
                     self.start(name)
 
     async def _end(self, names: Iterable[str]) -> None:
-        ending = [self._processes.pop(name) for name in names if name in self._processes]
-        for process in ending:
+        """Ask processes to end together; that they do is one of the promises."""
+        ending = {name: self._processes.pop(name) for name in names if name in self._processes}
+        for process in ending.values():
             process.send_signal(signal.SIGCONT)
             process.terminate()
-        for process in ending:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                await asyncio.to_thread(process.wait, _STOP_S)
-            process.kill()
-            process.wait()
+        for name, process in ending.items():
+            try:
+                status = await asyncio.to_thread(process.wait, _STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                self.faults.append(f"{name} did not end within {_STOP_S:g} s of being asked to")
+                continue
+            if status and name not in self._expected_dead:
+                self.faults.append(f"{name} stopped with status {status}: {self._last(name)}")
+
+    def _last(self, name: str) -> str:
+        """Return the last words of a process."""
+        text = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        return (text.strip().splitlines() or ["no word"])[-1][:300]
 
     async def _wait_for_port(self) -> None:
         for _ in range(200):
@@ -223,51 +203,3 @@ class Site:
                 return
             await asyncio.sleep(0.05)
         raise ChaosFailed(f"no broker on port {self.port}; see {self.folder / 'broker.log'}")
-
-    async def _all_online(self) -> None:
-        """Return when every agent has said that it is there."""
-        missing = set(self.plan.agents())
-        there = asyncio.Event()
-
-        def hear(message: Message) -> None:
-            bus.acknowledge(message)
-            with contextlib.suppress(MalformedMessage):
-                if decode_status(message.payload).state == "online":
-                    missing.discard(topics.read_status(message.topic).agent)
-            if not missing:
-                there.set()
-
-        topics = Topics()
-        bus = MqttBus(self.mqtt(), "chaos-watch")
-        await bus.subscribe(topics.status("+", "+"), hear)
-        await bus.start()
-        try:
-            await asyncio.wait_for(there.wait(), _READY_S)
-        except asyncio.TimeoutError:
-            logs = self.folder / f"{min(missing)}.log"
-            raise ChaosFailed(f"not online: {sorted(missing)}; see {logs}") from None
-        finally:
-            await bus.close()
-
-
-def _merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:
-    for key, value in changes.items():
-        if isinstance(value, dict) and "kind" not in value:
-            _merge(settings.setdefault(key, {}), value)
-        else:
-            settings[key] = value
-
-
-def read_letters(folder: Path, edges: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the dead letters of agents, as ``recserve deadletters`` lists them."""
-    letters: list[dict[str, Any]] = []
-    for edge in edges:
-        config = str(folder / f"{edge}.yaml")
-        ran = subprocess.run(  # noqa: S603 - our own program
-            [sys.executable, "-m", "recserve", "deadletters", "list", "--config", config, "--json"],
-            cwd=ROOT,
-            capture_output=True,
-            check=True,
-        )
-        letters += [msgspec.json.decode(line) for line in ran.stdout.splitlines()]
-    return letters

@@ -100,6 +100,20 @@ async def test_a_cut_link_is_noticed_and_comes_back(
     assert (await inbox.next()).payload == b"back"
 
 
+async def test_a_slow_link_carries_everything_late_and_in_order(
+    linked: tuple[Proxy, MqttBus, MqttBus],
+) -> None:
+    proxy, behind, direct = linked
+    inbox = Inbox(direct)
+    await direct.subscribe("t", inbox.take)
+    proxy.faults = Faults(delay_s=0.1)
+    started_s = asyncio.get_running_loop().time()
+    await asyncio.gather(*(behind.publish("t", str(number).encode()) for number in range(5)))
+    assert asyncio.get_running_loop().time() - started_s > 0.2, "there and back"
+    await eventually(lambda: len(inbox.messages) == 5)
+    assert inbox.payloads == [b"0", b"1", b"2", b"3", b"4"]
+
+
 async def test_a_black_hole_answers_nothing(linked: tuple[Proxy, MqttBus, MqttBus]) -> None:
     proxy, behind, _ = linked
     proxy.faults = Faults(silent=frozenset({"up", "down"}))

@@ -1,0 +1,56 @@
+"""What agents say of themselves when all is over.
+
+Devices: accepted = answered + pending, and none pending, read from ``/metrics`` as an operator's
+monitoring does. All: no traceback in a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from typing import TYPE_CHECKING
+
+from prometheus_client.parser import text_string_to_metric_families
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+_MUST_BE_ZERO = ("recserve_unaccounted", "recserve_pending")
+
+
+async def open_accounts(ports: Mapping[str, int], limit_s: float) -> list[str]:
+    """Return a sentence for every device whose accounts are not closed within ``limit_s``."""
+    give_up_s = time.monotonic() + limit_s
+    while True:
+        opened = [
+            f"{device}: {name} is {value:g} at the end"
+            for device, port in ports.items()
+            for name, value in (await asyncio.to_thread(_read, port)).items()
+            if value != 0
+        ]
+        if not opened or time.monotonic() > give_up_s:
+            return opened
+        await asyncio.sleep(0.2)
+
+
+def tracebacks(folder: Path) -> list[str]:
+    """Return a sentence for every log with an error that nobody had thought of."""
+    return [
+        f"{path.name} holds a traceback"
+        for path in sorted(folder.glob("*.log"))
+        if "Traceback" in path.read_text(encoding="utf-8", errors="replace")
+    ]
+
+
+def _read(port: int) -> dict[str, float]:
+    address = f"http://127.0.0.1:{port}/metrics"
+    with urllib.request.urlopen(address, timeout=5.0) as page:
+        text = page.read().decode()
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    return {name: values[name] for name in _MUST_BE_ZERO}

@@ -1,0 +1,82 @@
+"""What a site consists of, and the settings that its agents get. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Literal
+
+Role = Literal["device", "edge", "cloud"]
+ROOT: Final = Path(__file__).parents[1]
+_ABOVE: Final = {"device": "edge", "edge": "cloud", "cloud": None}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is there, and what is wrong with them from the start.
+
+    ``trouble`` are flags of ``chaos.launcher`` by agent, ``settings`` changes by role. With
+    ``links`` every agent reaches its broker through a proxy of its own; with ``crowd`` the devices
+    share one process, called ``device-1``. Agents of the role ``small_disk`` keep their state on a
+    disk of a few hundred kilobytes.
+    """
+
+    devices: int = 2
+    edges: int = 2
+    clouds: int = 1
+    links: bool = False
+    crowd: bool = False
+    small_disk: Role | None = None
+    trouble: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: dict[Role, dict[str, Any]] = field(default_factory=dict)
+
+    def names(self, role: Role) -> list[str]:
+        """Return the names of the agents of one role."""
+        count = {"device": self.devices, "edge": self.edges, "cloud": self.clouds}[role]
+        return [f"{role}-{number}" for number in range(1, count + 1)]
+
+    def agents(self) -> dict[str, Role]:
+        """Return every agent with its role, the top first: nobody then starts without an above."""
+        roles: tuple[Role, ...] = ("cloud", "edge", "device")
+        return {name: role for role in roles for name in self.names(role)}
+
+    def above(self) -> list[str]:
+        """Return the agents above the devices."""
+        return [*self.names("edge"), *self.names("cloud")]
+
+    def processes(self) -> list[str]:
+        """Return the names of the processes, in the order of starting."""
+        return [name for name, role in self.agents().items() if not self._shares(name, role)]
+
+    def settings_of(self, name: str, *, port: int, state: Path, metrics: int) -> dict[str, Any]:
+        """Return an agent's settings: ``port`` of its broker, ``metrics`` its own (0: none)."""
+        role = self.agents()[name]
+        settings: dict[str, Any] = {
+            "agent": name,
+            "tier": {"name": role, "policy": {"kind": "quantile", "beta": 0.3}},
+            "model": {"source": str(ROOT / "models" / "bundles" / f"sentiment-{role}")},
+            "mqtt": {"port": port, "protocol": "5", "keepalive_s": 2, "reconnect_max_s": 1.0},
+            "heartbeat_s": 1.0,
+            "state": str(state),
+            "upstream": {"patience_s": 4.0},
+            "limits": {"timeout_s": 10.0, "drain_s": 3.0},
+            "metrics": {"port": metrics},
+            "log": {"level": "warning", "format": "json"},
+        }
+        if _ABOVE[role]:
+            settings["tier"]["upstream"] = _ABOVE[role]
+        if role == "device":
+            settings["tier"]["beyond"] = ["cloud"]
+        _merge(settings, self.settings.get(role, {}))
+        return settings
+
+    def _shares(self, name: str, role: Role) -> bool:
+        return self.crowd and role == "device" and name != "device-1"
+
+
+def _merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:
+    for key, value in changes.items():
+        if isinstance(value, dict) and "kind" not in value:
+            _merge(settings.setdefault(key, {}), value)
+        else:
+            settings[key] = value

@@ -1,0 +1,76 @@
+"""Links that are cut, silent, slow, or careless with messages."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Literal
+
+from chaos.plan import Plan
+from chaos.proxy import Faults
+from chaos.trial import Scenario, Trial
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_SILENT_S = 5.0
+_LINKS = Plan(links=True)
+
+
+async def _cut(trial: Trial) -> None:
+    await trial.wait(0.2)
+    for _ in range(4):
+        for proxy in trial.site.proxies.values():
+            proxy.cut()
+        await trial.wait(0.15)
+    trial.heal()
+
+
+def _silent(*ways: Literal["up", "down"]) -> Callable[[Trial], Awaitable[None]]:
+    async def disturb(trial: Trial) -> None:
+        await trial.wait(0.2)
+        for name in ("edge-1", "device-1"):
+            proxy = trial.site.proxies[name]
+            proxy.faults = Faults(silent=frozenset(ways))
+            await asyncio.sleep(_SILENT_S)
+            proxy.faults = Faults()
+            proxy.cut()  # what a link swallowed is gone for good
+            trial.heal()
+
+    return disturb
+
+
+def _careless(faults: Faults) -> Callable[[Trial], Awaitable[None]]:
+    async def disturb(trial: Trial) -> None:
+        for proxy in trial.site.proxies.values():
+            proxy.faults = faults
+        await trial.wait(0.8)
+        for proxy in trial.site.proxies.values():
+            proxy.faults = Faults()
+        trial.heal()
+
+    return disturb
+
+
+SCENARIOS = (
+    Scenario("cut", "every link is cut, four times", _cut, _LINKS),
+    Scenario(
+        "black-hole",
+        "the links of an edge agent, then of a device, swallow everything for 5 s",
+        _silent("up", "down"),
+        _LINKS,
+    ),
+    Scenario("deaf", "the same links bring nothing back for 5 s", _silent("down"), _LINKS),
+    Scenario("mute", "the same links take nothing up for 5 s", _silent("up"), _LINKS),
+    Scenario(
+        "frames",
+        "5 % of messages are lost, 10 % come twice, 10 % out of order",
+        _careless(Faults(lose=0.05, repeat=0.1, reorder=0.1)),
+        _LINKS,
+    ),
+    Scenario(
+        "slow-links",
+        "every packet takes 300 ms between agent and broker",
+        _careless(Faults(delay_s=0.3)),
+        _LINKS,
+    ),
+)

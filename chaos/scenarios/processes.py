@@ -1,0 +1,93 @@
+"""Processes that die and processes that stand still."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from chaos.plan import Plan
+from chaos.proxy import Faults
+from chaos.trial import Scenario, Trial, nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_FROZEN_S = 10.0
+_STORM_DOWN_S = 0.7
+
+
+def killed(*names: str) -> Callable[[Trial], Awaitable[None]]:
+    """Kill -9 twice, with a restart after a tenth of the time."""
+
+    async def disturb(trial: Trial) -> None:
+        await trial.wait(0.25)
+        for _ in range(2):
+            trial.site.kill(*names)
+            await trial.wait(0.1)
+            for name in names:
+                trial.site.start(name)
+            trial.heal()
+            await trial.wait(0.2)
+
+    return disturb
+
+
+def _frozen(name: str) -> Callable[[Trial], Awaitable[None]]:
+    async def disturb(trial: Trial) -> None:
+        await trial.wait(0.15)
+        trial.site.freeze(name)
+        await asyncio.sleep(_FROZEN_S)
+        trial.site.thaw(name)
+        trial.heal()
+
+    return disturb
+
+
+async def _storm(trial: Trial) -> None:
+    """Draw one blow after another, over links that lose, repeat and reorder meanwhile."""
+    site, loop = trial.site, asyncio.get_running_loop()
+    everybody = [*site.plan.processes(), "broker"]
+    for proxy in site.proxies.values():
+        proxy.faults = Faults(lose=0.02, repeat=0.05, reorder=0.05)
+    until_s = loop.time() + trial.seconds * 0.75
+    while loop.time() < until_s:
+        name, blow = trial.draw.choice(everybody), trial.draw.choice(("kill", "freeze", "cut"))
+        if blow == "kill":
+            site.kill(name)
+            await asyncio.sleep(_STORM_DOWN_S)
+            site.start(name)
+        elif blow == "freeze":
+            site.freeze(name)
+            await asyncio.sleep(trial.draw.uniform(0.5, 2.0))
+            site.thaw(name)
+        elif name in site.proxies:
+            site.proxies[name].cut()
+        await asyncio.sleep(trial.draw.uniform(0.1, 0.6))
+    for proxy in site.proxies.values():
+        proxy.faults = Faults()
+    trial.heal()
+
+
+SCENARIOS = (
+    Scenario("nothing", "nothing breaks", nothing, seconds=8),
+    Scenario("kill-device", "a device is killed, twice", killed("device-1")),
+    Scenario("kill-edge", "an edge agent is killed, twice", killed("edge-1")),
+    Scenario("kill-cloud", "the cloud agent is killed, twice", killed("cloud-1")),
+    Scenario("kill-broker", "the broker is killed, twice", killed("broker")),
+    Scenario(
+        "kill-all",
+        "every agent and the broker are killed at one moment, twice",
+        killed("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "broker"),
+    ),
+    Scenario("freeze-device", "a device is frozen for 10 s", _frozen("device-1"), seconds=16),
+    Scenario("freeze-edge", "an edge agent is frozen for 10 s", _frozen("edge-1"), seconds=16),
+    Scenario("freeze-cloud", "the cloud agent is frozen for 10 s", _frozen("cloud-1"), seconds=16),
+    Scenario("freeze-broker", "the broker is frozen for 10 s", _frozen("broker"), seconds=16),
+    Scenario(
+        "storm",
+        "kills, freezes and cuts drawn at random, one after another, over lossy links",
+        _storm,
+        Plan(links=True),
+        seconds=24,
+    ),
+)

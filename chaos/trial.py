@@ -1,0 +1,60 @@
+"""A scenario, and a scenario under way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from chaos.plan import Plan
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Awaitable, Callable
+
+    from chaos.asker import Asker
+    from chaos.ledger import Ledger
+    from chaos.site import Site
+
+
+@dataclass
+class Trial:
+    """One scenario under way; ``healed_s`` is when the last fault ended, on the monotonic clock."""
+
+    site: Site
+    asker: Asker
+    ledger: Ledger
+    seconds: float
+    draw: random.Random
+    healed_s: float = 0.0
+    faults: list[str] = field(default_factory=list)
+    """What the scenario itself found wrong."""
+
+    async def wait(self, share: float) -> None:
+        """Let a share of the scenario's time pass."""
+        await asyncio.sleep(self.seconds * share)
+
+    def heal(self) -> None:
+        """Note that from now on nothing is broken any more."""
+        self.healed_s = time.monotonic()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows."""
+
+    name: str
+    says: str
+    disturb: Callable[[Trial], Awaitable[None]]
+    plan: Plan = field(default_factory=Plan)
+    rate_s: float = 90.0
+    seconds: float = 14.0
+    timeout_s: float = 8.0
+    pad_bytes: int = 0
+
+
+async def nothing(trial: Trial) -> None:
+    """Leave the site alone: what is wrong with it stands in its plan."""
+    trial.heal()
+    await trial.wait(0)

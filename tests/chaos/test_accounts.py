@@ -1,0 +1,32 @@
+"""A device whose accounts are open, and a log with a traceback, must be found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chaos.accounts import open_accounts, tracebacks
+from recserve.processes import free_port
+from shared.metrics import Metrics
+from shared.settings import MetricsSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+async def test_a_device_with_a_pending_prompt_is_named() -> None:
+    metrics, port = Metrics(), free_port()
+    metrics.serve(MetricsSettings(port=port))
+    try:
+        assert await open_accounts({"device-1": port}, 0.0) == []
+        metrics.pending.set(2)
+        assert await open_accounts({"device-1": port}, 0.0) == [
+            "device-1: recserve_pending is 2 at the end"
+        ]
+    finally:
+        metrics.close()
+
+
+def test_a_log_with_a_traceback_is_named(tmp_path: Path) -> None:
+    (tmp_path / "edge-1.log").write_text('{"event":"broker lost"}\n')
+    (tmp_path / "edge-2.log").write_text("Traceback (most recent call last):\n")
+    assert tracebacks(tmp_path) == ["edge-2.log holds a traceback"]

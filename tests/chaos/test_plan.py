@@ -1,0 +1,47 @@
+"""Plans: who is there, and settings that the agents themselves accept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from chaos.plan import Plan
+from chaos.scenarios import SCENARIOS, SHORT
+from shared.settings import AgentSettings, DeviceSettings
+from shared.settings_file import load
+
+if TYPE_CHECKING:
+    from chaos.trial import Scenario
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_the_settings_of_every_agent_are_accepted(scenario: Scenario, tmp_path: Path) -> None:
+    for name, role in scenario.plan.agents().items():
+        path = tmp_path / f"{name}.yaml"
+        settings = scenario.plan.settings_of(name, port=1883, state=tmp_path, metrics=0)
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        kind = DeviceSettings if role == "device" else AgentSettings
+        assert load(kind, path, environment={}).agent == name
+
+
+def test_changes_of_a_role_are_merged_and_a_policy_is_replaced_whole() -> None:
+    plan = Plan(settings={"device": {"tier": {"policy": {"kind": "pass"}}}})
+    device, edge = (
+        plan.settings_of(name, port=1, state=Path(), metrics=0) for name in ("device-1", "edge-1")
+    )
+    assert device["tier"]["policy"] == {"kind": "pass"}
+    assert device["tier"]["upstream"] == "edge"
+    assert edge["tier"]["policy"]["kind"] == "quantile"
+
+
+def test_a_crowd_is_one_process() -> None:
+    assert Plan(devices=300, edges=1, crowd=True).processes() == ["cloud-1", "edge-1", "device-1"]
+
+
+def test_names_of_scenarios_are_unique_and_the_short_form_knows_them() -> None:
+    names = [scenario.name for scenario in SCENARIOS]
+    assert len(set(names)) == len(names)
+    assert set(SHORT) <= set(names)
