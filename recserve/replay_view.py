@@ -67,6 +67,7 @@ class Watch:
                     live.update(Group(bar, Text.from_markup(said)))
             finally:
                 bar.update(shown, completed=self._before + self._tally.done)
+                live.update(Group(bar, ""))
 
     def _look(self) -> str:
         """Take a tick and return the line that says it."""

@@ -3,7 +3,7 @@
 Three signs, each over the last ten seconds, and each with its sentence:
 
 - *late*: half of the prompts went out more than 20 ms after their time;
-- *behind*: more than 1 % of the prompts that were due did not go out at all;
+- *behind*: more than 1 % of the prompts that were due have not gone out, three seconds in a row;
 - *backlog*: fewer than 95 % as many results came as prompts went out, and more are under way than
   go out in two seconds.
 
@@ -30,6 +30,7 @@ LATE_S: Final = 0.02
 _BEHIND_SHARE: Final = 0.01
 _DONE_SHARE: Final = 0.95
 _BACKLOG_S: Final = 2.0
+_IN_A_ROW: Final = 3
 _FEW: Final = 20
 """Fewer prompts than this in a span say nothing."""
 
@@ -76,7 +77,8 @@ class Judge:
         lateness_s = float(np.median([t.lateness_s for t in self._ticks if t is not first]))
         if lateness_s > LATE_S and sent >= _FEW:
             signs["late"] = f"half of the prompts go out {lateness_s * 1000:.0f} ms late"
-        due, missing = tick.due - first.due, tick.due - tick.sent
+        due = tick.due - first.due
+        missing = min(t.due - t.sent for t in list(self._ticks)[-_IN_A_ROW:])
         if missing > max(_BEHIND_SHARE * due, 1) and due >= _FEW:
             signs["behind"] = f"{missing:,} prompts are due and not sent"
         under_way = tick.sent - tick.done

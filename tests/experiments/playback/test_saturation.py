@@ -46,6 +46,13 @@ def test_one_prompt_that_is_just_due_is_none() -> None:
     assert signs(run) == set()
 
 
+def test_a_second_in_which_the_generator_stumbles_is_none() -> None:
+    run = ticks(60)
+    run[30] = run[30]._replace(sent=run[30].sent - 40)
+
+    assert signs(run) == set()
+
+
 def test_results_that_do_not_come_back_are_a_sign() -> None:
     found = find_saturation(ticks(60, sent=50, done=30))
 
