@@ -83,6 +83,11 @@ class Fleet:
         Raises what ``Device.open`` raises, ``SettingsError`` when this system allows fewer open
         files than so many need, and ``BusError`` when not all are connected in time.
         """
+        if settings.mqtt.username:
+            raise SettingsError(
+                "virtual devices would share mqtt.username, and a broker that asks for it knows "
+                "one device by it; ask running devices instead (fleet.ask)"
+            )
         _make_room_for_files(len(names))
         model = OneAtATime(load_model(settings.model))
         metrics, leave = Metrics(), asyncio.Event()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import urllib.request
+from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -48,7 +49,8 @@ class Sampler:
     ) -> None:
         self._seats = {seat.agent: seat for seat in seats}
         self._topics = Topics(mqtt.root)
-        self._bus = MqttBus(mqtt, mqtt.username or f"recserve-replay-{uuid4().hex[:8]}")
+        # A broker that knows us by a user name has one connection for it: the target's.
+        self._bus = None if mqtt.username else MqttBus(mqtt, f"recserve-replay-{uuid4().hex[:8]}")
         self._clock = clock
         self._file = file
         self._wait_ms: dict[str, float] = {}
@@ -71,9 +73,7 @@ class Sampler:
         """
         with appending(folder / FILE) as file:
             sampler = cls(seats, mqtt, clock, file)
-            for tier in heartbeats_of:
-                await sampler._bus.subscribe(sampler._topics.status(tier, "+"), sampler._hear)
-            await sampler._bus.start()
+            await sampler._listen(heartbeats_of)
             work = asyncio.create_task(sampler._run())
             try:
                 yield
@@ -81,7 +81,15 @@ class Sampler:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
                 await sampler._look()
-                await sampler._bus.close()
+                if sampler._bus is not None:
+                    await sampler._bus.close()
+
+    async def _listen(self, tiers: Sequence[str]) -> None:
+        if self._bus is None:
+            return
+        for tier in tiers:
+            await self._bus.subscribe(self._topics.status(tier, "+"), self._hear)
+        await self._bus.start()
 
     async def _run(self) -> None:
         due_s = self._clock.now_s()
@@ -104,13 +112,15 @@ class Sampler:
         if seat.metrics is not None:
             families = seat.metrics.registry.collect()
             return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
-        with contextlib.suppress(OSError):  # an agent that died says no more; its prompts show it
+        # An agent that died says no more, or half a page; its prompts show it.
+        with contextlib.suppress(OSError, HTTPException, ValueError):
             page = await asyncio.to_thread(_get, seat.url)
             families = text_string_to_metric_families(page)
             return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
         return None
 
     def _hear(self, message: Message) -> None:
+        assert self._bus is not None, "it brought the message"  # noqa: S101
         self._bus.acknowledge(message)
         with contextlib.suppress(MalformedMessage):
             address = self._topics.read_status(message.topic)

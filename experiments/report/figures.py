@@ -277,7 +277,7 @@ def _lines(axes: Axes, report: Report, lines: Sequence[Line], *, from_zero: bool
         if len(there):
             last = there[-1]
             ends.append((float(x[last]), float(values[last]), line.name, line.colour))
-    axes.set_ylim(0 if from_zero else None, axes.get_ylim()[1])
+    axes.set_ylim(*((0, 1.05 * axes.get_ylim()[1]) if from_zero else axes.get_ylim()))
     if axes.get_yscale() == "linear":
         label_ends(axes, ends, gap_share=0.1)
         return

@@ -80,6 +80,12 @@ async def test_more_devices_than_this_system_has_files_for_are_refused() -> None
             pass
 
 
+async def test_one_user_name_for_many_devices_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"would share mqtt\.username"):
+        async with Fleet.open(settings(MqttSettings(username="device-1")), ["virtual-1"]):
+            pass
+
+
 def test_a_shared_model_is_used_from_one_thread_at_a_time() -> None:
     class Counting:
         name, labels, tasks = "counting", ("a",), frozenset({"classify"})
