@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from shared.assembly import serve
 from shared.errors import SettingsError
+from shared.running import serve
 
 if TYPE_CHECKING:
     from shared.settings import AgentSettings

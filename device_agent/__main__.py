@@ -8,9 +8,9 @@ import sys
 from device_agent.app import Device
 from device_agent.asking import AskTopic
 from device_agent.lines import answer_lines
-from shared.assembly import until_stopped
 from shared.command import agent_command
 from shared.log import get_logger
+from shared.running import until_stopped
 from shared.settings import DeviceSettings
 
 _log = get_logger()

@@ -16,11 +16,12 @@ from uuid import UUID, uuid4
 from device_agent.escalations import Escalations
 from device_agent.in_hand import Asked
 from device_agent.outbox import Outbox
-from shared.assembly import assemble, mqtt, running
+from shared.assembly import assemble, mqtt
 from shared.errors import ModelFailed, Stopping, UnknownTask
 from shared.escalated import failed
 from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
+from shared.running import running
 from shared.settings import DeviceSettings
 from shared.settings_file import load
 from shared.state import state_folder

@@ -12,10 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from device_agent import actions as to_do
+from device_agent.commits import Commits
 from device_agent.delivery import Delivery
 from device_agent.in_hand import Asked, InHand
 from device_agent.repeats import Backoff
-from device_agent.rows import decode, encode_escalated, encode_settled
+from device_agent.rows import decode
 from shared.errors import MalformedMessage, ModelFailed, StoreError
 from shared.log import get_logger
 from shared.messages import Failure, Result
@@ -24,7 +25,6 @@ from shared.wire import decode_result
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
-    from uuid import UUID
 
     from device_agent.outbox import Outbox, Row
     from shared.assembly import Parts
@@ -44,7 +44,7 @@ class Escalations:
         self._settings = settings
         self._station = parts.station
         self._bus = parts.upper_bus
-        self._outbox = outbox
+        self._commits = Commits(outbox, settings.outbox.prompts)
         upstream = settings.upstream
         self._delivery = Delivery(
             Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
@@ -54,14 +54,13 @@ class Escalations:
         self._refusals = Refusals(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._up: set[UUID] = set()
         self._stopping = False
         parts.metrics.pending.set_function(lambda: len(self._delivery))
         parts.metrics.unaccounted.set_function(self._unaccounted)
 
     async def start(self) -> None:
         """Go on with what an earlier run left, listen for results, and watch the clock."""
-        for row in self._outbox.recovered() if self._outbox is not None else ():
+        for row in self._commits.recovered():
             self._take_up(row)
         dispatcher = self._station.dispatcher
         if dispatcher is None:
@@ -96,9 +95,7 @@ class Escalations:
         if not self.in_hand.remove(asked):
             return
         self._delivery.withdraw(asked.prompt.id)
-        self._up.discard(asked.prompt.id)
-        if asked.stored and self._outbox is not None:
-            self._outbox.forget(asked.prompt.id)
+        self._commits.forget(asked.prompt.id)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for results; what is still above by then gets our own answer."""
@@ -119,48 +116,29 @@ class Escalations:
         for action in actions:
             match action:
                 case to_do.Store(escalated):
-                    self._store(escalated)
+                    self._begin(self._store(escalated))
                 case to_do.Send():
                     self._begin(self._send(action))
                 case to_do.Settle(result):
-                    self._settle(result)
+                    self._begin(self._settle(result))
                 case to_do.Answer(result):
                     self.in_hand.answer(result)
                 case to_do.Revise(result):
                     self.in_hand.revise(result)
                 case to_do.Forget(prompt_id):
-                    if self._outbox is not None:
-                        self._outbox.forget(prompt_id)
+                    self._commits.forget(prompt_id)
 
-    def _store(self, escalated: Escalated) -> None:
-        prompt_id, limit = escalated.prompt.id, self._settings.outbox.prompts
-        if len(self._up) >= limit:
-            reason = f"{limit} prompts wait for an answer already"
-            self._do(self._delivery.unstored(prompt_id, reason))
-            return
-        self._up.add(prompt_id)
-        if self._outbox is None:
-            self._stored(prompt_id)
-        else:
-            self._begin(self._commit(self._outbox, escalated))
-
-    async def _commit(self, outbox: Outbox, escalated: Escalated) -> None:
+    async def _store(self, escalated: Escalated) -> None:
         prompt_id = escalated.prompt.id
         asked = self.in_hand.find(prompt_id)
         if asked is None:
             return
         try:
-            await outbox.store(prompt_id, encode_escalated(escalated, asked.asker))
+            await self._commits.store(escalated, asked.asker)
         except StoreError as error:
             self._do(self._delivery.unstored(prompt_id, str(error)))
             return
-        asked.stored = True
-        self._stored(prompt_id)
-
-    def _stored(self, prompt_id: UUID) -> None:
-        asked = self.in_hand.find(prompt_id)
-        if asked is not None:
-            asked.accept()
+        asked.accept()
         self._do(self._delivery.stored(prompt_id))
 
     async def _send(self, send: to_do.Send) -> None:
@@ -174,19 +152,8 @@ class Escalations:
         self._do(self._delivery.sent(prompt_id, time.monotonic(), declined=send.declined))
         self._wake.set()
 
-    def _settle(self, result: Result) -> None:
-        asked = self.in_hand.find(result.id)
-        if self._outbox is None or asked is None or not asked.stored:
-            self._do(self._delivery.settled(result.id))
-        else:
-            self._begin(self._commit_result(self._outbox, result))
-
-    async def _commit_result(self, outbox: Outbox, result: Result) -> None:
-        try:
-            await outbox.settle(result.id, encode_settled(result))
-        except StoreError as error:
-            # Better to answer anew after a crash than not to answer now.
-            _log.warning("result not stored", id=str(result.id), reason=str(error))
+    async def _settle(self, result: Result) -> None:
+        await self._commits.settle(result)
         self._do(self._delivery.settled(result.id))
 
     # -- what comes from above -----------------------------------------------------------------
@@ -271,10 +238,8 @@ class Escalations:
             _log.error("a stored prompt cannot be read", id=str(row.id), reason=str(error))
             return
         asked = Asked(escalated.prompt, asker)
-        asked.stored = True
         asked.accept()
         self.in_hand.add(asked)
-        self._up.add(row.id)
         if result is None:
             revisions = asker is not None and asker.revisions
             self._delivery.restore(escalated, revisions=revisions, now_s=time.monotonic())

@@ -28,8 +28,8 @@ class Asked:
     """A prompt in hand.
 
     ``accepted`` is done when its row is committed or its result is there, ``result`` when its one
-    result is; ``revised`` is called with a better one that comes after a degraded one. ``stored``
-    says whether it has a row in the outbox, ``readers`` how many have yet to see the result.
+    result is; ``revised`` is called with a better one that comes after a degraded one. ``readers``
+    is how many have yet to see the result.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class Asked:
         self.revised = revised
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.result: asyncio.Future[Result] = loop.create_future()
-        self.stored = False
         self.readers = 1
 
     def accept(self) -> None:

@@ -9,8 +9,8 @@ import click
 
 from recserve.processes import UpSettings, plan, running
 from shared import log
-from shared.assembly import until_asked_to_stop
 from shared.command import clear_errors
+from shared.running import until_asked_to_stop
 from shared.settings import LogSettings
 from shared.settings_file import load
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from device_agent import Device
-from shared.assembly import serving
 from shared.metrics import Metrics
 from shared.policies import Quantile, Seen
+from shared.running import serving
 from shared.runtimes import ModelSettings
 from shared.settings import (
     AgentSettings,

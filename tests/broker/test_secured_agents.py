@@ -15,12 +15,13 @@ from prometheus_client import generate_latest
 
 from recserve.client import Asker
 from recserve.doctor import examine
-from shared.assembly import assemble, make_service, open_results, running
+from shared.assembly import assemble, make_service, open_results
 from shared.errors import Refused
 from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
 from shared.policies import Keep
 from shared.presence import Status, decode_status
+from shared.running import running
 from shared.runtimes import ModelSettings
 from shared.settings import AgentSettings, TierSettings
 from shared.wire import encode_prompt

@@ -56,9 +56,7 @@ class Life:
         self._wire.kill(self.device.parts.bus)
         for task in self.device.escalations._work:
             task.cancel()
-        outbox = self.device.escalations._outbox
-        assert outbox is not None
-        self.device.escalations._outbox = None
+        self.device.escalations._commits._outbox = None
 
     async def end(self) -> None:
         with contextlib.suppress(Exception):

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from device_agent import Device
-from shared.assembly import serving
 from shared.messages import Label, Prompt
 from shared.metrics import Metrics
 from shared.policies import Pass, Quality
+from shared.running import serving
 from shared.settings import (
     AgentSettings,
     DeviceSettings,

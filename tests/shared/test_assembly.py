@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.assembly import Parts, assemble, running, serving
+from shared.assembly import Parts, assemble
 from shared.errors import BundleError, SettingsError
 from shared.presence import decode_status
+from shared.running import running, serving
 from shared.settings import MetricsSettings, MqttSettings
 from tests.cascades import cloud_settings, device_settings, edge_settings
 from tests.fakes import LookupModel

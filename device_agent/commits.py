@@ -1,0 +1,70 @@
+"""The outbox as a device's delivery uses it: bounded in prompts, and optional.
+
+Without an outbox everything is as committed as memory can be, for as long as the process lives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from device_agent.rows import encode_escalated, encode_settled
+from shared.errors import StoreError, StoreFull
+from shared.log import get_logger
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from device_agent.outbox import Outbox, Row
+    from device_agent.rows import Asker
+    from shared.escalated import Escalated
+    from shared.messages import Result
+
+_log = get_logger()
+
+
+class Commits:
+    """What is committed and not forgotten yet."""
+
+    def __init__(self, outbox: Outbox | None, limit_prompts: int) -> None:
+        self._outbox = outbox
+        self._limit_prompts = limit_prompts
+        self._held: set[UUID] = set()
+
+    def recovered(self) -> list[Row]:
+        """Return what an earlier run left."""
+        rows = self._outbox.recovered() if self._outbox is not None else []
+        self._held |= {row.id for row in rows}
+        return rows
+
+    async def store(self, escalated: Escalated, asker: Asker | None) -> None:
+        """Return once the prompt is committed. Raises ``StoreError``."""
+        if len(self._held) >= self._limit_prompts:
+            raise StoreFull(f"{self._limit_prompts} prompts wait for an answer already")
+        prompt_id = escalated.prompt.id
+        self._held.add(prompt_id)
+        if self._outbox is None:
+            return
+        try:
+            await self._outbox.store(prompt_id, encode_escalated(escalated, asker))
+        except StoreError:
+            self._held.discard(prompt_id)
+            raise
+
+    async def settle(self, result: Result) -> None:
+        """Return once the result is committed, or cannot be.
+
+        Better to answer anew after a crash than not to answer now.
+        """
+        if self._outbox is None or result.id not in self._held:
+            return
+        try:
+            await self._outbox.settle(result.id, encode_settled(result))
+        except StoreError as error:
+            _log.warning("result not stored", id=str(result.id), reason=str(error))
+
+    def forget(self, prompt_id: UUID) -> None:
+        """Let go of a prompt that may have been stored."""
+        if prompt_id in self._held:
+            self._held.discard(prompt_id)
+            if self._outbox is not None:
+                self._outbox.forget(prompt_id)

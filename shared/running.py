@@ -1,0 +1,132 @@
+"""Runs what ``shared.assembly`` joined: starts it in order, and ends it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from shared.assembly import assemble, make_service, mqtt, open_results
+from shared.log import get_logger
+from shared.state import state_folder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from shared.assembly import Connect, Parts
+    from shared.metrics import Metrics
+    from shared.runtimes import Model
+    from shared.settings import AgentSettings
+
+_log = get_logger()
+_LAST_WORDS_S = 1.0
+HUNG = 4
+"""Exit status of an agent whose model hangs: whoever watches over it starts it again."""
+
+
+@contextlib.asynccontextmanager
+async def running(parts: Parts, drain: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+    """Run model, bus and presence for as long as the context lasts.
+
+    On leaving, the agent first says that it is gone, then ``drain`` finishes what is in hand, what
+    still waits for the model is turned away and told, and only then the connection ends.
+    """
+    async with contextlib.AsyncExitStack() as leaving:
+        if parts.own_model is not None:
+            leaving.callback(parts.own_model.close)
+        leaving.callback(parts.metrics.close)
+        for bus in parts.buses:
+            leaving.push_async_callback(bus.close)
+        leaving.push_async_callback(_last_words, drain)
+        leaving.push_async_callback(parts.station.batcher.close)
+        leaving.push_async_callback(drain)
+        parts.station.batcher.start()
+        for bus in parts.buses:
+            await bus.start()
+        presence = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
+        presence.add_done_callback(_note_end)
+        leaving.push_async_callback(_cancel, presence)
+        parts.presence = presence
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: AgentSettings,
+    *,
+    model: Model | None = None,
+    connect: Connect = mqtt,
+    metrics: Metrics | None = None,
+) -> AsyncIterator[Parts]:
+    """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.
+
+    Raises what ``assemble`` raises.
+    """
+    async with contextlib.AsyncExitStack() as closing:
+        folder = closing.enter_context(state_folder(settings))
+        results = open_results(settings, folder)
+        closing.push_async_callback(results.close)
+        parts = assemble(settings, model=model, connect=connect, metrics=metrics)
+        service = make_service(settings, parts, results)
+        await service.start()
+        async with running(parts, lambda: service.drain(settings.limits.drain_s)):
+            yield parts
+
+
+async def serve(settings: AgentSettings) -> None:
+    """Serve prompts from the bus until the process is asked to stop."""
+    async with serving(settings) as parts:
+        _log.info(
+            "agent started",
+            agent=settings.agent,
+            tier=settings.tier.name,
+            model=parts.station.batcher.model.name,
+            broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+        )
+        await until_stopped(parts)
+
+
+async def until_stopped(parts: Parts) -> None:
+    """Return when the process is asked to stop.
+
+    Raises ``Fenced`` when a newer process has taken the agent's name. When the model hangs, the
+    process ends at once, as if killed: what it has in hand is on the disk, or with its origin.
+    """
+    assert parts.presence is not None, "the agent runs"  # noqa: S101
+    asked = asyncio.ensure_future(until_asked_to_stop())
+    hung = asyncio.ensure_future(parts.station.batcher.hung.wait())
+    await asyncio.wait({asked, hung, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
+    asked.cancel()
+    if hung.done():
+        _log.critical("the model hangs", model=parts.station.batcher.model.name)
+        os._exit(HUNG)
+    hung.cancel()
+    if parts.presence.done():
+        parts.presence.result()
+    _log.info("stopping")
+
+
+async def until_asked_to_stop() -> None:
+    """Return on SIGTERM or SIGINT."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    await stopped.wait()
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+def _note_end(presence: asyncio.Task[None]) -> None:
+    if not presence.cancelled() and (error := presence.exception()) is not None:
+        _log.error("presence ended", reason=str(error))
+
+
+async def _last_words(drain: Callable[[], Awaitable[object]]) -> None:
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(drain(), _LAST_WORDS_S)
