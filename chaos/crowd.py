@@ -14,7 +14,7 @@ import msgspec
 
 from device_agent import Device
 from device_agent.asking import AskTopic
-from shared.assembly import until_asked_to_stop
+from shared.running import until_asked_to_stop
 from shared.metrics import Metrics
 from shared.runtimes import load_model
 from shared.settings import DeviceSettings
