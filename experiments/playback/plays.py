@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,37 +19,10 @@ from shared.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from experiments.traces import Arrival
     from shared.messages import Task
 
 _Seconds = Annotated[float, Meta(ge=0)]
-
-
-class Arriving(Protocol):
-    """What is read of an arrival; ``experiments.traces.Arrival`` is one."""
-
-    @property
-    def at_s(self) -> float:
-        """Seconds since the beginning of the trace."""
-
-    @property
-    def device(self) -> str:
-        """Who it comes from; empty if the trace does not say."""
-
-    @property
-    def task(self) -> Task:
-        """The kind of answer wanted."""
-
-    @property
-    def text(self) -> str:
-        """The prompt."""
-
-    @property
-    def label(self) -> str | None:
-        """The true label, if known."""
-
-    @property
-    def deadline_s(self) -> float | None:
-        """Time given for the answer, if any."""
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,7 +53,7 @@ class Play(NamedTuple):
     timeout_s: float | None
 
 
-def make_plays(arrivals: Iterable[Arriving], part: Slice, devices: Sequence[str]) -> list[Play]:
+def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str]) -> list[Play]:
     """Return what is to be played, in order of time.
 
     Raises ``DataError`` when nothing is left of the trace, or a prompt has no text.
@@ -120,7 +93,7 @@ def fingerprint(plays: Sequence[Play]) -> str:
     return digest.hexdigest()
 
 
-def _cut(arrivals: Iterable[Arriving], part: Slice) -> Iterator[Arriving]:
+def _cut(arrivals: Iterable[Arrival], part: Slice) -> Iterator[Arrival]:
     for arrival in arrivals:
         if part.end_s is not None and arrival.at_s >= part.end_s:
             return

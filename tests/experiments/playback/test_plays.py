@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
-
 import pytest
 
 from experiments.playback.plays import Slice, fingerprint, make_plays, prompt_id
+from experiments.traces import Arrival
 from shared.errors import DataError
 
-if TYPE_CHECKING:
-    from shared.messages import Task
+
+def arriving(at_s: float, *, device: str = "", text: str = "a film") -> Arrival:
+    return Arrival(at_s=at_s, device=device, text=text)
 
 
-class Arrival(NamedTuple):
-    at_s: float
-    device: str = ""
-    task: Task = "classify"
-    text: str = "a film"
-    label: str | None = None
-    deadline_s: float | None = None
-
-
-TRACE = [Arrival(float(second)) for second in range(100)]
+TRACE = [arriving(float(second)) for second in range(100)]
 DEVICES = ("a", "b", "c")
 
 
@@ -51,7 +42,7 @@ def test_arrivals_without_a_device_take_turns() -> None:
 
 def test_arrivals_of_one_device_stay_together() -> None:
     names = ["pump", "press", "pump", "oven", "lathe", "press"]
-    trace = [Arrival(float(at_s), name) for at_s, name in enumerate(names)]
+    trace = [arriving(float(at_s), device=name) for at_s, name in enumerate(names)]
 
     plays = make_plays(trace, Slice(), DEVICES)
 
@@ -67,13 +58,15 @@ def test_an_empty_slice_is_refused() -> None:
 
 def test_an_arrival_without_text_is_named() -> None:
     with pytest.raises(DataError, match="arrival 2 has no text"):
-        make_plays([Arrival(0.0), Arrival(1.0, text="")], Slice(), DEVICES)
+        make_plays([arriving(0.0), arriving(1.0, text="")], Slice(), DEVICES)
 
 
 def test_other_prompts_or_times_are_told_apart() -> None:
     plain = make_plays(TRACE, Slice(), DEVICES)
     faster = make_plays(TRACE, Slice(speed=2), DEVICES)
-    other = make_plays([arrival._replace(text="a meal") for arrival in TRACE], Slice(), DEVICES)
+    other = make_plays(
+        [arriving(arrival.at_s, text="a meal") for arrival in TRACE], Slice(), DEVICES
+    )
 
     assert len({fingerprint(plays) for plays in (plain, faster, other)}) == 3
     assert fingerprint(make_plays(TRACE, Slice(), ("x",))) == fingerprint(plain)
