@@ -1,4 +1,8 @@
-"""Asks as a careful program does: at its own pace, and again until there is an answer."""
+"""Asks as a careful program does: at its own pace, and again until there is an answer.
+
+Where nothing but agents and their links breaks, a receipt is enough and the question is not asked
+again; where the broker may lose the answer itself, only the answer is.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,13 @@ class Asker:
     """One program with questions for several devices; use as an async context."""
 
     def __init__(
-        self, mqtt: MqttSettings, devices: Sequence[str], ledger: Ledger, seed: int
+        self,
+        mqtt: MqttSettings,
+        devices: Sequence[str],
+        ledger: Ledger,
+        seed: int,
+        *,
+        trusts_receipts: bool,
     ) -> None:
         self._bus = MqttBus(mqtt, f"chaos-asker-{uuid4().hex[:6]}")
         self._devices = list(devices)
@@ -47,7 +57,9 @@ class Asker:
         self._topics = Topics()
         self._draw = random.Random(seed)  # noqa: S311 - draws texts, guards nothing
         self._texts = read_texts()
+        self._trusts_receipts = trusts_receipts
         self._open: dict[str, tuple[str, dict[str, Any]]] = {}
+        self._received: set[str] = set()
         self._number = 0
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -94,7 +106,7 @@ class Asker:
     async def until_answered(self, limit_s: float) -> None:
         """Ask again and again until every question is answered, or the time is up."""
         give_up_s = time.monotonic() + limit_s
-        while self._open and time.monotonic() < give_up_s:
+        while (self._open or self._received) and time.monotonic() < give_up_s:
             await asyncio.sleep(_AGAIN_S / 2)
             self._ask_again()
 
@@ -119,5 +131,10 @@ class Asker:
         self._bus.acknowledge(message)
         answer = msgspec.json.decode(message.payload)
         self._ledger.hear(answer, time.monotonic())
+        question_id = str(answer.get("id"))
         if not answer.get("accepted"):
-            self._open.pop(str(answer.get("id")), None)
+            self._open.pop(question_id, None)
+            self._received.discard(question_id)
+        elif self._trusts_receipts and question_id in self._open:
+            del self._open[question_id]
+            self._received.add(question_id)

@@ -14,8 +14,8 @@ import msgspec
 
 from device_agent import Device
 from device_agent.asking import AskTopic
-from shared.running import until_asked_to_stop
 from shared.metrics import Metrics
+from shared.running import until_asked_to_stop
 from shared.runtimes import load_model
 from shared.settings import DeviceSettings
 from shared.settings_file import load

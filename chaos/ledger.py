@@ -72,10 +72,6 @@ class Ledger:
         """How many different questions were asked."""
         return len(self._questions)
 
-    def unanswered(self) -> list[str]:
-        """Return the ids that have no answer yet."""
-        return [key for key, question in self._questions.items() if question.first is None]
-
     def by_tier(self) -> Counter[str]:
         """Return how many answers came from each tier, degraded ones apart."""
         counts: Counter[str] = Counter()
@@ -112,5 +108,9 @@ class Ledger:
 
     def close(self) -> list[str]:
         """Return everything that was promised and not kept."""
-        lost = [f"{question_id}: no answer" for question_id in self.unanswered()]
+        lost = [
+            f"{question_id}: {'accepted, and ' if question.receipts else ''}no answer"
+            for question_id, question in self._questions.items()
+            if question.first is None
+        ]
         return self.violations + lost

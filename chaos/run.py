@@ -65,7 +65,8 @@ async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0
 
 async def _try(scenario: Scenario, site: Site, ledger: Ledger, seed: int, share: float) -> Trial:
     seconds = scenario.seconds * share
-    async with Asker(site.mqtt(), site.plan.names("device"), ledger, seed) as asker:
+    devices, trusts = site.plan.names("device"), not scenario.loses_answers
+    async with Asker(site.mqtt(), devices, ledger, seed, trusts_receipts=trusts) as asker:
         draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
         trial = Trial(site, asker, ledger, seconds, draw, healed_s=time.monotonic())
         asking = asker.ask_for(

@@ -42,7 +42,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows."""
+    """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows.
+
+    ``loses_answers`` says that the broker or its link to a device may lose an answer that is out.
+    """
 
     name: str
     says: str
@@ -52,6 +55,7 @@ class Scenario:
     seconds: float = 14.0
     timeout_s: float = 8.0
     pad_bytes: int = 0
+    loses_answers: bool = False
 
 
 async def nothing(trial: Trial) -> None:

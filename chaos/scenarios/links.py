@@ -66,6 +66,7 @@ SCENARIOS = (
         "5 % of messages are lost, 10 % come twice, 10 % out of order",
         _careless(Faults(lose=0.05, repeat=0.1, reorder=0.1)),
         _LINKS,
+        loses_answers=True,
     ),
     Scenario(
         "slow-links",

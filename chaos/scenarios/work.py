@@ -125,6 +125,7 @@ SCENARIOS = (
         killed("broker"),
         Plan(devices=300, crowd=True, settings={"device": {"heartbeat_s": 5.0}}),
         rate_s=45,
+        loses_answers=True,
     ),
     Scenario(
         "wrong-clock",

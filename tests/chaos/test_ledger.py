@@ -32,7 +32,7 @@ def test_a_lost_prompt_is_named() -> None:
     ledger = asked("a", "b")
     ledger.hear(answer("a"), 1.0)
     ledger.hear({"id": "b", "accepted": True}, 2.0)
-    assert ledger.close() == ["b: no answer"]
+    assert ledger.close() == ["b: accepted, and no answer"]
 
 
 def test_the_same_answer_again_is_counted_and_another_one_is_a_fault() -> None:
