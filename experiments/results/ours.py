@@ -35,7 +35,21 @@ def skip(results: Sequence[SetResult], study: Study, wide: Sequence[SetResult]) 
         f"{_saving_table(by_hops)}\n{_saving_words(by_hops)}\n\n"
         "With wide-area bytes that cost ten times local ones (device to edge 1, edge to cloud 10, "
         "device to cloud 11):\n\n"
-        f"{_saving_table(by_cost)}\n{_saving_words(by_cost)}\n"
+        f"{_saving_table(by_cost)}\n{_saving_words(by_cost)}{_why_it_loses(by_cost)}\n"
+    )
+
+
+def _why_it_loses(savings: _Savings) -> str:
+    """Say where the loss comes from, if there is one."""
+    if all(saved.share >= 0 for _, _, saved in savings):
+        return ""
+    return (
+        " Where it loses, the edge model is hardly better than the device's, or surer than it should "
+        "be (see its accuracy and calibration above). Skip takes a disagreement of the edge as far "
+        "more likely right than ours in proportion to its confidence, and so pays for answers that "
+        "are no better; only labels, or many more of the top tier's answers than come back on a set "
+        "of this size, could tell it otherwise. Recursion asks nothing of the edge's answer, only "
+        "its doubt. Where the tiers between are weak and the wide area is dear, use `quantile`."
     )
 
 
