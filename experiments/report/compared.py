@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from experiments.report.run import Played
 
 _POINTS: Final = 600
+_TO: Final = "\u00a0…\u00a0"  # an interval is not broken
 _VERDICTS: Final = {True: "yes", False: "no", None: "too little to say"}
 
 
@@ -54,7 +55,7 @@ def grid(comparison: Comparison, names: Sequence[str]) -> Grid:
             _number(found.first),
             _number(found.second),
             _signed(found.difference),
-            "–" if found.low is None else f"{_signed(found.low)} … {_signed(found.high)}",
+            "–" if found.low is None else f"{_signed(found.low)}{_TO}{_signed(found.high)}",
             _VERDICTS[found.exceeds_noise],
         )
         for found in comparison.differences

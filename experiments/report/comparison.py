@@ -132,15 +132,15 @@ def _figures(played: Played, tiers: Sequence[str]) -> dict[str, Read]:
     }
     for tier in tiers:
         mine = played.by(tier)
-        figures[f"latency p50 of {tier}, ms"] = _quantile(latency_ms, mine, 0.5)
+        figures[f"p50 of {tier}, ms"] = _quantile(latency_ms, mine, 0.5)
     for tier in tiers:
-        figures[f"answered by {tier}, %"] = _percent(played.by(tier), played.answered)
+        figures[f"by {tier}, %"] = _percent(played.by(tier), played.answered)
     figures["right answers, %"] = _percent(played.right, played.labelled)
     everything = np.ones(len(played.records), bool)
     figures["errors, %"] = _percent(played.failed, everything)
     figures["degraded, %"] = _percent(played.degraded, everything)
-    figures["burden per prompt, bytes"] = _mean(sent_bytes, everything)
-    figures["generator late p99, ms"] = _quantile(played.lateness_s * 1000, everything, 0.99)
+    figures["bytes per prompt"] = _mean(sent_bytes, everything)
+    figures["lateness p99, ms"] = _quantile(played.lateness_s * 1000, everything, 0.99)
     return figures
 
 

@@ -74,7 +74,7 @@ def print_grid(console: Console, grid: Grid) -> None:
     """Print a table; noticed rows stand out."""
     table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for place, column in enumerate(grid.columns):
-        table.add_column(column, justify="right" if place else "left", no_wrap=place > 0)
+        table.add_column(column, justify="right" if place else "left", no_wrap=place == 0)
     for place, row in enumerate(grid.rows):
         table.add_row(*map(escape, row), style="bold" if place in grid.noticed else None)
     console.print(table)

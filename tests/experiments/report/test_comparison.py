@@ -54,7 +54,7 @@ def test_runs_that_only_chance_tells_apart_do_not_differ(tmp_path: Path) -> None
 
 
 def test_figures_that_are_equal_do_not_differ(tmp_path: Path) -> None:
-    share = figure(runs(tmp_path, (1.0, 1.0)), "answered by edge, %")
+    share = figure(runs(tmp_path, (1.0, 1.0)), "by edge, %")
 
     assert (share.first, share.second, share.difference) == (25.0, 25.0, 0.0)
     assert share.exceeds_noise is False
@@ -95,7 +95,9 @@ def test_the_command_writes_a_table_json_and_a_page(tmp_path: Path) -> None:
     )
 
     assert ran.exit_code == 0, ran.output
-    assert "beyond noise" in ran.output
+    assert "Side by side" in ran.output
+    assert "latency p50, ms" in ran.output
+    assert "yes" in ran.output
     figures = json.loads((tmp_path / "out" / "compare.json").read_text())["figures"]
     assert next(row for row in figures if row["figure"] == "latency p50, ms")["exceeds_noise"]
     page = (tmp_path / "out" / "compare.html").read_text()
