@@ -12,8 +12,10 @@ import pytest
 from device_agent import Device
 from device_agent.asking import AskTopic
 from shared.errors import SettingsError
+from shared.messages import Hop, Label, Result
 from shared.metrics import Metrics
 from shared.settings import LimitSettings, OutboxSettings, UpstreamSettings
+from shared.wire import encode_result
 from tests.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
 from tests.fakes import LookupModel
 from tests.wires import Inbox, MemoryWire, eventually, settled
@@ -132,4 +134,67 @@ async def test_two_processes_cannot_be_one_device(tmp_path: Path) -> None:
         life = await Life(tiers, tmp_path).begin()
         with pytest.raises(SettingsError, match="another process runs as 'device-1'"):
             await Life(tiers, tmp_path).begin()
+        await life.end()
+
+
+async def test_a_prompt_answered_here_costs_no_commit_and_one_that_goes_up_shares_it(
+    tmp_path: Path,
+) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        await tiers.edge()
+        life = await Life(tiers, tmp_path).begin()
+        outbox = life.device.escalations._commits._outbox
+        assert outbox is not None
+        before = outbox.journal.commits
+        for _ in range(50):
+            assert (await life.device.ask(EASY)).tier == "device"
+        assert outbox.journal.commits == before
+
+        results = await asyncio.gather(*(life.device.ask(HARD) for _ in range(50)))
+        assert {result.tier for result in results} == {"edge"}
+        assert 2 <= outbox.journal.commits - before < 100, "store, settle, forget: many to a commit"
+        await life.end()
+
+
+async def test_prompts_that_wait_above_do_not_stall_those_that_need_nobody(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        await tiers.edge()
+        life = await Life(tiers, tmp_path, in_flight=2).begin()
+        tiers.models["edge-1"].hold()
+        waiting = [life.device.submit(HARD) for _ in range(10)]
+        await eventually(lambda: life.count("recserve_pending") == 10)
+
+        easy = await asyncio.wait_for(life.device.ask(EASY), 1)
+
+        assert easy.tier == "device"
+        assert not any(task.done() for task in waiting)
+        tiers.models["edge-1"].release()
+        assert {result.tier for result in await asyncio.gather(*waiting)} == {"edge"}
+        await life.end()
+
+
+async def test_a_better_answer_after_a_degraded_one_is_published_as_a_revision(
+    tmp_path: Path,
+) -> None:
+    wire = MemoryWire()
+    async with cascade(wire) as tiers:
+        await tiers.edge()
+        life = await Life(tiers, tmp_path).begin()
+        tiers.models["edge-1"].hold()
+        question = {"id": "1", "text": HARD, "timeout_s": 0.4, "revisions": True}
+        inbox = await ask(wire, question)
+        first = json.loads((await inbox.next()).payload)
+        await eventually(lambda: tiers.models["edge-1"].busy)
+        escalated = life.device.escalations._delivery._revisable
+        ((prompt_id, item),) = escalated.items()
+
+        better = Result(prompt_id, Label("edge-1"), (Hop("edge", "edge-1", 0.9, 0.5, 10),))
+        topic = life.device.parts.topics.results("device-1")
+        await tiers.parts["edge-1"].bus.publish(topic, encode_result(better, known_hops=0))
+        second = json.loads((await inbox.next()).payload)
+
+        assert (first["label"], first["degraded"]) == ("device-1", "no better answer came in time")
+        assert (second["id"], second["label"], second["revision"]) == ("1", "edge-1", True)
+        assert item.prompt.id == prompt_id
+        assert "degraded" not in second
         await life.end()
