@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from experiments.plots.style import MUTED, PALETTE, headline, label_ends, new_figure, percent
-from experiments.report.figures import Picture, few_ticks
+from experiments.report.axes import few_ticks
+from experiments.report.figures import Picture
 from experiments.report.page import Grid
 
 if TYPE_CHECKING:

@@ -5,35 +5,42 @@ Call these under ``experiments.plots.style.styled``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 from experiments.plots.style import (
     MUTED,
     PALETTE,
-    TIER_COLOURS,
     headline,
     label_ends,
     new_figure,
     percent,
 )
+from experiments.report.axes import (
+    SIZE_IN,
+    Line,
+    Report,
+    draw_lines,
+    few_ticks,
+    floats,
+    middles,
+    short,
+    tier_colours,
+    time_axes,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from matplotlib.axes import Axes
-    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
     from experiments.report.run import Played
 
-_SIZE_IN: Final = (8.2, 3.0)
 _BAD: Final = "#D55E00"
 _SECOND_BEST: Final = "#E69F00"
 _POINTS: Final = 600
 
-Report = dict[str, Any]
 Values = list[float | None]
 
 
@@ -43,14 +50,6 @@ class Picture(NamedTuple):
     name: str
     figure: Figure
     said: str
-
-
-class Line(NamedTuple):
-    """A named line over time."""
-
-    name: str
-    values: Sequence[float | None]
-    colour: str
 
 
 def draw_run(played: Played, report: Report) -> list[Picture]:
@@ -95,11 +94,11 @@ _BATCHES = _Words(
 
 def _arrivals(played: Played, report: Report) -> Picture:
     series = report["series"]
-    figure, axes = _time_axes(report, "prompts per second")
+    figure, axes = time_axes(report, "prompts per second")
     note = "How many prompts a second went out, and how many results came back."
     if played.run.pace == "open":
         intended = series["intended_per_s"]
-        axes.fill_between(_middles(report), intended, color=MUTED, alpha=0.2, linewidth=0)
+        axes.fill_between(middles(report), intended, color=MUTED, alpha=0.2, linewidth=0)
         note = "Grey: as the trace intends."
     for found in report["saturation"]:
         axes.axvspan(found["begin_s"], found["end_s"], color=_BAD, alpha=0.1, linewidth=0)
@@ -108,18 +107,18 @@ def _arrivals(played: Played, report: Report) -> Picture:
         Line("completed", series["completed_per_s"], PALETTE[2]),
         Line("sent", series["sent_per_s"], PALETTE[0]),
     ]
-    _lines(axes, report, lines, from_zero=True)
+    draw_lines(axes, report, lines, from_zero=True)
     headline(axes, "Arrivals and completions", note)
     return Picture("arrivals", figure, "Prompts intended, sent and completed per second.")
 
 
 def _shares(played: Played, report: Report) -> Picture:
     shares = np.nan_to_num(
-        np.array([_floats(report["series"]["share"][tier]) for tier in played.tiers])
+        np.array([floats(report["series"]["share"][tier]) for tier in played.tiers])
     )
-    figure, axes = _time_axes(report, "answered by")
-    colours = _tier_colours(played.tiers)
-    x = _middles(report)
+    figure, axes = time_axes(report, "answered by")
+    colours = tier_colours(played.tiers)
+    x = middles(report)
     axes.stackplot(x, shares, colors=colours, edgecolor="white", linewidth=0.5, alpha=0.85)
     axes.set_ylim(0, 1)
     axes.grid(visible=False)
@@ -141,23 +140,23 @@ def _thresholds(played: Played, report: Report) -> Picture | None:
     series: Mapping[str, Mapping[str, Values]] = report["series"]["threshold"]
     if not series:
         return None
-    figure, axes = _time_axes(report, "threshold")
-    colours = dict(zip(played.tiers, _tier_colours(played.tiers), strict=True))
-    x = _middles(report)
+    figure, axes = time_axes(report, "threshold")
+    colours = dict(zip(played.tiers, tier_colours(played.tiers), strict=True))
+    x = middles(report)
     for tier, bands in series.items():
-        low, high = _floats(bands["p10"]), _floats(bands["p90"])
+        low, high = floats(bands["p10"]), floats(bands["p90"])
         axes.fill_between(x, low, high, color=colours[tier], alpha=0.15, linewidth=0)
-    _lines(axes, report, [Line(tier, b["p50"], colours[tier]) for tier, b in series.items()])
+    draw_lines(axes, report, [Line(tier, b["p50"], colours[tier]) for tier, b in series.items()])
     headline(axes, "Thresholds", "Median over all windows of a tier; shaded: the middle 80 %.")
     return Picture("thresholds", figure, "Threshold of each escalating tier over time.")
 
 
 def _latencies(played: Played) -> Picture:
     """Draw the share of each tier's answers that came within a time."""
-    figure = new_figure(*_SIZE_IN)
+    figure = new_figure(*SIZE_IN)
     axes = figure.add_subplot()
     ends = []
-    for tier, colour in zip(played.tiers, _tier_colours(played.tiers), strict=True):
+    for tier, colour in zip(played.tiers, tier_colours(played.tiers), strict=True):
         latency_ms = np.sort(played.latency_s[played.by(tier)]) * 1000
         if not len(latency_ms):
             continue
@@ -165,7 +164,7 @@ def _latencies(played: Played) -> Picture:
         shown = np.unique(np.linspace(0, len(share) - 1, min(len(share), _POINTS)).astype(int))
         axes.plot(np.maximum(latency_ms[shown], 0.01), share[shown], color=colour)
         median = float(np.median(latency_ms))
-        ends.append((float(latency_ms[-1]), 1.0, f"{tier}, median {_short(median)} ms", colour))
+        ends.append((float(latency_ms[-1]), 1.0, f"{tier}, median {short(median)} ms", colour))
     axes.set_xscale("log")
     few_ticks(axes.xaxis)
     axes.set_ylim(0, 1.02)
@@ -179,11 +178,11 @@ def _latencies(played: Played) -> Picture:
 
 def _latency_over_time(report: Report) -> Picture:
     series = report["series"]["latency_ms"]
-    figure, axes = _time_axes(report, "ms to the result")
+    figure, axes = time_axes(report, "ms to the result")
     axes.set_yscale("log")
     few_ticks(axes.yaxis)
     lines = [Line("p99", series["p99"], PALETTE[1]), Line("p50", series["p50"], PALETTE[0])]
-    _lines(axes, report, lines)
+    draw_lines(axes, report, lines)
     headline(axes, "Latency over time", "Counted from the moment a prompt was intended for.")
     return Picture("latency-over-time", figure, "Median and 99th percentile of the latency.")
 
@@ -192,9 +191,9 @@ def _lateness(played: Played, report: Report) -> Picture | None:
     if played.run.pace == "closed":
         return None
     series = report["series"]["lateness_ms"]
-    figure, axes = _time_axes(report, "ms late")
+    figure, axes = time_axes(report, "ms late")
     lines = [Line("p99", series["p99"], PALETTE[3]), Line("p50", series["p50"], PALETTE[0])]
-    _lines(axes, report, lines, from_zero=True)
+    draw_lines(axes, report, lines, from_zero=True)
     headline(axes, "How late the generator sends", "Beside the time that the trace intends.")
     return Picture("lateness", figure, "Lateness of the load generator itself.")
 
@@ -202,12 +201,12 @@ def _lateness(played: Played, report: Report) -> Picture | None:
 def _by_name(report: Report, series: Mapping[str, Values], words: _Words) -> Picture | None:
     if not series:
         return None
-    figure, axes = _time_axes(report, words.unit)
+    figure, axes = time_axes(report, words.unit)
     lines = [
         Line(name, values, PALETTE[index % len(PALETTE)])
         for index, (name, values) in enumerate(series.items())
     ]
-    _lines(axes, report, lines, from_zero=True)
+    draw_lines(axes, report, lines, from_zero=True)
     axes.yaxis.set_major_formatter(lambda value, _place: f"{value:,.6g}")
     headline(axes, words.title, words.note)
     return Picture(words.name, figure, f"{words.title} over time: {words.unit}.")
@@ -217,8 +216,8 @@ def _errors(report: Report) -> Picture | None:
     series = report["series"]
     if not (any(series["errors"]) or any(series["degraded"])):
         return None
-    figure, axes = _time_axes(report, "prompts")
-    x, width_s = _middles(report), series["bin_s"] * 0.9
+    figure, axes = time_axes(report, "prompts")
+    x, width_s = middles(report), series["bin_s"] * 0.9
     axes.bar(x, series["degraded"], width_s, color=_SECOND_BEST, label="degraded answers")
     axes.bar(x, series["errors"], width_s, series["degraded"], color=_BAD, label="errors")
     axes.legend(frameon=False, loc="upper right", ncols=2)
@@ -232,7 +231,7 @@ def _accuracy(report: Report) -> Picture | None:
     known = {name: row for name, row in rows.items() if row}
     if not known:
         return None
-    figure = new_figure(_SIZE_IN[0], 1.2 + 0.4 * len(known))
+    figure = new_figure(SIZE_IN[0], 1.2 + 0.4 * len(known))
     axes = figure.add_subplot()
     for place, row in enumerate(known.values()):
         low, high = row["interval_95"]
@@ -252,63 +251,3 @@ def _accuracy(report: Report) -> Picture | None:
     percent(axes.xaxis)
     headline(axes, "Right answers", "Where the true label is known; lines: 95 % intervals.")
     return Picture("accuracy", figure, "Share of right answers, overall and by tier.")
-
-
-def _time_axes(report: Report, unit: str) -> tuple[Figure, Axes]:
-    figure = new_figure(*_SIZE_IN)
-    axes = figure.add_subplot()
-    series = report["series"]
-    axes.set_xlim(0, series["begin_s"][-1] + series["bin_s"])
-    axes.set_xlabel("seconds of the run")
-    axes.set_ylabel(unit)
-    axes.grid(visible=False, axis="x")
-    return figure, axes
-
-
-def _lines(axes: Axes, report: Report, lines: Sequence[Line], *, from_zero: bool = False) -> None:
-    """Draw lines over time and name each at its last value."""
-    x = _middles(report)
-    ends = []
-    for line in lines:
-        values = _floats(line.values)
-        marker = "o" if np.isfinite(values).sum() <= 1 else ""
-        axes.plot(x, values, color=line.colour, linewidth=1.6, marker=marker, markersize=4)
-        there = np.flatnonzero(np.isfinite(values))
-        if len(there):
-            last = there[-1]
-            ends.append((float(x[last]), float(values[last]), line.name, line.colour))
-    axes.set_ylim(*((0, 1.05 * axes.get_ylim()[1]) if from_zero else axes.get_ylim()))
-    if axes.get_yscale() == "linear":
-        label_ends(axes, ends, gap_share=0.1)
-        return
-    for x_end, y_end, name, colour in ends:
-        axes.annotate(
-            name, (x_end, y_end), (6, 0), textcoords="offset points", color=colour, va="center"
-        )
-
-
-def few_ticks(axis: Axis) -> None:
-    """Mark a logarithmic axis at 1, 2, 5, 10 …, in plain numbers."""
-    from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415 - heavy
-
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(lambda value, _place: _short(value))
-
-
-def _middles(report: Report) -> np.typing.NDArray[np.float64]:
-    series = report["series"]
-    middles: np.typing.NDArray[np.float64] = np.array(series["begin_s"]) + series["bin_s"] / 2
-    return middles
-
-
-def _floats(values: Sequence[float | None]) -> np.typing.NDArray[np.float64]:
-    return np.array([np.nan if value is None else value for value in values], np.float64)
-
-
-def _tier_colours(tiers: Sequence[str]) -> list[str]:
-    return [TIER_COLOURS[index % len(TIER_COLOURS)] for index in range(len(tiers))]
-
-
-def _short(value: float) -> str:
-    return f"{value:,.3g}" if value < 1000 else f"{value:,.0f}"  # noqa: PLR2004
