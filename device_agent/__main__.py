@@ -8,6 +8,7 @@ import sys
 from device_agent.app import Device
 from device_agent.asking import AskTopic
 from device_agent.lines import answer_lines
+from device_agent.sources import running_sources
 from shared.command import agent_command
 from shared.log import get_logger
 from shared.running import until_stopped
@@ -21,7 +22,7 @@ async def run(settings: DeviceSettings) -> int:
 
     Returns 1 when a line got no answer.
     """
-    async with Device.open(settings) as device:
+    async with Device.open(settings) as device, running_sources(device):
         await AskTopic(device).start()
         _log.info(
             "agent started",

@@ -11,7 +11,6 @@ More questions at once than the device's ``in_flight`` are answered with the err
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -19,8 +18,9 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
+from device_agent.publishing import publish_until_taken
 from device_agent.rows import Asker
-from shared.errors import Busy, InvalidPrompt, NotConnected, PromptError, Refused
+from shared.errors import Busy, InvalidPrompt, PromptError
 from shared.log import get_logger
 from shared.messages import Failure, Result, Task
 
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 _log = get_logger()
 _NAMESPACE = UUID("5f0c6a52-6c40-4d9e-9a3e-0d2f5a4d1b7e")
 _ID_BYTES = 128
-_CONNECT_S = 5.0
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -183,21 +182,7 @@ class AskTopic:
             self._in_hand.discard(asked.prompt.id)
 
     async def _publish(self, answer: dict[str, Any]) -> None:
-        """Publish until the broker has it: a lost connection comes back."""
-        payload = msgspec.json.encode(answer)
-        out = False
-        while not out:
-            with contextlib.suppress(NotConnected):
-                await self._bus.wait_connected(_CONNECT_S)
-                out = await self._taken(payload)
-
-    async def _taken(self, payload: bytes) -> bool:
-        """Publish once; nothing more is to be done about a payload that is refused."""
-        try:
-            await self._bus.publish(self._answers, payload)
-        except Refused as error:
-            _log.error("answer refused", topic=self._answers, reason=str(error))
-        return True
+        await publish_until_taken(self._bus, self._answers, msgspec.json.encode(answer))
 
     def _revise(self, asker: Asker) -> Callable[[Result], None]:
         def publish(result: Result) -> None:

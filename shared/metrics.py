@@ -68,6 +68,12 @@ class Metrics:
             "Accepted less answered less pending: anything but 0 is a fault.",
             registry=registry,
         )
+        self.source_faults = Counter(
+            "recserve_source_faults",
+            "Prompts of a source that were not answered, by fault (dropped, unreadable, refused).",
+            ["source", "fault"],
+            registry=registry,
+        )
         self.threshold = Gauge(
             "recserve_threshold",
             "Current threshold on the confidence.",

@@ -14,6 +14,7 @@ from shared.brokers import addresses
 from shared.errors import SettingsError
 from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
+from shared.source_settings import MqttSource, Source
 from shared.topics import check_name
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -238,5 +239,20 @@ class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
     """Everything a device agent needs to know."""
 
     source: SourceSettings = SourceSettings()
+    sources: Annotated[
+        dict[str, Source], Meta(description="streams of prompts, by name; see docs/streams.md")
+    ] = {}
     outbox: OutboxSettings = OutboxSettings()
     in_flight: Annotated[Count, Meta(description="prompts judged at a time, at most")] = 1_000
+
+    def __post_init__(self) -> None:
+        """Hold the sources' names to what a file can be called, and their topics apart."""
+        super().__post_init__()
+        for name in self.sources:
+            check_name(name, "sources")
+        sources = self.sources.values()
+        read = [source.topics for source in sources if isinstance(source, MqttSource)]
+        if len(set(read)) < len(read):
+            raise SettingsError(
+                "two sources read the same topics; give one of them all of the work"
+            )

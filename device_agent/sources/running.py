@@ -1,0 +1,63 @@
+"""Runs a device's sources beside everything else that it does."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from device_agent.sources.file import FileStream
+from device_agent.sources.folder import FolderStream
+from device_agent.sources.mqtt import MqttStream
+from device_agent.sources.turns import Turns
+from shared.errors import SettingsError
+from shared.log import get_logger
+from shared.source_settings import FileSource, MqttSource, Source
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from device_agent.app import Device
+
+_log = get_logger()
+
+
+@contextlib.asynccontextmanager
+async def running_sources(device: Device) -> AsyncIterator[None]:
+    """Take prompts from every source of the settings as long as the context lasts.
+
+    Raises ``SettingsError`` that names the source, before any of them begins.
+    """
+    turns = Turns(device.settings.in_flight)
+    streams = [
+        _stream(name, source, device, turns) for name, source in device.settings.sources.items()
+    ]
+    tasks = [asyncio.create_task(stream.run()) for stream in streams]
+    for task in tasks:
+        task.add_done_callback(_note_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _stream(
+    name: str, source: Source, device: Device, turns: Turns
+) -> MqttStream | FileStream | FolderStream:
+    try:
+        if isinstance(source, MqttSource):
+            return MqttStream(name, source, device, turns)
+        if isinstance(source, FileSource):
+            state = Path(device.settings.state) if device.settings.state else None
+            return FileStream(name, source, device, turns, state)
+        return FolderStream(name, source, device, turns)
+    except SettingsError as error:
+        raise SettingsError(f"sources.{name}: {error}") from error
+
+
+def _note_end(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("a source ended", reason=str(error), exc_info=error)

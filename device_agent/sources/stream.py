@@ -1,0 +1,128 @@
+"""One source's prompts on their way through the device: bounded, paced, a few at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from device_agent.asking import write_answer
+from shared.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from uuid import UUID
+
+    from device_agent.app import Device
+    from device_agent.sources.turns import Turns
+    from shared.messages import Result
+    from shared.source_settings import Source
+
+_log = get_logger()
+_QUIET_S = 60.0
+
+
+class Event(NamedTuple):
+    """One prompt of a source; ``place`` says for people and for the source where it was.
+
+    The same ``id`` is the same prompt: asked again, it is answered from memory.
+    """
+
+    id: UUID
+    text: str
+    place: Any
+
+
+class Stream:
+    """Takes events, asks the device, and hands every answer to ``answered``."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Source,
+        device: Device,
+        turns: Turns,
+        answered: Callable[[Event, Result, dict[str, Any]], Awaitable[None]],
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._device = device
+        self._turns = turns
+        self._answered = answered
+        self._waiting: deque[Event] = deque()
+        self._changed = asyncio.Condition()
+        self._faults = device.parts.metrics.source_faults
+        self._said_s = float("-inf")
+        self._next_s = 0.0
+
+    def offer(self, event: Event) -> None:
+        """Take an event at once; the oldest that waits is dropped when there is no room."""
+        if len(self._waiting) >= self._settings.queue_prompts:
+            self._waiting.popleft()
+            self.fault("dropped", f"more than {self._settings.queue_prompts} prompts wait")
+        self._waiting.append(event)
+        self._device.begin(self._wake())
+
+    async def put(self, event: Event) -> None:
+        """Take an event as soon as there is room."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self._waiting) < self._settings.queue_prompts)
+            self._waiting.append(event)
+            self._changed.notify_all()
+
+    def fault(self, kind: str, reason: str) -> None:
+        """Count something that was not answered, and say so once a minute."""
+        self._faults.labels(self.name, kind).inc()
+        now_s = time.monotonic()
+        if now_s - self._said_s >= _QUIET_S:
+            self._said_s = now_s
+            _log.warning("source", source=self.name, fault=kind, reason=reason)
+
+    async def run(self) -> None:
+        """Ask, as many at a time as the settings say, until cancelled."""
+        workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.in_flight)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+
+    async def _wake(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _work(self) -> None:
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: len(self._waiting) > 0)
+                event = self._waiting.popleft()
+                self._changed.notify_all()
+            await self._pace()
+            try:
+                await self._ask(event)
+            except Exception:  # noqa: BLE001 - logged, and the stream goes on
+                _log.exception("a prompt broke its source", source=self.name, place=event.place)
+
+    async def _pace(self) -> None:
+        """Wait for this prompt's time, if there is a limit."""
+        if not self._settings.prompts_s:
+            return
+        now_s = time.monotonic()
+        self._next_s = max(self._next_s, now_s) + 1 / self._settings.prompts_s
+        await asyncio.sleep(self._next_s - 1 / self._settings.prompts_s - now_s)
+
+    async def _ask(self, event: Event) -> None:
+        settings, started_s = self._settings, time.monotonic()
+        # Only until it is accepted: what waits for an answer from above takes no place.
+        async with self._turns.turn(settings.priority):
+            asked = await self._device.accept(
+                event.text, task=settings.task, timeout_s=settings.timeout_s, prompt_id=event.id
+            )
+        try:
+            result = await asyncio.shield(asked.result)
+            elapsed_s = time.monotonic() - started_s
+            answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
+            await self._answered(event, result, {"source": self.name} | answer)
+        finally:
+            self._device.out(asked)

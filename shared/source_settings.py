@@ -1,0 +1,105 @@
+"""Where a device takes prompts from by itself: streams that never end, each with a name."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from shared.errors import SettingsError
+from shared.messages import Task
+from shared.topics import matches
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+
+
+class _Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What all sources have."""
+
+    task: Annotated[Task, Meta(description="kind of answer wanted")] = "classify"
+    timeout_s: Annotated[Seconds | None, Meta(description="time for a prompt; none: the usual")] = (
+        None
+    )
+    priority: Annotated[int, Meta(description="who goes first when several sources wait")] = 0
+    in_flight: Annotated[Count, Meta(description="prompts of the source under way at once")] = 16
+    queue_prompts: Annotated[Count, Meta(description="prompts that may wait besides")] = 1_000
+    prompts_s: Annotated[
+        float, Meta(ge=0, description="prompts taken per second, at most; 0: no limit")
+    ] = 0.0
+
+
+class MqttSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
+    """Messages that other programs publish on the device's broker.
+
+    When its queue is full the oldest message is dropped and counted: a broker cannot be made to
+    wait without holding up the results that come over the same connection.
+    """
+
+    topics: Annotated[str, Meta(min_length=1, description="MQTT filter, as in factory/+/log")]
+    text: Annotated[
+        str, Meta(description="JSON pointer to the text, as in /message; empty: the whole payload")
+    ] = ""
+    template: Annotated[
+        str,
+        Meta(description="the prompt: {text}, {1} for what the first + stood for, {/pointer}"),
+    ] = "{text}"
+    answer_to: Annotated[
+        str, Meta(description="topic of the answer; {1} for what the first + stood for")
+    ]
+    answer_as: Annotated[
+        Literal["json", "label"], Meta(description="the whole answer, or the label alone")
+    ] = "json"
+    retain: Annotated[bool, Meta(description="let the broker keep the last answer")] = False
+
+    def __post_init__(self) -> None:
+        """Refuse templates that name nothing, and a source that would answer itself."""
+        if "#" in self.answer_to or "+" in self.answer_to or not self.answer_to:
+            raise SettingsError(f"answer_to {self.answer_to!r} is no topic to publish on")
+        wildcards = self.topics.split("/").count("+")
+        for name in PLACEHOLDER.findall(self.answer_to):
+            _check(name, wildcards, "answer_to")
+        for name in PLACEHOLDER.findall(self.template):
+            if name != "text" and not name.startswith("/"):
+                _check(name, wildcards, "template")
+        if self.text and not self.text.startswith("/"):
+            raise SettingsError(f"text {self.text!r} is no JSON pointer: it begins with '/'")
+        if matches(self.topics, PLACEHOLDER.sub("x", self.answer_to)):
+            raise SettingsError(
+                f"answer_to {self.answer_to!r} is matched by topics {self.topics!r}: "
+                "the source would answer its own answers"
+            )
+
+
+class FileSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="file"):
+    """The lines that are written to a growing file, as ``tail -F`` shows them.
+
+    When its queue is full it stops reading: the file keeps what is there. With a ``state`` folder
+    a restart goes on after the last line that was answered.
+    """
+
+    path: Annotated[str, Meta(min_length=1, description="the file; it may come later, and rotate")]
+    answers: Annotated[str, Meta(min_length=1, description="file the answers are appended to")]
+
+
+class FolderSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
+    """The files that are put into a folder, each a prompt; whole ones: move them in.
+
+    An answered file moves to ``done/``, one without an answer to ``failed/``, with the answer
+    beside it as JSON.
+    """
+
+    path: Annotated[str, Meta(min_length=1, description="the folder")]
+    pattern: Annotated[str, Meta(min_length=1, description="names of the files")] = "*.txt"
+
+
+Source = MqttSource | FileSource | FolderSource
+
+
+def _check(name: str, wildcards: int, key: str) -> None:
+    if not (name.isdigit() and 1 <= int(name) <= wildcards):
+        known = ", ".join(f"{{{number}}}" for number in range(1, wildcards + 1)) or "none"
+        raise SettingsError(f"{key} names {{{name}}}; the topics' wildcards give {known}")

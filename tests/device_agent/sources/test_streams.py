@@ -1,0 +1,268 @@
+"""Every kind of source, from what comes in to where the answer goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from device_agent import Device
+from device_agent.sources import running_sources
+from device_agent.sources.turns import Turns
+from shared.errors import SettingsError
+from shared.metrics import Metrics
+from shared.settings import DeviceSettings, TierSettings
+from shared.settings_file import load
+from shared.source_settings import FileSource, FolderSource, MqttSource
+from tests.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
+from tests.fakes import FAILS, LookupModel
+from tests.wires import Inbox, MemoryWire, eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from tests.cascades import Cascade
+
+ALONE = TierSettings(name="device")
+LOGS = MqttSource(topics="factory/+/log", answer_to="factory/{1}/log/label", answer_as="label")
+
+
+class Place:
+    """A device with sources, and a program beside it."""
+
+    def __init__(self, tiers: Cascade, device: Device, model: LookupModel) -> None:
+        self.tiers, self.device, self.model = tiers, device, model
+
+    def faults(self, source: str, fault: str) -> float:
+        labels = {"source": source, "fault": fault}
+        registry = self.device.parts.metrics.registry
+        return registry.get_sample_value("recserve_source_faults_total", labels) or 0.0
+
+
+@contextlib.asynccontextmanager
+async def place(
+    wire: MemoryWire, tier: TierSettings = ALONE, **changes: Any
+) -> AsyncIterator[Place]:
+    async with cascade(wire) as tiers:
+        if tier is not ALONE:
+            await tiers.edge()
+        settings = device_settings(wire, tier=tier, **changes)
+        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE)
+        opened = Device.open(settings, model=model, connect=wire.connect, metrics=Metrics())
+        async with opened as device, running_sources(device):
+            await device.ask(EASY)
+            await asyncio.sleep(0.05)
+            yield Place(tiers, device, model)
+            model.release()
+
+
+async def publisher(wire: MemoryWire, answers: str) -> tuple[Any, Inbox]:
+    bus = await settled(wire.bus("factory"))
+    inbox = Inbox(bus)
+    await bus.subscribe(answers, inbox.take)
+    return bus, inbox
+
+
+# -- MQTT --------------------------------------------------------------------------------------
+
+
+async def test_a_message_is_answered_on_the_topic_made_of_its_own() -> None:
+    wire = MemoryWire()
+    async with place(wire, sources={"logs": LOGS}):
+        bus, inbox = await publisher(wire, "factory/+/log/label")
+        await bus.publish("factory/press-3/log", EASY.encode())
+        message = await inbox.next()
+        assert (message.topic, message.payload) == ("factory/press-3/log/label", b"device-1")
+
+
+async def test_json_gives_the_text_and_the_fields_of_a_template() -> None:
+    wire = MemoryWire()
+    source = MqttSource(
+        topics="plant/+/+/event",
+        text="/message/0/text",
+        template="{2} of {1} ({/machine~1id}): {text}",
+        answer_to="labels/{2}",
+    )
+    async with place(wire, sources={"events": source}) as here:
+        bus, inbox = await publisher(wire, "labels/+")
+        event = {"message": [{"text": "belt squeals"}], "machine/id": 7}
+        await bus.publish("plant/hall-1/press/event", json.dumps(event).encode())
+        answer = json.loads((await inbox.next()).payload)
+        assert here.model.seen[-1] == "press of hall-1 (7): belt squeals"
+        assert (answer["source"], answer["topic"]) == ("events", "plant/hall-1/press/event")
+        assert answer["label"] == "device-1"
+
+
+@pytest.mark.parametrize(
+    "payload", [b"\xff", b"no json", b"{}", b'{"message": {"text": 1}}', b"[" * 5_000]
+)
+async def test_what_cannot_be_read_is_counted_and_the_stream_goes_on(payload: bytes) -> None:
+    wire = MemoryWire()
+    source = MqttSource(topics="in/+", text="/message", answer_to="out/{1}")
+    async with place(wire, sources={"in": source}) as here:
+        bus, inbox = await publisher(wire, "out/+")
+        await bus.publish("in/a", payload)
+        await bus.publish("in/b", json.dumps({"message": EASY}).encode())
+        assert (await inbox.next()).topic == "out/b"
+        assert here.faults("in", "unreadable") == 1
+
+
+async def test_when_the_queue_is_full_the_oldest_is_dropped_and_counted() -> None:
+    wire = MemoryWire()
+    source = msgspec.structs.replace(LOGS, in_flight=1, queue_prompts=2, answer_as="json")
+    async with place(wire, sources={"logs": source}) as here:
+        bus, inbox = await publisher(wire, "factory/+/log/label")
+        here.model.hold()
+        await bus.publish("factory/0/log", EASY.encode())
+        await eventually(lambda: here.model.busy)
+        for number in range(1, 6):
+            await bus.publish(f"factory/{number}/log", EASY.encode())
+        await eventually(lambda: here.faults("logs", "dropped") == 3)
+        here.model.release()
+        answered = [json.loads((await inbox.next()).payload)["topic"] for _ in range(3)]
+        assert answered == ["factory/0/log", "factory/4/log", "factory/5/log"]
+
+
+async def test_a_rate_limit_spreads_prompts_out() -> None:
+    wire = MemoryWire()
+    source = msgspec.structs.replace(LOGS, prompts_s=20.0)
+    async with place(wire, sources={"logs": source}):
+        bus, inbox = await publisher(wire, "factory/+/log/label")
+        loop = asyncio.get_running_loop()
+        started_s = loop.time()
+        for _ in range(7):
+            await bus.publish("factory/a/log", EASY.encode())
+        for _ in range(7):
+            await inbox.next()
+        assert 0.28 < loop.time() - started_s < 3
+
+
+async def test_what_waits_above_does_not_stall_the_stream() -> None:
+    wire = MemoryWire()
+    tier = TierSettings(name="device", policy=device_settings(wire).tier.policy, upstream="edge")
+    source = msgspec.structs.replace(LOGS, answer_as="json", in_flight=3)
+    async with place(wire, tier, sources={"logs": source}, in_flight=1) as here:
+        bus, inbox = await publisher(wire, "factory/+/log/label")
+        await here.tiers.sees(here.device, "edge-1")
+        here.tiers.models["edge-1"].hold()
+        for text in (HARD, HARD, EASY):
+            await bus.publish("factory/a/log", text.encode())
+        assert json.loads((await inbox.next()).payload)["tier"] == "device"
+        here.tiers.models["edge-1"].release()
+        tiers = [json.loads((await inbox.next()).payload)["tier"] for _ in range(2)]
+        assert tiers == ["edge", "edge"]
+
+
+# -- files and folders -------------------------------------------------------------------------
+
+
+def answers(path: Path) -> list[str]:
+    return [json.loads(line)["text"] for line in path.read_text().splitlines()]
+
+
+async def test_a_growing_file_is_followed_over_rotation_and_truncation(tmp_path: Path) -> None:
+    log, out = tmp_path / "app.log", tmp_path / "answers.jsonl"
+    source = FileSource(path=str(log), answers=str(out))
+    async with place(MemoryWire(), sources={"app": source}):
+        await asyncio.sleep(0.1)
+        log.write_text("one\ntwo\nthr")
+        await eventually(lambda: answers(out) == ["one", "two"])
+        with log.open("a") as file:
+            file.write("ee\n")
+        await eventually(lambda: answers(out) == ["one", "two", "three"])
+        log.rename(tmp_path / "app.log.1")
+        log.write_text("four\n")
+        await eventually(lambda: answers(out)[3:] == ["four"])
+        log.write_text("5\n")
+        await eventually(lambda: answers(out)[4:] == ["5"])
+
+
+async def test_a_restart_goes_on_after_the_last_answered_line(tmp_path: Path) -> None:
+    log, out, state = tmp_path / "app.log", tmp_path / "answers.jsonl", tmp_path / "state"
+    source = FileSource(path=str(log), answers=str(out))
+    log.write_text("one\ntwo\n")
+    for expected in (["one", "two"], ["one", "two", "three"]):
+        async with place(MemoryWire(), sources={"app": source}, state=str(state)):
+            await eventually(lambda expected=expected: answers(out) == expected)  # type: ignore[misc]
+        with log.open("a") as file:
+            file.write("three\n")
+        if len(expected) == 3:
+            break
+    assert answers(out) == ["one", "two", "three"]
+
+
+async def test_files_of_a_folder_move_with_their_answers(tmp_path: Path) -> None:
+    source = FolderSource(path=str(tmp_path / "in"))
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.txt").write_text(EASY)
+    (tmp_path / "in" / "b.txt").write_text(FAILS)
+    (tmp_path / "in" / "c.txt").write_bytes(b"\xff")
+    (tmp_path / "in" / "d.csv").write_text("not ours")
+    async with place(MemoryWire(), sources={"inbox": source}) as here:
+        done, failed = tmp_path / "in" / "done", tmp_path / "in" / "failed"
+        await eventually(lambda: len(list(failed.glob("*.json"))) == 2)
+        await eventually((done / "a.txt").exists)
+        assert json.loads((done / "a.txt.json").read_text())["label"] == "device-1"
+        assert json.loads((failed / "b.txt.json").read_text())["error"] == "model_failed"
+        assert here.faults("inbox", "unreadable") == 1
+        assert (tmp_path / "in" / "d.csv").exists()
+
+
+# -- turns and settings ------------------------------------------------------------------------
+
+
+async def test_the_highest_priority_goes_first_and_a_cancelled_one_holds_no_place() -> None:
+    turns, order = Turns(1), []
+
+    async def wait(name: str, priority: int) -> None:
+        async with turns.turn(priority):
+            order.append(name)
+            await asyncio.sleep(0)
+
+    async with turns.turn(0):
+        waiting = [asyncio.create_task(wait(name, p)) for name, p in (("a", 0), ("b", 5), ("c", 5))]
+        gone = asyncio.create_task(wait("gone", 9))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+    await asyncio.wait_for(asyncio.gather(*waiting), 2)
+    assert order == ["b", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("{kind: mqtt, topics: f/+/log, answer_to: 'f/{2}/x'}", r"answer_to names \{2\}"),
+        ("{kind: mqtt, topics: f/+/log, answer_to: 'f/{1}/log'}", "answer its own answers"),
+        ("{kind: mqtt, topics: 'f/#', answer_to: 'f/label'}", "answer its own answers"),
+        ("{kind: mqtt, topics: f/log, answer_to: 'f/+'}", "no topic to publish on"),
+        ("{kind: mqtt, topics: f/+, answer_to: g, template: '{who}'}", r"template names \{who\}"),
+        ("{kind: mqtt, topics: f/+, answer_to: g, text: message}", "no JSON pointer"),
+        ("{kind: mqtt, topics: f/+, answer_to: g, overflow: block}", "overflow"),
+        ("{kind: kafka, topics: f}", "kafka"),
+        ("{kind: file, path: x}", "answers"),
+    ],
+)
+def test_bad_settings_of_a_source_are_one_sentence_with_the_key(
+    tmp_path: Path, source: str, said: str
+) -> None:
+    path = tmp_path / "device.yaml"
+    path.write_text(
+        f"agent: d\ntier: {{name: device}}\nmodel: {{source: x}}\nsources: {{belts: {source}}}\n"
+    )
+    with pytest.raises(SettingsError, match=said) as raised:
+        load(DeviceSettings, path)
+    assert "\n" not in str(raised.value)
+    assert str(path) in str(raised.value)
+
+
+async def test_a_place_that_cannot_be_written_is_named_with_its_source(tmp_path: Path) -> None:
+    source = FileSource(path="x", answers=str(tmp_path / "missing" / "answers.jsonl"))
+    with pytest.raises(SettingsError, match=r"sources\.app: answers: .*missing"):
+        async with place(MemoryWire(), sources={"app": source}):
+            pass
