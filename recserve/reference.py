@@ -59,6 +59,21 @@ def _table(kind: Any, skip: str = "") -> str:
     return "\n".join(lines) + "\n"
 
 
+def _commands(context: click.Context) -> list[str]:
+    """Return the help of every command below one, and of those below it."""
+    group = context.command
+    if not isinstance(group, click.Group):
+        return []
+    parts: list[str] = []
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None, f"{name} is listed"  # noqa: S101 - or cli.py is wrong
+        inner = click.Context(command, info_name=name, parent=context)
+        parts.append(f"## {inner.command_path}\n\n```\n{command.get_help(inner)}\n```\n")
+        parts += _commands(inner)
+    return parts
+
+
 def _item(kind: Any, field: str) -> Any:
     info = msgspec.inspect.type_info(kind)
     found = next(f for f in _fields(info) if f.name == field)
@@ -74,9 +89,17 @@ def _rows(info: Any, prefix: str) -> list[tuple[str, str, str, str]]:
             rows += _rows(bare, f"{name}.")
         elif isinstance(bare, msgspec.inspect.UnionType):
             rows += _choice(field, bare.types, name, meaning)
+        elif kinds := _kinds_of_entries(bare):
+            rows += _choice(field, kinds, f"{name}.NAME", meaning)
         else:
             rows.append((name, _type(bare), _default(field), meaning))
     return rows
+
+
+def _kinds_of_entries(info: Any) -> tuple[Any, ...]:
+    """Return the settings that the entries of a mapping by name can be."""
+    entry = _bare(info.value_type)[0] if isinstance(info, msgspec.inspect.DictType) else None
+    return entry.types if isinstance(entry, msgspec.inspect.UnionType) else ()
 
 
 def _choice(
@@ -84,8 +107,8 @@ def _choice(
 ) -> list[tuple[str, str, str, str]]:
     """Return a row for the kind, and the keys that each kind brings with it."""
     tags = " or ".join(f"`{kind.tag}`" for kind in kinds)
-    default = next(kind.tag for kind in kinds if kind.cls is type(field.default))
-    rows = [(f"{name}.kind", tags, f'`"{default}"`', meaning)]
+    default = next((kind.tag for kind in kinds if kind.cls is type(field.default)), None)
+    rows = [(f"{name}.kind", tags, f'`"{default}"`' if default else "required", meaning)]
     for kind in kinds:
         rows += [
             (key, kind_, default_, f"{kind.tag}: {text}")
@@ -135,11 +158,7 @@ def _default(field: Any) -> str:
 def _cli() -> str:
     context = click.Context(command_line, info_name="recserve")
     parts = [f"{_NOTE}# Command line\n", f"```\n{command_line.get_help(context)}\n```\n"]
-    for name in command_line.list_commands(context):
-        command = command_line.get_command(context, name)
-        assert command is not None, f"{name} is listed"  # noqa: S101 - or cli.py is wrong
-        inner = click.Context(command, info_name=name, parent=context)
-        parts.append(f"## recserve {name}\n\n```\n{command.get_help(inner)}\n```\n")
+    parts += _commands(context)
     return "\n".join(parts)
 
 
