@@ -49,11 +49,9 @@ class FileStream:
 
     async def run(self) -> None:
         """Follow the file until cancelled."""
-        reading = asyncio.ensure_future(self._follow())
         try:
-            await self._stream.run()
+            await asyncio.gather(self._follow(), self._stream.run())
         finally:
-            reading.cancel()
             self._out.close()
 
     async def _follow(self) -> None:

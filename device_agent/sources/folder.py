@@ -40,11 +40,7 @@ class FolderStream:
 
     async def run(self) -> None:
         """Watch the folder until cancelled."""
-        watching = asyncio.ensure_future(self._watch())
-        try:
-            await self._stream.run()
-        finally:
-            watching.cancel()
+        await asyncio.gather(self._watch(), self._stream.run())
 
     async def _watch(self) -> None:
         while True:
