@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
-SETTINGS = load(DeviceSettings, ROOT / "configs" / "streams.yaml")
+SETTINGS = load(DeviceSettings, ROOT / "configs" / "device-streams.yaml")
 
 
 def published() -> list[tuple[str, str]]:
