@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _FROZEN_S = 10.0
 _STORM_DOWN_S = 0.7
+_SILENT_S = 0.7
 
 
 def killed(*names: str) -> Callable[[Trial], Awaitable[None]]:
@@ -30,6 +31,21 @@ def killed(*names: str) -> Callable[[Trial], Awaitable[None]]:
             await trial.wait(0.2)
 
     return disturb
+
+
+async def _device_killed(trial: Trial) -> None:
+    """Kill a device twice while its outbox holds prompts: nobody above answers for a moment."""
+    site, above = trial.site, trial.site.plan.above()
+    await trial.wait(0.25)
+    for _ in range(2):
+        site.freeze(*above)
+        await asyncio.sleep(_SILENT_S)
+        site.kill("device-1")
+        site.thaw(*above)
+        await trial.wait(0.1)
+        site.start("device-1")
+        trial.heal()
+        await trial.wait(0.2)
 
 
 def _frozen(name: str) -> Callable[[Trial], Awaitable[None]]:
@@ -70,7 +86,7 @@ async def _storm(trial: Trial) -> None:
 
 SCENARIOS = (
     Scenario("nothing", "nothing breaks", nothing, seconds=8),
-    Scenario("kill-device", "a device is killed, twice", killed("device-1")),
+    Scenario("kill-device", "a device with prompts in its outbox is killed, twice", _device_killed),
     Scenario("kill-edge", "an edge agent is killed, twice", killed("edge-1")),
     Scenario("kill-cloud", "the cloud agent is killed, twice", killed("cloud-1")),
     Scenario("kill-broker", "the broker is killed, twice", killed("broker"), loses_answers=True),
