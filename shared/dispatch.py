@@ -10,19 +10,21 @@ import msgspec
 
 from shared.burden import link, packet_bytes
 from shared.bus import Delivery
+from shared.choice import Choice
 from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
 from shared.presence import Status, decode_status
 from shared.refusals import Refusals
-from shared.roster import Roster
 from shared.wire import encode_prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.bus import Bus, Message
+    from shared.choice import Chosen
     from shared.messages import Prompt
     from shared.metrics import Metrics
+    from shared.roster import Roster
     from shared.topics import Topics
 
 _log = get_logger()
@@ -48,22 +50,24 @@ class Dispatcher:
         The latter is for an agent with a bus of its own to the tiers above, on a broker that does
         not know the devices: results come back to it there, with all hops, and are its to pass on.
         """
-        self.rosters = [Roster(upper) for upper in above]
+        self.choice = Choice(
+            above,
+            draw or random.Random(),  # noqa: S311 - spreads load, guards nothing
+            pool=pool,
+        )
         self._tier = tier
         self._bus = bus
         self.topics = topics
         self._metrics = metrics
         self._refusals = Refusals(metrics)
-        self._pool = pool
         self._origin = origin
-        self._draw = draw or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._appeared: list[Callable[[], None]] = []
-        for roster in self.rosters:
+        for roster in self.choice.rosters:
             metrics.open_breakers.labels(roster.tier).set_function(roster.count_open_breakers)
 
     async def start(self) -> None:
         """Listen to the statuses of the tiers above."""
-        for roster in self.rosters:
+        for roster in self.choice.rosters:
             await self._bus.subscribe(self.topics.status(roster.tier, "+"), self._hear)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
@@ -80,17 +84,15 @@ class Dispatcher:
         Agents that fail several times in a row are passed over for a while, and a tier of nothing
         else as if it were dead. Behind a pool's address nobody knows whose failure it was.
         """
-        now_s = time.monotonic()
-        for roster in self._known_by_name():
-            if roster.failed(agent, now_s, self._draw):
-                _log.warning("agent above passed over", agent=agent, tier=roster.tier)
+        roster = self.choice.failed(agent, time.monotonic())
+        if roster is not None:
+            _log.warning("agent above passed over", agent=agent, tier=roster.tier)
 
     def succeeded(self, agent: str) -> None:
         """Take note that an agent answered; one that was passed over may be sent prompts again."""
-        now_s = time.monotonic()
-        for roster in self._known_by_name():
-            if roster.succeeded(agent, now_s):
-                self._welcome(agent, roster)
+        roster = self.choice.succeeded(agent, time.monotonic())
+        if roster is not None:
+            self._welcome(agent, roster)
 
     async def send(
         self, prompt: Prompt, up: int, tried: set[str], *, again: bool = False
@@ -104,36 +106,17 @@ class Dispatcher:
         """
         while True:
             now_s = time.monotonic()
-            roster, agent = self._pick(prompt, up, tried, now_s)
-            if agent is None:
-                if not (again and tried):
-                    return None
-                again = False
-                tried.clear()
-                continue
-            tried.add(agent)
-            delivery = await self._publish(prompt, roster, agent, now_s)
+            chosen = self.choice.pick(prompt, up, tried, now_s, again=again)
+            if chosen is None:
+                return None
+            delivery = await self._publish(prompt, chosen, now_s)
             if delivery is not Delivery.NO_SUBSCRIBER:
-                return agent if delivery is Delivery.TAKEN else None
+                return chosen.agent if delivery is Delivery.TAKEN else None
             # It is not connected, whatever it said last; its next word brings it back.
-            roster.forget(agent)
+            chosen.roster.forget(chosen.agent)
 
-    def _pick(
-        self, prompt: Prompt, up: int, tried: set[str], now_s: float
-    ) -> tuple[Roster, str | None]:
-        """Choose a tier with a free agent, the wanted one first."""
-        wanted = self.rosters[up - 1]
-        for roster in (wanted, *self.rosters[up:], *reversed(self.rosters[: up - 1])):
-            agent = roster.pick(prompt.task, now_s, self._draw, tried)
-            if agent is not None:
-                return roster, agent
-        return wanted, None
-
-    async def _publish(
-        self, prompt: Prompt, roster: Roster, agent: str, now_s: float
-    ) -> Delivery | None:
-        # A pool has one address; it stands for the agents of the next tier only.
-        address = self._pool if self._pool and roster is self.rosters[0] else agent
+    async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery | None:
+        address = self.choice.address(chosen)
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
@@ -146,7 +129,7 @@ class Dispatcher:
         except BusError as error:
             _log.warning("prompt not sent", id=str(prompt.id), to=address, reason=str(error))
             return None
-        name = link(self._tier, roster.tier)
+        name = link(self._tier, chosen.roster.tier)
         self._metrics.count_link(name, "up", packet_bytes(topic, payload))
         return delivery
 
@@ -158,7 +141,7 @@ class Dispatcher:
         except MalformedMessage as error:
             self._refusals.note(message.topic, error)
             return
-        for roster in self.rosters:
+        for roster in self.choice.rosters:
             if roster.tier == address.tier:
                 self._update(roster, address.agent, status)
 
@@ -172,6 +155,3 @@ class Dispatcher:
         _log.info("agent above", agent=agent, tier=roster.tier)
         for appeared in self._appeared:
             appeared()
-
-    def _known_by_name(self) -> list[Roster]:
-        return self.rosters[1:] if self._pool else self.rosters

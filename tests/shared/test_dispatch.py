@@ -63,7 +63,7 @@ class Bench:
         await eventually(lambda: (agent in self.alive(tier)) == (state == "online"))
 
     def alive(self, tier: str = "edge") -> list[str]:
-        rosters = {roster.tier: roster for roster in self.dispatcher.rosters}
+        rosters = {roster.tier: roster for roster in self.dispatcher.choice.rosters}
         return rosters[tier].alive("classify", time.monotonic())
 
     def open_breakers(self, tier: str) -> float | None:
@@ -262,7 +262,7 @@ async def test_an_agent_with_an_origin_of_its_own_sends_all_prompts_as_that() ->
     await cloud.subscribe(f"{ROOT}/prompts/cloud-1/#", inbox.take)
     status = b'{"state":"online","epoch":1,"tasks":["classify"]}'
     await cloud.publish(f"{ROOT}/status/cloud/cloud-1", status, retain=True)
-    await eventually(lambda: bool(dispatcher.rosters[0].alive("classify", time.monotonic())))
+    await eventually(lambda: bool(dispatcher.choice.rosters[0].alive("classify", time.monotonic())))
     hop = Hop("edge", "edge-1", 0.5, 0.6, 20)
 
     assert await dispatcher.send(PROMPT.after(hop, copy=True), 1, set()) == "cloud-1"
