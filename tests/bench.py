@@ -74,7 +74,7 @@ class Bench:
         assert dispatcher is not None
         alive = set(agents) if state == "online" else set()
         await eventually(
-            lambda: set(dispatcher.rosters[0].alive("classify", time.monotonic())) == alive
+            lambda: set(dispatcher.choice.rosters[0].alive("classify", time.monotonic())) == alive
         )
 
     async def send(self, text: str, *, prompt_id: UUID | None = None, **changes: Any) -> UUID:

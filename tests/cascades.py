@@ -109,7 +109,7 @@ class Cascade:
         await device.parts.bus.wait_connected(CONNECT_S)
         dispatcher = device.parts.station.dispatcher
         assert dispatcher is not None
-        roster = dispatcher.rosters[0]
+        roster = dispatcher.choice.rosters[0]
         await eventually(
             lambda: set(agents) <= set(roster.alive("classify", time.monotonic())),
             f"seeing {agents}",

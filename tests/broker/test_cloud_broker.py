@@ -43,7 +43,7 @@ async def test_prompts_of_unknown_devices_go_up_in_the_edges_name_and_results_co
         await cloud.subscribe(TOPICS.prompts("cloud-1"))
         alive = msgspec.json.encode(Status("online", 1, ("classify",)))
         await say(cloud, TOPICS.status("cloud", "cloud-1"), alive, retain=True)
-        roster = dispatcher.rosters[0]
+        roster = dispatcher.choice.rosters[0]
         await eventually(lambda: bool(roster.alive("classify", time.monotonic())), "the cloud")
 
         assert await dispatcher.send(prompt, 1, set()) == "cloud-1"
