@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import MalformedMessage, RecServeError
 from shared.mqtt_bus import MqttBus
-from shared.presence import decode_status
+from shared.status import decode_status
 from shared.topics import Topics
 
 if TYPE_CHECKING:

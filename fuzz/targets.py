@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Final
 from device_agent.asking import read_ask
 from shared.errors import InvalidPrompt, MalformedMessage, SettingsError
 from shared.messages import Result
-from shared.presence import decode_status
 from shared.settings import DeviceSettings
 from shared.settings_file import load
+from shared.status import decode_status
 from shared.topics import PromptAddress, Topics
 from shared.wire import decode_prompt, decode_result, encode_notice, encode_prompt, encode_result
 

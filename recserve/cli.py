@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
     "edge": ("edge_agent.__main__", "Run an edge agent."),
     "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
+    "measure": ("recserve.measure", "Measure what models and agents cost on this machine."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
     "provision": ("recserve.provision", "Make a site's certificates, passwords and rights."),
     "replay": ("recserve.replay", "Play a trace to devices and report."),

@@ -19,11 +19,11 @@ from rich.console import Console
 from shared import log
 from shared.errors import BusError, MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
-from shared.presence import decode_status
 from shared.roster import Roster
 from shared.runtimes import load_model
 from shared.settings import AgentSettings, DeviceSettings, LogSettings
 from shared.settings_file import load
+from shared.status import decode_status
 from shared.topics import Topics
 
 if TYPE_CHECKING:

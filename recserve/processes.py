@@ -19,9 +19,9 @@ from broker.start import BrokerSettings, choose
 from broker.start import command as broker_command
 from shared.errors import MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
-from shared.presence import decode_status
 from shared.settings import AgentSettings, DeviceSettings, MqttSettings
 from shared.settings_file import load
+from shared.status import decode_status
 from shared.topics import Topics
 
 if TYPE_CHECKING:
@@ -114,6 +114,10 @@ class Processes:
         finally:
             for wait in waits:
                 wait.cancel()
+
+    def pids(self) -> dict[str, int]:
+        """Return the process ids by name."""
+        return {name: process.pid for name, process in self._running.items()}
 
     def failure(self, name: str) -> ProcessFailed:
         """Return the error that tells how a process ended, with the last line it wrote."""

@@ -50,7 +50,7 @@ async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Pl
         raise SettingsError(
             f"fleet.ask: {', '.join(sorted(missing))} is not in {settings.agents or UP}"
         )
-    seats = tuple(_seat(agent) for agent in agents)
+    seats = tuple(seat_of(agent) for agent in agents)
     async with running(up.broker, agents, folder / "logs"):
         mqtt = agents[0].settings.mqtt
         yield Place(mqtt, template, seats, _tiers(template, agents))
@@ -93,7 +93,8 @@ def _on_free_ports(up: UpSettings, data_dir: Path) -> UpSettings:
     )
 
 
-def _seat(agent: Agent) -> Seat:
+def seat_of(agent: Agent) -> Seat:
+    """Return where to look at an agent of this machine."""
     port = agent.settings.metrics.port
     return Seat(agent.settings.agent, agent.settings.tier.name, f"http://127.0.0.1:{port}/metrics")
 

@@ -16,7 +16,7 @@ from experiments.playback.json_lines import appending
 from experiments.playback.samples import FILE, Sample, make_sample
 from shared.errors import MalformedMessage
 from shared.mqtt_bus import MqttBus
-from shared.presence import decode_status
+from shared.status import decode_status
 from shared.topics import Topics
 
 if TYPE_CHECKING:

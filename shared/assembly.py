@@ -15,12 +15,13 @@ from shared.dead_letters import DeadLetters
 from shared.dispatch import Dispatcher
 from shared.metrics import Metrics
 from shared.mqtt_bus import MqttBus
-from shared.presence import Announcer, Load
+from shared.presence import Announcer
 from shared.rates import RateLimits
 from shared.result_store import ResultStore
 from shared.runtimes import load_model
 from shared.service import Service
 from shared.station import Station
+from shared.status import Load
 from shared.topics import Topics
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from shared.bus import Delivery
 from shared.choice import Choice
 from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
-from shared.presence import Status, decode_status
 from shared.refusals import Refusals
+from shared.status import Status, decode_status
 from shared.wire import encode_prompt
 
 if TYPE_CHECKING:

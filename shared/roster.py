@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.breaker import Breaker
-from shared.presence import Status
+from shared.status import Status
 
 if TYPE_CHECKING:
     import random

@@ -16,7 +16,7 @@ import enum
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from shared.presence import Status
+    from shared.status import Status
 
 EPOCHS: Final = 1 << 53
 """Epochs are below this, so that every reader of JSON has them exactly."""

@@ -7,30 +7,22 @@ with every way that can end, and ``dispatch`` sends what is escalated to a tier 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.escalated import Escalated, failed
+from shared.judging import judge, learn
 from shared.log import get_logger
-from shared.messages import Hop, Prompt, Result
-from shared.policies import Returned, Seen, Verdict
 
 if TYPE_CHECKING:
     from shared.batcher import Batcher
     from shared.cascade import Tier
     from shared.dispatch import Dispatcher
+    from shared.judging import Judged
+    from shared.messages import Prompt, Result
     from shared.metrics import Metrics
 
 _log = get_logger()
-
-
-class Judged(NamedTuple):
-    """A prompt that this tier has seen: with its hop, our own answer, and what was decided."""
-
-    prompt: Prompt
-    own: Result
-    seen: Seen
-    verdict: Verdict
 
 
 class Station:
@@ -82,19 +74,19 @@ class Station:
         self._check(prompt, arrived_s)
         scored = await self.batcher.score(prompt.text, prompt.deadline_s)
         now_s = time.monotonic()
-        elapsed_s = now_s - arrived_s
-        seen = Seen(scored.confidence, now_s, len(prompt.text.encode()))
-        verdict = self.tier.judge(prompt.task, seen)
-        hop = Hop(
-            self.tier.name,
+        judged = judge(
+            self.tier,
             self.agent,
+            prompt,
+            scored.answer,
             scored.confidence,
-            verdict.threshold,
-            int(elapsed_s * 1e6),
+            arrived_s=arrived_s,
+            now_s=now_s,
         )
+        hop, verdict = judged.prompt.hops[-1], judged.verdict
         outcome = "escalated" if verdict.up else "kept"
         self._count(prompt, outcome)
-        self.metrics.seconds.labels(self.tier.name).observe(elapsed_s)
+        self.metrics.seconds.labels(self.tier.name).observe(now_s - arrived_s)
         self.metrics.threshold.labels(self.tier.name, prompt.task).set(verdict.threshold)
         for figure, value in self.tier.report(prompt.task).items():
             self.metrics.policy.labels(self.tier.name, prompt.task, figure).set(value)
@@ -108,8 +100,7 @@ class Station:
             outcome=outcome,
             elapsed_us=hop.elapsed_us,
         )
-        judged = prompt.after(hop, copy=self.tier.learns)
-        return Judged(judged, Result(prompt.id, scored.answer, judged.hops), seen, verdict)
+        return judged
 
     async def dispatch(self, escalated: Escalated, *, again: bool = False) -> Escalated:
         """Send the prompt to an agent above that was not tried yet; all may be tried ``again``."""
@@ -121,12 +112,7 @@ class Station:
 
     def learn(self, escalated: Escalated, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""
-        if self.tier.learns and result.tier in self.tier.above:
-            up = self.tier.above.index(result.tier) + 1
-            agreed = result.outcome == escalated.own.outcome
-            returned = Returned(agreed, result.confidence, up)
-            task = escalated.prompt.task
-            self.tier.learn(task, escalated.seen, escalated.verdict, returned)
+        learn(self.tier, escalated, result)
 
     def _check(self, prompt: Prompt, now_s: float) -> None:
         """Refuse what no model should see."""

@@ -11,11 +11,12 @@ import contextlib
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from experiments.answer_store import prompt_key
+import msgspec
+
 from experiments.playback.pacing import closed_loop, open_loop
-from experiments.playback.packets import bytes_by_link
 from experiments.playback.plays import prompt_id
-from experiments.playback.records import LOST, Record
+from experiments.playback.recording import Times, make_record
+from experiments.playback.records import LOST
 from experiments.playback.target import Question, Reply
 from shared.log import get_logger
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from experiments.playback.pacing import Clock
     from experiments.playback.plays import Play
-    from experiments.playback.records import RecordWriter
+    from experiments.playback.records import Record, RecordWriter
     from experiments.playback.target import Target
     from shared.topics import Topics
 
@@ -121,24 +122,11 @@ class Player:
         self.tally.sent += 1
         self.tally.lateness_s.append(sent_s - at_s)
         reply = await self._ask(question)
-        record = Record(
-            number=play.number,
-            id=str(question.id),
-            device=play.device,
-            task=play.task,
-            at_s=round(at_s, 6),
-            sent_s=round(sent_s, 6),
-            done_s=round(self._clock.now_s(), 6),
-            key=prompt_key(play.text).hex(),
-            hops=reply.hops,
-            answer=reply.answer,
-            label=play.label,
-            degraded=reply.degraded,
-            error=reply.error,
-            reason=reply.reason,
-            text=play.text if self._keep_text else "",
-            packet_bytes=bytes_by_link(question, reply, self._topics),
+        record = make_record(
+            play, question, reply, Times(at_s, sent_s, self._clock.now_s()), self._topics
         )
+        if self._keep_text:
+            record = msgspec.structs.replace(record, text=play.text)
         self._writer.write(record)
         self.tally.count(record)
 

@@ -12,7 +12,7 @@ from shared.dispatch import Dispatcher
 from shared.messages import Hop, Label, Prompt, Result
 from shared.metrics import Metrics
 from shared.mqtt_bus import MqttBus
-from shared.presence import Status
+from shared.status import Status
 from shared.topics import Topics
 from shared.wire import decode_prompt, decode_result, encode_result
 from tests.broker.sites import say

@@ -20,10 +20,10 @@ from shared.errors import Refused
 from shared.messages import Hop, Prompt
 from shared.mqtt_bus import MqttBus
 from shared.policies import Keep
-from shared.presence import Status, decode_status
 from shared.running import running
 from shared.runtimes import ModelSettings
 from shared.settings import AgentSettings, TierSettings
+from shared.status import Status, decode_status
 from shared.wire import encode_prompt
 from tests.broker.sites import MEMBERS, SecuredSite, say
 from tests.deploy.agents import Process

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from shared.mqtt_bus import MqttBus
-from shared.presence import Status, decode_status
 from shared.settings import MqttSettings
+from shared.status import Status, decode_status
 from shared.topics import Topics
 from tests.processes import free_port
 from tests.tiny_models import write_bundle

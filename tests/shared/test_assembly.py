@@ -9,9 +9,9 @@ import pytest
 
 from shared.assembly import Parts, assemble
 from shared.errors import BundleError, SettingsError
-from shared.presence import decode_status
 from shared.running import running, serving
 from shared.settings import MetricsSettings, MqttSettings
+from shared.status import decode_status
 from tests.cascades import cloud_settings, device_settings, edge_settings
 from tests.fakes import LookupModel
 from tests.processes import free_port

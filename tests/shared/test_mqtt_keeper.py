@@ -13,8 +13,9 @@ from shared.bus import Will
 from shared.errors import NotConnected
 from shared.mqtt_bus import MqttBus
 from shared.mqtt_connection import MqttConnection
-from shared.presence import Announcer, Load
+from shared.presence import Announcer
 from shared.settings import MqttSettings, TlsSettings
+from shared.status import Load
 from tests.certificates import self_signed
 from tests.processes import BrokerProcess, free_port
 from tests.servers import serving

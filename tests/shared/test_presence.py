@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from shared.errors import Fenced, MalformedMessage
 from shared.memory_bus import MemoryBroker
 from shared.mqtt_bus import MqttBus
-from shared.presence import Announcer, Load, Status, decode_status
+from shared.presence import Announcer
+from shared.status import Load, Status, decode_status
 from tests.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ import random
 import pytest
 
 from shared.breaker import FAILURES, JITTER, PAUSE_MIN_S
-from shared.presence import Load, Status
 from shared.roster import Roster
+from shared.status import Load, Status
 
 
 def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.presence import Status
 from shared.standing import EPOCHS, Move, Standing
+from shared.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""Planning: the cascade in simulated time, before the hardware is there."""

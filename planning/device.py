@@ -1,0 +1,131 @@
+"""A device agent in simulated time: drives ``device_agent.delivery`` as the real one does."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+
+from device_agent import actions as to_do
+from shared.errors import ModelFailed
+from shared.messages import Failure, Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from uuid import UUID
+
+    from device_agent.delivery import Delivery
+    from planning.processor import Step
+    from planning.station import Station
+    from planning.upward import Upward
+    from shared.escalated import Escalated
+    from shared.messages import Prompt
+
+
+class DeviceSteps(NamedTuple):
+    """What a device's event loop does for a prompt, piece by piece."""
+
+    accept: Step
+    settle: Step
+    send: Step
+    take: Step
+
+
+class DeviceAgent:
+    """Accepts prompts and gives each its one result."""
+
+    def __init__(self, station: Station, delivery: Delivery, steps: DeviceSteps) -> None:
+        self.name = station.name
+        self.station = station
+        self._clock = station.clock
+        self._delivery = delivery
+        self._steps = steps
+        self._asked: dict[UUID, Callable[[Result], None]] = {}
+        self._look_s = math.inf
+        self.repeats = 0
+
+    def ask(self, prompt: Prompt, answered: Callable[[Result], None]) -> None:
+        """Accept a prompt; ``answered`` is called with its result."""
+        self._asked[prompt.id] = answered
+        self._delivery.accept(prompt.id, prompt.deadline_s)
+        self.station.loop.do(self._steps.accept, self._judge, prompt)
+
+    def take_result(self, result: Result) -> None:
+        """Take a result from above."""
+        self.station.loop.do(self._steps.take, self._came, result)
+
+    def take_notice(self, prompt_id: UUID, code: str) -> None:
+        """Take an agent's word that it will not have a prompt."""
+        self.station.loop.do(self._steps.take, self._declined, prompt_id, code)
+
+    def _judge(self, prompt: Prompt) -> None:
+        self.station.settle(prompt, self._steps.settle, self._settled)
+
+    def _settled(self, settled: Result | Escalated) -> None:
+        if isinstance(settled, Result):
+            self._do(self._delivery.answer(settled))
+        else:
+            self._do(self._delivery.escalate(settled))
+
+    def _declined(self, prompt_id: UUID, code: str) -> None:
+        self._do(self._delivery.declined(prompt_id, code))
+
+    def _came(self, result: Result) -> None:
+        escalated = self._delivery.above(result.id)
+        actions = self._delivery.came(result, self._clock.now_s)
+        if escalated is not None:
+            self._heed(escalated, result)
+        self._do(actions)
+
+    def _heed(self, escalated: Escalated, result: Result) -> None:
+        """Learn from a result, and of the agents that it came through."""
+        choice, now_s = self._upward.choice, self._clock.now_s
+        if not isinstance(result.outcome, Failure):
+            self.station.learn(escalated, result)
+            for hop in result.hops:
+                choice.succeeded(hop.agent, now_s)
+        elif result.outcome.code == ModelFailed.code and escalated.agent is not None:
+            choice.failed(escalated.agent, now_s)
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _do(self, actions: Iterable[to_do.Action]) -> None:
+        for action in actions:
+            match action:
+                case to_do.Store(escalated):
+                    self._do(self._delivery.stored(escalated.prompt.id))
+                case to_do.Send():
+                    self.station.loop.do(self._steps.send, self._send, action)
+                case to_do.Settle(result):
+                    self._do(self._delivery.settled(result.id))
+                case to_do.Answer(result):
+                    self._asked.pop(result.id)(result)
+                case to_do.Revise() | to_do.Forget():
+                    pass  # nobody asked for revisions, and nothing is on a disk
+        self._watch()
+
+    def _send(self, send: to_do.Send) -> None:
+        escalated = send.escalated
+        if send.silent and escalated.agent is not None:
+            self.repeats += 1
+            self._upward.choice.failed(escalated.agent, self._clock.now_s)
+        self._upward.send(escalated, again=not send.declined)
+        prompt_id = escalated.prompt.id
+        self._do(self._delivery.sent(prompt_id, self._clock.now_s, declined=send.declined))
+
+    def _watch(self) -> None:
+        """Come back when the delivery next has something to say."""
+        next_s = self._delivery.next_due_s()
+        if next_s is not None and next_s < self._look_s:
+            self._look_s = next_s
+            self._clock.at(next_s, self._tick, next_s)
+
+    def _tick(self, due_s: float) -> None:
+        if due_s != self._look_s:
+            return  # there was a reason to come earlier
+        self._look_s = math.inf
+        self._do(self._delivery.tick(self._clock.now_s))
+
+    @property
+    def _upward(self) -> Upward:
+        assert self.station.upward is not None, "only a tier with tiers above escalates"  # noqa: S101
+        return self.station.upward

@@ -1,0 +1,169 @@
+"""An upper agent in simulated time: drives ``shared.admission`` as ``shared.service`` does."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from shared.admission import (
+    Action,
+    Admission,
+    Attempt,
+    Decline,
+    Judge,
+    Keep,
+    Quarantine,
+    Queue,
+    Reply,
+    SendOn,
+    key_of,
+)
+from shared.burden import links, packet_bytes
+from shared.messages import Result
+from shared.status import Load, Status
+from shared.wire import encode_notice, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from planning.device import DeviceAgent
+    from planning.network import Network
+    from planning.processor import Step
+    from planning.station import Station
+    from planning.upward import Board
+    from shared.admission import Key
+    from shared.escalated import Escalated
+    from shared.messages import Prompt
+    from shared.topics import Topics
+
+_REMEMBERED: Final = 100_000
+
+
+class UpperSteps(NamedTuple):
+    """What an upper agent's event loop does for a prompt: before the model, and after it.
+
+    ``pass_on`` comes on top where the prompt goes further up.
+    """
+
+    arrive: Step
+    decide: Step
+    pass_on: Step
+
+
+class UpperAgent:
+    """Takes prompts and replies, or sends them on."""
+
+    def __init__(
+        self,
+        station: Station,
+        admission: Admission,
+        steps: UpperSteps,
+        network: Network,
+        readers: Mapping[str, DeviceAgent | UpperAgent],
+        topics: Topics,
+        *,
+        heartbeat_s: float,
+    ) -> None:
+        """``readers`` has every agent that replies and notices can be for, by name."""
+        self.name = station.name
+        self.station = station
+        self.refused = 0
+        self._clock = station.clock
+        self._admission = admission
+        self._steps = steps
+        self._network = network
+        self._readers = readers
+        self._topics = topics
+        self._heartbeat_s = heartbeat_s
+        self._results: OrderedDict[Key, Result] = OrderedDict()
+
+    def beat(self, board: Board, next_s: float | None = None) -> None:
+        """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
+        batcher = self.station.batcher
+        load = Load(batcher.wait_s * 1000, batcher.service_s * 1000)
+        status = Status("online", 1, ("classify",), load=load, heartbeat_s=self._heartbeat_s)
+        board.announce(self.station.tier.name, self, status, self._clock.now_s)
+        self._clock.after(next_s or self._heartbeat_s, self.beat, board)
+
+    def take_prompt(self, prompt: Prompt) -> None:
+        """Take a prompt from below."""
+        self.station.loop.do(self._steps.arrive, self._admit, prompt)
+
+    def take_result(self, result: Result) -> None:
+        """Take the copy of a result: the policy learns from it."""
+        escalated = self._admission.find(result.id)
+        if escalated is not None:
+            self.station.learn(escalated, result)
+        self._see_through(self._admission.came(result))
+
+    def take_notice(self, prompt_id: UUID, code: str) -> None:
+        """Take word from above that an agent will not have a prompt."""
+        del code
+        self._see_through(self._admission.declined(prompt_id))
+
+    def _admit(self, prompt: Prompt) -> None:
+        known = self._results.get(key_of(prompt))
+        batcher = self.station.batcher
+        queue = Queue(batcher.wait_s, batcher.full)
+        self._see_through(self._admission.arrived(prompt, known, queue, self._clock.now_s))
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _see_through(self, action: Action | None) -> None:
+        while action is not None:
+            action = self._do(action)
+
+    def _do(self, action: Action) -> Action | None:
+        match action:
+            case Attempt(prompt):
+                return self._admission.attempted(prompt, 1)
+            case Judge(prompt):
+                self.station.settle(prompt, self._steps.decide, lambda s: self._judged(action, s))
+            case SendOn(escalated, again):
+                self.station.loop.do(self._steps.pass_on, self._send_on, escalated, again)
+            case Quarantine():
+                return self._admission.quarantined(action)
+            case Keep(prompt, result):
+                self._results[key_of(prompt)] = result
+                if len(self._results) > _REMEMBERED:
+                    self._results.popitem(last=False)
+                return self._admission.kept(action)
+            case Reply(prompt, result):
+                self._reply(prompt, result)
+            case Decline(prompt, code):
+                self.refused += 1
+                payload = encode_notice(prompt.id, code)
+                size = packet_bytes(self._topics.results(prompt.sender), payload)
+                reader = self._readers[prompt.sender]
+                self._network.send(
+                    self.name, prompt.sender, size, reader.take_notice, prompt.id, code
+                )
+        return None
+
+    def _send_on(self, escalated: Escalated, again: bool) -> None:
+        upward = self.station.upward
+        assert upward is not None, "the top of the cascade keeps everything"  # noqa: S101
+        upward.send(escalated, again=again)
+        above = " or ".join(self.station.tier.above)
+        self._see_through(self._admission.sent(escalated, above))
+
+    def _judged(self, judge: Judge, settled: Result | Escalated) -> None:
+        self._see_through(self._admission.judged(judge, settled))
+
+    def _reply(self, prompt: Prompt, result: Result) -> None:
+        """Send the result to the origin, and a copy to the sender if it asked for one."""
+        mine = self.station.tier.name
+        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
+        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
+        self._send(prompt.origin, result, known_hops, tiers)
+        if prompt.copy and prompt.sender not in (prompt.origin, self.name):
+            self._send(prompt.sender, result, len(prompt.hops), tiers[-1:])
+
+    def _send(self, name: str, result: Result, known_hops: int, tiers: list[str]) -> None:
+        payload = encode_result(result, known_hops=known_hops)
+        size = packet_bytes(self._topics.results(name), payload)
+        for link in links([*tiers, self.station.tier.name]):
+            self._network.link_bytes[link] += size
+        shorter = Result(result.id, result.outcome, result.hops[known_hops:], result.degraded)
+        self._network.send(self.name, name, size, self._readers[name].take_result, shorter)
