@@ -9,28 +9,25 @@ filled the store, one prompt after another in one process.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from experiments.answer_store import AnswerStore, Kept, open_store, prompt_key
+from experiments.answer_store import AnswerStore, open_store, prompt_key
+from experiments.answering import answer_missing
 from experiments.tier_models import ModelFacts, TierModel, read_facts
-from shared.errors import BundleError, DataError, ModelFailed
-from shared.runtimes import load_model
+from shared.errors import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from experiments.sets import LabelledSet
-
-_CHUNK_PROMPTS: Final = 64
-"""Answers are on disk after so many prompts at the latest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +106,8 @@ def fill_matrix(
         for tier, known in zip(tiers, facts, strict=True):
             task = progress.add_task(f"{data.name} · {tier.tier}", total=len(set(keys)))
             with open_store(folder, known.fingerprint, len(known.labels)) as store:
-                _answer_missing(data, keys, known, store, lambda n: progress.advance(task, n))  # noqa: B023
+                advance = partial(progress.advance, task)
+                answer_missing(data.name, data.texts, known, store, advance)
                 columns.append(_column(tier.tier, data, keys, known, store))
     return Matrix(data, tuple(columns))
 
@@ -122,41 +120,6 @@ def _facts_for(tier: TierModel, data: LabelledSet) -> ModelFacts:
             f"{data.name} was read for {', '.join(data.label_names)}; every tier needs the same"
         )
     return facts
-
-
-def _answer_missing(
-    data: LabelledSet,
-    keys: Sequence[bytes],
-    facts: ModelFacts,
-    store: AnswerStore,
-    advance: Callable[[int], None],
-) -> None:
-    missing = {key: row for row, key in enumerate(keys) if key not in store.answers}
-    advance(len(set(keys)) - len(missing))
-    if not missing:
-        return
-    model = load_model(facts.settings)
-    try:
-        waiting = list(missing.items())
-        for start in range(0, len(waiting), _CHUNK_PROMPTS):
-            chunk = waiting[start : start + _CHUNK_PROMPTS]
-            entries = model.answer([data.texts[row] for _, row in chunk])
-            scored = zip(chunk, entries, strict=True)
-            store.append(
-                (key, Kept(entry.elapsed_us, entry.probabilities))
-                for (key, _), entry in scored
-                if not isinstance(entry, ModelFailed)
-            )
-            _refuse_failures(data, [row for _, row in chunk], entries)
-            advance(len(chunk))
-    finally:
-        model.close()
-
-
-def _refuse_failures(data: LabelledSet, rows: Sequence[int], entries: Sequence[object]) -> None:
-    for row, entry in zip(rows, entries, strict=True):
-        if isinstance(entry, ModelFailed):
-            raise DataError(f"{data.name}: prompt {row + 1}: {entry}; leave it out") from entry
 
 
 def _column(

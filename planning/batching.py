@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.errors import Busy, Expired
@@ -25,9 +26,11 @@ class _Waiting(NamedTuple):
     scored: Callable[[PromptError | None], None]
 
 
-class Batches(NamedTuple):
-    """What a batcher has done so far: model runs, the prompts in them, and how long they waited."""
+@dataclass
+class Tally:
+    """What one batcher, or several together, have done: runs, the prompts in them, their waits."""
 
+    waiting: int = 0
     runs: int = 0
     prompts: int = 0
     waited_s: float = 0.0
@@ -42,6 +45,7 @@ class Batcher:
         loop: Worker,
         thread: Worker,
         times: ServiceTimes,
+        tally: Tally,
         *,
         batch_prompts: int,
         queue_prompts: int,
@@ -50,6 +54,7 @@ class Batcher:
         self._loop = loop
         self._thread = thread
         self._times = times
+        self.tally = tally
         self._batch_prompts = batch_prompts
         self._queue_prompts = queue_prompts
         self._queue: deque[_Waiting] = deque()
@@ -57,7 +62,6 @@ class Batcher:
         self._begun_s = 0.0
         self.service_s = 0.0
         """Smoothed time for one prompt of a batch."""
-        self.done = Batches()
 
     @property
     def waiting(self) -> int:
@@ -84,6 +88,7 @@ class Batcher:
         if self.full:
             scored(Busy(f"{self._queue_prompts} prompts are waiting already"))
             return
+        self.tally.waiting += 1
         self._queue.append(_Waiting(prompt_bytes, self._clock.now_s, deadline_s, scored))
         if not self._running:
             self._run()
@@ -94,6 +99,7 @@ class Batcher:
         while self._queue and len(batch) < self._batch_prompts:
             waiting = self._queue.popleft()
             if waiting.deadline_s <= now_s:
+                self.tally.waiting -= 1
                 waiting.scored(Expired("the prompt's time ran out before the model answered"))
             else:
                 batch.append(waiting)
@@ -101,9 +107,9 @@ class Batcher:
             return
         self._running = len(batch)
         self._begun_s = now_s
-        waited_s = sum(now_s - waiting.since_s for waiting in batch)
-        runs, prompts, before_s = self.done
-        self.done = Batches(runs + 1, prompts + len(batch), before_s + waited_s)
+        self.tally.runs += 1
+        self.tally.prompts += len(batch)
+        self.tally.waited_s += sum(now_s - waiting.since_s for waiting in batch)
         held, free = self._times.steps([waiting.prompt_bytes for waiting in batch])
         self._loop.let_in(held, self._thread.do, free, self._finish, batch)
 
@@ -113,6 +119,7 @@ class Batcher:
         first = self.service_s == 0.0
         self.service_s += (took_s - self.service_s) * (1.0 if first else _SMOOTHING)
         self._running = 0
+        self.tally.waiting -= len(batch)
         for waiting in batch:
             expired = waiting.deadline_s <= now_s
             waiting.scored(Expired("its time ran out at the model") if expired else None)

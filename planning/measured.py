@@ -61,34 +61,30 @@ class ModelTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """How long a model runs on a batch.
 
     ``run_us`` for the run, ``prompt_us`` for each prompt and ``byte_us`` for each byte of text;
-    ``held_us`` of each prompt's time the interpreter's lock is held, so that the agent's event loop
-    stands still; ``cold_us`` comes on top after a pause. ``spread`` holds 21 quantiles (0, 5 …
-    100 %) of measured over expected time. ``threads`` it ran with.
+    ``held_run_us`` and ``held_prompt_us`` of that the interpreter's lock is held, so that the
+    agent's event loop stands still; ``cold_us`` comes on top after a pause. ``spread`` holds 21
+    quantiles (0, 5 … 100 %) of measured over expected time. ``threads`` it ran with.
     """
 
     threads: int
     run_us: _Microseconds
     prompt_us: _Microseconds
     byte_us: _Microseconds
-    held_us: _Microseconds
+    held_run_us: _Microseconds
+    held_prompt_us: _Microseconds
     cold_us: _Microseconds
     spread: tuple[float, ...]
     batches: tuple[Batch, ...]
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One machine; ``models`` by the names of their bundles.
-
-    ``probe_us`` is what a fixed piece of work took meanwhile: at another time, or on another
-    machine, everything took as much longer as that did.
-    """
+    """One machine; ``models`` by the names of their bundles."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     machine: str
     cores: Annotated[int, Meta(ge=1)]
     measured: str
     broker: str
-    probe_us: _Microseconds
     versions: dict[str, str]
     handling: Handling
     models: dict[str, ModelTimes]

@@ -34,7 +34,8 @@ class ServiceTimes:
         """
         times = self._times
         warm_us = expected_us(times, prompts_bytes) * self._spread()
-        held_us = min(times.held_us * len(prompts_bytes), warm_us)
+        held_us = times.held_run_us + times.held_prompt_us * len(prompts_bytes)
+        held_us = min(held_us, warm_us)
         free_us = warm_us - held_us
         held = Step(held_us * 1e-6, held_us * 1e-6)
         return held, Step((free_us + times.cold_us) * 1e-6, free_us * 1e-6)

@@ -8,12 +8,14 @@ say.
 from __future__ import annotations
 
 import random
+import statistics
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.playback.plays import prompt_id
 from experiments.playback.recording import Times, make_record
 from experiments.playback.samples import Sample
+from experiments.playback.saturation import Tick
 from experiments.playback.target import Question, Reply
 from planning.world import WATCH_S, build_world
 from shared.messages import Prompt
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from experiments.playback.plays import Play
     from experiments.playback.records import Record
-    from planning.station import Station
     from planning.world import Generator, World, WorldPlan
     from shared.messages import Result
 
@@ -32,13 +33,23 @@ _PATIENCE_S = 60.0
 _TIMER_S = 0.001
 
 
+class Used(NamedTuple):
+    """The share of its cores that a machine used, and its agent's tier; empty if it has several."""
+
+    machine: str
+    tier: str
+    share: float
+
+
 class Simulated(NamedTuple):
-    """What became of the prompts; ``busy`` is the share of its cores each machine used."""
+    """What became of the prompts, second by second, and how busy the machines were."""
 
     records: list[Record]
     samples: list[Sample]
+    ticks: list[Tick]
     ended_s: float
-    busy: dict[str, float]
+    busy: list[Used]
+    link_bytes: dict[str, int]
 
 
 def simulate(
@@ -69,6 +80,9 @@ class _Playing:
         self._watch = watch
         self._records: list[Record] = []
         self._samples: list[Sample] = []
+        self._ticks: list[Tick] = []
+        self._sent = 0
+        self._lateness_s: list[float] = []
 
     def play(self, plays: Sequence[Play]) -> Simulated:
         if self._world.generator is None:
@@ -77,20 +91,33 @@ class _Playing:
         else:
             self._generate(plays, self._world.generator)
         self._sample()
-        latest_s = plays[-1].at_s
-        while len(self._records) < len(plays):
+        longest_s = max((play.timeout_s or self._timeout_s for play in plays), default=0.0)
+        latest_s, end_s = 0.0, plays[-1].at_s + longest_s + _PATIENCE_S
+        due = 0
+        while len(self._records) < len(plays) and latest_s < end_s:
             latest_s += _SAMPLE_S
             self._clock.run(latest_s)
+            while due < len(plays) and plays[due].at_s <= latest_s:
+                due += 1
+            self._tick(latest_s, due)
             if self._watch is not None:
                 self._watch(len(self._records))
-            if latest_s > plays[-1].at_s + self._timeout_s * 2 + _PATIENCE_S:
-                break
         ended_s = max((record.done_s for record in self._records), default=latest_s)
-        busy = {
-            name: processor.worked_s / (processor.cores * self._clock.now_s)
+        tiers = {name: agent.station.tier.name for name, agent in self._world.agents.items()}
+        busy = [
+            Used(
+                name, tiers.get(name, ""), min(processor.worked_s / processor.cores / ended_s, 1.0)
+            )
             for name, processor in self._world.processors.items()
-        }
-        return Simulated(self._records, self._samples, ended_s, busy)
+        ]
+        return Simulated(
+            self._records,
+            self._samples,
+            self._ticks,
+            ended_s,
+            busy,
+            dict(self._world.network.link_bytes),
+        )
 
     def _generate(self, plays: Sequence[Play], generator: Generator) -> None:
         """Let a replay send the prompts: its timer is up to a millisecond late."""
@@ -109,6 +136,8 @@ class _Playing:
     def _ask(self, play: Play) -> None:
         timeout_s = play.timeout_s or self._timeout_s
         sent_s = self._clock.now_s
+        self._sent += 1
+        self._lateness_s.append(sent_s - play.at_s)
         number = prompt_id(self._run, play.number)
         question = Question(number, play.device, play.task, play.text, timeout_s)
         prompt = Prompt(number, play.device, play.task, play.text, sent_s + timeout_s)
@@ -127,25 +156,26 @@ class _Playing:
 
         self._world.devices[play.device].ask(prompt, answered)
 
+    def _tick(self, at_s: float, due: int) -> None:
+        """Note what a replay notes once a second."""
+        lateness_s = statistics.median(self._lateness_s) if self._lateness_s else 0.0
+        self._lateness_s.clear()
+        self._ticks.append(Tick(at_s, due, self._sent, len(self._records), lateness_s))
+
     def _sample(self) -> None:
         """Note once a second what every upper agent has done, and the devices together."""
-        at_s = self._clock.now_s
-        for name, agent in self._world.uppers.items():
-            self._samples.append(_sample_of(at_s, name, [agent.station]))
-        devices = [device.station for device in self._world.devices.values()]
-        self._samples.append(_sample_of(at_s, "devices", devices))
+        at_s = round(self._clock.now_s, 3)
+        for (name, tier), tally in self._world.tallies.items():
+            self._samples.append(
+                Sample(
+                    at_s,
+                    name,
+                    tier,
+                    waiting=tally.waiting,
+                    batches=tally.runs,
+                    batched=tally.prompts,
+                    queued=tally.prompts,
+                    queued_s=tally.waited_s,
+                )
+            )
         self._clock.after(_SAMPLE_S, self._sample)
-
-
-def _sample_of(at_s: float, name: str, stations: Sequence[Station]) -> Sample:
-    batchers = [station.batcher for station in stations]
-    return Sample(
-        round(at_s, 3),
-        name,
-        stations[0].tier.name,
-        waiting=sum(batcher.waiting for batcher in batchers),
-        batches=sum(batcher.done.runs for batcher in batchers),
-        batched=sum(batcher.done.prompts for batcher in batchers),
-        queued=sum(batcher.done.prompts for batcher in batchers),
-        queued_s=sum(batcher.done.waited_s for batcher in batchers),
-    )

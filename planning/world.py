@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from device_agent.delivery import Delivery
 from device_agent.repeats import Backoff
-from planning.batching import Batcher
+from planning.batching import Batcher, Tally
 from planning.clock import Clock
 from planning.device import DeviceAgent, DeviceSteps
 from planning.lines import Line, LineFacts
@@ -38,6 +38,9 @@ _TO_SEND = 0.1
 WATCH_S = 0.25
 """Time between two looks of a replay at its agents."""
 _STATUSES_EVERY_S = 0.1
+_VIRTUAL_STATUSES_S = 10.0
+DEVICES = "devices"
+"""What all devices together are called where they are counted."""
 
 
 class Machine(NamedTuple):
@@ -87,8 +90,15 @@ class World:
     uppers: dict[str, UpperAgent] = field(default_factory=dict)
     processors: dict[str, Processor] = field(default_factory=dict)
     """By the name of a machine that is single, else by the agent's."""
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    """What models did, by agent and tier; the devices together."""
     generator: Generator | None = None
     """The replay that virtual devices are part of."""
+
+    @property
+    def agents(self) -> dict[str, DeviceAgent | UpperAgent]:
+        """All agents by name."""
+        return {**self.devices, **self.uppers}
 
 
 class Generator(NamedTuple):
@@ -105,6 +115,7 @@ class _Builder:
         self._plan = plan
         self._seed = seed
         self._clock = Clock()
+        self._draws: dict[str, random.Random] = {}
         self._board = Board()
         topics = Topics(plan.root)
         machine = plan.broker
@@ -170,7 +181,7 @@ class _Builder:
             upstream = tier.settings.upstream
             delivery = Delivery(
                 Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
-                self._draw(name, "jitter"),
+                self._draw(DEVICES),
             )
             agent = DeviceAgent(self._station(tier, name, loop, thread), delivery, steps)
             self.world.devices[name] = self._readers[name] = agent
@@ -185,9 +196,11 @@ class _Builder:
 
     def _station(self, tier: TierPlan, name: str, loop: Worker, thread: Worker) -> Station:
         settings = tier.settings
-        self.world.network.join(name, self._ends(tier, name))
-        seed = self._draw(name, "policy").getrandbits(64)
+        self.world.network.join(name, self._ends(tier))
         place = settings.tier
+        owner = DEVICES if tier is self._plan.tiers[0] else name
+        draw = self._draw(owner)
+        tally = self.world.tallies.setdefault((owner, place.name), Tally())
         upward = None
         if place.above:
             upward = Upward(
@@ -197,17 +210,18 @@ class _Builder:
                 settings,
                 name,
                 self.world.topics,
-                self._draw(name, "choice"),
+                draw,
             )
         return Station(
             self._clock,
             name,
-            Tier(place.name, place.policy, place.above, seed=seed),
+            Tier(place.name, place.policy, place.above, seed=draw.getrandbits(64)),
             Batcher(
                 self._clock,
                 loop,
                 thread,
-                ServiceTimes(tier.model, self._draw(name, "model")),
+                ServiceTimes(tier.model, draw),
+                tally,
                 batch_prompts=settings.model.batch_prompts,
                 queue_prompts=settings.limits.queue_prompts,
             ),
@@ -216,8 +230,8 @@ class _Builder:
             upward,
         )
 
-    def _ends(self, tier: TierPlan, name: str) -> Ends:
-        draw = self._draw(name, "line")
+    def _ends(self, tier: TierPlan) -> Ends:
+        draw = self._draw("lines")
         return Ends(Line(self._clock, tier.line, draw), Line(self._clock, tier.line, draw))
 
     def _announce(self, tier: TierPlan) -> None:
@@ -243,11 +257,11 @@ class _Builder:
             name, Processor(self._clock, machine.cores, machine.speed)
         )
 
-    def _draw(self, *purpose: str) -> random.Random:
-        return random.Random(f"{self._seed} {' '.join(purpose)}")  # noqa: S311 - guards nothing
-
-
-_VIRTUAL_STATUSES_S = 10.0
+    def _draw(self, owner: str) -> random.Random:
+        """Return what draws for an agent; ten thousand devices share one."""
+        if owner not in self._draws:
+            self._draws[owner] = random.Random(f"{self._seed} {owner}")  # noqa: S311 - guards nothing
+        return self._draws[owner]
 
 
 def build_world(plan: WorldPlan, seed: int = 0) -> World:

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
     "measure": ("recserve.measure", "Measure what models and agents cost on this machine."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
+    "plan": ("recserve.plan", "Simulate an installation, or find how many agents it needs."),
     "provision": ("recserve.provision", "Make a site's certificates, passwords and rights."),
     "replay": ("recserve.replay", "Play a trace to devices and report."),
     "up": ("recserve.up", "Run a broker and any number of agents on this machine."),

@@ -15,9 +15,8 @@ from rich.console import Console
 from broker.start import choose
 from planning.measured import Measured, write_measured
 from recserve.demo.prompts import read_prompts
-from recserve.measuring import measure_handling
-from recserve.measuring_models import measure_model
-from recserve.probe import Probe
+from recserve.measuring import make_handling, measure_handling
+from recserve.measuring_models import Bench
 from shared import log
 from shared.command import clear_errors
 from shared.runtimes import ModelSettings
@@ -29,6 +28,13 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
 
 @click.command("measure", help="Measure what models and agents cost on this machine.")
 @click.argument("bundles", nargs=-1, type=click.Path(file_okay=False))
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Everything is measured so many times, in turns.",
+)
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of the models."
 )
@@ -42,7 +48,7 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
 @click.option(
     "--name", default=platform.node(), help="Name of the machine; its own if none is given."
 )
-def command(bundles: tuple[str, ...], threads: int, out: Path, name: str) -> None:
+def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name: str) -> None:
     """Measure the bundles named, or the three of the demo."""
     console = Console()
     log.configure(LogSettings(level="error"))
@@ -50,27 +56,24 @@ def command(bundles: tuple[str, ...], threads: int, out: Path, name: str) -> Non
         str(_BUNDLES / f"sentiment-{tier}") for tier in ("device", "edge", "cloud")
     )
     texts = [prompt.text for prompt in read_prompts()]
-    with clear_errors(), console.status("measuring ...") as status, Probe.open() as probe:
-        waiting = {}
-        for source in sources:
-            status.update(f"measuring {source}")
-            model, times = measure_model(
-                ModelSettings(source=source, threads=threads), texts, probe
-            )
-            waiting[model] = times
-        agents = str(_BUNDLES / "sentiment-device")
-        _, small = measure_model(ModelSettings(source=agents), texts, probe)
-        handling = asyncio.run(measure_handling(agents, small, texts, probe, status.update))
+    with clear_errors(), console.status("measuring ...") as status:
+        settings = [ModelSettings(source=source, threads=threads) for source in sources]
+        agents_model = ModelSettings(source=str(_BUNDLES / "sentiment-device"))
+        bench = Bench([*settings, agents_model], texts)
+        for number in range(rounds):
+            status.update(f"models, round {number + 1} of {rounds}")
+            bench.round()
+        agents = asyncio.run(measure_handling(agents_model.source, texts, rounds, status.update))
+        *models, small = bench.close()
         measured = Measured(
             machine=name,
             cores=os.cpu_count() or 1,
             measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             broker=choose("auto"),
-            probe_us=round(probe.us(), 2),
             versions={package: version(package) for package in _PACKAGES}
             | {"python": platform.python_version(), "machine": platform.machine()},
-            handling=handling,
-            models={model: times() for model, times in waiting.items()},
+            handling=make_handling(agents, small.times),
+            models={model.name: model.times for model in models},
         )
     write_measured(out, measured)
     console.print(f"Written to {out}")

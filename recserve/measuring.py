@@ -41,18 +41,17 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from planning.measured import ModelTimes
-    from recserve.probe import Probe
     from shared.settings import MqttSettings
 
 UP: Final = Path(__file__).parents[1] / "configs" / "up.yaml"
 PAUSE_S: Final = 0.02
-_COLD_PROMPTS: Final = 400
-_WARM_PROMPTS: Final = 3000
+_COLD_PROMPTS: Final = 120
+_WARM_PROMPTS: Final = 900
 _WARM_UP_PROMPTS: Final = 200
 _DEVICES: Final = 8
 _IN_FLIGHT: Final = 32
 _SETTLE_S: Final = 0.5
-_WATCHED_S: Final = 8
+_WATCHED_S: Final = 3
 _US: Final = 1e6
 
 WAYS: Final = {
@@ -77,6 +76,15 @@ class Way(NamedTuple):
     warm: Spent
 
 
+class Agents(NamedTuple):
+    """What agents took: by way, in a replay to nobody, and a second of being watched."""
+
+    ways: dict[str, Way]
+    replay: Way
+    watched: Spent
+    text_bytes: float
+
+
 class Place(NamedTuple):
     """Devices in this process, all processes by name, and where the agents show their metrics."""
 
@@ -86,59 +94,51 @@ class Place(NamedTuple):
     mqtt: MqttSettings
 
 
-class Stretch(NamedTuple):
-    """A stretch of time on the monotonic clock, and what was seen in it."""
-
-    begin_s: float
-    end_s: float
-    spent: Spent
-
-
 async def measure_handling(
-    source: str,
-    times: Callable[[], ModelTimes],
-    texts: Sequence[str],
-    probe: Probe,
-    say: Callable[[str], None],
-) -> Handling:
-    """Return what agents spend on prompts of these texts, at the machine's mean speed.
+    source: str, texts: Sequence[str], rounds: int, say: Callable[[str], None]
+) -> Agents:
+    """Watch agents with the model in ``source`` at prompts of these texts.
 
-    ``times`` are those of the model in the bundle ``source``.
+    The ways take turns, so that all see the same weather of a shared machine.
     """
-    seen: dict[str, tuple[Stretch, Stretch]] = {}
-    for name in WAYS:
-        say(f"prompts that the {name} answers")
-        async with _way(name, source) as place:
+    seen: dict[str, list[tuple[Spent, Spent]]] = {name: [] for name in WAYS}
+    watched: list[Spent] = []
+    replayed: list[tuple[Spent, Spent]] = []
+    async with contextlib.AsyncExitStack() as stack:
+        places = {name: await stack.enter_async_context(_way(name, source)) for name in WAYS}
+        for place in places.values():
             await _closed(place, texts, _WARM_UP_PROMPTS)
-            seen[name] = await _paced(place, texts), await _closed(place, texts)
-            if name == "device":
-                watched = await _watched(place)
-    say("the replay itself")
-    replay = [await _replay(texts, _COLD_PROMPTS, PAUSE_S), await _replay(texts, _WARM_PROMPTS)]
-    ways = {
-        name: Way(*(_at_mean_speed(stretch, probe) for stretch in both))
-        for name, both in seen.items()
-    }
-    watch_us = _at_mean_speed(watched, probe).cpu_s["fleet"] * _US
-    generate = Cost(*(_at_mean_speed(one, probe).cpu_s["replay"] * _US for one in replay))
-    return _handling(
-        ways, generate, watch_us, times(), statistics.mean(len(t.encode()) for t in texts)
+        for number in range(rounds):
+            say(f"agents, round {number + 1} of {rounds}")
+            for name, place in places.items():
+                seen[name].append((await _paced(place, texts), await _closed(place, texts)))
+            watched.append(await _watched(places["device"]))
+            cold = await _replay(texts, _COLD_PROMPTS, PAUSE_S)
+            replayed.append((cold, await _replay(texts, _WARM_PROMPTS)))
+    return Agents(
+        ways={name: _way_of(both) for name, both in seen.items()},
+        replay=_way_of(replayed),
+        watched=_mean(watched),
+        text_bytes=statistics.fmean(len(text.encode()) for text in texts),
     )
 
 
-def _at_mean_speed(stretch: Stretch, probe: Probe) -> Spent:
-    """Return what would have been spent, had the machine been as fast as it was on average."""
-    speed = probe.us() / probe.us(stretch.begin_s, stretch.end_s)
-    latency_s, cpu_s = stretch.spent
-    return Spent(latency_s * speed, {name: spent_s * speed for name, spent_s in cpu_s.items()})
+def _way_of(seen: Sequence[tuple[Spent, Spent]]) -> Way:
+    cold, warm = zip(*seen, strict=True)
+    return Way(_mean(cold), _mean(warm))
 
 
-def _handling(
-    ways: dict[str, Way], generate: Cost, watch_us: float, times: ModelTimes, text_bytes: float
-) -> Handling:
-    """Take the processes' shares apart, way by way."""
-    device, edge, cloud = (ways[name] for name in WAYS)
-    warm_model_us = expected_us(times, [round(text_bytes)])
+def _mean(seen: Sequence[Spent]) -> Spent:
+    return Spent(
+        statistics.fmean(spent.latency_s for spent in seen),
+        {name: statistics.fmean(spent.cpu_s[name] for spent in seen) for name in seen[0].cpu_s},
+    )
+
+
+def make_handling(agents: Agents, times: ModelTimes) -> Handling:
+    """Take the processes' shares apart; ``times`` are those of the model that the agents ran."""
+    device, edge, cloud = (agents.ways[name] for name in WAYS)
+    warm_model_us = expected_us(times, [round(agents.text_bytes)])
     model = Cost(warm_model_us + times.cold_us, warm_model_us)
 
     def of(way: Way, process: str) -> Cost:
@@ -157,8 +157,8 @@ def _handling(
         answer=answer,
         pass_on=pass_on,
         message=message,
-        generate=generate,
-        watch_us=watch_us,
+        generate=of(agents.replay, "fleet"),
+        watch_us=agents.watched.cpu_s["fleet"] * _US,
         on_path=min(max(beyond_us / worked_us, 0.1), 1.0) if worked_us else 1.0,
     )
 
@@ -207,20 +207,18 @@ async def _way(name: str, source: str) -> AsyncIterator[Place]:
             yield Place(fleet, {**processes.pids(), "fleet": os.getpid()}, seats, template.mqtt)
 
 
-async def _paced(place: Place, texts: Sequence[str]) -> Stretch:
+async def _paced(place: Place, texts: Sequence[str]) -> Spent:
     """Send one prompt at a time, with a pause before each."""
-    begin_s = time.monotonic()
     latencies_s = []
     before_s = _cpu_s(place.pids)
     for number in range(_COLD_PROMPTS):
         await asyncio.sleep(PAUSE_S)
         latencies_s.append(await _ask(place.fleet, texts, number))
-    return Stretch(begin_s, time.monotonic(), _spent(latencies_s, before_s, _cpu_s(place.pids)))
+    return _spent(latencies_s, before_s, _cpu_s(place.pids))
 
 
-async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMPTS) -> Stretch:
+async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMPTS) -> Spent:
     """Keep many prompts under way."""
-    begin_s = time.monotonic()
     room = asyncio.Semaphore(_IN_FLIGHT)
 
     async def one(number: int) -> float:
@@ -229,20 +227,18 @@ async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMP
 
     before_s = _cpu_s(place.pids)
     latencies_s = await asyncio.gather(*(one(number) for number in range(prompts)))
-    return Stretch(begin_s, time.monotonic(), _spent(latencies_s, before_s, _cpu_s(place.pids)))
+    return _spent(latencies_s, before_s, _cpu_s(place.pids))
 
 
-async def _watched(place: Place) -> Stretch:
+async def _watched(place: Place) -> Spent:
     """Look at the agents as a replay does, while nobody asks anything; spent is per second."""
-    begin_s = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         seats = [*place.seats, Seat("virtual devices", "device", metrics=place.fleet.metrics)]
         clock = LoopClock()
         async with Sampler.open(seats, place.mqtt, clock, Path(folder), heartbeats_of=("edge",)):
             before_s = _cpu_s(place.pids)
             await asyncio.sleep(_WATCHED_S)
-            spent = _spent([0.0] * _WATCHED_S, before_s, _cpu_s(place.pids))
-    return Stretch(begin_s, time.monotonic(), spent)
+            return _spent([0.0] * _WATCHED_S, before_s, _cpu_s(place.pids))
 
 
 async def _ask(fleet: Fleet, texts: Sequence[str], number: int) -> float:
@@ -271,10 +267,9 @@ class _Echo:
         return Reply("positive")
 
 
-async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> Stretch:
+async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> Spent:
     """Replay prompts to nobody: what a replay spends on each besides its devices."""
-    begin_s = time.monotonic()
-    ourselves = {"replay": os.getpid()}
+    ourselves = {"fleet": os.getpid()}
     plays = [
         Play(number, number * pause_s, _Echo.devices[0], "classify", text, "positive", None)
         for number, text in enumerate(texts[row % len(texts)] for row in range(prompts))
@@ -284,9 +279,7 @@ async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> S
         before_s = _cpu_s(ourselves)
         await player.play_open(plays)
         await player.finish(10.0)
-        return Stretch(
-            begin_s, time.monotonic(), _spent([0.0] * prompts, before_s, _cpu_s(ourselves))
-        )
+        return _spent([0.0] * prompts, before_s, _cpu_s(ourselves))
 
 
 def _cpu_s(pids: dict[str, int]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import random
 import statistics
 import threading
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -17,68 +18,106 @@ from recserve.measuring import PAUSE_S
 from shared.runtimes import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from recserve.probe import Probe
     from shared.runtimes import Model, ModelSettings
 
 SIZES: Final = (1, 2, 4, 8, 16, 32)
-_RUNS: Final = 40
-_MOST_S: Final = 4.0
-_NEAR_S: Final = 0.5
-_COLD_RUNS: Final = 150
-_HELD_RUNS: Final = 300
+HELD_SIZES: Final = (1, 8)
+_RUNS: Final = 10
+_MOST_S: Final = 1.0
+_COLD_RUNS: Final = 40
+_HELD_RUNS: Final = 50
 _QUANTILES: Final = 21
 
 
-class _Run(NamedTuple):
-    """One run: when it ended, the sizes of its prompts in bytes, and how long it took."""
+class Run(NamedTuple):
+    """One run: the sizes of its prompts in bytes, and how long it took."""
 
-    at_s: float
     sizes: tuple[int, ...]
     us: float
 
 
-def measure_model(
-    settings: ModelSettings, texts: Sequence[str], probe: Probe
-) -> tuple[str, Callable[[], ModelTimes]]:
-    """Measure; return the model's name, and what gives its times once the probe has seen enough.
+class NamedTimes(NamedTuple):
+    """A model's name and its times."""
 
-    Batches are drawn from ``texts``.
+    name: str
+    times: ModelTimes
+
+
+class Bench:
+    """Models of which each is measured a little at a time, so that all see the same weather.
+
+    The cores of a shared virtual machine run at half their speed from one minute to the next, as
+    their neighbours please, and the clocks of a small board sink when it is hot.
     """
-    model = load_model(settings)
-    draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
-    try:
-        model.answer(texts[:20])
-        warm = [run for size in SIZES for run in _runs(model, texts, size, draw)]
-        cold = _cold_runs(model, texts, draw)
-        held_us = _held_us(model, texts)
-    finally:
-        model.close()
 
-    def at_mean_speed(run: _Run) -> _Run:
-        return run._replace(
-            us=run.us * probe.us() / probe.us(run.at_s - _NEAR_S, run.at_s + _NEAR_S)
-        )
+    def __init__(self, settings: Sequence[ModelSettings], texts: Sequence[str]) -> None:
+        self._models = [load_model(one) for one in settings]
+        self._threads = [one.threads for one in settings]
+        self._texts = texts
+        self._draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
+        self._warm: list[list[Run]] = [[] for _ in settings]
+        self._cold: list[list[Run]] = [[] for _ in settings]
+        self._held_us: list[dict[int, list[float]]] = [defaultdict(list) for _ in settings]
+        for model in self._models:
+            model.answer(texts[:20])
 
-    def times() -> ModelTimes:
-        steady, steady_cold = ([at_mean_speed(run) for run in runs] for runs in (warm, cold))
-        return fit(steady, steady_cold, held_us, settings.threads)
+    def round(self) -> None:
+        """Run every model on batches of every size, cold and warm."""
+        for row, model in enumerate(self._models):
+            for size in SIZES:
+                self._warm[row] += self._runs(model, size)
+            for _ in range(_COLD_RUNS):
+                time.sleep(PAUSE_S)
+                self._cold[row].append(self._one(model, 1))
+            for size in HELD_SIZES:
+                self._held_us[row][size].append(held_us(model, self._texts, size))
 
-    return model.name, times
+    def close(self) -> list[NamedTimes]:
+        """Let go of the models; return the times of each, in their order."""
+        times = []
+        for row, model in enumerate(self._models):
+            held = {size: statistics.fmean(us) for size, us in self._held_us[row].items()}
+            found = fit(self._warm[row], self._cold[row], held, self._threads[row])
+            times.append(NamedTimes(model.name, found))
+            model.close()
+        return times
+
+    def _runs(self, model: Model, size: int) -> list[Run]:
+        """Run batches of one size straight after each other."""
+        runs: list[Run] = []
+        begun_s = time.perf_counter()
+        wanted = _RUNS * (4 if size == 1 else 1)
+        while len(runs) < wanted and (not runs or time.perf_counter() - begun_s < _MOST_S):
+            runs.append(self._one(model, size))
+        return runs
+
+    def _one(self, model: Model, size: int) -> Run:
+        batch = self._draw.choices(self._texts, k=size)
+        begun_s = time.perf_counter()
+        model.answer(batch)
+        took_s = time.perf_counter() - begun_s
+        return Run(tuple(len(text.encode()) for text in batch), took_s * 1e6)
 
 
-def fit(warm: Sequence[_Run], cold: Sequence[_Run], held_us: float, threads: int) -> ModelTimes:
+def fit(
+    warm: Sequence[Run], cold: Sequence[Run], held_us: dict[int, float], threads: int
+) -> ModelTimes:
     """Fit run, prompt and byte times to what was measured; relative errors count."""
     rows = np.array([[1.0, len(run.sizes), sum(run.sizes)] for run in warm])
     took_us = np.array([run.us for run in warm])
     found = _least_squares(rows / took_us[:, None], np.ones(len(warm)))
+    one, many = HELD_SIZES
+    held_prompt_us = max((held_us[many] - held_us[one]) / (many - one), 0.0)
+    held_run_us = max(held_us[one] - held_prompt_us, 0.0)
     times = ModelTimes(
         threads=threads,
         run_us=round(float(found[0]), 2),
         prompt_us=round(float(found[1]), 2),
         byte_us=round(float(found[2]), 4),
-        held_us=round(held_us, 2),
+        held_run_us=round(held_run_us, 2),
+        held_prompt_us=round(held_prompt_us, 2),
         cold_us=0.0,
         spread=(1.0,) * _QUANTILES,
         batches=tuple(_batch(warm, size) for size in SIZES),
@@ -105,26 +144,8 @@ def _least_squares(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         used.pop(int(found.argmin()))
 
 
-def _runs(model: Model, texts: Sequence[str], size: int, draw: random.Random) -> list[_Run]:
-    """Run batches of one size straight after each other."""
-    runs: list[_Run] = []
-    begun_s = time.perf_counter()
-    while len(runs) < _RUNS * (4 if size == 1 else 1) and time.perf_counter() - begun_s < _MOST_S:
-        runs.append(_one(model, draw.choices(texts, k=size)))
-    return runs
-
-
-def _cold_runs(model: Model, texts: Sequence[str], draw: random.Random) -> list[_Run]:
-    """Run one prompt at a time, after pauses."""
-    runs: list[_Run] = []
-    for _ in range(_COLD_RUNS):
-        time.sleep(PAUSE_S)
-        runs.append(_one(model, draw.choices(texts, k=1)))
-    return runs
-
-
-def _held_us(model: Model, texts: Sequence[str]) -> float:
-    """Return how long a run on one prompt holds the interpreter's lock.
+def held_us(model: Model, texts: Sequence[str], size: int) -> float:
+    """Return how long a run on so many prompts holds the interpreter's lock.
 
     A thread that does nothing but compute loses just that time to another that runs the model.
     """
@@ -141,21 +162,15 @@ def _held_us(model: Model, texts: Sequence[str]) -> float:
     thread.start()
     begun_s = time.perf_counter()
     for number in range(_HELD_RUNS):
-        model.answer([texts[number % len(texts)]])
+        first = number * size % (len(texts) - size)
+        model.answer(texts[first : first + size])
     took_s = time.perf_counter() - begun_s
     stop.set()
     thread.join()
     return max(took_s - computed_s[0], 0.0) / _HELD_RUNS * 1e6
 
 
-def _one(model: Model, batch: list[str]) -> _Run:
-    begun_s = time.perf_counter()
-    model.answer(batch)
-    took_s = time.perf_counter() - begun_s
-    return _Run(time.monotonic(), tuple(len(text.encode()) for text in batch), took_s * 1e6)
-
-
-def _batch(runs: Sequence[_Run], size: int) -> Batch:
+def _batch(runs: Sequence[Run], size: int) -> Batch:
     us = [run.us for run in runs if len(run.sizes) == size]
     p50, p99 = np.quantile(us, [0.5, 0.99])
     return Batch(size, round(float(p50), 1), round(float(p99), 1))

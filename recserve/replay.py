@@ -90,7 +90,7 @@ def command(
             settings = convert(ReplaySettings, read_run(resume).settings, f"{resume}/run.json")
         else:
             settings = _settings(config, flags, sets)
-        folder = resume or out or _new_folder(settings.name)
+        folder = resume or out or new_folder(settings.name)
         run = _run(settings, folder, console, resumed=resume is not None)
         report = write_report(folder)
     print_report(console, report)
@@ -127,7 +127,7 @@ def _keys(flags: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value is not None}
 
 
-def _new_folder(name: str) -> Path:
+def new_folder(name: str) -> Path:
     """Return a folder that no run has yet."""
     folder, number = Path("runs") / name, 1
     while folder.exists():

@@ -15,7 +15,7 @@ FILE: Final = "run.json"
 
 
 class RunFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A run of a replay.
+    """A run of a replay, or of a plan, which is one in simulated time.
 
     ``id`` is its own: the ids of its prompts are made from it. ``settings`` are those it was begun
     with, as plain values: a resumed run goes on with them. ``fingerprint`` is that of its plays,
@@ -27,6 +27,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     id: str
+    kind: Literal["replay", "plan"] = "replay"
     begun: str
     pace: Literal["open", "closed"]
     in_flight: int

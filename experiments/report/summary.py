@@ -27,6 +27,7 @@ def summarise(played: Played) -> dict[str, Any]:
     return {
         "run": {
             "name": run.name,
+            "kind": run.kind,
             "begun": run.begun,
             "state": run.state,
             "pace": run.pace,

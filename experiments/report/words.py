@@ -22,7 +22,8 @@ def subtitle(report: Report) -> str:
     devices = "1 device" if run["devices"] == 1 else f"{run['devices']:,} devices"
     again = f", resumed {run['resumed']} times" if run["resumed"] else ""
     state = "" if run["state"] == "whole" else " (interrupted)"
-    return f"{pace}, {devices}, {run['played_s']:,.1f} s{again}{state}; begun {run['begun']}"
+    how = "simulated, " if run["kind"] == "plan" else ""
+    return f"{how}{pace}, {devices}, {run['played_s']:,.1f} s{again}{state}; begun {run['begun']}"
 
 
 def warnings(report: Report) -> list[str]:

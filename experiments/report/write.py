@@ -44,7 +44,7 @@ def write_report(folder: Path) -> dict[str, Any]:
         pictures = []
         said.append(f"No pictures: {error}")
     page = write_page(
-        f"Replay {report['run']['name']}",
+        f"{report['run']['kind'].capitalize()} {report['run']['name']}",
         subtitle(report),
         cards=cards(report),
         warnings=said,

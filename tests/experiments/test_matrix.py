@@ -61,7 +61,7 @@ def test_a_full_matrix_is_read_without_any_model(
     tiers: Sequence[TierModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     filled = fill_matrix(films(), tiers, tmp_path)
-    monkeypatch.setattr("experiments.matrix.load_model", None)
+    monkeypatch.setattr("experiments.answering.load_model", None)
 
     assert same(filled, fill_matrix(films(), tiers, tmp_path))
 
@@ -70,7 +70,7 @@ def test_sets_share_the_answers_to_prompts_they_share(
     tiers: Sequence[TierModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_matrix(films(30), tiers, tmp_path)
-    monkeypatch.setattr("experiments.matrix.load_model", None)
+    monkeypatch.setattr("experiments.answering.load_model", None)
 
     both = concatenate([films(10), films(20)])
 
@@ -150,10 +150,10 @@ def test_progress_names_the_set_and_the_tier(tiers: Sequence[TierModel], tmp_pat
 KILLED = """
 import sys, time
 from pathlib import Path
-import experiments.matrix
+import experiments.answering, experiments.matrix
 from tests.experiments.conftest import films, tier_model
-experiments.matrix._CHUNK_PROMPTS = 4
-experiments.matrix._refuse_failures = lambda *_: time.sleep(0.05)
+experiments.answering._CHUNK_PROMPTS = 4
+experiments.answering._refuse_failures = lambda *_: time.sleep(0.05)
 experiments.matrix.fill_matrix(films(400), [tier_model(Path(sys.argv[1]))], Path(sys.argv[2]))
 """
 

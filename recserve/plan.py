@@ -1,0 +1,234 @@
+"""``recserve plan``: an installation in simulated time, before the hardware is there."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import sys
+import time
+from collections import defaultdict
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from experiments.playback import records, samples, saturation
+from experiments.playback.json_lines import appending
+from experiments.playback.plays import fingerprint, make_plays
+from experiments.playback.run_file import FILE as RUN
+from experiments.playback.run_file import RunFile, write_run
+from experiments.report.page import Grid
+from experiments.report.write import JSON, PAGE, print_grid, print_report, write_json, write_report
+from planning.search import find_fewest, tried
+from planning.simulate import simulate
+from recserve.fleet import names_like
+from recserve.plan_settings import PlanSettings
+from recserve.plan_world import check_goal, make_plan, read_tiers, with_agents, with_counts
+from recserve.replay import new_folder
+from recserve.replay_trace import read_arrivals
+from shared import log
+from shared.command import clear_errors
+from shared.errors import DataError
+from shared.settings import LogSettings
+from shared.settings_file import load
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from experiments.playback.plays import Play
+    from planning.search import Found, Tried
+    from planning.simulate import Simulated
+    from planning.world import WorldPlan
+    from recserve.plan_settings import GoalSettings
+    from shared.settings import AgentSettings
+
+PLAN: Final = "plan.json"
+
+
+@click.command(
+    "plan", help="Simulate an installation on a trace, or find how many agents it needs."
+)
+@click.argument("config", type=click.Path(dir_okay=False))
+@click.option("--trace", metavar="FILE", help="The trace.")
+@click.option("--devices", type=click.IntRange(min=1), help="How many devices.")
+@click.option("--find", metavar="TIER,...", help="Find how many agents these tiers need.")
+@click.option("--p99-ms", type=float, help="The 99th percentile of latency to reach with them.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Overrides one setting.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to.")
+def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) -> None:
+    """Write records and a report as a replay does; exit with 1 when a goal cannot be reached."""
+    console = Console()
+    found: Found | None = None
+    with clear_errors():
+        log.configure(LogSettings(level="error"))
+        plan = _with_devices(
+            load(PlanSettings, config, flags=[*_assignments(flags), *sets]), flags["devices"]
+        )
+        folder = out or new_folder(plan.name)
+        if (folder / RUN).exists():
+            raise DataError(f"{folder} holds a run already; name another folder")
+        tiers = read_tiers(plan)
+        plays = _plays(plan, tiers, console)
+        world = make_plan(plan, tiers, (play.text for play in plays), console)
+        begun_s = time.perf_counter()
+        if plan.goal is None:
+            simulated = _simulate(plan, world, plays, console, "simulating")
+        else:
+            found, simulated = _find(plan, plan.goal, world, plays, console)
+        took_s = time.perf_counter() - begun_s
+        _write(folder, plan, world, plays, simulated)
+        report = write_report(folder)
+        write_json(folder / PLAN, _facts(plan, simulated, found, took_s))
+    print_report(console, report)
+    print_grid(console, _machines(simulated))
+    if found is not None and plan.goal is not None:
+        print_grid(console, _tried(found))
+        console.print(_verdict(plan.goal, found), highlight=False)
+    console.print(f"{simulated.ended_s:,.0f} s of it were simulated here in {took_s:,.1f} s.")
+    console.print(f"Report: {folder / PAGE}, {folder / JSON}; every prompt: records.jsonl beside")
+    sys.exit(0 if found is None or found.reached else 1)
+
+
+def _assignments(flags: Mapping[str, Any]) -> list[str]:
+    keys = {"trace": "trace.file={}", "find": "goal.find=[{}]", "p99_ms": "goal.p99_ms={}"}
+    return [keys[flag].format(flags[flag]) for flag in keys if flags[flag] is not None]
+
+
+def _with_devices(plan: PlanSettings, devices: int | None) -> PlanSettings:
+    return with_agents(plan, {0: devices}) if devices else plan
+
+
+def _plays(plan: PlanSettings, tiers: Sequence[AgentSettings], console: Console) -> list[Play]:
+    arrivals = read_arrivals(plan.trace)
+    names = names_like(tiers[0].tier.name, plan.tiers[0].agents)
+    plays = make_plays(arrivals.each, plan.part, names)
+    arrivals.say_faults(console)
+    return plays
+
+
+def _simulate(
+    plan: PlanSettings, world: WorldPlan, plays: Sequence[Play], console: Console, what: str
+) -> Simulated:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(what, total=len(plays))
+
+        def watch(done: int) -> None:
+            progress.update(task, completed=done)
+
+        return simulate(
+            world, plays, run=plan.name, timeout_s=plan.timeout_s, seed=plan.seed, watch=watch
+        )
+
+
+def _find(
+    plan: PlanSettings,
+    goal: GoalSettings,
+    world: WorldPlan,
+    plays: Sequence[Play],
+    console: Console,
+) -> tuple[Found, Simulated]:
+    """Try numbers of agents; return what was tried, and what came of the last."""
+    latest: list[Simulated] = []
+
+    def run(agents: Mapping[str, int]) -> Tried:
+        said = ", ".join(f"{count} {tier}" for tier, count in agents.items())
+        simulated = _simulate(plan, with_counts(world, agents), plays, console, said)
+        latest[:] = [simulated]
+        return tried(agents, simulated)
+
+    check_goal(goal, world)
+    found = find_fewest(goal.find, goal.at_most, goal.p99_ms, run)
+    return found, latest[0]
+
+
+def _write(
+    folder: Path, plan: PlanSettings, world: WorldPlan, plays: Sequence[Play], simulated: Simulated
+) -> None:
+    """Write what a replay would have left behind."""
+    folder.mkdir(parents=True, exist_ok=True)
+    run = RunFile(
+        name=plan.name,
+        id=plan.name,
+        kind="plan",
+        begun=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        pace="open",
+        in_flight=0,
+        speed=plan.part.speed,
+        devices=plan.tiers[0].agents,
+        tiers=tuple(tier.settings.tier.name for tier in world.tiers),
+        prompts=len(plays),
+        length_s=plays[-1].at_s,
+        fingerprint=fingerprint(plays),
+        settings=msgspec.to_builtins(plan),
+        versions={"recserve": version("recserve"), "python": platform.python_version()},
+        state="whole",
+        played_s=round(simulated.ended_s, 3),
+    )
+    write_run(folder, run)
+    for name, lines in (
+        (records.FILE, simulated.records),
+        (samples.FILE, simulated.samples),
+        (saturation.FILE, simulated.ticks),
+    ):
+        encode = msgspec.json.Encoder().encode
+        with appending(folder / name) as file:
+            file.writelines(encode(line) + b"\n" for line in lines)
+
+
+# -- in words and tables -----------------------------------------------------------------------
+
+
+def _facts(
+    plan: PlanSettings, simulated: Simulated, found: Found | None, took_s: float
+) -> dict[str, Any]:
+    return {
+        "settings": msgspec.to_builtins(plan),
+        "simulated_s": round(simulated.ended_s, 3),
+        "took_s": round(took_s, 3),
+        "machines": [used._asdict() for used in simulated.busy],
+        "link_bytes": simulated.link_bytes,
+        "search": None if found is None else [tried._asdict() for tried in found.tried],
+        "reached": None if found is None else found.reached,
+    }
+
+
+def _machines(simulated: Simulated) -> Grid:
+    """Say how busy the machines of each tier are."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    for used in simulated.busy:
+        shares[used.tier or used.machine].append(used.share)
+    rows = [
+        [name, f"{len(each):,}", f"{statistics.fmean(each):.1%}", f"{max(each):.1%}"]
+        for name, each in shares.items()
+    ]
+    return Grid("Machines: cores in use", ["of", "machines", "mean", "busiest"], rows)
+
+
+def _tried(found: Found) -> Grid:
+    tiers = list(found.tried[0].agents)
+    rows = [
+        [
+            ", ".join(f"{tried.agents[tier]} {tier}" for tier in tiers),
+            f"{tried.p99_ms:,.1f}",
+            *(f"{tried.busy[tier]:.1%}" for tier in tiers),
+        ]
+        for tried in found.tried
+    ]
+    return Grid("Tried", ["agents", "p99 ms", *(f"{tier} busy" for tier in tiers)], rows)
+
+
+def _verdict(goal: GoalSettings, found: Found) -> str:
+    last = found.tried[-1]
+    said = " and ".join(f"{count} {tier}" for tier, count in last.agents.items())
+    if found.reached:
+        return f"{said} agents reach a p99 of {goal.p99_ms:g} ms: {last.p99_ms:,.1f} ms."
+    return (
+        f"Not even {said} agents reach a p99 of {goal.p99_ms:g} ms, but {last.p99_ms:,.1f} ms: "
+        "it is the devices, the links, the broker or the models that take the time."
+    )

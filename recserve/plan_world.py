@@ -1,0 +1,203 @@
+"""From the settings of a plan to the installation that is simulated."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from experiments.answer_store import open_store, prompt_key
+from experiments.answering import answer_missing
+from experiments.tier_models import read_facts
+from planning.lines import LineFacts
+from planning.measured import read_measured
+from planning.station import Spoken
+from planning.world import Machine, TierPlan, WorldPlan
+from recserve.fleet import names_like
+from shared.bundle import Bundle
+from shared.burden import links
+from shared.errors import SettingsError
+from shared.messages import Label
+from shared.settings import AgentSettings, DeviceSettings
+from shared.settings_file import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from rich.console import Console
+
+    from planning.measured import ModelTimes
+    from recserve.plan_settings import GoalSettings, LinkSettings, PlanSettings, TierPlanSettings
+    from shared.runtimes import ModelSettings
+
+_BITS = 8
+
+
+def read_tiers(plan: PlanSettings) -> list[AgentSettings]:
+    """Read the settings of every tier's agents, from the device up; raises ``SettingsError``."""
+    tiers = [_settings(tier, device=number == 0) for number, tier in enumerate(plan.tiers)]
+    _check_chain(tiers)
+    return tiers
+
+
+def make_plan(
+    plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Iterable[str], console: Console
+) -> WorldPlan:
+    """Join the tiers to machines and lines, and ask the models what they say to the texts.
+
+    Raises ``SettingsError``, ``BundleError`` or ``DataError``.
+    """
+    machines = {name: _machine(plan, name) for name in plan.machines}
+    lines = _lines(plan, [settings.tier.name for settings in tiers])
+    models = [
+        _times(settings.model, machines[tier.machine])
+        for settings, tier in zip(tiers, plan.tiers, strict=True)
+    ]
+    spoken = _ask_models(plan, tiers, sorted(set(texts)), console)
+    built = [
+        TierPlan(
+            settings=settings,
+            names=names_like(settings.tier.name, tier.agents),
+            machine=machines[tier.machine],
+            model=model,
+            spoken=said,
+            line=line,
+            virtual=tier.virtual,
+        )
+        for settings, tier, model, said, line in zip(
+            tiers, plan.tiers, models, spoken, lines, strict=True
+        )
+    ]
+    return WorldPlan(built, machines[plan.broker.machine], tiers[0].mqtt.root)
+
+
+def with_agents(plan: PlanSettings, agents: Mapping[int, int]) -> PlanSettings:
+    """Return the plan with other numbers of agents, by the place of their tier."""
+    tiers = [
+        msgspec.structs.replace(tier, agents=agents.get(place, tier.agents))
+        for place, tier in enumerate(plan.tiers)
+    ]
+    return msgspec.structs.replace(plan, tiers=tuple(tiers))
+
+
+def with_counts(world: WorldPlan, agents: Mapping[str, int]) -> WorldPlan:
+    """Return the installation with other numbers of agents, by the name of their tier."""
+    tiers = []
+    for tier in world.tiers:
+        name = tier.settings.tier.name
+        tiers.append(tier._replace(names=names_like(name, agents.get(name, len(tier.names)))))
+    return world._replace(tiers=tiers)
+
+
+def check_goal(goal: GoalSettings, world: WorldPlan) -> None:
+    """Hold a goal to tiers whose agents have machines of their own; raises ``SettingsError``."""
+    upper = {tier.settings.tier.name: tier for tier in world.tiers[1:]}
+    for name in goal.find:
+        if name not in upper:
+            raise SettingsError(f"goal.find: {name!r} is none of {', '.join(upper)}")
+        machine = upper[name].machine
+        if machine.single:
+            raise SettingsError(
+                f"goal.find: all agents of {name} share the machine {machine.name}, so that more "
+                "of them are no faster; take away its `single`"
+            )
+
+
+def _settings(tier: TierPlanSettings, *, device: bool) -> AgentSettings:
+    flags = [f"{key}={value}" for key, value in tier.set.items()]
+    kind = DeviceSettings if device else AgentSettings
+    return load(kind, tier.config, environment=os.environ, flags=flags)
+
+
+def _check_chain(tiers: Sequence[AgentSettings]) -> None:
+    """Hold the tiers to the order in which they name each other."""
+    names = [settings.tier.name for settings in tiers]
+    for lower, settings in enumerate(tiers):
+        above = names[lower + 1 :]
+        if settings.tier.upstream != (above[0] if above else None):
+            wanted = f"upstream is {above[0]}" if above else "has no upstream"
+            raise SettingsError(
+                f"tiers: {names[lower]} escalates to {settings.tier.upstream or 'nobody'}, but in "
+                f"this plan its {wanted}; correct its file or the order of tiers"
+            )
+        if unknown := set(settings.tier.above) - set(above):
+            raise SettingsError(
+                f"tiers: {names[lower]} names {', '.join(sorted(unknown))}, not planned"
+            )
+
+
+def _machine(plan: PlanSettings, name: str) -> Machine:
+    settings = plan.machines[name]
+    measured = read_measured(Path(settings.measured))
+    cores = settings.cores or measured.cores
+    return Machine(name, measured, cores, settings.single, settings.speed)
+
+
+def _times(model: ModelSettings, machine: Machine) -> ModelTimes:
+    name = Bundle.open(model.source).manifest.name
+    times = machine.measured.models.get(name)
+    if times is None:
+        known = ", ".join(machine.measured.models)
+        raise SettingsError(
+            f"machines.{machine.name}: {name} was not measured there, only {known}; "
+            f"run recserve measure {model.source} on such a machine"
+        )
+    return times
+
+
+def _lines(plan: PlanSettings, names: Sequence[str]) -> list[LineFacts]:
+    """Return every tier's line to the broker: all links between the two, one after the other."""
+    known = links(names)
+    if unknown := set(plan.links) - set(known):
+        raise SettingsError(f"links: {', '.join(sorted(unknown))}; known: {', '.join(known)}")
+    beside = plan.broker.beside or names[min(1, len(names) - 1)]
+    if beside not in names:
+        raise SettingsError(f"broker.beside: {beside!r} is no tier; known: {', '.join(names)}")
+    broker = names.index(beside)
+    return [
+        _joined(plan.links, known[min(tier, broker) : max(tier, broker)])
+        for tier in range(len(names))
+    ]
+
+
+def _joined(links: Mapping[str, LinkSettings], names: Sequence[str]) -> LineFacts:
+    crossed = [links[name] for name in names if name in links]
+    rates = [each.megabits_s for each in crossed if each.megabits_s is not None]
+    through = 1.0
+    for each in crossed:
+        through *= 1.0 - each.loss
+    return LineFacts(
+        delay_s=sum(each.delay_ms for each in crossed) / 1000,
+        bytes_s=min(rates) * 1e6 / _BITS if rates else 0.0,
+        loss=1.0 - through,
+    )
+
+
+def _ask_models(
+    plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Sequence[str], console: Console
+) -> list[dict[str, Spoken]]:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    spoken = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        for settings in tiers:
+            facts = read_facts(settings.model)
+            task = progress.add_task(f"what {settings.tier.name} says", total=len(texts))
+            with open_store(Path(plan.answers), facts.fingerprint, len(facts.labels)) as store:
+                advance = partial(progress.advance, task)
+                answer_missing(plan.trace.file, texts, facts, store, advance)
+                spoken.append(
+                    {
+                        text: _spoken(store.answers[prompt_key(text)].probabilities, facts.labels)
+                        for text in texts
+                    }
+                )
+    return spoken
+
+
+def _spoken(probabilities: Sequence[float], labels: Sequence[str]) -> Spoken:
+    confidence = max(probabilities)
+    return Spoken(Label(labels[probabilities.index(confidence)]), confidence)
