@@ -5,7 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
 
-.PHONY: help demo test check fix docs bundles results chaos fuzz clean
+.PHONY: help demo test check fix docs bundles results plan-check chaos fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -47,6 +47,10 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }
 	@$(BIN)/python -m experiments.results --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
+
+plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (15 min on an idle machine)
+	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }
+	@$(BIN)/python -m recserve.plan_check runs/plan-check $(AZURE) $(MOONCAKE)
 
 chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (10 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md

@@ -99,9 +99,11 @@ class Worker:
     or after 5 ms (CPython's switch interval).
     """
 
-    def __init__(self, clock: Clock, processor: Processor) -> None:
+    def __init__(self, clock: Clock, processor: Processor, cores: int = 1) -> None:
+        """Work on so many ``cores`` of the processor at once."""
         self._clock = clock
         self._processor = processor
+        self._cores = cores
         self._waiting: deque[_Job] = deque()
         self._threads: deque[tuple[float, _Job]] = deque()
         self._busy = False
@@ -141,12 +143,25 @@ class Worker:
 
         def out() -> None:
             if step.on_path < 1.0:
-                self._processor.run(work_s * (1.0 - step.on_path), self._next)
+                self._run(work_s * (1.0 - step.on_path), self._next)
             job.done(*job.args)
             if step.on_path >= 1.0:
                 self._next()
 
-        self._processor.run(work_s * step.on_path, out)
+        self._run(work_s * step.on_path, out)
+
+    def _run(self, work_s: float, done: Callable[[], None]) -> None:
+        """Keep all of the worker's cores at work; the last to finish calls ``done``."""
+        left = self._cores
+
+        def one_done() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                done()
+
+        for _ in range(self._cores):
+            self._processor.run(work_s, done if self._cores == 1 else one_done)
 
     def _next(self) -> None:
         waited_s = self._clock.now_s - self._threads[0][0] if self._threads else 0.0

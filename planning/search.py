@@ -15,7 +15,7 @@ _FULL = 0.95
 
 
 class Tried(NamedTuple):
-    """Numbers of agents by tier, the p99 of latency, and the use that each tier made of its cores."""
+    """Numbers of agents by tier, the p99 of latency, and the share of cores each tier used."""
 
     agents: dict[str, int]
     p99_ms: float

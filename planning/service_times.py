@@ -14,10 +14,9 @@ if TYPE_CHECKING:
     from planning.measured import ModelTimes
 
 
-def expected_us(times: ModelTimes, prompts_bytes: Sequence[int]) -> float:
-    """Return the time of a warm run on prompts of these sizes, in microseconds."""
-    prompts = len(prompts_bytes)
-    return times.run_us + prompts * times.prompt_us + sum(prompts_bytes) * times.byte_us
+def expected_us(times: ModelTimes, text_bytes: float, runs: float, prompts: float = 1.0) -> float:
+    """Return the time of warm runs on prompts of so many bytes together, in microseconds."""
+    return times.run_us * runs + times.prompt_us * prompts + times.byte_us * text_bytes
 
 
 class ServiceTimes:
@@ -33,7 +32,8 @@ class ServiceTimes:
         Each call draws anew.
         """
         times = self._times
-        warm_us = expected_us(times, prompts_bytes) * self._spread()
+        warm_us = expected_us(times, sum(prompts_bytes), 1.0, len(prompts_bytes))
+        warm_us *= self._spread()
         held_us = times.held_run_us + times.held_prompt_us * len(prompts_bytes)
         held_us = min(held_us, warm_us)
         free_us = warm_us - held_us

@@ -140,7 +140,7 @@ class _Builder:
     def _add_upper(self, tier: TierPlan, name: str, number: int) -> None:
         settings, handling = tier.settings, tier.machine.measured.handling
         processor = self._processor(tier.machine, name)
-        loop, thread = (Worker(self._clock, processor) for _ in range(2))
+        loop, thread = self._workers(tier, processor)
         limits = settings.limits
         extra = more(handling.pass_on, handling.answer)
         agent = UpperAgent(
@@ -177,7 +177,7 @@ class _Builder:
         for name in tier.names:
             if loop is None or thread is None or not tier.virtual:
                 processor = self._processor(tier.machine, name)
-                loop, thread = (Worker(self._clock, processor) for _ in range(2))
+                loop, thread = self._workers(tier, processor)
             upstream = tier.settings.upstream
             delivery = Delivery(
                 Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
@@ -229,6 +229,11 @@ class _Builder:
             tier.spoken,
             upward,
         )
+
+    def _workers(self, tier: TierPlan, processor: Processor) -> tuple[Worker, Worker]:
+        """Return an agent's event loop, and its model's thread or threads."""
+        loop = Worker(self._clock, processor)
+        return loop, Worker(self._clock, processor, tier.model.threads)
 
     def _ends(self, tier: TierPlan) -> Ends:
         draw = self._draw("lines")

@@ -8,19 +8,25 @@ import platform
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 
 from broker.start import choose
-from planning.measured import Measured, write_measured
+from experiments.report.page import Grid
+from experiments.report.write import print_grid
+from planning.measured import Handling, Measured, write_measured
 from recserve.demo.prompts import read_prompts
-from recserve.measuring import make_handling, measure_handling
+from recserve.measuring import make_handling, watch_agents
 from recserve.measuring_models import Bench
 from shared import log
 from shared.command import clear_errors
 from shared.runtimes import ModelSettings
 from shared.settings import LogSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _BUNDLES = Path(__file__).parents[1] / "models" / "bundles"
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
@@ -58,13 +64,16 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
     texts = [prompt.text for prompt in read_prompts()]
     with clear_errors(), console.status("measuring ...") as status:
         settings = [ModelSettings(source=source, threads=threads) for source in sources]
-        agents_model = ModelSettings(source=str(_BUNDLES / "sentiment-device"))
-        bench = Bench([*settings, agents_model], texts)
+        # Agents are watched with models of one thread, whose time is that of one core.
+        watched = [ModelSettings(source=source) for source in _three(sources)]
+        bench = Bench([*settings, *watched], texts)
         for number in range(rounds):
             status.update(f"models, round {number + 1} of {rounds}")
             bench.round()
-        agents = asyncio.run(measure_handling(agents_model.source, texts, rounds, status.update))
-        *models, small = bench.close()
+        agents = asyncio.run(
+            watch_agents([each.source for each in watched], texts, rounds, status.update)
+        )
+        models = bench.close()
         measured = Measured(
             machine=name,
             cores=os.cpu_count() or 1,
@@ -72,8 +81,46 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
             broker=choose("auto"),
             versions={package: version(package) for package in _PACKAGES}
             | {"python": platform.python_version(), "machine": platform.machine()},
-            handling=make_handling(agents, small.times),
-            models={model.name: model.times for model in models},
+            handling=make_handling(agents, [model.times for model in models[len(sources) :]]),
+            models={model.name: model.times for model in models[: len(sources)]},
         )
-    write_measured(out, measured)
-    console.print(f"Written to {out}")
+        write_measured(out, measured)
+    print_grid(console, _models(measured))
+    print_grid(console, _handling(measured.handling))
+    console.print(f"Written to {out}; recserve plan takes it from there.")
+
+
+def _three(sources: Sequence[str]) -> list[str]:
+    """Return models for a device, an edge and a cloud agent; the last again if there are fewer."""
+    return [sources[min(place, len(sources) - 1)] for place in range(3)]
+
+
+def _models(measured: Measured) -> Grid:
+    """Say how long models run on batches of each size, per prompt."""
+    sizes = [f"of {batch.prompts}" for batch in next(iter(measured.models.values())).batches]
+    rows = [
+        [
+            name,
+            *(f"{batch.p50_us / batch.prompts / 1000:.2f}" for batch in times.batches),
+            f"+{times.cold_us / 1000:.2f}",
+        ]
+        for name, times in measured.models.items()
+    ]
+    return Grid("Models: ms per prompt in batches", ["model", *sizes, "cold"], rows)
+
+
+def _handling(handling: Handling) -> Grid:
+    """Say what agents spend besides."""
+    steps = {
+        "a device, on a prompt it keeps": handling.keep,
+        "more, on one it sends up": handling.escalate,
+        "an upper agent, on one it answers": handling.answer,
+        "on one it passes on": handling.pass_on,
+        "the broker, on a message": handling.message,
+        "a replay, on a prompt": handling.generate,
+    }
+    rows = [
+        [what, f"{cost.cold_us / 1000:.2f}", f"{cost.warm_us / 1000:.2f}"]
+        for what, cost in steps.items()
+    ]
+    return Grid("Agents: ms of a core, models apart", ["", "cold", "warm"], rows)

@@ -1,6 +1,6 @@
 """What a prompt costs the agents of this machine: real ones are started and watched at work.
 
-One small model for all, so that it is the agents that are measured. Prompts take three ways: kept
+Prompts take three ways: kept
 on the device, answered by the edge, answered by the cloud. Each way is taken twice: one prompt at a
 time with pauses between (cold), and many at a time (warm). What a process spent is what the system
 says of it, less the time of the model.
@@ -31,7 +31,7 @@ from planning.service_times import expected_us
 from recserve.fleet import Fleet, names_like
 from recserve.processes import UpSettings, free_port, plan, running
 from recserve.replay_place import seat_of
-from recserve.sampling import Sampler, Seat
+from recserve.sampling import Sampler, Seat, look_at
 from shared.policies import Keep, Pass
 from shared.settings import DeviceSettings
 from shared.settings_file import load
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
 UP: Final = Path(__file__).parents[1] / "configs" / "up.yaml"
 PAUSE_S: Final = 0.02
 _COLD_PROMPTS: Final = 120
-_WARM_PROMPTS: Final = 900
+_WARM_PROMPTS: Final = 1500
 _WARM_UP_PROMPTS: Final = 200
 _DEVICES: Final = 8
-_IN_FLIGHT: Final = 32
+_IN_FLIGHT: Final = 64
 _SETTLE_S: Final = 0.5
 _WATCHED_S: Final = 3
 _US: Final = 1e6
@@ -63,10 +63,14 @@ WAYS: Final = {
 
 
 class Spent(NamedTuple):
-    """What a prompt took: the median time to its answer, and core seconds of each process."""
+    """What a prompt took: the median time to its answer, and of each process core seconds.
+
+    ``runs`` is how often its model ran for a prompt: less than once where several went together.
+    """
 
     latency_s: float
     cpu_s: dict[str, float]
+    runs: dict[str, float]
 
 
 class Way(NamedTuple):
@@ -93,11 +97,24 @@ class Place(NamedTuple):
     seats: Sequence[Seat]
     mqtt: MqttSettings
 
+    async def look(self) -> Look:
+        """See what every process has spent, and how often every model has run."""
+        samples = [await look_at(seat, 0.0) for seat in self.seats]
+        cpu_s = {name: _process_s(pid) for name, pid in self.pids.items()}
+        return Look(cpu_s, {sample.agent: sample.batches for sample in samples})
 
-async def measure_handling(
-    source: str, texts: Sequence[str], rounds: int, say: Callable[[str], None]
+
+class Look(NamedTuple):
+    """Core seconds and runs of the model by process, since it began."""
+
+    cpu_s: dict[str, float]
+    runs: dict[str, float]
+
+
+async def watch_agents(
+    sources: Sequence[str], texts: Sequence[str], rounds: int, say: Callable[[str], None]
 ) -> Agents:
-    """Watch agents with the model in ``source`` at prompts of these texts.
+    """Watch agents with the models in ``sources``, from the device up, at prompts of these texts.
 
     The ways take turns, so that all see the same weather of a shared machine.
     """
@@ -105,7 +122,7 @@ async def measure_handling(
     watched: list[Spent] = []
     replayed: list[tuple[Spent, Spent]] = []
     async with contextlib.AsyncExitStack() as stack:
-        places = {name: await stack.enter_async_context(_way(name, source)) for name in WAYS}
+        places = {name: await stack.enter_async_context(_way(name, sources)) for name in WAYS}
         for place in places.values():
             await _closed(place, texts, _WARM_UP_PROMPTS)
         for number in range(rounds):
@@ -132,30 +149,36 @@ def _mean(seen: Sequence[Spent]) -> Spent:
     return Spent(
         statistics.fmean(spent.latency_s for spent in seen),
         {name: statistics.fmean(spent.cpu_s[name] for spent in seen) for name in seen[0].cpu_s},
+        {name: statistics.fmean(spent.runs[name] for spent in seen) for name in seen[0].runs},
     )
 
 
-def make_handling(agents: Agents, times: ModelTimes) -> Handling:
-    """Take the processes' shares apart; ``times`` are those of the model that the agents ran."""
+def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
+    """Take the processes' shares apart; ``times`` are those of the agents' models, lowest first."""
+    models = dict(zip(("fleet", "edge-1", "cloud-1"), times, strict=True))
     device, edge, cloud = (agents.ways[name] for name in WAYS)
-    warm_model_us = expected_us(times, [round(agents.text_bytes)])
-    model = Cost(warm_model_us + times.cold_us, warm_model_us)
 
     def of(way: Way, process: str) -> Cost:
         return Cost(way.cold.cpu_s[process] * _US, way.warm.cpu_s[process] * _US)
 
-    keep = _less(of(device, "fleet"), model)
-    escalate = _less(of(edge, "fleet"), of(device, "fleet"))
-    answer = _less(of(edge, "edge-1"), model)
-    pass_on = _less(of(cloud, "edge-1"), model)
+    def model(way: Way, process: str) -> Cost:
+        mine = models[process]
+        cold, warm = (expected_us(mine, agents.text_bytes, seen.runs[process]) for seen in way)
+        return Cost(cold + mine.cold_us, warm)
+
+    keep = _less(of(device, "fleet"), model(device, "fleet"))
+    sent_up = _less(of(edge, "fleet"), model(edge, "fleet"))
+    answer = _less(of(edge, "edge-1"), model(edge, "edge-1"))
     message = Cost(*(us / 2 for us in msgspec.structs.astuple(of(edge, "broker"))))
-    beyond_us = (edge.cold.latency_s - device.cold.latency_s) * _US - model.cold_us
+    escalate = _less(sent_up, keep)
+    edge_model_us = model(edge, "edge-1").cold_us
+    beyond_us = (edge.cold.latency_s - device.cold.latency_s) * _US - edge_model_us
     worked_us = escalate.cold_us + answer.cold_us + 2 * message.cold_us
     return Handling(
         keep=keep,
         escalate=escalate,
         answer=answer,
-        pass_on=pass_on,
+        pass_on=_less(of(cloud, "edge-1"), model(cloud, "edge-1")),
         message=message,
         generate=of(agents.replay, "fleet"),
         watch_us=agents.watched.cpu_s["fleet"] * _US,
@@ -168,10 +191,9 @@ def _less(whole: Cost, part: Cost) -> Cost:
 
 
 @contextlib.asynccontextmanager
-async def _way(name: str, source: str) -> AsyncIterator[Place]:
+async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[Place]:
     """Start a broker, an edge and a cloud agent; yield a fleet of devices here."""
     device_policy, edge_policy = WAYS[name]
-    model = {"model.source": source, "model.threads": 1, "model.batch_prompts": 1}
     quiet = {
         "log.format": "json",
         "log.level": "warning",
@@ -179,19 +201,22 @@ async def _way(name: str, source: str) -> AsyncIterator[Place]:
     with tempfile.TemporaryDirectory() as folder:
         up = load(UpSettings, UP)
         broker = msgspec.structs.replace(up.broker, port=free_port(), data_dir=f"{folder}/broker")
+        models = dict(zip(WAYS, sources, strict=True))
         entries = tuple(
             msgspec.structs.replace(
                 entry,
                 set={
                     **entry.set,
                     "metrics.port": free_port(),
+                    "model.source": models[entry.role],
+                    "model.threads": 1,
                     **({"tier.policy": {"kind": edge_policy}} if entry.role == "edge" else {}),
                 },
             )
             for entry in up.agents
         )
         up = msgspec.structs.replace(up, broker=broker, agents=entries)
-        agents = plan(up, overrides={**model, **quiet})
+        agents = plan(up, overrides=quiet)
         uppers = [agent for agent in agents if agent.role != "device"]
         template = next(a.settings for a in agents if isinstance(a.settings, DeviceSettings))
         tier = msgspec.structs.replace(template.tier, policy=device_policy)
@@ -203,18 +228,19 @@ async def _way(name: str, source: str) -> AsyncIterator[Place]:
             Fleet.open(template, names_like("measured", _DEVICES)) as fleet,
         ):
             await asyncio.sleep(_SETTLE_S)  # the agents' statuses arrive
-            seats = tuple(seat_of(agent) for agent in uppers)
+            ours = Seat("fleet", "device", metrics=fleet.metrics)
+            seats = (ours, *(seat_of(agent) for agent in uppers))
             yield Place(fleet, {**processes.pids(), "fleet": os.getpid()}, seats, template.mqtt)
 
 
 async def _paced(place: Place, texts: Sequence[str]) -> Spent:
     """Send one prompt at a time, with a pause before each."""
     latencies_s = []
-    before_s = _cpu_s(place.pids)
+    before = await place.look()
     for number in range(_COLD_PROMPTS):
         await asyncio.sleep(PAUSE_S)
         latencies_s.append(await _ask(place.fleet, texts, number))
-    return _spent(latencies_s, before_s, _cpu_s(place.pids))
+    return _spent(latencies_s, before, await place.look())
 
 
 async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMPTS) -> Spent:
@@ -225,20 +251,21 @@ async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMP
         async with room:
             return await _ask(place.fleet, texts, number)
 
-    before_s = _cpu_s(place.pids)
+    before = await place.look()
     latencies_s = await asyncio.gather(*(one(number) for number in range(prompts)))
-    return _spent(latencies_s, before_s, _cpu_s(place.pids))
+    return _spent(latencies_s, before, await place.look())
 
 
 async def _watched(place: Place) -> Spent:
     """Look at the agents as a replay does, while nobody asks anything; spent is per second."""
     with tempfile.TemporaryDirectory() as folder:
-        seats = [*place.seats, Seat("virtual devices", "device", metrics=place.fleet.metrics)]
         clock = LoopClock()
-        async with Sampler.open(seats, place.mqtt, clock, Path(folder), heartbeats_of=("edge",)):
-            before_s = _cpu_s(place.pids)
+        async with Sampler.open(
+            place.seats, place.mqtt, clock, Path(folder), heartbeats_of=("edge",)
+        ):
+            before = await place.look()
             await asyncio.sleep(_WATCHED_S)
-            return _spent([0.0] * _WATCHED_S, before_s, _cpu_s(place.pids))
+            return _spent([0.0] * _WATCHED_S, before, await place.look())
 
 
 async def _ask(fleet: Fleet, texts: Sequence[str], number: int) -> float:
@@ -248,12 +275,11 @@ async def _ask(fleet: Fleet, texts: Sequence[str], number: int) -> float:
     return time.perf_counter() - begun_s
 
 
-def _spent(
-    latencies_s: Sequence[float], before_s: dict[str, float], after_s: dict[str, float]
-) -> Spent:
+def _spent(latencies_s: Sequence[float], before: Look, after: Look) -> Spent:
     prompts = len(latencies_s)
-    cpu_s = {name: (after_s[name] - before_s[name]) / prompts for name in after_s}
-    return Spent(statistics.median(latencies_s), cpu_s)
+    cpu_s = {name: (after.cpu_s[name] - before.cpu_s[name]) / prompts for name in after.cpu_s}
+    runs = {name: (after.runs[name] - before.runs[name]) / prompts for name in after.runs}
+    return Spent(statistics.median(latencies_s), cpu_s, runs)
 
 
 class _Echo:
@@ -269,22 +295,17 @@ class _Echo:
 
 async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> Spent:
     """Replay prompts to nobody: what a replay spends on each besides its devices."""
-    ourselves = {"fleet": os.getpid()}
     plays = [
         Play(number, number * pause_s, _Echo.devices[0], "classify", text, "positive", None)
         for number, text in enumerate(texts[row % len(texts)] for row in range(prompts))
     ]
     with tempfile.TemporaryDirectory() as folder, open_records(Path(folder)) as writer:
         player = Player(_Echo(), writer, LoopClock(), Topics(), run="measure", timeout_s=30.0)
-        before_s = _cpu_s(ourselves)
+        before = Look({"fleet": _process_s(os.getpid())}, {})
         await player.play_open(plays)
         await player.finish(10.0)
-        return _spent([0.0] * prompts, before_s, _cpu_s(ourselves))
-
-
-def _cpu_s(pids: dict[str, int]) -> dict[str, float]:
-    """Return the core seconds that processes have spent since they began."""
-    return {name: _process_s(pid) for name, pid in pids.items()}
+        after = Look({"fleet": _process_s(os.getpid())}, {})
+        return _spent([0.0] * prompts, before, after)
 
 
 def _process_s(pid: int) -> float:

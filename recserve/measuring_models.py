@@ -53,8 +53,10 @@ class Bench:
     """
 
     def __init__(self, settings: Sequence[ModelSettings], texts: Sequence[str]) -> None:
+        self._order = list(settings)
+        settings = list(dict.fromkeys(settings))  # one that is named twice is measured once
+        self._settings = settings
         self._models = [load_model(one) for one in settings]
-        self._threads = [one.threads for one in settings]
         self._texts = texts
         self._draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
         self._warm: list[list[Run]] = [[] for _ in settings]
@@ -76,13 +78,13 @@ class Bench:
 
     def close(self) -> list[NamedTimes]:
         """Let go of the models; return the times of each, in their order."""
-        times = []
-        for row, model in enumerate(self._models):
+        found = {}
+        for row, (settings, model) in enumerate(zip(self._settings, self._models, strict=True)):
             held = {size: statistics.fmean(us) for size, us in self._held_us[row].items()}
-            found = fit(self._warm[row], self._cold[row], held, self._threads[row])
-            times.append(NamedTimes(model.name, found))
+            times = fit(self._warm[row], self._cold[row], held, settings.threads)
+            found[settings] = NamedTimes(model.name, times)
             model.close()
-        return times
+        return [found[settings] for settings in self._order]
 
     def _runs(self, model: Model, size: int) -> list[Run]:
         """Run batches of one size straight after each other."""
@@ -122,14 +124,18 @@ def fit(
         spread=(1.0,) * _QUANTILES,
         batches=tuple(_batch(warm, size) for size in SIZES),
     )
-    late_us = statistics.median(run.us - expected_us(times, run.sizes) for run in cold)
-    ratios = [run.us / expected_us(times, run.sizes) for run in warm if len(run.sizes) == 1]
+    late_us = statistics.median(run.us - _expected_us(times, run) for run in cold)
+    ratios = [run.us / _expected_us(times, run) for run in warm if len(run.sizes) == 1]
     spread = np.quantile(ratios, np.linspace(0, 1, _QUANTILES))
     return msgspec.structs.replace(
         times,
         cold_us=round(max(late_us, 0.0), 2),
         spread=tuple(round(float(ratio), 4) for ratio in spread),
     )
+
+
+def _expected_us(times: ModelTimes, run: Run) -> float:
+    return expected_us(times, sum(run.sizes), 1.0, len(run.sizes))
 
 
 def _least_squares(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:

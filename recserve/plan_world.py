@@ -146,6 +146,11 @@ def _times(model: ModelSettings, machine: Machine) -> ModelTimes:
             f"machines.{machine.name}: {name} was not measured there, only {known}; "
             f"run recserve measure {model.source} on such a machine"
         )
+    if times.threads != model.threads:
+        raise SettingsError(
+            f"machines.{machine.name}: {name} was measured with {times.threads} threads, but its "
+            f"agents run {model.threads}; run recserve measure --threads {model.threads} there"
+        )
     return times
 
 

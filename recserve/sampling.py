@@ -41,6 +41,16 @@ class Seat(NamedTuple):
     metrics: Metrics | None = None
 
 
+async def look_at(seat: Seat, at_s: float, wait_ms: float | None = None) -> Sample:
+    """Read what an agent has counted; raises what the network or half a page raises."""
+    if seat.metrics is not None:
+        families = seat.metrics.registry.collect()
+    else:
+        page = await asyncio.to_thread(_get, seat.url)
+        families = text_string_to_metric_families(page)
+    return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
+
+
 class Sampler:
     """Writes one line per agent and second."""
 
@@ -108,15 +118,9 @@ class Sampler:
         self._file.writelines(msgspec.json.encode(sample) + b"\n" for sample in samples)
 
     async def _look_at(self, seat: Seat, at_s: float) -> Sample | None:
-        wait_ms = self._wait_ms.get(seat.agent)
-        if seat.metrics is not None:
-            families = seat.metrics.registry.collect()
-            return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
         # An agent that died says no more, or half a page; its prompts show it.
         with contextlib.suppress(OSError, HTTPException, ValueError):
-            page = await asyncio.to_thread(_get, seat.url)
-            families = text_string_to_metric_families(page)
-            return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
+            return await look_at(seat, at_s, self._wait_ms.get(seat.agent))
         return None
 
     def _hear(self, message: Message) -> None:

@@ -1,0 +1,88 @@
+"""The batcher in simulated time does as the real one does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from planning.batching import Batcher, Tally
+from planning.clock import Clock
+from planning.processor import Processor, Worker
+from planning.service_times import ServiceTimes
+from shared.errors import Busy, Expired, PromptError
+from tests.planning.worlds import model_times
+
+NEVER_S = 1e9
+
+
+class Bench:
+    """A batcher whose runs take 10 ms and 1 ms for each prompt."""
+
+    def __init__(self, *, batch_prompts: int = 4, queue_prompts: int = 10) -> None:
+        self.clock = Clock()
+        processor = Processor(self.clock, 2)
+        times = ServiceTimes(model_times(1000.0, run_us=10_000.0), random.Random(0))
+        self.batcher = Batcher(
+            self.clock,
+            Worker(self.clock, processor),
+            Worker(self.clock, processor),
+            times,
+            Tally(),
+            batch_prompts=batch_prompts,
+            queue_prompts=queue_prompts,
+        )
+        self.answered_s: list[float] = []
+        self.errors: list[PromptError] = []
+
+    def ask(self, prompts: int, deadline_s: float = NEVER_S) -> None:
+        for _ in range(prompts):
+            self.batcher.score(10, deadline_s, self._scored)
+
+    def _scored(self, error: PromptError | None) -> None:
+        if error is None:
+            self.answered_s.append(round(self.clock.now_s, 6))
+        else:
+            self.errors.append(error)
+
+
+def test_what_waits_is_answered_together_up_to_the_limit() -> None:
+    bench = Bench(batch_prompts=4)
+
+    bench.ask(6)
+    bench.clock.run()
+
+    # The first goes alone, since nothing else was there; then four; then the last.
+    assert bench.answered_s == [0.011, 0.025, 0.025, 0.025, 0.025, 0.036]
+    assert bench.batcher.tally.runs == 3
+    assert bench.batcher.tally.prompts == 6
+
+
+def test_a_full_queue_turns_prompts_away() -> None:
+    bench = Bench(queue_prompts=2)
+
+    bench.ask(5)
+
+    assert [type(error) for error in bench.errors] == [Busy, Busy]
+    assert bench.batcher.full
+
+
+def test_a_prompt_whose_time_runs_out_gets_no_answer() -> None:
+    bench = Bench(batch_prompts=1)
+
+    bench.ask(3, deadline_s=0.015)
+    bench.clock.run()
+
+    assert bench.answered_s == [0.011]
+    assert [type(error) for error in bench.errors] == [Expired, Expired]
+    assert bench.batcher.tally.waiting == 0
+
+
+def test_the_wait_it_tells_is_what_is_there_times_what_one_takes() -> None:
+    bench = Bench(batch_prompts=1)
+    bench.ask(1)
+    bench.clock.run()
+
+    bench.ask(3)
+
+    assert bench.batcher.wait_s == pytest.approx(3 * 0.011)
