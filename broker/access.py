@@ -24,12 +24,17 @@ TIERS: Final[tuple[Role, ...]] = ("device", "edge", "cloud")
 
 
 class Member(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody whom the broker knows: ``pool`` is served besides, ``devices`` may be asked."""
+    """Somebody whom the broker knows: ``pool`` is served besides, ``devices`` may be asked.
+
+    ``reads`` and ``writes`` are filters of other programs' topics, for the sources of a device.
+    """
 
     name: str
     role: Role
     pool: str = ""
     devices: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
 
 
 class Right(NamedTuple):
@@ -94,7 +99,14 @@ def table() -> str:
     above = Member(name="{agent-above}", role="cloud", pool="{pool-above}")
     lines = ["| role | may | topics | for |", "|---|---|---|---|"]
     for role in ROLES:
-        member = Member(name="{name}", role=role, pool="{pool}", devices=("{device}",))
+        member = Member(
+            name="{name}",
+            role=role,
+            pool="{pool}",
+            devices=("{device}",),
+            reads=("{reads}",),
+            writes=("{writes}",),
+        )
         rows: dict[tuple[str, str], list[str]] = {}
         for right in rights(member, [member, above], topics):
             rows.setdefault((right.verb, right.purpose), []).append(f"`{right.topics}`")
@@ -114,6 +126,8 @@ def _device(member: Member, topics: Topics) -> list[Right]:
         Right("publish", topics.prompts_of(member.name), "escalates prompts of its own"),
         Right("read", topics.results(member.name), "results of its own prompts"),
         Right("read", topics.ask(member.name), "what it is asked"),
+        *(Right("read", filter_, "messages of other programs") for filter_ in member.reads),
+        *(Right("publish", filter_, "answers to those") for filter_ in member.writes),
     ]
 
 

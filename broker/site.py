@@ -95,6 +95,8 @@ def admit(site: Site, asked: Iterable[Member]) -> Site:
     """Add members, or widen what known ones may serve and ask; nobody else changes."""
     for member in asked:
         _check_member(member)
+        for filter_ in (*member.reads, *member.writes):
+            _check_foreign(filter_, site.root)
         before = site.find(member.name)
         merged = _merge(before.member, member) if before else member
         known = replace(before, member=merged) if before else Known(member=member)
@@ -143,7 +145,10 @@ def _merge(before: Member, asked: Member) -> Member:
             f"--remove it first or choose another name"
         )
     devices = tuple(dict.fromkeys((*before.devices, *asked.devices)))
-    return replace(before, pool=asked.pool or before.pool, devices=devices)
+    reads = tuple(dict.fromkeys((*before.reads, *asked.reads)))
+    writes = tuple(dict.fromkeys((*before.writes, *asked.writes)))
+    pool = asked.pool or before.pool
+    return replace(before, pool=pool, devices=devices, reads=reads, writes=writes)
 
 
 def _in_place(site: Site, known: Known) -> tuple[Known, ...]:
@@ -174,6 +179,24 @@ def _check_member(member: Member) -> None:
             )
     if member.name == BROKER or (member.name == OPERATOR.name and member != OPERATOR):
         raise SettingsError(f"the name {member.name!r} is taken; choose another")
+
+
+def _check_foreign(filter_: str, root: str) -> None:
+    """Refuse a filter of other programs' topics that reaches into ours, or is none."""
+    levels = filter_.split("/")
+    mixed = [
+        level for level in levels if level not in ("+", "#") and ("+" in level or "#" in level)
+    ]
+    if mixed or "#" in levels[:-1]:
+        raise SettingsError(
+            f"{filter_!r} is no MQTT filter: '+' stands for a whole level, '#' for all that is left"
+        )
+    ours = root.split("/", maxsplit=1)[0]
+    if levels[0] in ("+", "#", "", ours) or levels[0].startswith("$"):
+        raise SettingsError(
+            f"{filter_!r} must begin with a level of its own, which is neither a wildcard nor "
+            f"{ours!r}: it is for other programs' topics"
+        )
 
 
 def _check_together(members: Sequence[Member]) -> None:

@@ -98,18 +98,22 @@ class Device:
         *,
         task: Task = "classify",
         timeout_s: float | None = None,
+        priority: int = 0,
         prompt_id: UUID | None = None,
     ) -> Result:
         """Return the one result of a prompt: an answer, or a failure that says why.
 
         It comes within ``timeout_s`` (the settings' default if None). The same ``prompt_id``
         asked again is the same prompt and gets the same result, as far back as the last thousand.
-        When ``in_flight`` prompts are being judged, this waits.
+        When ``in_flight`` prompts are being judged, this waits. Of those that wait for the model
+        the one with the highest ``priority`` goes first.
         """
         known = self.escalations.in_hand.recent(prompt_id) if prompt_id else None
         if known is not None:
             return known
-        asked = await self.accept(text, task=task, timeout_s=timeout_s, prompt_id=prompt_id)
+        asked = await self.accept(
+            text, task=task, timeout_s=timeout_s, priority=priority, prompt_id=prompt_id
+        )
         try:
             return await asyncio.shield(asked.result)
         finally:
@@ -121,6 +125,7 @@ class Device:
         *,
         task: Task = "classify",
         timeout_s: float | None = None,
+        priority: int = 0,
         prompt_id: UUID | None = None,
         asker: Asker | None = None,
         revised: Callable[[Result], None] | None = None,
@@ -137,7 +142,9 @@ class Device:
         else:
             limit_s = self.settings.limits.timeout_s if timeout_s is None else timeout_s
             deadline_s = time.monotonic() + limit_s
-            prompt = Prompt(prompt_id or uuid4(), self.settings.agent, task, text, deadline_s)
+            prompt = Prompt(
+                prompt_id or uuid4(), self.settings.agent, task, text, deadline_s, priority=priority
+            )
             asked = Asked(prompt, asker, revised)
             self.escalations.accept(asked)
             self.begin(self._judge(prompt))
@@ -158,10 +165,13 @@ class Device:
         *,
         task: Task = "classify",
         timeout_s: float | None = None,
+        priority: int = 0,
         prompt_id: UUID | None = None,
     ) -> asyncio.Task[Result]:
         """Start to ``ask`` and return the task, to be awaited when the result is wanted."""
-        asking = self.ask(text, task=task, timeout_s=timeout_s, prompt_id=prompt_id)
+        asking = self.ask(
+            text, task=task, timeout_s=timeout_s, priority=priority, prompt_id=prompt_id
+        )
         return self.begin(asking)
 
     def begin(self, work: Coroutine[Any, Any, _Value]) -> asyncio.Task[_Value]:

@@ -43,6 +43,7 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)] | None = None
     task: str = "classify"
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+    priority: int = 0
     receipt: bool = False
     revisions: bool = False
 
@@ -157,6 +158,7 @@ class AskTopic:
                 ask.text,
                 task=cast("Task", ask.task),
                 timeout_s=ask.timeout_s,
+                priority=ask.priority,
                 prompt_id=prompt_id,
                 asker=asker,
                 revised=self._revise(asker) if ask.revisions else None,

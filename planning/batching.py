@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import deque
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from planning.processor import Step
 from shared.errors import Busy, Expired
 
 if TYPE_CHECKING:
@@ -17,13 +18,26 @@ if TYPE_CHECKING:
     from shared.errors import PromptError
 
 _SMOOTHING: Final = 0.1
+_A_TURN: Final = Step(0.0, 0.0)
+"""Costs nothing, but comes in its turn: futures are settled and queues looked at on the loop."""
+
+
+@dataclass
+class _Promise:
+    """Who is to be told what became of a prompt, once."""
+
+    scored: Callable[[PromptError | None], None]
+    kept: bool = False
 
 
 class _Waiting(NamedTuple):
+    """A prompt in the queue, ordered by what comes first."""
+
+    after: int
+    number: int
     prompt_bytes: int
     since_s: float
-    deadline_s: float
-    scored: Callable[[PromptError | None], None]
+    promise: _Promise
 
 
 @dataclass
@@ -57,8 +71,10 @@ class Batcher:
         self.tally = tally
         self._batch_prompts = batch_prompts
         self._queue_prompts = queue_prompts
-        self._queue: deque[_Waiting] = deque()
+        self._queue: list[_Waiting] = []
+        self._arrived = 0
         self._running = 0
+        self._woken = False
         self._begun_s = 0.0
         self.service_s = 0.0
         """Smoothed time for one prompt of a batch."""
@@ -82,46 +98,59 @@ class Batcher:
         self,
         prompt_bytes: int,
         deadline_s: float,
+        priority: int,
         scored: Callable[[PromptError | None], None],
     ) -> None:
         """Call ``scored`` when the model is done with the prompt, or with why it never was."""
         if self.full:
             scored(Busy(f"{self._queue_prompts} prompts are waiting already"))
             return
+        self._arrived += 1
         self.tally.waiting += 1
-        self._queue.append(_Waiting(prompt_bytes, self._clock.now_s, deadline_s, scored))
-        if not self._running:
-            self._run()
+        now_s = self._clock.now_s
+        waiting = _Waiting(-priority, self._arrived, prompt_bytes, now_s, _Promise(scored))
+        heapq.heappush(self._queue, waiting)
+        self._clock.at(deadline_s, self._expire, waiting.promise)
+        if not (self._running or self._woken):
+            self._woken = True
+            self._loop.do(_A_TURN, self._run)
 
     def _run(self) -> None:
-        now_s = self._clock.now_s
-        batch: list[_Waiting] = []
-        while self._queue and len(batch) < self._batch_prompts:
-            waiting = self._queue.popleft()
-            if waiting.deadline_s <= now_s:
-                self.tally.waiting -= 1
-                waiting.scored(Expired("the prompt's time ran out before the model answered"))
-            else:
-                batch.append(waiting)
+        """Hand over what waits by now; this comes in its turn on the agent's loop."""
+        self._woken = False
+        taken = [
+            heapq.heappop(self._queue) for _ in range(min(len(self._queue), self._batch_prompts))
+        ]
+        batch = [waiting for waiting in taken if not waiting.promise.kept]
         if not batch:
+            if self._queue:
+                self._run()
             return
+        now_s = self._clock.now_s
         self._running = len(batch)
         self._begun_s = now_s
         self.tally.runs += 1
         self.tally.prompts += len(batch)
         self.tally.waited_s += sum(now_s - waiting.since_s for waiting in batch)
         held, free = self._times.steps([waiting.prompt_bytes for waiting in batch])
-        self._loop.let_in(held, self._thread.do, free, self._finish, batch)
+        self._loop.let_in(held, self._thread.do, free, self._loop.do, _A_TURN, self._finish, batch)
 
     def _finish(self, batch: list[_Waiting]) -> None:
-        now_s = self._clock.now_s
-        took_s = (now_s - self._begun_s) / len(batch)
+        took_s = (self._clock.now_s - self._begun_s) / len(batch)
         first = self.service_s == 0.0
         self.service_s += (took_s - self.service_s) * (1.0 if first else _SMOOTHING)
         self._running = 0
-        self.tally.waiting -= len(batch)
         for waiting in batch:
-            expired = waiting.deadline_s <= now_s
-            waiting.scored(Expired("its time ran out at the model") if expired else None)
-        if self._queue and not self._running:
+            self._keep(waiting.promise, None)
+        if self._queue:
             self._run()
+
+    def _expire(self, promise: _Promise) -> None:
+        if not promise.kept:
+            self._keep(promise, Expired("the prompt's time ran out before the model answered"))
+
+    def _keep(self, promise: _Promise, error: PromptError | None) -> None:
+        if not promise.kept:
+            promise.kept = True
+            self.tally.waiting -= 1
+            promise.scored(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from device_agent import actions as to_do
@@ -33,7 +34,10 @@ class DeviceSteps(NamedTuple):
 class DeviceAgent:
     """Accepts prompts and gives each its one result."""
 
-    def __init__(self, station: Station, delivery: Delivery, steps: DeviceSteps) -> None:
+    def __init__(
+        self, station: Station, delivery: Delivery, steps: DeviceSteps, *, in_flight: int
+    ) -> None:
+        """Judge ``in_flight`` prompts at a time, at most."""
         self.name = station.name
         self.station = station
         self._clock = station.clock
@@ -41,7 +45,8 @@ class DeviceAgent:
         self._steps = steps
         self._asked: dict[UUID, Callable[[Result], None]] = {}
         self._look_s = math.inf
-        self.repeats = 0
+        self._room = in_flight
+        self._outside: deque[Prompt] = deque()
 
     def ask(self, prompt: Prompt, answered: Callable[[Result], None]) -> None:
         """Accept a prompt; ``answered`` is called with its result."""
@@ -58,9 +63,16 @@ class DeviceAgent:
         self.station.loop.do(self._steps.take, self._declined, prompt_id, code)
 
     def _judge(self, prompt: Prompt) -> None:
-        self.station.settle(prompt, self._steps.settle, self._settled)
+        if self._room:
+            self._room -= 1
+            self.station.settle(prompt, self._steps.settle, self._settled)
+        else:
+            self._outside.append(prompt)
 
     def _settled(self, settled: Result | Escalated) -> None:
+        self._room += 1
+        if self._outside:
+            self._judge(self._outside.popleft())
         if isinstance(settled, Result):
             self._do(self._delivery.answer(settled))
         else:
@@ -81,8 +93,9 @@ class DeviceAgent:
         choice, now_s = self._upward.choice, self._clock.now_s
         if not isinstance(result.outcome, Failure):
             self.station.learn(escalated, result)
-            for hop in result.hops:
-                choice.succeeded(hop.agent, now_s)
+            back = [choice.succeeded(hop.agent, now_s) for hop in result.hops]
+            if any(back):
+                self._delivery.rearm(now_s, unsent_only=True)
         elif result.outcome.code == ModelFailed.code and escalated.agent is not None:
             choice.failed(escalated.agent, now_s)
 
@@ -106,7 +119,6 @@ class DeviceAgent:
     def _send(self, send: to_do.Send) -> None:
         escalated = send.escalated
         if send.silent and escalated.agent is not None:
-            self.repeats += 1
             self._upward.choice.failed(escalated.agent, self._clock.now_s)
         self._upward.send(escalated, again=not send.declined)
         prompt_id = escalated.prompt.id

@@ -66,19 +66,19 @@ class ModelTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     quantiles (0, 5 … 100 %) of measured over expected time. ``threads`` it ran with.
     """
 
-    threads: int
+    threads: Annotated[int, Meta(ge=1)]
     run_us: _Microseconds
     prompt_us: _Microseconds
     byte_us: _Microseconds
     held_run_us: _Microseconds
     held_prompt_us: _Microseconds
     cold_us: _Microseconds
-    spread: tuple[float, ...]
+    spread: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=2)]
     batches: tuple[Batch, ...]
 
 
 class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One machine; ``models`` by the names of their bundles."""
+    """One machine; ``models`` by ``model_key``."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     machine: str
@@ -88,6 +88,17 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     versions: dict[str, str]
     handling: Handling
     models: dict[str, ModelTimes]
+
+
+def model_key(name: str, threads: int) -> str:
+    """Return what a model is called among those measured: a bundle may run with more threads."""
+    return name if threads == 1 else f"{name} ({threads} threads)"
+
+
+def check_place(path: Path) -> None:
+    """Raise ``DataError`` if a file cannot be written there: sooner than after all the work."""
+    if not path.parent.is_dir():
+        raise DataError(f"{path}: cannot be written, there is no folder {path.parent}")
 
 
 def write_measured(path: Path, measured: Measured) -> None:

@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from planning.clock import Clock
     from planning.lines import Line
     from planning.processor import Step, Worker
 
 
 class Ends(NamedTuple):
-    """The two directions of an agent's line, and the tier that it stands in."""
+    """The two directions of an agent's line."""
 
     up: Line
     down: Line
@@ -27,8 +26,7 @@ class Ends(NamedTuple):
 class Network:
     """The broker and the lines to it."""
 
-    def __init__(self, clock: Clock, broker: Worker, message: Step) -> None:
-        self._clock = clock
+    def __init__(self, broker: Worker, message: Step) -> None:
         self._broker = broker
         self._message = message
         self._ends: dict[str, Ends] = {}
@@ -48,19 +46,14 @@ class Network:
         through = (self._message, down.send, *passed)
         self._ends[sender].up.send(size, self._broker.do, *through)
 
-    def announce(self, every_s: float, readers: float) -> None:
-        """Let statuses come every ``every_s`` from now on, each to so many readers.
+    def announce(self, messages: float, readers: float) -> None:
+        """Carry statuses, each to so many readers.
 
         Half of what a message costs is to take it in, the other to give it to one reader.
         """
-        step = self._message
-        times = (1.0 + readers) / 2
+        step, times = self._message, messages * (1.0 + readers) / 2
         work = step._replace(cold_s=step.cold_s * times, warm_s=step.warm_s * times)
-        self._beat(every_s, work)
-
-    def _beat(self, every_s: float, work: Step) -> None:
         self._broker.do(work, _nothing)
-        self._clock.after(every_s, self._beat, every_s, work)
 
 
 def _nothing() -> None:

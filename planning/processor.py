@@ -70,6 +70,8 @@ class Processor:
         if due != self._due:
             return  # things stand differently since
         self._advance()
+        # The first is done, whatever rounding says: late in a long run a step of time is not small.
+        self._progress_s = max(self._progress_s, self._jobs[0][0])
         ended: list[Callable[[], None]] = []
         while self._jobs and self._jobs[0][0] <= self._progress_s + _ROUNDING_S:
             ended.append(heapq.heappop(self._jobs)[2])
@@ -107,12 +109,14 @@ class Worker:
         self._waiting: deque[_Job] = deque()
         self._threads: deque[tuple[float, _Job]] = deque()
         self._busy = False
-        self._idle_since_s = 0.0
+        self._busy_s = 0.0
+        self._since_s = 0.0  # when it last began or ended to be busy
         self._cold = 1.0
 
-    def __len__(self) -> int:
-        """Return how many things are being done or wait."""
-        return len(self._waiting) + len(self._threads) + self._busy
+    @property
+    def busy_s(self) -> float:
+        """How long it has been at work so far."""
+        return self._busy_s + (self._clock.now_s - self._since_s if self._busy else 0.0)
 
     def do(self, step: Step, done: Callable[..., None], *args: Any) -> None:
         """Do a piece of work when its turn comes; ``done`` is called when its effect is out."""
@@ -131,9 +135,9 @@ class Worker:
             self._wake(job)
 
     def _wake(self, job: _Job) -> None:
-        idle_s = self._clock.now_s - self._idle_since_s
+        idle_s = self._clock.now_s - self._since_s
         self._cold = 1.0 - (1.0 - self._cold) * math.exp(-idle_s / _COOLING_S)
-        self._busy = True
+        self._busy, self._since_s = True, self._clock.now_s
         self._begin(job)
 
     def _begin(self, job: _Job) -> None:
@@ -170,8 +174,8 @@ class Worker:
         elif self._waiting:
             self._begin(self._waiting.popleft())
         else:
-            self._busy = False
-            self._idle_since_s = self._clock.now_s
+            self._busy_s = self.busy_s
+            self._busy, self._since_s = False, self._clock.now_s
 
 
 class _Job(NamedTuple):

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from experiments.playback.plays import prompt_id
 from experiments.playback.recording import Times, make_record
+from experiments.playback.records import LOST
 from experiments.playback.samples import Sample
 from experiments.playback.saturation import Tick
 from experiments.playback.target import Question, Reply
-from planning.world import WATCH_S, build_world
+from planning.building import build_world
+from planning.world import WATCH_S
 from shared.messages import Prompt
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 
     from experiments.playback.plays import Play
     from experiments.playback.records import Record
-    from planning.world import Generator, World, WorldPlan
+    from planning.plan import WorldPlan
+    from planning.world import Generator, Seat, World
     from shared.messages import Result
 
 _SAMPLE_S = 1.0
@@ -34,15 +37,20 @@ _TIMER_S = 0.001
 
 
 class Used(NamedTuple):
-    """The share of its cores that a machine used, and its agent's tier; empty if it has several."""
+    """How busy an agent was: shares of the time, of its event loop or its model, whichever is more.
 
-    machine: str
+    ``tier`` is empty for the broker. An agent at 1.0 can do no more, whatever cores are idle.
+    ``cores`` is the share of its machine's cores that were at work, for it or for others.
+    """
+
+    agent: str
     tier: str
     share: float
+    cores: float
 
 
 class Simulated(NamedTuple):
-    """What became of the prompts, second by second, and how busy the machines were."""
+    """What became of the prompts, second by second, and how busy everybody was."""
 
     records: list[Record]
     samples: list[Sample]
@@ -65,23 +73,36 @@ def simulate(
 
     Equal seeds give equal records.
     """
-    playing = _Playing(build_world(plan, seed), run, timeout_s, watch)
+    playing = _Playing(build_world(plan, seed), run, timeout_s, seed, watch)
     return playing.play(plays)
+
+
+class _Asked(NamedTuple):
+    play: Play
+    question: Question
+    sent_s: float
 
 
 class _Playing:
     def __init__(
-        self, world: World, run: str, timeout_s: float, watch: Callable[[int], None] | None
+        self,
+        world: World,
+        run: str,
+        timeout_s: float,
+        seed: int,
+        watch: Callable[[int], None] | None,
     ) -> None:
         self._world = world
         self._clock = world.clock
         self._run = run
+        self._seed = seed
         self._timeout_s = timeout_s
         self._watch = watch
         self._records: list[Record] = []
         self._samples: list[Sample] = []
         self._ticks: list[Tick] = []
         self._sent = 0
+        self._asked: dict[int, _Asked] = {}
         self._lateness_s: list[float] = []
 
     def play(self, plays: Sequence[Play]) -> Simulated:
@@ -102,26 +123,28 @@ class _Playing:
             self._tick(latest_s, due)
             if self._watch is not None:
                 self._watch(len(self._records))
-        ended_s = max((record.done_s for record in self._records), default=latest_s)
-        tiers = {name: agent.station.tier.name for name, agent in self._world.agents.items()}
-        busy = [
-            Used(
-                name, tiers.get(name, ""), min(processor.worked_s / processor.cores / ended_s, 1.0)
-            )
-            for name, processor in self._world.processors.items()
-        ]
-        return Simulated(
-            self._records,
-            self._samples,
-            self._ticks,
-            ended_s,
-            busy,
-            dict(self._world.network.link_bytes),
-        )
+        self._give_up()
+        ended_s = max(record.done_s for record in self._records)
+        busy = [self._used(name, seat) for name, seat in self._world.agents.items()]
+        link_bytes = dict(self._world.network.link_bytes)
+        return Simulated(self._records, self._samples, self._ticks, ended_s, busy, link_bytes)
+
+    def _used(self, name: str, seat: Seat) -> Used:
+        busy_s = max(worker.busy_s for worker in seat.workers)
+        cores_s = seat.processor.worked_s / seat.processor.cores
+        return Used(name, seat.tier, busy_s / self._clock.now_s, cores_s / self._clock.now_s)
+
+    def _give_up(self) -> None:
+        """Make records of what never came, as a replay does."""
+        for play, question, sent_s in self._asked.values():
+            reason = f"nothing came back in {question.timeout_s:g} s"
+            times = Times(play.at_s, sent_s, sent_s + question.timeout_s)
+            reply = Reply(error=LOST, reason=reason)
+            self._records.append(make_record(play, question, reply, times, self._world.topics))
 
     def _generate(self, plays: Sequence[Play], generator: Generator) -> None:
         """Let a replay send the prompts: its timer is up to a millisecond late."""
-        draw = random.Random(self._run)  # noqa: S311 - guards nothing
+        draw = random.Random(f"{self._seed} timer")  # noqa: S311 - guards nothing
         for at_s, together in groupby(plays, key=lambda play: play.at_s):
             late_s = at_s + draw.random() * _TIMER_S
             for play in together:
@@ -140,7 +163,12 @@ class _Playing:
         self._lateness_s.append(sent_s - play.at_s)
         number = prompt_id(self._run, play.number)
         question = Question(number, play.device, play.task, play.text, timeout_s)
-        prompt = Prompt(number, play.device, play.task, play.text, sent_s + timeout_s)
+        deadline_s = sent_s + timeout_s
+        prompt = Prompt(
+            number, play.device, play.task, play.text, deadline_s, priority=play.priority
+        )
+
+        self._asked[play.number] = _Asked(play, question, sent_s)
 
         def answered(result: Result) -> None:
             if self._world.generator is None:
@@ -152,6 +180,7 @@ class _Playing:
         def record(result: Result) -> None:
             times = Times(play.at_s, sent_s, self._clock.now_s)
             reply = Reply.of(result)
+            del self._asked[play.number]
             self._records.append(make_record(play, question, reply, times, self._world.topics))
 
         self._world.devices[play.device].ask(prompt, answered)

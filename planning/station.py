@@ -65,7 +65,8 @@ class Station:
                 return
             settled(self._judge(prompt, arrived_s))
 
-        self.batcher.score(len(prompt.text.encode()), prompt.deadline_s, scored)
+        size = len(prompt.text.encode())
+        self.batcher.score(size, prompt.deadline_s, prompt.priority, scored)
 
     def learn(self, escalated: Escalated, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""

@@ -64,11 +64,14 @@ class UpperAgent:
         topics: Topics,
         *,
         heartbeat_s: float,
+        listeners: int,
     ) -> None:
-        """``readers`` has every agent that replies and notices can be for, by name."""
+        """``readers`` has every agent that replies and notices can be for, by name.
+
+        ``listeners`` is how many hear each of its statuses.
+        """
         self.name = station.name
         self.station = station
-        self.refused = 0
         self._clock = station.clock
         self._admission = admission
         self._steps = steps
@@ -76,10 +79,12 @@ class UpperAgent:
         self._readers = readers
         self._topics = topics
         self._heartbeat_s = heartbeat_s
+        self._listeners = listeners
         self._results: OrderedDict[Key, Result] = OrderedDict()
 
     def beat(self, board: Board, next_s: float | None = None) -> None:
         """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
+        self._network.announce(1, self._listeners)
         batcher = self.station.batcher
         load = Load(batcher.wait_s * 1000, batcher.service_s * 1000)
         status = Status("online", 1, ("classify",), load=load, heartbeat_s=self._heartbeat_s)
@@ -92,15 +97,21 @@ class UpperAgent:
 
     def take_result(self, result: Result) -> None:
         """Take the copy of a result: the policy learns from it."""
-        escalated = self._admission.find(result.id)
-        if escalated is not None:
-            self.station.learn(escalated, result)
-        self._see_through(self._admission.came(result))
+        self.station.loop.do(self._steps.arrive, self._came, result)
 
     def take_notice(self, prompt_id: UUID, code: str) -> None:
         """Take word from above that an agent will not have a prompt."""
         del code
+        self.station.loop.do(self._steps.arrive, self._declined, prompt_id)
+
+    def _declined(self, prompt_id: UUID) -> None:
         self._see_through(self._admission.declined(prompt_id))
+
+    def _came(self, result: Result) -> None:
+        escalated = self._admission.find(result.id)
+        if escalated is not None:
+            self.station.learn(escalated, result)
+        self._see_through(self._admission.came(result))
 
     def _admit(self, prompt: Prompt) -> None:
         known = self._results.get(key_of(prompt))
@@ -132,7 +143,6 @@ class UpperAgent:
             case Reply(prompt, result):
                 self._reply(prompt, result)
             case Decline(prompt, code):
-                self.refused += 1
                 payload = encode_notice(prompt.id, code)
                 size = packet_bytes(self._topics.results(prompt.sender), payload)
                 reader = self._readers[prompt.sender]

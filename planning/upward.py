@@ -1,8 +1,8 @@
 """An agent's sight of the tiers above, and its word to them: ``shared.choice`` in simulated time.
 
 Everybody hears every status of the tiers above. To spare a large fleet millions of them, an agent
-takes in what was announced since when it next has something to send: the same statuses, with the
-times at which they came.
+takes in what was announced since when it next has something to send: the same statuses, as of when
+they were announced. Their way to the agent takes no time here, though the broker's work counts.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Upward:
         draw: random.Random,
     ) -> None:
         tier = settings.tier
-        self.choice = Choice(tier.above, draw, pool=settings.upstream.pool)
+        self.choice = Choice(tier.above, draw)
         self._clock = clock
         self._network = network
         self._board = board

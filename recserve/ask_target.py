@@ -58,6 +58,7 @@ class AskedDevices:
             "text": question.text,
             "task": question.task,
             "timeout_s": question.timeout_s,
+            "priority": question.priority,
         }
         try:
             await self._asker.send(question.device, asked)

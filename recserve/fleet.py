@@ -61,6 +61,7 @@ class Fleet:
             question.text,
             task=question.task,
             timeout_s=question.timeout_s,
+            priority=question.priority,
             prompt_id=question.id,
         )
         return Reply.of(result)

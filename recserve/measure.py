@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 from rich.console import Console
 
 from broker.start import choose
 from experiments.report.page import Grid
 from experiments.report.write import print_grid
-from planning.measured import Handling, Measured, write_measured
+from planning.measured import Handling, Measured, check_place, model_key, write_measured
 from recserve.demo.prompts import read_prompts
-from recserve.measuring import make_handling, watch_agents
+from recserve.measuring import make_handling, shipped_models, watch_agents
 from recserve.measuring_models import Bench
 from shared import log
 from shared.command import clear_errors
@@ -28,7 +29,6 @@ from shared.settings import LogSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_BUNDLES = Path(__file__).parents[1] / "models" / "bundles"
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
 
 
@@ -42,7 +42,11 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
     help="Everything is measured so many times, in turns.",
 )
 @click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Of the models."
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Of the bundles named.",
 )
 @click.option(
     "--out",
@@ -55,17 +59,17 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
     "--name", default=platform.node(), help="Name of the machine; its own if none is given."
 )
 def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name: str) -> None:
-    """Measure the bundles named, or the three of the demo."""
+    """Measure the bundles named, or the three of the demo as its agents run them."""
     console = Console()
     log.configure(LogSettings(level="error"))
-    sources = bundles or tuple(
-        str(_BUNDLES / f"sentiment-{tier}") for tier in ("device", "edge", "cloud")
-    )
     texts = [prompt.text for prompt in read_prompts()]
     with clear_errors(), console.status("measuring ...") as status:
-        settings = [ModelSettings(source=source, threads=threads) for source in sources]
+        check_place(out)
+        settings = [
+            ModelSettings(source=source, threads=threads) for source in bundles
+        ] or shipped_models()
         # Agents are watched with models of one thread, whose time is that of one core.
-        watched = [ModelSettings(source=source) for source in _three(sources)]
+        watched = [msgspec.structs.replace(model, threads=1) for model in _three(settings)]
         bench = Bench([*settings, *watched], texts)
         for number in range(rounds):
             status.update(f"models, round {number + 1} of {rounds}")
@@ -81,8 +85,10 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
             broker=choose("auto"),
             versions={package: version(package) for package in _PACKAGES}
             | {"python": platform.python_version(), "machine": platform.machine()},
-            handling=make_handling(agents, [model.times for model in models[len(sources) :]]),
-            models={model.name: model.times for model in models[: len(sources)]},
+            handling=make_handling(agents, [model.times for model in models[len(settings) :]]),
+            models={
+                model_key(name, times.threads): times for name, times in models[: len(settings)]
+            },
         )
         write_measured(out, measured)
     print_grid(console, _models(measured))
@@ -90,9 +96,9 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
     console.print(f"Written to {out}; recserve plan takes it from there.")
 
 
-def _three(sources: Sequence[str]) -> list[str]:
+def _three(models: Sequence[ModelSettings]) -> list[ModelSettings]:
     """Return models for a device, an edge and a cloud agent; the last again if there are fewer."""
-    return [sources[min(place, len(sources) - 1)] for place in range(3)]
+    return [models[min(place, len(models) - 1)] for place in range(3)]
 
 
 def _models(measured: Measured) -> Grid:

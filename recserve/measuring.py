@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from planning.measured import ModelTimes
+    from shared.runtimes import ModelSettings
     from shared.settings import MqttSettings
 
 UP: Final = Path(__file__).parents[1] / "configs" / "up.yaml"
@@ -109,6 +110,12 @@ class Look(NamedTuple):
 
     cpu_s: dict[str, float]
     runs: dict[str, float]
+
+
+def shipped_models() -> list[ModelSettings]:
+    """Return the models of the agents of ``configs/up.yaml``, as they run them, lowest first."""
+    models = {str(agent.role): agent.settings.model for agent in plan(load(UpSettings, UP))}
+    return [models[role] for role in WAYS]
 
 
 async def watch_agents(

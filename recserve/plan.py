@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import platform
-import statistics
 import sys
 import time
-from collections import defaultdict
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -22,13 +20,13 @@ from experiments.playback.json_lines import appending
 from experiments.playback.plays import fingerprint, make_plays
 from experiments.playback.run_file import FILE as RUN
 from experiments.playback.run_file import RunFile, write_run
-from experiments.report.page import Grid
 from experiments.report.write import JSON, PAGE, print_grid, print_report, write_json, write_report
-from planning.search import find_fewest, tried
+from planning.search import Goal, find_fewest, sum_up
 from planning.simulate import simulate
 from recserve.fleet import names_like
 from recserve.plan_settings import PlanSettings
-from recserve.plan_world import check_goal, make_plan, read_tiers, with_agents, with_counts
+from recserve.plan_tables import busy_grid, tried_grid, verdict
+from recserve.plan_world import make_plan, read_tiers, with_agents, with_counts
 from recserve.replay import new_folder
 from recserve.replay_trace import read_arrivals
 from shared import log
@@ -41,9 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.playback.plays import Play
+    from planning.plan import WorldPlan
     from planning.search import Found, Tried
     from planning.simulate import Simulated
-    from planning.world import WorldPlan
     from recserve.plan_settings import GoalSettings
     from shared.settings import AgentSettings
 
@@ -73,6 +71,7 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
         if (folder / RUN).exists():
             raise DataError(f"{folder} holds a run already; name another folder")
         tiers = read_tiers(plan)
+        folder.mkdir(parents=True, exist_ok=True)
         plays = _plays(plan, tiers, console)
         world = make_plan(plan, tiers, (play.text for play in plays), console)
         begun_s = time.perf_counter()
@@ -85,10 +84,10 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
         report = write_report(folder)
         write_json(folder / PLAN, _facts(plan, simulated, found, took_s))
     print_report(console, report)
-    print_grid(console, _machines(simulated))
+    print_grid(console, busy_grid(simulated))
     if found is not None and plan.goal is not None:
-        print_grid(console, _tried(found))
-        console.print(_verdict(plan.goal, found), highlight=False)
+        print_grid(console, tried_grid(found))
+        console.print(verdict(plan.goal, found), highlight=False)
     console.print(f"{simulated.ended_s:,.0f} s of it were simulated here in {took_s:,.1f} s.")
     console.print(f"Report: {folder / PAGE}, {folder / JSON}; every prompt: records.jsonl beside")
     sys.exit(0 if found is None or found.reached else 1)
@@ -134,24 +133,22 @@ def _find(
     console: Console,
 ) -> tuple[Found, Simulated]:
     """Try numbers of agents; return what was tried, and what came of the last."""
-    latest: list[Simulated] = []
+    latest: Simulated
 
     def run(agents: Mapping[str, int]) -> Tried:
+        nonlocal latest
         said = ", ".join(f"{count} {tier}" for tier, count in agents.items())
-        simulated = _simulate(plan, with_counts(world, agents), plays, console, said)
-        latest[:] = [simulated]
-        return tried(agents, simulated)
+        latest = _simulate(plan, with_counts(world, agents), plays, console, said)
+        return sum_up(agents, latest)
 
-    check_goal(goal, world)
-    found = find_fewest(goal.find, goal.at_most, goal.p99_ms, run)
-    return found, latest[0]
+    found = find_fewest(goal.find, goal.at_most, Goal(goal.p99_ms, goal.worse_share), run)
+    return found, latest
 
 
 def _write(
     folder: Path, plan: PlanSettings, world: WorldPlan, plays: Sequence[Play], simulated: Simulated
 ) -> None:
     """Write what a replay would have left behind."""
-    folder.mkdir(parents=True, exist_ok=True)
     run = RunFile(
         name=plan.name,
         id=plan.name,
@@ -181,9 +178,6 @@ def _write(
             file.writelines(encode(line) + b"\n" for line in lines)
 
 
-# -- in words and tables -----------------------------------------------------------------------
-
-
 def _facts(
     plan: PlanSettings, simulated: Simulated, found: Found | None, took_s: float
 ) -> dict[str, Any]:
@@ -191,44 +185,8 @@ def _facts(
         "settings": msgspec.to_builtins(plan),
         "simulated_s": round(simulated.ended_s, 3),
         "took_s": round(took_s, 3),
-        "machines": [used._asdict() for used in simulated.busy],
+        "agents": [used._asdict() for used in simulated.busy],
         "link_bytes": simulated.link_bytes,
         "search": None if found is None else [tried._asdict() for tried in found.tried],
         "reached": None if found is None else found.reached,
     }
-
-
-def _machines(simulated: Simulated) -> Grid:
-    """Say how busy the machines of each tier are."""
-    shares: dict[str, list[float]] = defaultdict(list)
-    for used in simulated.busy:
-        shares[used.tier or used.machine].append(used.share)
-    rows = [
-        [name, f"{len(each):,}", f"{statistics.fmean(each):.1%}", f"{max(each):.1%}"]
-        for name, each in shares.items()
-    ]
-    return Grid("Machines: cores in use", ["of", "machines", "mean", "busiest"], rows)
-
-
-def _tried(found: Found) -> Grid:
-    tiers = list(found.tried[0].agents)
-    rows = [
-        [
-            ", ".join(f"{tried.agents[tier]} {tier}" for tier in tiers),
-            f"{tried.p99_ms:,.1f}",
-            *(f"{tried.busy[tier]:.1%}" for tier in tiers),
-        ]
-        for tried in found.tried
-    ]
-    return Grid("Tried", ["agents", "p99 ms", *(f"{tier} busy" for tier in tiers)], rows)
-
-
-def _verdict(goal: GoalSettings, found: Found) -> str:
-    last = found.tried[-1]
-    said = " and ".join(f"{count} {tier}" for tier, count in last.agents.items())
-    if found.reached:
-        return f"{said} agents reach a p99 of {goal.p99_ms:g} ms: {last.p99_ms:,.1f} ms."
-    return (
-        f"Not even {said} agents reach a p99 of {goal.p99_ms:g} ms, but {last.p99_ms:,.1f} ms: "
-        "it is the devices, the links, the broker or the models that take the time."
-    )

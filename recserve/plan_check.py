@@ -8,9 +8,9 @@ from one minute to the next; each plan takes the mean of the two measurements ar
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PLAN: Final = Path(__file__).parents[1] / "configs" / "plan" / "this-machine.yaml"
-FOLDERS: Final = 3
 _DEVICES: Final = 50
 
 
@@ -132,17 +131,15 @@ def _cut(case: Case, folder: Path) -> Iterator[str]:
 
 
 def _plan(folder: Path, case: Case, measured: Path, console: Console) -> Played:
-    with tempfile.TemporaryDirectory() as scratch:
-        if folder.exists():
-            folder.rename(Path(scratch) / "old")
-        sets = {
-            "part.speed": case.speed,
-            "part.prompts": case.prompts,
-            "machines.here.measured": measured,
-            "answers": folder.parent / "answers",
-        }
-        flags = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
-        _call(console, "plan", str(PLAN), "--trace", case.trace, *flags, "--out", str(folder))
+    shutil.rmtree(folder, ignore_errors=True)
+    sets = {
+        "part.speed": case.speed,
+        "part.prompts": case.prompts,
+        "machines.here.measured": measured,
+        "answers": folder.parent / "answers",
+    }
+    flags = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
+    _call(console, "plan", str(PLAN), "--trace", case.trace, *flags, "--out", str(folder))
     return read_played(folder)
 
 
@@ -183,7 +180,7 @@ def _json(real: Played, planned: Played) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with clear_errors():
-        if len(sys.argv) != FOLDERS + 1:
+        if len(sys.argv) != 4:  # noqa: PLR2004 - the program, and three paths
             raise DataError(
                 "give a folder to write to, the Azure conversation trace, and Mooncake's"
             )

@@ -78,6 +78,10 @@ class GoalSettings(_Closed, frozen=True, kw_only=True):
     find: Annotated[
         tuple[str, ...], Meta(min_length=1, description="tiers whose agents are to be counted")
     ]
+    worse_share: Annotated[
+        float, Meta(ge=0, lt=1, description="share of prompts, at most, that may end worse")
+    ] = 0.001
+    """Worse are degraded answers, errors, and none at all."""
     at_most: Annotated[Count, Meta(description="agents of a tier to try")] = 64
 
 

@@ -14,9 +14,9 @@ from experiments.answer_store import open_store, prompt_key
 from experiments.answering import answer_missing
 from experiments.tier_models import read_facts
 from planning.lines import LineFacts
-from planning.measured import read_measured
+from planning.measured import model_key, read_measured
+from planning.plan import Machine, TierPlan, WorldPlan
 from planning.station import Spoken
-from planning.world import Machine, TierPlan, WorldPlan
 from recserve.fleet import names_like
 from shared.bundle import Bundle
 from shared.burden import links
@@ -31,16 +31,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from planning.measured import ModelTimes
-    from recserve.plan_settings import GoalSettings, LinkSettings, PlanSettings, TierPlanSettings
+    from recserve.plan_settings import LinkSettings, PlanSettings, TierPlanSettings
     from shared.runtimes import ModelSettings
 
 _BITS = 8
 
 
 def read_tiers(plan: PlanSettings) -> list[AgentSettings]:
-    """Read the settings of every tier's agents, from the device up; raises ``SettingsError``."""
+    """Read the settings of every tier's agents, from the device up.
+
+    Raises ``SettingsError`` where they do not fit together, or ask for what is not simulated.
+    """
     tiers = [_settings(tier, device=number == 0) for number, tier in enumerate(plan.tiers)]
     _check_chain(tiers)
+    for settings in tiers:
+        _check_simulated(settings)
+    _check_goal(plan, tiers)
     return tiers
 
 
@@ -93,24 +99,43 @@ def with_counts(world: WorldPlan, agents: Mapping[str, int]) -> WorldPlan:
     return world._replace(tiers=tiers)
 
 
-def check_goal(goal: GoalSettings, world: WorldPlan) -> None:
-    """Hold a goal to tiers whose agents have machines of their own; raises ``SettingsError``."""
-    upper = {tier.settings.tier.name: tier for tier in world.tiers[1:]}
-    for name in goal.find:
+def _settings(tier: TierPlanSettings, *, device: bool) -> AgentSettings:
+    flags = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in tier.set.items()]
+    kind = DeviceSettings if device else AgentSettings
+    return load(kind, tier.config, environment=os.environ, flags=flags)
+
+
+def _check_goal(plan: PlanSettings, tiers: Sequence[AgentSettings]) -> None:
+    """Hold the goal to tiers whose agents have machines of their own."""
+    if plan.goal is None:
+        return
+    upper = {
+        settings.tier.name: tier.machine
+        for settings, tier in zip(tiers[1:], plan.tiers[1:], strict=True)
+    }
+    for name in plan.goal.find:
         if name not in upper:
             raise SettingsError(f"goal.find: {name!r} is none of {', '.join(upper)}")
-        machine = upper[name].machine
-        if machine.single:
+        machine = upper[name]
+        if plan.machines[machine].single:
             raise SettingsError(
-                f"goal.find: all agents of {name} share the machine {machine.name}, so that more "
+                f"goal.find: all agents of {name} share the machine {machine}, so that more "
                 "of them are no faster; take away its `single`"
             )
 
 
-def _settings(tier: TierPlanSettings, *, device: bool) -> AgentSettings:
-    flags = [f"{key}={value}" for key, value in tier.set.items()]
-    kind = DeviceSettings if device else AgentSettings
-    return load(kind, tier.config, environment=os.environ, flags=flags)
+def _check_simulated(settings: AgentSettings) -> None:
+    """Refuse what would change the outcome and is not simulated."""
+    refused = {
+        "upstream.pool": settings.upstream.pool,
+        "upstream.mqtt": settings.upstream.mqtt,
+    }
+    for key, value in refused.items():
+        if value:
+            raise SettingsError(
+                f"tiers: {settings.tier.name} has {key}, which is not simulated; "
+                "override it under the tier's `set`"
+            )
 
 
 def _check_chain(tiers: Sequence[AgentSettings]) -> None:
@@ -138,18 +163,14 @@ def _machine(plan: PlanSettings, name: str) -> Machine:
 
 
 def _times(model: ModelSettings, machine: Machine) -> ModelTimes:
-    name = Bundle.open(model.source).manifest.name
-    times = machine.measured.models.get(name)
+    key = model_key(Bundle.open(model.source).manifest.name, model.threads)
+    times = machine.measured.models.get(key)
     if times is None:
-        known = ", ".join(machine.measured.models)
+        known = ", ".join(machine.measured.models) or "nothing"
+        threads = f" --threads {model.threads}" if model.threads != 1 else ""
         raise SettingsError(
-            f"machines.{machine.name}: {name} was not measured there, only {known}; "
-            f"run recserve measure {model.source} on such a machine"
-        )
-    if times.threads != model.threads:
-        raise SettingsError(
-            f"machines.{machine.name}: {name} was measured with {times.threads} threads, but its "
-            f"agents run {model.threads}; run recserve measure --threads {model.threads} there"
+            f"machines.{machine.name}: {key} was not measured there, only {known}; "
+            f"run recserve measure {model.source}{threads} on such a machine"
         )
     return times
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+import msgspec
 
 from broker.access import Member
 from shared.command import clear_errors
@@ -45,6 +46,8 @@ def _names(option: str, metavar: str, text: str) -> Callable[[_Command], _Comman
 @_names("--edge", "NAME[:POOL]", "An edge agent, and the pool that it serves besides.")
 @_names("--cloud", "NAME[:POOL]", "A cloud agent, likewise.")
 @_names("--asker", "NAME:DEVICE", "A program that asks a device, and hears its answers.")
+@_names("--reads", "DEVICE:FILTER", "Topics of other programs that a device takes prompts from.")
+@_names("--writes", "DEVICE:FILTER", "Topics of other programs that it answers on.")
 @_names("--renew", "NAME", "Replace the credential of a member, or of the `broker`.")
 @_names("--remove", "NAME", "Take a member out; its credential is void.")
 def command(
@@ -57,6 +60,8 @@ def command(
     edge: tuple[str, ...],
     cloud: tuple[str, ...],
     asker: tuple[str, ...],
+    reads: tuple[str, ...],
+    writes: tuple[str, ...],
     renew: tuple[str, ...],
     remove: tuple[str, ...],
 ) -> None:
@@ -67,6 +72,8 @@ def command(
             *_with_pools("edge", edge),
             *_with_pools("cloud", cloud),
             *(_asker(text) for text in asker),
+            *_with_topics("reads", reads),
+            *_with_topics("writes", writes),
         )
         site = _library()
         request = site.Request(
@@ -94,6 +101,17 @@ def _asker(text: str) -> Member:
     if not device:
         raise SettingsError(f"--asker {text!r} does not say whom it may ask: --asker NAME:DEVICE")
     return Member(name=name, role="asker", devices=(device,))
+
+
+def _with_topics(right: str, texts: Iterable[str]) -> Iterator[Member]:
+    for text in texts:
+        name, _, topics = text.partition(":")
+        if not topics:
+            raise SettingsError(
+                f"--{right} {text!r} does not say which topics: --{right} DEVICE:FILTER"
+            )
+        member = Member(name=name, role="device")
+        yield msgspec.structs.replace(member, **{right: (topics,)})
 
 
 def _library() -> ModuleType:

@@ -22,8 +22,13 @@ _STOPPING = "the agent is shutting down"
 
 
 class _Waiting(NamedTuple):
-    """A prompt in the queue, since when on the performance counter, and where its answer goes."""
+    """A prompt in the queue, since when on the performance counter, and where its answer goes.
 
+    They are ordered by what comes first: the higher priority, then the earlier arrival.
+    """
+
+    after: int
+    number: int
     text: str
     since_s: float
     scored: asyncio.Future[Scored]
@@ -50,7 +55,8 @@ class Batcher:
         self._batch_prompts = batch_prompts
         self._limit_s = limit_s
         self._metrics = metrics
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(queue_prompts)
+        self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(queue_prompts)
+        self._arrived = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker: asyncio.Task[None] | None = None
         self._running = 0
@@ -75,8 +81,8 @@ class Batcher:
         """Begin to serve."""
         self._worker = asyncio.create_task(self._work(), name="batcher")
 
-    async def score(self, text: str, deadline_s: float) -> Scored:
-        """Return the model's answer to one prompt.
+    async def score(self, text: str, deadline_s: float, priority: int = 0) -> Scored:
+        """Return the model's answer to one prompt; a higher ``priority`` goes first.
 
         Raises ``Busy`` at once when the queue is full, ``Stopping`` when it is closed,
         ``Expired`` when there is no answer by ``deadline_s`` (on the monotonic clock), and
@@ -87,7 +93,9 @@ class Batcher:
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
         try:
-            self._queue.put_nowait(_Waiting(text, time.perf_counter(), scored))
+            self._arrived += 1
+            waiting = _Waiting(-priority, self._arrived, text, time.perf_counter(), scored)
+            self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
             raise Busy(f"{self._queue.maxsize} prompts are waiting already") from None
         expiry = loop.call_later(deadline_s - time.monotonic(), _expire, scored)

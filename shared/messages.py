@@ -57,7 +57,8 @@ class Prompt(msgspec.Struct, frozen=True):
     ``deadline_s`` is on the monotonic clock of the agent that holds the prompt; between agents
     only the time remaining travels. ``sender`` is the agent that sends it, the origin unless named:
     who hears of a refusal. ``copy`` asks whoever answers to tell the sender too, not only the
-    origin: an agent between the two learns from it.
+    origin: an agent between the two learns from it. ``priority`` counts at the agent that holds the
+    prompt and does not travel: the higher one goes first.
     """
 
     id: UUID
@@ -68,6 +69,7 @@ class Prompt(msgspec.Struct, frozen=True):
     hops: tuple[Hop, ...] = ()
     copy: bool = False
     sender: str = ""
+    priority: int = 0
 
     def __post_init__(self) -> None:
         if not self.sender:

@@ -117,7 +117,11 @@ class Stream:
         # Only until it is accepted: what waits for an answer from above takes no place.
         async with self._turns.turn(settings.priority):
             asked = await self._device.accept(
-                event.text, task=settings.task, timeout_s=settings.timeout_s, prompt_id=event.id
+                event.text,
+                task=settings.task,
+                timeout_s=settings.timeout_s,
+                priority=settings.priority,
+                prompt_id=event.id,
             )
         try:
             result = await asyncio.shield(asked.result)

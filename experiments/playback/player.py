@@ -116,7 +116,12 @@ class Player:
         """Ask, wait, record."""
         timeout_s = play.timeout_s or self._timeout_s
         question = Question(
-            prompt_id(self._run, play.number), play.device, play.task, play.text, timeout_s
+            prompt_id(self._run, play.number),
+            play.device,
+            play.task,
+            play.text,
+            timeout_s,
+            play.priority,
         )
         sent_s = self._clock.now_s()
         self.tally.sent += 1

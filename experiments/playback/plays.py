@@ -51,6 +51,7 @@ class Play(NamedTuple):
     text: str
     label: str | None
     timeout_s: float | None
+    priority: int = 0
 
 
 def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str]) -> list[Play]:
@@ -72,7 +73,14 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
         at_s = (arrival.at_s - part.begin_s) / part.speed
         plays.append(
             Play(
-                number, at_s, device, arrival.task, arrival.text, arrival.label, arrival.deadline_s
+                number,
+                at_s,
+                device,
+                arrival.task,
+                arrival.text,
+                arrival.label,
+                arrival.deadline_s,
+                arrival.priority,
             )
         )
     if not plays:

@@ -25,6 +25,7 @@ class Question(msgspec.Struct, frozen=True):
     task: Task
     text: str
     timeout_s: float
+    priority: int = 0
 
 
 class Reply(msgspec.Struct, frozen=True):

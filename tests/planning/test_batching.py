@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+import time
+from functools import partial
+from itertools import groupby
 
 import pytest
 
@@ -10,7 +14,9 @@ from planning.batching import Batcher, Tally
 from planning.clock import Clock
 from planning.processor import Processor, Worker
 from planning.service_times import ServiceTimes
+from shared.batcher import Batcher as RealBatcher
 from shared.errors import Busy, Expired, PromptError
+from tests.fakes import LookupModel
 from tests.planning.worlds import model_times
 
 NEVER_S = 1e9
@@ -37,7 +43,7 @@ class Bench:
 
     def ask(self, prompts: int, deadline_s: float = NEVER_S) -> None:
         for _ in range(prompts):
-            self.batcher.score(10, deadline_s, self._scored)
+            self.batcher.score(10, deadline_s, 0, self._scored)
 
     def _scored(self, error: PromptError | None) -> None:
         if error is None:
@@ -52,10 +58,35 @@ def test_what_waits_is_answered_together_up_to_the_limit() -> None:
     bench.ask(6)
     bench.clock.run()
 
-    # The first goes alone, since nothing else was there; then four; then the last.
-    assert bench.answered_s == [0.011, 0.025, 0.025, 0.025, 0.025, 0.036]
-    assert bench.batcher.tally.runs == 3
+    assert bench.answered_s == [0.014] * 4 + [0.026] * 2
+    assert bench.batcher.tally.runs == 2
     assert bench.batcher.tally.prompts == 6
+
+
+async def test_the_real_batcher_forms_the_same_batches() -> None:
+    bench = Bench(batch_prompts=4)
+    bench.ask(6)
+    bench.clock.run()
+    model = LookupModel()
+    real = RealBatcher(model, batch_prompts=4, queue_prompts=10)
+    real.start()
+
+    deadline_s = time.monotonic() + 60
+    await asyncio.gather(*(real.score("so so", deadline_s) for _ in range(6)))
+    await real.close()
+
+    sizes = [len(list(group)) for _, group in groupby(bench.answered_s)]
+    assert sizes == [len(batch) for batch in model.batches]
+
+
+def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came() -> None:
+    bench = Bench(batch_prompts=1)
+    order: list[str] = []
+    for name, priority in (("a", 0), ("b", 0), ("urgent", 5), ("later", -1), ("c", 0)):
+        bench.batcher.score(10, NEVER_S, priority, partial(_note, order, name))
+    bench.clock.run()
+
+    assert order == ["urgent", "a", "b", "c", "later"]
 
 
 def test_a_full_queue_turns_prompts_away() -> None:
@@ -63,7 +94,7 @@ def test_a_full_queue_turns_prompts_away() -> None:
 
     bench.ask(5)
 
-    assert [type(error) for error in bench.errors] == [Busy, Busy]
+    assert [type(error) for error in bench.errors] == [Busy] * 3
     assert bench.batcher.full
 
 
@@ -86,3 +117,8 @@ def test_the_wait_it_tells_is_what_is_there_times_what_one_takes() -> None:
     bench.ask(3)
 
     assert bench.batcher.wait_s == pytest.approx(3 * 0.011)
+
+
+def _note(order: list[str], name: str, error: PromptError | None) -> None:
+    assert error is None
+    order.append(name)

@@ -9,8 +9,8 @@ import msgspec
 from experiments.playback.plays import Play
 from planning.lines import LineFacts
 from planning.measured import Cost, Handling, Measured, ModelTimes
+from planning.plan import Machine, TierPlan, WorldPlan
 from planning.station import Spoken
-from planning.world import Machine, TierPlan, WorldPlan
 from shared.messages import Label
 from shared.policies import Keep, PolicySettings
 from shared.settings import AgentSettings, DeviceSettings
@@ -37,10 +37,10 @@ def handling(*, agent_us: float = 100.0, message_us: float = 10.0) -> Handling:
     )
 
 
-def model_times(prompt_us: float, *, run_us: float = 0.0) -> ModelTimes:
+def model_times(prompt_us: float, *, run_us: float = 0.0, threads: int = 1) -> ModelTimes:
     """A model that takes the same time for every prompt."""
     return ModelTimes(
-        threads=1,
+        threads=threads,
         run_us=run_us,
         prompt_us=prompt_us,
         byte_us=0.0,

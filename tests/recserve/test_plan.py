@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-MODELS = ("sentiment-device", "sentiment-edge", "sentiment-cloud")
+MODELS = {
+    "sentiment-device": model_times(500),
+    "sentiment-edge": model_times(2000),
+    "sentiment-cloud (2 threads)": model_times(4000, threads=2),
+}
 SHIPPED = sorted((ROOT / "configs" / "plan").glob("*.yaml"))
 
 
@@ -35,10 +39,9 @@ class Planner:
 
     def __init__(self, folder: Path, answers: Path) -> None:
         self.folder = folder
-        times = {name: model_times(us) for name, us in zip(MODELS, (500, 2000, 4000), strict=True)}
         self.measured = folder / "measured.json"
         write_measured(
-            self.measured, msgspec.structs.replace(machine("made-up").measured, models=times)
+            self.measured, msgspec.structs.replace(machine("made-up").measured, models=MODELS)
         )
         configs = ROOT / "configs"
         self.settings: dict[str, Any] = {
@@ -84,7 +87,7 @@ def test_a_plan_leaves_what_a_replay_leaves(planner: Planner) -> None:
     page = (planner.folder / "out" / "report.html").read_text(encoding="utf-8")
     assert "Plan tested" in page
     assert "simulated, open loop" in page
-    assert "Machines: cores in use" in ran.output
+    assert "How busy they were" in ran.output
 
 
 def test_two_plans_can_be_compared(planner: Planner, tmp_path: Path) -> None:
@@ -163,6 +166,14 @@ def no_such_measured(settings: dict[str, Any]) -> None:
     settings["machines"]["box"]["measured"] = "nowhere.json"
 
 
+def a_pool(settings: dict[str, Any]) -> None:
+    settings["tiers"][0]["set"] = {"upstream.pool": "edges"}
+
+
+def another_broker(settings: dict[str, Any]) -> None:
+    settings["tiers"][1]["set"] = {"upstream.mqtt": {"host": "cloud.example"}}
+
+
 def shared_goal(settings: dict[str, Any]) -> None:
     settings["machines"]["box"]["single"] = True
     settings["goal"] = {"p99_ms": 10, "find": ["edge"]}
@@ -181,6 +192,8 @@ def goal_of_devices(settings: dict[str, Any]) -> None:
         (wrong_place, "broker.beside: 'moon' is no tier"),
         (virtual_edge, "virtual is for the first tier"),
         (no_such_measured, "nowhere.json: cannot be read"),
+        (a_pool, "device has upstream.pool, which is not simulated"),
+        (another_broker, "edge has upstream.mqtt, which is not simulated"),
         (shared_goal, "all agents of edge share the machine box"),
         (goal_of_devices, "'device' is none of edge, cloud"),
     ],
@@ -207,6 +220,31 @@ def test_a_model_that_was_not_measured_is_named_with_what_to_do(planner: Planner
     assert ran.exit_code == 2
     assert "sentiment-device was not measured there" in " ".join(ran.output.split())
     assert "recserve measure" in ran.output
+
+
+def test_a_models_threads_are_part_of_what_was_measured(planner: Planner) -> None:
+    planner.settings["tiers"][2]["set"] = {"model.threads": 4}
+
+    ran = planner.run()
+
+    assert ran.exit_code == 2
+    said = " ".join(ran.output.split())
+    assert "sentiment-cloud (4 threads) was not measured there" in said
+    assert "--threads 4" in said
+
+
+def test_settings_of_a_tier_can_differ_from_its_file(planner: Planner) -> None:
+    """Values of any kind, texts that look like something else among them."""
+    planner.settings["tiers"][0]["set"] = {
+        "tier.policy": {"kind": "keep"},
+        "agent": "1e3",
+        "limits.timeout_s": 7,
+    }
+
+    ran = planner.run()
+
+    assert ran.exit_code == 0, ran.output
+    assert planner.read("report.json")["tiers"]["device"]["escalated_share"] == 0
 
 
 def test_a_folder_that_holds_a_run_is_left_alone(planner: Planner) -> None:

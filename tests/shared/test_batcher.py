@@ -74,6 +74,22 @@ async def test_what_came_meanwhile_is_answered_together_up_to_the_limit_and_in_o
     assert model.batches == [["first"], ["0", "1", "2"], ["3", "4", "5"], ["6"]]
 
 
+async def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model, batch_prompts=2)
+    first = await held(batcher, model)
+    asked = {"a": 0, "b": 0, "urgent": 5, "later": -1, "c": 0}
+    later = [asyncio.create_task(batcher.score(text, FAR_S, p)) for text, p in asked.items()]
+    await asyncio.sleep(0)
+
+    model.release()
+    await asyncio.gather(first, *later)
+
+    assert model.batches == [["first"], ["urgent", "a"], ["b", "c"], ["later"]]
+
+
 async def test_one_bad_prompt_does_not_fail_its_batch(batching: Callable[..., Batcher]) -> None:
     model = LookupModel()
     batcher = batching(model)
