@@ -48,7 +48,7 @@ results: $(VENV)/.dev ## Write docs/results.md from the studies on the public se
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }
 	@$(BIN)/python -m experiments.results --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
 
-plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (15 min on an idle machine)
+plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (40 min on an idle machine)
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }
 	@$(BIN)/python -m recserve.plan_check runs/plan-check $(AZURE) $(MOONCAKE)
 

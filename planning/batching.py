@@ -6,20 +6,18 @@ import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from planning.processor import Step
+from planning.processor import TURN
 from shared.errors import Busy, Expired
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from planning.clock import Clock
-    from planning.processor import Worker
+    from planning.processor import ModelThread, Worker
     from planning.service_times import ServiceTimes
     from shared.errors import PromptError
 
 _SMOOTHING: Final = 0.1
-_A_TURN: Final = Step(0.0, 0.0)
-"""Costs nothing, but comes in its turn: futures are settled and queues looked at on the loop."""
 
 
 @dataclass
@@ -57,7 +55,7 @@ class Batcher:
         self,
         clock: Clock,
         loop: Worker,
-        thread: Worker,
+        thread: ModelThread,
         times: ServiceTimes,
         tally: Tally,
         *,
@@ -113,7 +111,7 @@ class Batcher:
         self._clock.at(deadline_s, self._expire, waiting.promise)
         if not (self._running or self._woken):
             self._woken = True
-            self._loop.do(_A_TURN, self._run)
+            self._loop.do(TURN, self._run)
 
     def _run(self) -> None:
         """Hand over what waits by now; this comes in its turn on the agent's loop."""
@@ -133,7 +131,7 @@ class Batcher:
         self.tally.prompts += len(batch)
         self.tally.waited_s += sum(now_s - waiting.since_s for waiting in batch)
         held, free = self._times.steps([waiting.prompt_bytes for waiting in batch])
-        self._loop.let_in(held, self._thread.do, free, self._loop.do, _A_TURN, self._finish, batch)
+        self._thread.run(held, free, self._loop.do, TURN, self._finish, batch)
 
     def _finish(self, batch: list[_Waiting]) -> None:
         took_s = (self._clock.now_s - self._begun_s) / len(batch)

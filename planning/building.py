@@ -13,7 +13,7 @@ from planning.device import DeviceAgent, DeviceSteps
 from planning.lines import Line
 from planning.measured import Cost
 from planning.network import Ends, Network
-from planning.processor import Processor, Step, Worker
+from planning.processor import ModelThread, Processor, Step, Worker
 from planning.service_times import ServiceTimes
 from planning.station import Station
 from planning.upper import UpperAgent, UpperSteps
@@ -135,7 +135,7 @@ class Builder:
                 watch=step(watch, handling, WATCH_S),
             )
 
-    def _station(self, tier: TierPlan, name: str, loop: Worker, thread: Worker) -> Station:
+    def _station(self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread) -> Station:
         settings = tier.settings
         self.world.network.join(name, self._ends(tier))
         place = settings.tier
@@ -171,10 +171,10 @@ class Builder:
             upward,
         )
 
-    def _workers(self, tier: TierPlan, processor: Processor) -> tuple[Worker, Worker]:
-        """Return an agent's event loop, and its model's thread or threads."""
+    def _workers(self, tier: TierPlan, processor: Processor) -> tuple[Worker, ModelThread]:
+        """Return an agent's event loop, and its model's thread."""
         loop = Worker(self._clock, processor)
-        return loop, Worker(self._clock, processor, tier.model.threads)
+        return loop, ModelThread(self._clock, processor, loop, tier.model.threads)
 
     def _ends(self, tier: TierPlan) -> Ends:
         draw = self._draw("lines")

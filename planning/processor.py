@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from planning.clock import Clock
 
 _ROUNDING_S: Final = 1e-12
-_SWITCH_S: Final = 0.005
+_SWITCH_S: Final = 0.002
+"""A thread may ask for the interpreter's lock after 5 ms (CPython's switch interval); a loop that
+talks to sockets lets it go more often than that."""
 _COOLING_S: Final = 0.003
 _WARMING_S: Final = 0.008
 """What is cold costs more: caches empty within milliseconds, and fill again with work."""
@@ -38,8 +40,15 @@ class Processor:
         self._since_s = 0.0
         self._begun = 0
         self._due = 0
+        self._cold = 1.0
         self.worked_s = 0.0
         """Core seconds spent so far, as of the last job that began or ended."""
+
+    @property
+    def cold(self) -> float:
+        """From 0 to 1: how long its cores have lain idle."""
+        self._advance()
+        return self._cold
 
     def run(self, work_s: float, done: Callable[[], None]) -> None:
         """Compute for ``work_s`` of one core, then call ``done``."""
@@ -53,12 +62,19 @@ class Processor:
         return self._full_speed * min(1.0, self.cores / len(self._jobs))
 
     def _advance(self) -> None:
-        now_s = self._clock.now_s
-        if self._jobs:
-            given_s = (now_s - self._since_s) * self._speed()
-            self._progress_s += given_s
-            self.worked_s += (now_s - self._since_s) * min(self.cores, len(self._jobs))
-        self._since_s = now_s
+        past_s = self._clock.now_s - self._since_s
+        if not past_s:
+            return
+        self._since_s = self._clock.now_s
+        busy = min(self.cores, len(self._jobs))
+        if busy:
+            self._progress_s += past_s * self._speed()
+            self.worked_s += past_s * busy
+        # Idle cores cool it and busy ones warm it, towards where the two are even.
+        cooling = (1.0 - busy / self.cores) / _COOLING_S
+        pace = cooling + busy / self.cores / _WARMING_S
+        even = cooling / pace
+        self._cold = even + (self._cold - even) * math.exp(-pace * past_s)
 
     def _look_ahead(self) -> None:
         """Come back when the first job is done, as things stand."""
@@ -93,12 +109,17 @@ class Step(NamedTuple):
     on_path: float = 1.0
 
 
+TURN: Final = Step(0.0, 0.0)
+"""Costs nothing, but comes in its turn: futures are settled and queues looked at on the loop."""
+
+
 class Worker:
     """Does one thing at a time, in the order they come.
 
-    It warms up while it works and cools down while it does not. An event loop also stands for its
-    interpreter's lock: a thread beside it that wants the lock is let in when the loop falls idle,
-    or after 5 ms (CPython's switch interval).
+    It warms up while it works and cools down while it does not, unless the whole machine is warm:
+    what makes work after a pause dear is above all that a core must be woken. An event loop also
+    stands for its interpreter's lock: a thread beside it that wants the lock is let in when the
+    loop falls idle, or after 2 ms.
     """
 
     def __init__(self, clock: Clock, processor: Processor, cores: int = 1) -> None:
@@ -142,7 +163,8 @@ class Worker:
 
     def _begin(self, job: _Job) -> None:
         step = job.step
-        work_s = step.warm_s + self._cold * (step.cold_s - step.warm_s)
+        cold = min(self._cold, self._processor.cold)
+        work_s = step.warm_s + cold * (step.cold_s - step.warm_s)
         self._cold *= math.exp(-work_s / _WARMING_S)
 
         def out() -> None:
@@ -176,6 +198,44 @@ class Worker:
         else:
             self._busy_s = self.busy_s
             self._busy, self._since_s = False, self._clock.now_s
+
+
+class ModelThread:
+    """A model's thread: one run at a time, each of which waits for the interpreter's lock first."""
+
+    def __init__(self, clock: Clock, processor: Processor, loop: Worker, cores: int = 1) -> None:
+        """Compute on so many ``cores``; the lock is the ``loop``'s while that is busy."""
+        self._clock = clock
+        self._loop = loop
+        self._worker = Worker(clock, processor, cores)
+        self._waiting: deque[tuple[Step, Step, _Job]] = deque()
+        self._busy = False
+        self._busy_s = 0.0
+        self._since_s = 0.0
+
+    @property
+    def busy_s(self) -> float:
+        """How long it has had a run in hand so far, its waits for the lock among that."""
+        return self._busy_s + (self._clock.now_s - self._since_s if self._busy else 0.0)
+
+    def run(self, held: Step, free: Step, done: Callable[..., None], *args: Any) -> None:
+        """Compute ``held`` with the lock, then ``free`` without it, then call ``done``."""
+        self._waiting.append((held, free, _Job(TURN, done, args)))
+        if not self._busy:
+            self._busy, self._since_s = True, self._clock.now_s
+            self._begin()
+
+    def _begin(self) -> None:
+        held, free, job = self._waiting.popleft()
+        self._loop.let_in(held, self._worker.do, free, self._end, job)
+
+    def _end(self, job: _Job) -> None:
+        if self._waiting:
+            self._begin()
+        else:
+            self._busy_s = self.busy_s
+            self._busy = False
+        job.done(*job.args)
 
 
 class _Job(NamedTuple):

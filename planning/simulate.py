@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 import statistics
-from itertools import groupby
+from itertools import takewhile
 from typing import TYPE_CHECKING, NamedTuple
 
+from experiments.playback.pacing import DUE_AT_ONCE
 from experiments.playback.plays import prompt_id
 from experiments.playback.recording import Times, make_record
 from experiments.playback.records import LOST
@@ -19,6 +20,7 @@ from experiments.playback.samples import Sample
 from experiments.playback.saturation import Tick
 from experiments.playback.target import Question, Reply
 from planning.building import build_world
+from planning.processor import TURN
 from planning.world import WATCH_S
 from shared.messages import Prompt
 
@@ -143,12 +145,27 @@ class _Playing:
             self._records.append(make_record(play, question, reply, times, self._world.topics))
 
     def _generate(self, plays: Sequence[Play], generator: Generator) -> None:
-        """Let a replay send the prompts: its timer is up to a millisecond late."""
+        """Let a replay send the prompts, as ``experiments.playback.pacing.open_loop`` does.
+
+        Its timer is up to a millisecond late. Of what is due it sends a few, then lets the loop do
+        whatever else there is: a replay that is asked for too much falls behind with sending.
+        """
         draw = random.Random(f"{self._seed} timer")  # noqa: S311 - guards nothing
-        for at_s, together in groupby(plays, key=lambda play: play.at_s):
-            late_s = at_s + draw.random() * _TIMER_S
-            for play in together:
-                self._clock.at(late_s, generator.loop.do, generator.send, self._ask, play)
+
+        def go_on(first: int) -> None:
+            now_s = self._clock.now_s
+            few = plays[first : first + DUE_AT_ONCE]
+            due = list(takewhile(lambda play: play.at_s <= now_s, few))
+            for play in due:
+                generator.loop.do(generator.send, self._ask, play)
+            following = first + len(due)
+            if due:
+                generator.loop.do(TURN, go_on, following)
+            elif following < len(plays):
+                at_s = plays[following].at_s + draw.random() * _TIMER_S
+                self._clock.at(at_s, go_on, following)
+
+        go_on(0)
 
         def watch() -> None:
             generator.loop.do(generator.watch, lambda: None)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from planning.clock import Clock
     from planning.device import DeviceAgent
     from planning.network import Network
-    from planning.processor import Processor, Step, Worker
+    from planning.processor import ModelThread, Processor, Step, Worker
     from planning.upper import UpperAgent
     from shared.topics import Topics
 
@@ -44,7 +44,7 @@ class Seat(NamedTuple):
 
     tier: str
     processor: Processor
-    workers: tuple[Worker, ...]
+    workers: tuple[Worker | ModelThread, ...]
 
 
 class Generator(NamedTuple):

@@ -27,7 +27,8 @@ HELD_SIZES: Final = (1, 8)
 _RUNS: Final = 10
 _MOST_S: Final = 1.0
 _COLD_RUNS: Final = 40
-_HELD_RUNS: Final = 50
+_HELD_RUNS: Final = 10
+_HELD_TIMES: Final = 10
 _QUANTILES: Final = 21
 
 
@@ -54,33 +55,41 @@ class Bench:
 
     def __init__(self, settings: Sequence[ModelSettings], texts: Sequence[str]) -> None:
         self._order = list(settings)
-        settings = list(dict.fromkeys(settings))  # one that is named twice is measured once
+        # One that is named twice is measured once, and each with one thread, too: see _held_us.
+        settings = list(dict.fromkeys([*settings, *map(_single, settings)]))
         self._settings = settings
         self._models = [load_model(one) for one in settings]
         self._texts = texts
         self._draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
         self._warm: list[list[Run]] = [[] for _ in settings]
         self._cold: list[list[Run]] = [[] for _ in settings]
-        self._held_us: list[dict[int, list[float]]] = [defaultdict(list) for _ in settings]
+        self._held_us: dict[ModelSettings, dict[int, list[float]]] = {
+            one: defaultdict(list) for one in settings
+        }
+        """Threads of an engine that wait for more to do by spinning would take the core away from
+        the thread that is watched: what a model of one thread holds is what it always holds."""
         for model in self._models:
             model.answer(texts[:20])
 
     def round(self) -> None:
         """Run every model on batches of every size, cold and warm."""
-        for row, model in enumerate(self._models):
+        for row, (settings, model) in enumerate(zip(self._settings, self._models, strict=True)):
             for size in SIZES:
                 self._warm[row] += self._runs(model, size)
             for _ in range(_COLD_RUNS):
                 time.sleep(PAUSE_S)
                 self._cold[row].append(self._one(model, 1))
-            for size in HELD_SIZES:
-                self._held_us[row][size].append(held_us(model, self._texts, size))
+            if settings.threads > 1:
+                continue
+            for size in HELD_SIZES * _HELD_TIMES:
+                self._held_us[settings][size].append(held_us(model, self._texts, size))
 
     def close(self) -> list[NamedTimes]:
         """Let go of the models; return the times of each, in their order."""
         found = {}
         for row, (settings, model) in enumerate(zip(self._settings, self._models, strict=True)):
-            held = {size: statistics.fmean(us) for size, us in self._held_us[row].items()}
+            seen = self._held_us[_single(settings)]
+            held = {size: statistics.median(us) for size, us in seen.items()}
             times = fit(self._warm[row], self._cold[row], held, settings.threads)
             found[settings] = NamedTimes(model.name, times)
             model.close()
@@ -101,6 +110,10 @@ class Bench:
         model.answer(batch)
         took_s = time.perf_counter() - begun_s
         return Run(tuple(len(text.encode()) for text in batch), took_s * 1e6)
+
+
+def _single(settings: ModelSettings) -> ModelSettings:
+    return msgspec.structs.replace(settings, threads=1)
 
 
 def fit(

@@ -1,14 +1,16 @@
 """Whether plans come true: traces replayed to real agents on this machine, and planned for it.
 
 ``python -m recserve.plan_check FOLDER CONV_CSV MOONCAKE_JSONL`` plays each trace at three loads, up
-to saturation, plans the same, and writes a table and a picture into the folder. What things cost is
-measured before and after every replay, since the cores of a shared machine run at half their speed
-from one minute to the next; each plan takes the mean of the two measurements around its replay.
+to saturation, plans the same, and writes a table and a picture into the folder. The cores of a
+shared machine run at half their speed from one minute to the next, so every case is replayed three
+times, and what things cost is measured before and after each; a plan takes the mean of the
+measurements around its replays, and is held against their median.
 """
 
 from __future__ import annotations
 
 import shutil
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +24,7 @@ from experiments.plots.style import styled
 from experiments.report.page import Grid
 from experiments.report.run import Played, read_played
 from experiments.report.write import print_grid, write_json
-from recserve.plan_picture import draw_latencies
+from recserve.plan_picture import Pair, draw_latencies
 from shared.command import clear_errors
 from shared.errors import DataError
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 PLAN: Final = Path(__file__).parents[1] / "configs" / "plan" / "this-machine.yaml"
 _DEVICES: Final = 50
+_TIMES: Final = 3
 
 
 class Case(NamedTuple):
@@ -63,14 +66,15 @@ def cases(azure: str, mooncake: str) -> list[Case]:
     ]
 
 
-def mean_of(first: Any, second: Any) -> Any:
-    """Return two files of ``recserve measure`` as one: the mean of every figure."""
+def mean_of(measured: Sequence[Any]) -> Any:
+    """Return several files of ``recserve measure`` as one: the mean of every figure."""
+    first = measured[0]
     if isinstance(first, dict):
-        return {key: mean_of(first[key], second[key]) for key in first}
+        return {key: mean_of([each[key] for each in measured]) for key in first}
     if isinstance(first, list):
-        return [mean_of(one, other) for one, other in zip(first, second, strict=True)]
+        return [mean_of(together) for together in zip(*measured, strict=True)]
     if isinstance(first, float):
-        return (first + second) / 2
+        return statistics.fmean(measured)
     return first
 
 
@@ -88,20 +92,20 @@ def check(folder: Path, wanted: Sequence[Case], console: Console) -> None:
     """Measure, replay and plan in turns, and write what came of it."""
     folder.mkdir(parents=True, exist_ok=True)
     measured = [_measure(folder / "measured-0.json", console)]
-    rows, pairs = [], []
-    for number, case in enumerate(wanted):
-        real = _replay(folder / f"{case.name}-real", case, console)
-        measured.append(_measure(folder / f"measured-{number + 1}.json", console))
+    pairs = []
+    for case in wanted:
+        replayed = []
+        for number in range(_TIMES):
+            replayed.append(_replay(folder / f"{case.name}-{number + 1}", case, console))
+            measured.append(_measure(folder / f"measured-{len(measured)}.json", console))
         around = folder / f"{case.name}-measured.json"
-        write_json(
-            around, mean_of(*(msgspec.json.decode(each.read_bytes()) for each in measured[-2:]))
-        )
+        files = [msgspec.json.decode(each.read_bytes()) for each in measured[-_TIMES - 1 :]]
+        write_json(around, mean_of(files))
         planned = _plan(folder / f"{case.name}-planned", case, around, console)
-        pairs.append((case.name, real, planned))
-        rows.append(_row(case.name, figures(real), figures(planned)))
-        print_grid(console, _grid(rows[-1:]))
-    write_json(folder / "check.json", {name: _json(real, planned) for name, real, planned in pairs})
-    print_grid(console, _grid(rows))
+        pairs.append(Pair(case.name, replayed, planned))
+        print_grid(console, _grid([_row(pairs[-1])]))
+    write_json(folder / "check.json", {pair.name: _json(pair) for pair in pairs})
+    print_grid(console, _grid([_row(pair) for pair in pairs]))
     with styled():
         (folder / "latencies.svg").write_text(draw_latencies(pairs), encoding="utf-8")
 
@@ -152,30 +156,38 @@ def _call(console: Console, *words: str) -> None:
         raise DataError(f"recserve {words[0]} ended with {ran.returncode}: {said[-1]}")
 
 
-def _row(name: str, real: Figures, planned: Figures) -> list[str]:
-    shares = max(abs(planned.shares[tier] - share) for tier, share in real.shares.items())
+def _row(pair: Pair) -> list[str]:
+    replayed, planned = [figures(played) for played in pair.replayed], figures(pair.planned)
+    shares = max(
+        abs(planned.shares[tier] - statistics.median(each.shares[tier] for each in replayed))
+        for tier in planned.shares
+    )
     return [
-        name,
-        *_beside(real.throughput_s, planned.throughput_s),
+        pair.name,
+        *_beside([each.throughput_s for each in replayed], planned.throughput_s),
         f"{shares:.1f}",
-        *_beside(real.p50_ms, planned.p50_ms),
-        *_beside(real.p99_ms, planned.p99_ms),
+        *_beside([each.p50_ms for each in replayed], planned.p50_ms),
+        *_beside([each.p99_ms for each in replayed], planned.p99_ms),
     ]
 
 
-def _beside(real: float, planned: float) -> Iterator[str]:
-    yield f"{real:,.1f}"
-    yield f"{planned:,.1f}"
-    yield f"{planned / real - 1:+.1%}"
+def _beside(replayed: Sequence[float], planned: float) -> Iterator[str]:
+    """Yield the least, middle and greatest that was replayed, what was planned, and the gap."""
+    yield " … ".join(f"{value:,.4g}" for value in sorted(replayed))
+    yield f"{planned:,.4g}"
+    yield f"{planned / statistics.median(replayed) - 1:+.0%}"
 
 
 def _grid(rows: list[list[str]]) -> Grid:
-    columns = ["replay", "/s", "planned", "off", "shares off", "p50 ms", "planned", "off"]
-    return Grid("Replayed and planned", [*columns, "p99 ms", "planned", "off"], rows)
+    columns = [name for what in ("/s", "p50 ms", "p99 ms") for name in (what, "planned", "off")]
+    return Grid("Replayed and planned", ["replay", *columns[:3], "shares off", *columns[3:]], rows)
 
 
-def _json(real: Played, planned: Played) -> dict[str, Any]:
-    return {"real": figures(real)._asdict(), "planned": figures(planned)._asdict()}
+def _json(pair: Pair) -> dict[str, Any]:
+    return {
+        "replayed": [figures(played)._asdict() for played in pair.replayed],
+        "planned": figures(pair.planned)._asdict(),
+    }
 
 
 if __name__ == "__main__":
@@ -184,4 +196,4 @@ if __name__ == "__main__":
             raise DataError(
                 "give a folder to write to, the Azure conversation trace, and Mooncake's"
             )
-        check(Path(sys.argv[1]), cases(*sys.argv[2:]), Console(width=120))
+        check(Path(sys.argv[1]), cases(*sys.argv[2:]), Console(width=150))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -17,20 +17,26 @@ if TYPE_CHECKING:
 _ACROSS = 3
 
 
-def draw_latencies(pairs: Sequence[tuple[str, Played, Played]]) -> str:
-    """Return an SVG: the share of prompts answered within a time, on a logarithmic axis.
+class Pair(NamedTuple):
+    """A case's replays, and the plan of it."""
 
-    ``pairs`` are of (name, run, plan).
-    """
+    name: str
+    replayed: Sequence[Played]
+    planned: Played
+
+
+def draw_latencies(pairs: Sequence[Pair]) -> str:
+    """Return an SVG: the share of prompts answered within a time, on a logarithmic axis."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - only whoever draws needs it
 
     down = -(-len(pairs) // _ACROSS)
     figure = Figure(figsize=(3.4 * _ACROSS, 2.6 * down), layout="constrained")
     grid = figure.subplots(down, _ACROSS, squeeze=False).ravel()
-    for axes, (name, real, planned) in zip(grid, pairs, strict=False):
-        _draw(axes, real.latency_s * 1000, "replayed", "-")
-        _draw(axes, planned.latency_s * 1000, "planned", "--")
-        axes.set_title(name)
+    for axes, pair in zip(grid, pairs, strict=False):
+        for number, played in enumerate(pair.replayed):
+            _draw(axes, played, "-", color="C0", label="_" if number else "replayed")
+        _draw(axes, pair.planned, "--", color="C1", label="planned")
+        axes.set_title(pair.name)
         axes.set_xscale("log")
         axes.set_xlabel("latency, ms")
         axes.set_ylim(0, 1)
@@ -43,6 +49,7 @@ def draw_latencies(pairs: Sequence[tuple[str, Played, Played]]) -> str:
     return out.getvalue()
 
 
-def _draw(axes: Axes, latency_ms: np.ndarray, label: str, line: str) -> None:
-    ordered = np.sort(latency_ms)
-    axes.plot(ordered, np.arange(1, len(ordered) + 1) / len(ordered), line, label=label)
+def _draw(axes: Axes, played: Played, line: str, *, color: str, label: str) -> None:
+    ordered = np.sort(played.latency_s * 1000)
+    shares = np.arange(1, len(ordered) + 1) / len(ordered)
+    axes.plot(ordered, shares, line, color=color, linewidth=1, label=label)

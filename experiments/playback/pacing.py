@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-_DUE_AT_ONCE: Final = 16
+DUE_AT_ONCE: Final = 16
 """So many that are due go out before the event loop is given a turn."""
 
 
@@ -55,7 +55,7 @@ async def open_loop(times_s: Sequence[float], clock: Clock) -> AsyncIterator[tup
             await clock.sleep_until(at_s)
         else:
             overdue += 1
-            if overdue % _DUE_AT_ONCE == 0:
+            if overdue % DUE_AT_ONCE == 0:
                 await clock.sleep_until(at_s)
         yield index, at_s
 

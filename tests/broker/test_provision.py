@@ -207,6 +207,26 @@ def test_what_a_member_may_ask_grows_without_a_new_credential(tmp_path: Path) ->
     assert (folder / "agents/bob/client.key").read_bytes() == key
 
 
+def test_topics_of_other_programs_are_added_to_a_device_without_a_new_credential(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "site"
+    make(folder)
+    key = (folder / "agents/device-1/client.key").read_bytes()
+    for words in (
+        ("--reads", "device-1:factory/+/log"),
+        ("--reads", "device-1:heating/#", "--writes", "device-1:factory/+/log/label"),
+    ):
+        ran = recserve(folder, *words)
+        assert ran.exit_code == 0, ran.output
+
+    device = read(folder).find("device-1")
+    assert device is not None
+    assert device.member.reads == ("factory/+/log", "heating/#")
+    assert device.member.writes == ("factory/+/log/label",)
+    assert (folder / "agents/device-1/client.key").read_bytes() == key
+
+
 def test_certificates_that_end_soon_are_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +266,10 @@ def test_without_the_authoritys_key_rights_can_change_but_nobody_new_gets_a_cert
     assert (folder / "agents/device-9").is_dir()
 
 
+def _reading(filter_: str) -> Member:
+    return Member(name="device-1", role="device", reads=(filter_,))
+
+
 REFUSED = [
     ({"members": (Member(name="../x", role="device"),)}, "'../x' contains '/'"),
     ({"members": (Member(name="..", role="device"),)}, "begin with a letter or digit"),
@@ -258,6 +282,13 @@ REFUSED = [
     ({"members": (Member(name="e", role="edge", pool="edge-1"),)}, "the name of a member"),
     ({"members": (Member(name="c", role="cloud", pool="north"),)}, "span two tiers"),
     ({"members": (Member(name="a", role="asker", devices=("ghost",)),)}, "add --device ghost"),
+    ({"members": (_reading("#"),)}, "'#' must begin with a level of its own"),
+    ({"members": (_reading("+/log"),)}, "must begin with a level of its own"),
+    ({"members": (_reading("/log"),)}, "must begin with a level of its own"),
+    ({"members": (_reading("$SYS/#"),)}, "must begin with a level of its own"),
+    ({"members": (_reading("recserve/v1/ask/x"),)}, "nor 'recserve'"),
+    ({"members": (_reading("factory/#/log"),)}, "is no MQTT filter"),
+    ({"members": (_reading("factory/a+/log"),)}, "is no MQTT filter"),
     ({"renew": ("ghost",)}, "nobody here is called 'ghost'; known: device-1, edge-1, operator"),
     ({"remove": ("ghost",)}, "nobody here is called 'ghost'"),
     ({"remove": ("operator",)}, "cannot be removed"),
@@ -361,6 +392,8 @@ def test_the_command_makes_a_site_and_says_what_is_left_to_do(tmp_path: Path) ->
         ((), "a new site needs --broker-host"),
         (("--broker-host", "b", "--asker", "alice"), "--asker NAME:DEVICE"),
         (("--broker-host", "b", "--device", "a/b"), "contains '/'"),
+        (("--broker-host", "b", "--reads", "device-1"), "--reads DEVICE:FILTER"),
+        (("--broker-host", "b", "--writes", "device-1:"), "--writes DEVICE:FILTER"),
     ],
 )
 def test_a_wrong_command_is_one_clear_line(

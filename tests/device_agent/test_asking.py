@@ -42,6 +42,7 @@ def test_anything_that_is_no_json_object_is_the_prompt_itself() -> None:
 def test_a_json_object_carries_text_and_wishes() -> None:
     asked = read_ask(b' \n{"text": "hello", "id": "a-1", "task": "tag", "timeout_s": 2}')
     assert asked == Ask("hello", "a-1", "tag", 2.0)
+    assert read_ask(b'{"text": "hello", "priority": -3}').priority == -3
 
 
 @pytest.mark.parametrize(
@@ -60,6 +61,7 @@ def test_a_json_object_carries_text_and_wishes() -> None:
         (b'{"text": "a", "timeout_s": -1}', "> 0"),
         (b'{"text": "a", "timeout_s": 1e999}', "out of range"),
         (b'{"text": "a", "timeout_s": "soon"}', "Expected `float | null`"),
+        (b'{"text": "a", "priority": "high"}', "Expected `int`"),
         (b'{"text": "a", "mood": 1}', "unknown field `mood`"),
         (b'{"text": ' + b"[" * 100_000, "Expected `str`"),
         (b'{"text": "\\ud800"}', "begins like JSON but is none"),
@@ -297,6 +299,25 @@ async def test_the_same_question_asked_twice_at_a_time_runs_and_is_answered_once
 
     assert [answer["id"] for answer in answers] == ["1", "2"]
     assert model.seen.count(EASY) == 3, "once to warm up, and once for each question"
+
+
+async def test_the_most_urgent_question_is_the_models_next(tiers: Cascade, wire: Wire) -> None:
+    device = await tiers.device(tier=TierSettings(name="device"), in_flight=8, knows_above=False)
+    await AskTopic(device).start()
+    asker = await Asker(wire).start()
+    model = tiers.models["device-1"]
+    model.hold()
+    await asker.send({"text": EASY, "id": "first"})
+    await eventually(lambda: model.busy)
+    for text, priority in (("usual", 0), ("some time", -1), ("at once", 2)):
+        await asker.send({"text": text, "priority": priority})
+    await eventually(lambda: device.parts.station.batcher.waiting == 4)
+    model.release()
+
+    for _ in range(4):
+        await asker.inbox.next(10)
+
+    assert model.seen[-3:] == ["at once", "usual", "some time"]
 
 
 async def test_a_question_asked_again_gets_the_same_answer_again_without_the_model(

@@ -12,7 +12,7 @@ import pytest
 
 from planning.batching import Batcher, Tally
 from planning.clock import Clock
-from planning.processor import Processor, Worker
+from planning.processor import ModelThread, Processor, Worker
 from planning.service_times import ServiceTimes
 from shared.batcher import Batcher as RealBatcher
 from shared.errors import Busy, Expired, PromptError
@@ -29,10 +29,11 @@ class Bench:
         self.clock = Clock()
         processor = Processor(self.clock, 2)
         times = ServiceTimes(model_times(1000.0, run_us=10_000.0), random.Random(0))
+        loop = Worker(self.clock, processor)
         self.batcher = Batcher(
             self.clock,
-            Worker(self.clock, processor),
-            Worker(self.clock, processor),
+            loop,
+            ModelThread(self.clock, processor, loop),
             times,
             Tally(),
             batch_prompts=batch_prompts,

@@ -143,10 +143,50 @@ def test_a_thread_gets_in_when_the_loop_is_idle_or_after_the_switch_interval() -
 
     clock.run()
 
-    assert begun == [pytest.approx(0.005)], "not at once, and not after all twenty"
+    assert begun == [pytest.approx(0.002)], "not at once, and not after all twenty"
 
     idle = Worker(clock, Processor(clock, 4))
     begin_s = clock.now_s
     idle.let_in(steady(0.001), lambda: begun.append(clock.now_s - begin_s))
     clock.run()
     assert begun[1] == pytest.approx(0.001)
+
+
+def test_a_worker_of_two_threads_takes_two_cores_and_no_less_time() -> None:
+    clock, ended = Clock(), []
+    processor = Processor(clock, 3)
+    both = Worker(clock, processor, 2)
+    both.do(steady(1.0), lambda: ended.append(clock.now_s))
+
+    clock.run()
+
+    assert ended == [1.0]
+    assert processor.worked_s == pytest.approx(2.0)
+    assert both.busy_s == pytest.approx(1.0)
+
+
+def test_two_threads_on_one_core_take_twice_as_long() -> None:
+    clock, ended = Clock(), []
+    Worker(clock, Processor(clock, 1), 2).do(steady(1.0), lambda: ended.append(clock.now_s))
+
+    clock.run()
+
+    assert ended == [2.0]
+
+
+def test_late_in_a_long_run_short_jobs_still_end() -> None:
+    """A step of time is 15 ps there: more than what some jobs have left."""
+    clock, ended = Clock(), 0
+    processor = Processor(clock, 2)
+
+    def end() -> None:
+        nonlocal ended
+        ended += 1
+
+    draw = random.Random(3)
+    for number in range(2000):
+        clock.at(1e5 + number * 1e-4, processor.run, draw.expovariate(1e4), end)
+    clock.run()
+
+    assert ended == 2000
+    assert clock.now_s < 1e5 + 1

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import itertools
 import statistics
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from experiments.replay import replay
 from planning.lines import LineFacts
+from planning.measured import Cost
 from planning.simulate import simulate
 from planning.station import Spoken
 from shared.messages import Label
 from shared.policies import Keep, Pass, Quality, Quantile, Skip
 from shared.settings import LimitSettings
 from tests.experiments.matrices import random_matrix
-from tests.planning.worlds import machine, plays, world
+from tests.planning.worlds import handling, machine, plays, world
 
 if TYPE_CHECKING:
     from experiments.matrix import Matrix
     from experiments.playback.records import Record
+    from planning.measured import Handling
     from shared.policies import PolicySettings
 
 FAR_APART_S = 1.0
+
+
+def costing(**changes: Any) -> Handling:
+    """The usual costs, but for these."""
+    return msgspec.structs.replace(handling(), **changes)
 
 
 def spoken_of(matrix: Matrix) -> tuple[list[str], dict[str, list[Spoken]]]:
@@ -197,3 +205,37 @@ def test_links_carry_what_the_records_say() -> None:
         for link in ("device-edge", "edge-cloud")
     }
     assert simulated.link_bytes == recorded
+
+
+def test_virtual_devices_share_one_loop_with_the_replay_that_plays_to_them() -> None:
+    """Sending (a tenth of ``generate``), the device's steps and the model follow each other."""
+    busy = costing(generate=Cost(1000.0, 1000.0))
+    plan = world(devices=2, virtual=True, on=machine("all", single=True, costs=busy))
+
+    (first, second) = simulate(plan, plays([1.0, 1.0], devices=2)).records
+
+    assert {round(each.lateness_s % 0.001, 6) for each in (first, second)}
+    sent_s = sorted((first.sent_s, second.sent_s))
+    assert sent_s[1] - sent_s[0] == pytest.approx(100e-6), "one after the other"
+    assert 0 <= sent_s[0] - 1.0 - 100e-6 <= 0.001, "a timer is up to a millisecond late"
+    # Its 100 µs of work, the model's 500, and most of ``generate`` before the record is made.
+    assert min(each.done_s - each.sent_s for each in (first, second)) >= 1500e-6
+
+
+def test_watching_agents_takes_a_replays_time() -> None:
+    def busy_share(watch_us: float) -> float:
+        watching = machine("all", single=True, costs=costing(watch_us=watch_us))
+        simulated = simulate(world(virtual=True, on=watching), plays([9.0]))
+        return next(used.share for used in simulated.busy if used.tier == "device")
+
+    assert busy_share(40_000.0) - busy_share(0.0) == pytest.approx(0.04, abs=0.004)
+
+
+def test_tidying_up_after_the_answer_is_out_does_not_delay_it() -> None:
+    """It delays what comes next on the loop: after accepting, the model's turn."""
+    tidy = machine("all", single=True, costs=costing(on_path=0.5))
+
+    (record,) = simulate(world(on=tidy), plays([0.0])).records
+
+    accept_s, model_s, settle_s = 50e-6, 500e-6, 50e-6
+    assert record.latency_s == pytest.approx(accept_s + model_s + settle_s / 2)

@@ -52,15 +52,17 @@ def model_times(prompt_us: float, *, run_us: float = 0.0, threads: int = 1) -> M
     )
 
 
-def machine(name: str = "box", *, cores: float = 2, single: bool = False) -> Machine:
-    """A machine with the costs above."""
+def machine(
+    name: str = "box", *, cores: float = 2, single: bool = False, costs: Handling | None = None
+) -> Machine:
+    """A machine with the costs above, or others."""
     measured = Measured(
         machine=name,
         cores=2,
         measured="2026-01-01T00:00:00+00:00",
         broker="mosquitto",
         versions={},
-        handling=handling(),
+        handling=costs or handling(),
         models={},
     )
     return Machine(name, measured, cores, single)

@@ -124,7 +124,7 @@ def test_a_short_measurement_of_real_agents(
         ("_WATCHED_S", 1),
     ):
         monkeypatch.setattr(measuring, name, value)
-    for name, value in (("_RUNS", 3), ("_COLD_RUNS", 4), ("_HELD_RUNS", 5)):
+    for name, value in (("_RUNS", 3), ("_COLD_RUNS", 4), ("_HELD_RUNS", 2), ("_HELD_TIMES", 2)):
         monkeypatch.setattr(measuring_models, name, value)
     out = tmp_path / "here.json"
 

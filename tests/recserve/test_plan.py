@@ -104,7 +104,7 @@ def test_two_plans_can_be_compared(planner: Planner, tmp_path: Path) -> None:
     assert compared.exit_code == 0, compared.output
     found = {
         one["figure"]: one
-        for one in json.loads((tmp_path / "c" / "compare.json").read_text())["differences"]
+        for one in json.loads((tmp_path / "c" / "compare.json").read_text())["figures"]
     }
     edge = next(one for name, one in found.items() if "edge" in name and "p50" in name)
     assert 58 < edge["difference"] < 75, "there and back over 30 ms"
