@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 
 from device_agent.app import Device
 from device_agent.asking import AskTopic
-from device_agent.lines import answer_lines
 from device_agent.sources import running_sources
 from shared.command import agent_command
 from shared.log import get_logger
@@ -18,11 +16,12 @@ _log = get_logger()
 
 
 async def run(settings: DeviceSettings) -> int:
-    """Answer the device's ``ask`` topic until stopped, or a file of lines until its end.
+    """Answer the device's ``ask`` topic and its sources until stopped.
 
-    Returns 1 when a line got no answer.
+    Sources of lines end: with the last of them so does the device. Returns 1 when a line got no
+    answer.
     """
-    async with Device.open(settings) as device, running_sources(device):
+    async with Device.open(settings) as device, running_sources(device) as ending:
         await AskTopic(device).start()
         _log.info(
             "agent started",
@@ -31,16 +30,16 @@ async def run(settings: DeviceSettings) -> int:
             model=device.parts.station.batcher.model.name,
             broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
         )
-        if not settings.source.lines:
+        if not ending:
             await until_stopped(device.parts)
             return 0
         stopping = asyncio.ensure_future(until_stopped(device.parts))
-        reading = asyncio.ensure_future(answer_lines(device, settings.source.lines, sys.stdout))
+        reading = asyncio.gather(*ending)
         await asyncio.wait({stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             stopping.result()
         stopping.cancel()
-        return min(await reading, 1) if reading.done() else 1
+        return min(sum(await reading), 1) if reading.done() else 1
 
 
 command = agent_command(

@@ -116,10 +116,10 @@ TURN: Final = Step(0.0, 0.0)
 class Worker:
     """Does one thing at a time, in the order they come.
 
-    It warms up while it works and cools down while it does not, unless the whole machine is warm:
-    what makes work after a pause dear is above all that a core must be woken. An event loop also
-    stands for its interpreter's lock: a thread beside it that wants the lock is let in when the
-    loop falls idle, or after 2 ms.
+    It warms up while it works and cools down while it does not, the less so the busier the cores
+    are: a part of what makes work after a pause dear is that a core must be woken. An event loop
+    also stands for its interpreter's lock: a thread beside it that wants the lock is let in when
+    the loop falls idle, or after 2 ms.
     """
 
     def __init__(self, clock: Clock, processor: Processor, cores: int = 1) -> None:
@@ -163,7 +163,7 @@ class Worker:
 
     def _begin(self, job: _Job) -> None:
         step = job.step
-        cold = min(self._cold, self._processor.cold)
+        cold = self._cold * math.sqrt(self._processor.cold)
         work_s = step.warm_s + cold * (step.cold_s - step.warm_s)
         self._cold *= math.exp(-work_s / _WARMING_S)
 

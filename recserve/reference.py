@@ -40,8 +40,8 @@ def _settings() -> str:
         f"{_NOTE}# Settings\n\n"
         "Settings come from a YAML file, then from the environment (`RECSERVE_TIER__NAME=edge`; "
         "two underscores part the levels), then from `--set tier.name=edge`; the last word counts. "
-        "A key that does not exist stops the start. `source` and `in_flight` are for devices "
-        "only.\n\n## An agent\n\n"
+        "A key that does not exist stops the start. `sources`, `outbox` and `in_flight` are for "
+        "devices only.\n\n## An agent\n\n"
     )
     return (
         head + _table(DeviceSettings) + "\n## `recserve up`\n\n" + _table(UpSettings, skip="agents")

@@ -14,7 +14,7 @@ from shared.brokers import addresses
 from shared.errors import SettingsError
 from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
-from shared.source_settings import MqttSource, Source
+from shared.source_settings import STANDARD_INPUT, LinesSource, MqttSource, Source
 from shared.topics import check_name
 
 Seconds = Annotated[float, Meta(gt=0)]
@@ -217,15 +217,6 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
             )
 
 
-class SourceSettings(_Closed, frozen=True, kw_only=True):
-    """Where a device takes prompts from besides its Python API and its ``ask`` topic."""
-
-    lines: Annotated[
-        str, Meta(description="file with one prompt a line; '-' is standard input")
-    ] = ""
-    in_flight: Annotated[Count, Meta(description="prompts of the source under way at once")] = 16
-
-
 class OutboxSettings(_Closed, frozen=True, kw_only=True):
     """Bounds on the prompts that wait for an answer from above; beyond them we answer ourselves."""
 
@@ -238,7 +229,6 @@ class OutboxSettings(_Closed, frozen=True, kw_only=True):
 class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
     """Everything a device agent needs to know."""
 
-    source: SourceSettings = SourceSettings()
     sources: Annotated[
         dict[str, Source], Meta(description="streams of prompts, by name; see docs/streams.md")
     ] = {}
@@ -246,7 +236,7 @@ class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
     in_flight: Annotated[Count, Meta(description="prompts judged at a time, at most")] = 1_000
 
     def __post_init__(self) -> None:
-        """Hold the sources' names to what a file can be called, and their topics apart."""
+        """Hold the sources' names to what a file can be called, and what they read apart."""
         super().__post_init__()
         for name in self.sources:
             check_name(name, "sources")
@@ -256,3 +246,6 @@ class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
             raise SettingsError(
                 "two sources read the same topics; give one of them all of the work"
             )
+        paths = [source.path for source in sources if isinstance(source, LinesSource)]
+        if paths.count(STANDARD_INPUT) > 1:
+            raise SettingsError("two sources read standard input; there is only one")

@@ -14,6 +14,7 @@ from shared.topics import matches
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
+STANDARD_INPUT: Final = "-"
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
 
@@ -96,7 +97,16 @@ class FolderSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="fo
     pattern: Annotated[str, Meta(min_length=1, description="names of the files")] = "*.txt"
 
 
-Source = MqttSource | FileSource | FolderSource
+class LinesSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="lines"):
+    """The lines of a file that ends, or of standard input; answers go to standard output.
+
+    When its queue is full it stops reading. The agent ends when all sources of this kind have.
+    """
+
+    path: Annotated[str, Meta(min_length=1, description="the file; '-' is standard input")]
+
+
+Source = MqttSource | FileSource | FolderSource | LinesSource
 
 
 def _check(name: str, wildcards: int, key: str) -> None:

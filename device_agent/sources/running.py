@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from device_agent.sources.file import FileStream
 from device_agent.sources.folder import FolderStream
+from device_agent.sources.lines import LinesStream
 from device_agent.sources.mqtt import MqttStream
 from device_agent.sources.turns import Turns
 from shared.errors import SettingsError
 from shared.log import get_logger
-from shared.source_settings import FileSource, MqttSource, Source
+from shared.source_settings import FileSource, LinesSource, MqttSource, Source
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -24,30 +26,34 @@ _log = get_logger()
 
 
 @contextlib.asynccontextmanager
-async def running_sources(device: Device) -> AsyncIterator[None]:
+async def running_sources(device: Device) -> AsyncIterator[list[asyncio.Task[int]]]:
     """Take prompts from every source of the settings as long as the context lasts.
 
+    Yields the sources that end by themselves, as tasks that return how many prompts got no answer.
     Raises ``SettingsError`` that names the source, before any of them begins.
     """
     turns = Turns(device.settings.in_flight)
     streams = [
         _stream(name, source, device, turns) for name, source in device.settings.sources.items()
     ]
-    tasks = [asyncio.create_task(stream.run()) for stream in streams]
-    for task in tasks:
+    ending = [asyncio.create_task(s.run()) for s in streams if isinstance(s, LinesStream)]
+    endless = [asyncio.create_task(s.run()) for s in streams if not isinstance(s, LinesStream)]
+    for task in endless:
         task.add_done_callback(_note_end)
     try:
-        yield
+        yield ending
     finally:
-        for task in tasks:
+        for task in (*ending, *endless):
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*ending, *endless, return_exceptions=True)
 
 
 def _stream(
     name: str, source: Source, device: Device, turns: Turns
-) -> MqttStream | FileStream | FolderStream:
+) -> MqttStream | FileStream | FolderStream | LinesStream:
     try:
+        if isinstance(source, LinesSource):
+            return LinesStream(name, source, device, turns, sys.stdout)
         if isinstance(source, MqttSource):
             return MqttStream(name, source, device, turns)
         if isinstance(source, FileSource):

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from prometheus_client import generate_latest
 
+from broker.access import Member
 from recserve.client import Asker
 from recserve.doctor import examine
 from shared.assembly import assemble, make_service, open_results
@@ -25,7 +26,7 @@ from shared.runtimes import ModelSettings
 from shared.settings import AgentSettings, TierSettings
 from shared.status import Status, decode_status
 from shared.wire import encode_prompt
-from tests.broker.sites import MEMBERS, SecuredSite, say
+from tests.broker.sites import MEMBERS, SEER, SecuredSite, say
 from tests.deploy.agents import Process
 from tests.tiny_models import write_bundle
 from tests.wires import eventually, settled
@@ -204,6 +205,40 @@ async def test_a_device_cannot_grow_an_agents_metrics(
         await eventually(lambda: len(results) == 20, "all results")
         text = generate_latest(edge.metrics.registry).decode()
     assert text.count("made-up-") < 20
+
+
+@pytest.mark.parametrize("own_site", ["certificate"], indirect=True)
+async def test_a_device_labels_other_programs_messages_with_the_rights_that_it_was_given(
+    own_site: SecuredSite, tmp_path: Path
+) -> None:
+    granted = Member(
+        name="device-1", role="device", reads=("factory/+/log",), writes=("factory/+/log/label",)
+    )
+    own_site.provision(members=(granted,))
+    own_site.let_in_the_seer()
+    own_site.start()
+    home = own_site.folder / "agents/device-1"
+    source = {"kind": "mqtt", "topics": "factory/+/log", "answer_to": "factory/{1}/log/label"}
+    tree = yaml.safe_load((home / "mqtt.yaml").read_text()) | {
+        "tier": {"name": "device"},
+        "model": {"source": str(write_bundle(tmp_path / "bundle").folder)},
+        "sources": {"logs": source},
+    }
+    (home / "agent.yaml").write_text(yaml.safe_dump(tree))
+    labels: list[str] = []
+    command = [sys.executable, "-m", "device_agent", "--config", str(home / "agent.yaml")]
+    device = Process(command, tmp_path, {})
+    try:
+        async with own_site.connected(SEER, lambda m: labels.append(m.topic)) as program:
+            await program.subscribe("factory/+/log/label")
+            for _ in range(150):  # until the device has subscribed
+                await say(program, "factory/press-3/log", b"very good soup")
+                await asyncio.sleep(0.2)
+                if labels:
+                    break
+        assert labels[:1] == ["factory/press-3/log/label"], device.said
+    finally:
+        device.kill()
 
 
 async def test_the_doctor_examines_an_agent_as_the_operator(

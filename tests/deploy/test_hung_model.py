@@ -15,7 +15,7 @@ def test_a_device_whose_model_hangs_ends_with_a_status_of_its_own(tmp_path: Path
     remarks = tmp_path / "remarks.txt"
     remarks.write_text("a dull film, and far too long\n")
     changes = [
-        f"source.lines={remarks}",
+        f"sources.remarks={{kind: lines, path: {remarks}}}",
         "limits.model_s=0.5",
         "mqtt.port=1",
         f"state={tmp_path}",

@@ -101,7 +101,8 @@ def test_doctor_names_what_is_wrong(tmp_path: Path) -> None:
 def test_a_device_answers_lines_from_standard_input(installation: Installation) -> None:
     ran = recserve(
         "device", "--config", "configs/device.yaml", "--set", "agent=device-lines",
-        "--set", f"mqtt.port={installation.port}", "--set", "source.lines='-'",
+        "--set", f"mqtt.port={installation.port}",
+        "--set", "sources.typed={kind: lines, path: '-'}",
         stdin="wonderful\na dull film, and far too long\n\n",
     )  # fmt: skip
 
@@ -116,7 +117,8 @@ def test_a_line_that_is_no_prompt_fails_the_run_but_not_its_neighbours(tmp_path:
 
     ran = recserve(
         "device", "--config", "configs/device.yaml", "--set", f"mqtt.port={free_port()}",
-        "--set", f"source.lines={lines}", "--set", "upstream.patience_s=0.1",
+        "--set", f"sources.lines={{kind: lines, path: {lines}}}",
+        "--set", "upstream.patience_s=0.1",
     )  # fmt: skip
 
     answers = [json.loads(line) for line in ran.stdout.splitlines()]

@@ -7,13 +7,17 @@ import io
 import json
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
-from device_agent.lines import answer_lines
+from device_agent.sources.lines import LinesStream
+from device_agent.sources.turns import Turns
 from shared.errors import SettingsError
-from shared.settings import SourceSettings, TierSettings
+from shared.settings import DeviceSettings, TierSettings
+from shared.settings_file import convert
+from shared.source_settings import LinesSource
 from tests.cascades import EASY, Cascade, cascade
 from tests.fakes import FAILS
 from tests.processes import ROOT
@@ -36,8 +40,13 @@ async def tiers() -> AsyncIterator[Cascade]:
 
 @pytest.fixture
 async def device(tiers: Cascade) -> Device:
-    source = SourceSettings(in_flight=4)
-    return await tiers.device(tier=ALONE, source=source, knows_above=False)
+    return await tiers.device(tier=ALONE, knows_above=False)
+
+
+async def answer_lines(device: Device, path: str, out: IO[str], **settings: Any) -> int:
+    """Answer the lines of one source until its end; return how many failed."""
+    source = LinesSource(path=path, in_flight=4, **settings)
+    return await LinesStream("told", source, device, Turns(1000), out).run()
 
 
 def printed(out: io.StringIO) -> list[dict[str, Any]]:
@@ -110,12 +119,12 @@ async def test_no_more_lines_are_under_way_than_allowed(
     model.release()
 
     assert await answering == 0
-    assert under_way <= 4 + 2, "one is awaited and one waits for room"
+    assert under_way <= 4
 
 
 async def test_a_file_that_cannot_be_read_is_named(device: Device, tmp_path: Path) -> None:
     for path in (tmp_path / "nowhere.txt", tmp_path):
-        with pytest.raises(SettingsError, match=rf"source\.lines: {path} cannot be read"):
+        with pytest.raises(SettingsError, match=rf"path: {path} cannot be read"):
             await answer_lines(device, str(path), io.StringIO())
 
 
@@ -124,9 +133,8 @@ async def test_standard_input_that_stays_open_does_not_keep_the_process() -> Non
     program = f"""
 import asyncio, io, sys
 sys.path.insert(0, {str(ROOT)!r})
-from device_agent.lines import answer_lines
 from tests.cascades import cascade
-from tests.device_agent.test_lines import ALONE
+from tests.device_agent.sources.test_lines import ALONE, answer_lines
 from tests.wires import MemoryWire
 async def main():
     async with cascade(MemoryWire()) as tiers:
@@ -157,3 +165,42 @@ print("ended", flush=True)
     assert await process.wait() == 0, errors
     assert b"Traceback" not in errors
     assert b"Fatal" not in errors
+
+
+async def test_a_source_of_lines_may_be_paced(device: Device, tmp_path: Path) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("prompt\n" * 6, encoding="utf-8")
+    begun_s = time.monotonic()
+
+    assert await answer_lines(device, str(file), io.StringIO(), prompts_s=20.0) == 0
+
+    assert time.monotonic() - begun_s >= 5 / 20
+
+
+class Closed(io.StringIO):
+    """An output whose reader has gone, as that of ``| head -1``."""
+
+    def flush(self) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("lines", [1, 100])
+async def test_an_output_that_nobody_reads_ends_the_source(
+    device: Device, tmp_path: Path, lines: int
+) -> None:
+    file = tmp_path / "prompts.txt"
+    file.write_text("prompt\n" * lines, encoding="utf-8")
+
+    with pytest.raises(SettingsError, match=r"sources\.told: answers cannot be printed"):
+        await asyncio.wait_for(answer_lines(device, str(file), Closed()), 30)
+
+
+def test_standard_input_is_read_by_one_source_only() -> None:
+    settings = {
+        "agent": "device-1",
+        "tier": {"name": "device"},
+        "model": {"source": "none"},
+        "sources": {name: {"kind": "lines", "path": "-"} for name in ("first", "second")},
+    }
+    with pytest.raises(SettingsError, match="two sources read standard input"):
+        convert(DeviceSettings, settings, "here")
