@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING, Any
 
 from device_agent.app import Device
 from device_agent.asking import AskTopic
@@ -11,6 +12,9 @@ from shared.command import agent_command
 from shared.log import get_logger
 from shared.running import until_stopped
 from shared.settings import DeviceSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _log = get_logger()
 
@@ -34,12 +38,21 @@ async def run(settings: DeviceSettings) -> int:
             await until_stopped(device.parts)
             return 0
         stopping = asyncio.ensure_future(until_stopped(device.parts))
-        reading = asyncio.gather(*ending)
-        await asyncio.wait({stopping, reading}, return_when=asyncio.FIRST_COMPLETED)
+        reading = asyncio.ensure_future(_failures(ending))
+        both: set[asyncio.Future[Any]] = {stopping, reading}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if stopping.done():
             stopping.result()
         stopping.cancel()
-        return min(sum(await reading), 1) if reading.done() else 1
+        if reading.cancel():
+            return 1
+        return min(reading.result(), 1)
+
+
+async def _failures(ending: Sequence[asyncio.Task[int]]) -> int:
+    """Wait for sources to end; return how many prompts got no answer, or raise what ended one."""
+    await asyncio.wait(ending, return_when=asyncio.FIRST_EXCEPTION)
+    return sum(source.result() for source in ending if source.done())
 
 
 command = agent_command(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from device_agent.sources.file import FileStream
 from device_agent.sources.folder import FolderStream
@@ -38,14 +38,15 @@ async def running_sources(device: Device) -> AsyncIterator[list[asyncio.Task[int
     ]
     ending = [asyncio.create_task(s.run()) for s in streams if isinstance(s, LinesStream)]
     endless = [asyncio.create_task(s.run()) for s in streams if not isinstance(s, LinesStream)]
-    for task in endless:
-        task.add_done_callback(_note_end)
+    for source in endless:
+        source.add_done_callback(_note_end)
     try:
         yield ending
     finally:
-        for task in (*ending, *endless):
+        everyone: list[asyncio.Task[Any]] = [*ending, *endless]
+        for task in everyone:
             task.cancel()
-        await asyncio.gather(*ending, *endless, return_exceptions=True)
+        await asyncio.gather(*everyone, return_exceptions=True)
 
 
 def _stream(
