@@ -9,6 +9,7 @@ import pytest
 
 from experiments.report.run import read_played
 from recserve.plan_check import cases, figures, mean_of
+from recserve.plan_picture import Pair, draw_latencies
 from tests.experiments.playback.runs import (
     CLOUD_MS,
     DEVICE_MS,
@@ -56,3 +57,15 @@ def test_each_trace_is_played_at_three_loads() -> None:
         speeds = [case.speed for case in played if case.trace == trace]
         assert len(set(speeds)) == 3
         assert speeds == sorted(speeds)
+
+
+def test_the_picture_shows_every_case(tmp_path: Path) -> None:
+    records = [made_record(number) for number in range(50)]
+    played = read_played(write_made_run(tmp_path, records))
+    pairs = [Pair(f"case-{number}", [played, played], played) for number in range(4)]
+
+    svg = draw_latencies(pairs)
+
+    assert all(f'id="axes_{number}"' in svg for number in range(1, 5))
+    assert svg.count("#1f77b4") >= 2 * len(pairs), "two replays in each"
+    assert svg.count("stroke-dasharray") >= len(pairs), "and a plan"
