@@ -112,12 +112,18 @@ def test_a_model_with_other_labels_is_refused_before_any_runs(
     assert not (tmp_path / "matrix").exists()
 
 
+def _any_key(text: str) -> bytes:
+    """Return a key even for what cannot be encoded."""
+    return repr(text).encode()[:16]
+
+
 def test_a_prompt_that_fails_is_named_and_its_neighbours_are_kept(
     tiers: Sequence[TierModel], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = films(10)
     texts = (*data.texts[:4], SURROGATE, *data.texts[5:])
-    monkeypatch.setattr("experiments.matrix.prompt_key", lambda text: repr(text).encode()[:16])
+    for module in ("matrix", "answering"):
+        monkeypatch.setattr(f"experiments.{module}.prompt_key", _any_key)
     broken = msgspec.structs.replace(data, texts=texts)
 
     with pytest.raises(DataError, match="films: prompt 5: the model could not tokenise"):

@@ -112,7 +112,7 @@ def test_two_plans_can_be_compared(planner: Planner, tmp_path: Path) -> None:
 
 
 def test_it_finds_how_many_agents_are_needed(planner: Planner) -> None:
-    planner.settings["trace"]["file"] = "poisson:rate=2000,span=4"
+    planner.settings["trace"]["file"] = "poisson:rate=2000,span=2"
     planner.settings["tiers"][0]["agents"] = 400
 
     ran = planner.run("--find", "edge,cloud", "--p99-ms", "60", "--set", "goal.at_most=8")
