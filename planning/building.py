@@ -67,7 +67,7 @@ class Builder:
         processor = self._processor(tier.machine, name)
         loop, thread = self._workers(tier, processor)
         limits = settings.limits
-        extra = more(handling.pass_on, handling.answer)
+        extra = handling.pass_on.beyond(handling.answer)
         agent = UpperAgent(
             self._station(tier, name, loop, thread),
             Admission(
@@ -213,9 +213,3 @@ def step(cost: Cost, handling: Handling, share: float = 1.0) -> Step:
     """Return a share of a measured cost as a piece of work."""
     us = 1e-6 * share
     return Step(cost.cold_us * us, cost.warm_us * us, handling.on_path)
-
-
-def more(cost: Cost, than: Cost) -> Cost:
-    """Return what one cost has on top of another."""
-    cold_us = max(cost.cold_us - than.cold_us, 0.0)
-    return type(cost)(cold_us, max(cost.warm_us - than.warm_us, 0.0))

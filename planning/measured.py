@@ -27,6 +27,11 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cold_us: _Microseconds
     warm_us: _Microseconds
 
+    def beyond(self, part: Cost) -> Cost:
+        """Return what it has on top of a part of it; what was measured is never less than none."""
+        cold_us = max(self.cold_us - part.cold_us, 0.0)
+        return Cost(cold_us, max(self.warm_us - part.warm_us, 0.0))
+
 
 class Handling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an agent's event loop spends on one prompt, the model apart.

@@ -173,11 +173,11 @@ def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
         cold, warm = (expected_us(mine, agents.text_bytes, seen.runs[process]) for seen in way)
         return Cost(cold + mine.cold_us, warm)
 
-    keep = _less(of(device, "fleet"), model(device, "fleet"))
-    sent_up = _less(of(edge, "fleet"), model(edge, "fleet"))
-    answer = _less(of(edge, "edge-1"), model(edge, "edge-1"))
+    keep = of(device, "fleet").beyond(model(device, "fleet"))
+    sent_up = of(edge, "fleet").beyond(model(edge, "fleet"))
+    answer = of(edge, "edge-1").beyond(model(edge, "edge-1"))
     message = Cost(*(us / 2 for us in msgspec.structs.astuple(of(edge, "broker"))))
-    escalate = _less(sent_up, keep)
+    escalate = sent_up.beyond(keep)
     edge_model_us = model(edge, "edge-1").cold_us
     beyond_us = (edge.cold.latency_s - device.cold.latency_s) * _US - edge_model_us
     worked_us = escalate.cold_us + answer.cold_us + 2 * message.cold_us
@@ -185,16 +185,12 @@ def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
         keep=keep,
         escalate=escalate,
         answer=answer,
-        pass_on=_less(of(cloud, "edge-1"), model(cloud, "edge-1")),
+        pass_on=of(cloud, "edge-1").beyond(model(cloud, "edge-1")),
         message=message,
         generate=of(agents.replay, "fleet"),
         watch_us=agents.watched.cpu_s["fleet"] * _US,
         on_path=min(max(beyond_us / worked_us, 0.1), 1.0) if worked_us else 1.0,
     )
-
-
-def _less(whole: Cost, part: Cost) -> Cost:
-    return Cost(max(whole.cold_us - part.cold_us, 0.0), max(whole.warm_us - part.warm_us, 0.0))
 
 
 @contextlib.asynccontextmanager
