@@ -35,7 +35,7 @@ _STATUSES_EVERY_S: Final = 0.1
 _VIRTUAL_STATUSES_S: Final = 10.0
 
 
-class Builder:
+class _Builder:
     """Puts one plan together."""
 
     def __init__(self, plan: WorldPlan, seed: int) -> None:
@@ -87,7 +87,7 @@ class Builder:
             listeners=self._listeners(tier),
         )
         self.world.agents[name] = Seat(settings.tier.name, processor, (loop, thread))
-        self.world.uppers[name] = self._readers[name] = agent
+        self._readers[name] = agent
         # Agents were not all started at one moment, and do not all speak at one.
         first_s = settings.heartbeat_s * number / len(tier.names)
         agent.beat(self._board, first_s)
@@ -206,7 +206,7 @@ class Builder:
 
 def build_world(plan: WorldPlan, seed: int = 0) -> World:
     """Put a plan together; equal seeds give equal worlds."""
-    return Builder(plan, seed).build()
+    return _Builder(plan, seed).build()
 
 
 def step(cost: Cost, handling: Handling, share: float = 1.0) -> Step:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from planning.device import DeviceAgent
     from planning.network import Network
     from planning.processor import ModelThread, Processor, Step, Worker
-    from planning.upper import UpperAgent
     from shared.topics import Topics
 
 BROKER: Final = "broker"
@@ -29,7 +28,6 @@ class World:
     network: Network
     topics: Topics
     devices: dict[str, DeviceAgent] = field(default_factory=dict)
-    uppers: dict[str, UpperAgent] = field(default_factory=dict)
     tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
     """What models did, by agent and tier; the devices together."""
     generator: Generator | None = None

@@ -214,7 +214,6 @@ def test_virtual_devices_share_one_loop_with_the_replay_that_plays_to_them() -> 
 
     (first, second) = simulate(plan, plays([1.0, 1.0], devices=2)).records
 
-    assert {round(each.lateness_s % 0.001, 6) for each in (first, second)}
     sent_s = sorted((first.sent_s, second.sent_s))
     assert sent_s[1] - sent_s[0] == pytest.approx(100e-6), "one after the other"
     assert 0 <= sent_s[0] - 1.0 - 100e-6 <= 0.001, "a timer is up to a millisecond late"
