@@ -18,15 +18,27 @@ class Store(NamedTuple):
 
 
 class Send(NamedTuple):
-    """Give the prompt to an agent above; then say ``sent``.
+    """Give the prompt to an agent above; then say ``sent``, ``unsent`` or ``refused``.
 
-    ``silent`` is set when the agent that has it said nothing; ``declined`` is the code with which
-    one refused it: then only an agent that was not asked yet will do.
+    ``to`` is the agent that has it and is asked again; if there is none, any will do that is not in
+    ``tried``. ``declined`` is the code with which one refused it: then only an agent that was not
+    asked yet will do.
     """
 
     escalated: Escalated
-    silent: bool = False
+    to: str = ""
+    tried: frozenset[str] = frozenset()
     declined: str = ""
+
+
+class Doubt(NamedTuple):
+    """Count it against an agent that it said nothing when it was asked again.
+
+    ``stopped`` when it had been at work on the prompt, and said so.
+    """
+
+    agent: str
+    stopped: bool
 
 
 class Settle(NamedTuple):
@@ -53,4 +65,4 @@ class Forget(NamedTuple):
     prompt_id: UUID
 
 
-Action = Store | Send | Settle | Answer | Revise | Forget
+Action = Store | Send | Doubt | Settle | Answer | Revise | Forget

@@ -8,7 +8,9 @@ driver, ``device_agent.escalations``, does it and reports back. A prompt goes on
                                         └─ a result, or none in time: Settle ─ settled ─► Answer
 
 Only what is stored is sent, and only what is settled is answered, so that a device that dies at
-any point goes on where it was.
+any point goes on where it was. Every state has the prompt's deadline: what should have moved it on
+and did not, a model or a disk that stands still, does not keep its asker waiting. Who above has a
+prompt, and whether silence is to be held against it, is the business of ``shared.holder``.
 """
 
 from __future__ import annotations
@@ -17,21 +19,27 @@ import enum
 import heapq
 import math
 from collections import OrderedDict
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
-from device_agent.actions import Action, Answer, Forget, Revise, Send, Settle, Store
+from device_agent.actions import Action, Answer, Doubt, Forget, Revise, Send, Settle, Store
 from device_agent.repeats import Backoff, Repeats
-from shared.messages import Failure
+from shared.errors import Expired
+from shared.holder import Holder
+from shared.messages import Failure, Result
 
 if TYPE_CHECKING:
     import random
     from uuid import UUID
 
     from shared.escalated import Escalated
-    from shared.messages import Result
 
+NOBODY: Final = "no agent above is alive"
 _REVISABLE = 1_000
+_COMMIT_S = 0.25
+"""How long a result whose time is up waits for its commit."""
+_STALE = 1_000
+"""Deadlines of prompts that are gone, kept until they come up or are this many too many."""
 
 
 class _State(enum.Enum):
@@ -48,11 +56,12 @@ class _Entry:
     state: _State = _State.HERE
     escalated: Escalated | None = None
     settling: Result | None = None
-    sends: int = 0
-    sent_s: float = 0.0
+    holder: Holder = field(default_factory=Holder)
     silence_s: float = 0.0
     due_s: float = math.inf
     give_up_s: float = 0.0
+    nobody: str = NOBODY
+    wanted: bool = False
 
 
 class Delivery:
@@ -75,14 +84,20 @@ class Delivery:
 
     def above(self, prompt_id: UUID) -> Escalated | None:
         """Return a prompt that is stored, and neither settled nor answered yet."""
-        entry = self._entries.get(prompt_id)
-        return entry.escalated if entry and entry.state is _State.ABOVE else None
+        entry = self._above(prompt_id)
+        return entry.escalated if entry else None
+
+    def holder(self, prompt_id: UUID) -> str:
+        """Return the agent that has the prompt as far as we know, or nothing."""
+        entry = self._above(prompt_id)
+        return entry.holder.agent if entry else ""
 
     # -- from the program that asks ------------------------------------------------------------
 
     def accept(self, prompt_id: UUID, deadline_s: float, *, revisions: bool = False) -> None:
         """Take responsibility for a prompt; with ``revisions`` a late better answer is wanted."""
-        self._entries[prompt_id] = _Entry(deadline_s, revisions)
+        entry = self._entries[prompt_id] = _Entry(deadline_s, revisions)
+        self._schedule(prompt_id, entry, deadline_s)
 
     def restore(self, escalated: Escalated, *, revisions: bool, now_s: float) -> None:
         """Take up a prompt that an earlier run of this device had stored."""
@@ -97,12 +112,10 @@ class Delivery:
 
     def escalate(self, escalated: Escalated) -> list[Action]:
         """Begin to send a prompt up."""
-        prompt_id = escalated.prompt.id
-        entry = self._entries.get(prompt_id)
+        entry = self._entries.get(escalated.prompt.id)
         if entry is None:
             return []
         entry.state, entry.escalated = _State.STORING, escalated
-        self._schedule(prompt_id, entry, entry.deadline_s)
         return [Store(escalated)]
 
     def withdraw(self, prompt_id: UUID) -> None:
@@ -118,7 +131,7 @@ class Delivery:
         if entry is None or entry.escalated is None:
             return [Forget(prompt_id)]
         entry.state = _State.ABOVE
-        return [Send(entry.escalated)]
+        return self._send(entry, entry.escalated)
 
     def unstored(self, prompt_id: UUID, reason: str) -> list[Action]:
         """Answer here what could not be committed: what is not stored is not sent."""
@@ -132,30 +145,74 @@ class Delivery:
         entry = self._entries.pop(prompt_id, None)
         return [Answer(entry.settling)] if entry and entry.settling else []
 
-    # -- from above ----------------------------------------------------------------------------
+    # -- from whoever sends --------------------------------------------------------------------
 
-    def sent(self, prompt_id: UUID, now_s: float, *, declined: str = "") -> list[Action]:
-        """Take note of who has the prompt now, if anybody."""
-        entry = self._entries.get(prompt_id)
-        if entry is None or entry.state is not _State.ABOVE or entry.escalated is None:
+    def sent(
+        self, prompt_id: UUID, agent: str, now_s: float, *, pooled: bool = False
+    ) -> list[Action]:
+        """Take note of the agent that has the prompt now: one of a pool, if it is ``pooled``."""
+        entry = self._above(prompt_id)
+        if entry is None:
             return []
-        if entry.escalated.agent is None:
-            self._repeats.end(prompt_id)
-            if declined:
-                return self._degrade(prompt_id, entry, f"every agent above is {declined}")
-            entry.give_up_s = entry.give_up_s or now_s + self._patience_s
-            self._schedule(prompt_id, entry, entry.give_up_s)
-            return self._repeat()
         entry.give_up_s = 0.0
-        entry.sends, entry.sent_s = entry.sends + 1, now_s
-        entry.silence_s = self._repeats.longer_s(entry.silence_s)
-        self._schedule(prompt_id, entry, now_s + self._repeats.draw_s(entry.silence_s))
+        code = entry.holder.sent(agent, now_s, pooled=pooled)
+        if code:
+            return self.declined(prompt_id, agent, code)
+        if entry.holder.probed:
+            silence_s = self._repeats.word_s()
+        else:
+            silence_s = entry.silence_s = self._repeats.longer_s(entry.silence_s)
+        self._schedule(prompt_id, entry, now_s + self._repeats.draw_s(silence_s))
         return []
 
-    def declined(self, prompt_id: UUID, code: str) -> list[Action]:
-        """Try another agent."""
-        escalated = self.above(prompt_id)
-        return [Send(escalated, declined=code)] if escalated else []
+    def refused(self, prompt_id: UUID, reason: str, now_s: float) -> list[Action]:
+        """Give our own answer to what cannot travel: no agent and no repeat will help."""
+        entry = self._above(prompt_id)
+        return self._degrade(prompt_id, entry, reason, now_s) if entry else []
+
+    def unsent(
+        self, prompt_id: UUID, now_s: float, *, declined: str = "", reason: str = NOBODY
+    ) -> list[Action]:
+        """Wait a while for an agent above, since none took the prompt; ``reason`` says why not.
+
+        With ``declined``, as in ``Send``, all were asked: then there is nothing to wait for.
+        """
+        entry = self._above(prompt_id)
+        if entry is None:
+            return []
+        self._repeats.end(prompt_id)
+        entry.holder.lost()
+        if declined:
+            return self._degrade(prompt_id, entry, f"every agent above is {declined}", now_s)
+        entry.give_up_s = entry.give_up_s or now_s + self._patience_s
+        entry.nobody = reason
+        self._schedule(prompt_id, entry, entry.give_up_s)
+        return self._repeat()
+
+    # -- from above ----------------------------------------------------------------------------
+
+    def declined(self, prompt_id: UUID, agent: str, code: str) -> list[Action]:
+        """Try another agent, if it is the one that has the prompt who will not have it."""
+        entry = self._above(prompt_id)
+        if entry is None or entry.escalated is None or not entry.holder.declines(agent, code):
+            return []
+        return self._send(entry, entry.escalated, declined=code)
+
+    def working(self, prompt_id: UUID, agent: str, now_s: float) -> list[Action]:
+        """Wait on: the prompt is in an agent's hands, and that agent is well."""
+        entry = self._above(prompt_id)
+        if entry is None:
+            return []
+        took_s = entry.holder.works(agent, now_s)
+        if took_s is not None:
+            self._repeats.note_word(took_s)
+        if entry.holder.sending:
+            return []
+        entry.wanted = False
+        self._repeats.end(prompt_id)
+        entry.silence_s = self._repeats.longer_s(entry.silence_s)
+        self._schedule(prompt_id, entry, now_s + self._repeats.draw_s(entry.silence_s))
+        return self._repeat()
 
     def came(self, result: Result, now_s: float) -> list[Action]:
         """Take a result from above; nothing is to be done about one that comes again."""
@@ -166,10 +223,11 @@ class Delivery:
             return []
         if isinstance(result.outcome, Failure):
             reason = f"the tier above failed: {result.outcome.reason}"
-            return self._degrade(result.id, entry, reason)
-        if entry.sends == 1:  # of a repeated prompt nobody knows which one was answered
-            self._repeats.note_round_trip(now_s - entry.sent_s)
-        return self._settle(entry, _joined(entry.escalated, result))
+            return self._degrade(result.id, entry, reason, now_s)
+        took_s = entry.holder.took_s(result.hops[0].agent, now_s) if result.hops else None
+        if took_s is not None:
+            self._repeats.note_answer(took_s)
+        return self._settle(entry, _joined(entry.escalated, result), now_s)
 
     # -- from the clock ------------------------------------------------------------------------
 
@@ -179,14 +237,10 @@ class Delivery:
         while self._due and self._due[0][0] <= now_s:
             due_s, _, prompt_id = heapq.heappop(self._due)
             entry = self._entries.get(prompt_id)
-            if entry is None or entry.escalated is None or entry.due_s != due_s:
+            if entry is None or entry.due_s != due_s:
                 continue
-            reason = _reason(entry, now_s)
-            if reason:
-                actions += self._degrade(prompt_id, entry, reason)
-            elif entry.state is _State.ABOVE:
-                self._repeats.want(prompt_id)
-                self._schedule(prompt_id, entry, entry.deadline_s)
+            entry.due_s = math.inf
+            actions += self._overdue(prompt_id, entry, now_s)
         return actions + self._repeat()
 
     def rearm(self, now_s: float, *, unsent_only: bool = False) -> None:
@@ -195,31 +249,77 @@ class Delivery:
         What was sent before a connection was lost may be with nobody: no agent is to blame for it.
         """
         for prompt_id, entry in self._entries.items():
-            escalated = entry.escalated if entry.state is _State.ABOVE else None
-            if escalated is None or (unsent_only and escalated.agent is not None):
+            if entry.state is not _State.ABOVE or (unsent_only and entry.holder.agent):
                 continue
-            escalated.agent = None
+            entry.holder.lost()
             self._schedule(prompt_id, entry, now_s)
 
     def next_due_s(self) -> float | None:
         """Return when ``tick`` next has something to say."""
-        return self._due[0][0] if self._due else None
+        while self._due:
+            due_s, _, prompt_id = self._due[0]
+            entry = self._entries.get(prompt_id)
+            if entry is not None and entry.due_s == due_s:
+                return due_s
+            heapq.heappop(self._due)
+        return None
 
-    def stop(self, reason: str) -> list[Action]:
+    def stop(self, reason: str, now_s: float) -> list[Action]:
         """Answer here whatever still waits above."""
         actions: list[Action] = []
         for prompt_id, entry in list(self._entries.items()):
-            actions += self._degrade(prompt_id, entry, reason)
+            actions += self._degrade(prompt_id, entry, reason, now_s)
         return actions
 
     # -- within --------------------------------------------------------------------------------
 
-    def _settle(self, entry: _Entry, result: Result) -> list[Action]:
-        entry.state, entry.settling, entry.due_s = _State.SETTLING, result, math.inf
+    def _above(self, prompt_id: UUID) -> _Entry | None:
+        entry = self._entries.get(prompt_id)
+        return entry if entry is not None and entry.state is _State.ABOVE else None
+
+    def _overdue(self, prompt_id: UUID, entry: _Entry, now_s: float) -> list[Action]:
+        if entry.state is _State.HERE:
+            error = Expired("the prompt's time ran out before it was judged")
+            return self.answer(Result(prompt_id, Failure(error.code, str(error))))
+        if entry.state is _State.SETTLING:
+            return self.settled(prompt_id)
+        if now_s >= entry.deadline_s:
+            return self._degrade(prompt_id, entry, "no better answer came in time", now_s)
+        if entry.give_up_s and now_s >= entry.give_up_s:
+            return self._degrade(prompt_id, entry, entry.nobody, now_s)
+        if entry.state is _State.ABOVE:
+            entry.wanted = True
+            self._repeats.want(prompt_id)
+        self._schedule(prompt_id, entry, entry.deadline_s)
+        return []
+
+    def _send(self, entry: _Entry, escalated: Escalated, *, declined: str = "") -> list[Action]:
+        """Give the prompt to whoever is to have it next, and blame who left us waiting."""
+        following = entry.holder.next()
+        self._schedule(escalated.prompt.id, entry, entry.deadline_s)
+        send = Send(escalated, following.to, following.tried, declined)
+        if following.doubted:
+            return [Doubt(following.doubted, following.stopped), send]
+        return [send]
+
+    def _repeat(self) -> list[Action]:
+        """Send again as many as may be under way."""
+        actions: list[Action] = []
+        for prompt_id in self._repeats.ready():
+            entry = self._above(prompt_id)
+            if entry is not None and entry.escalated is not None and entry.wanted:
+                entry.wanted = False
+                self._repeats.begin(prompt_id)
+                actions += self._send(entry, entry.escalated)
+        return actions
+
+    def _settle(self, entry: _Entry, result: Result, now_s: float) -> list[Action]:
+        entry.state, entry.settling = _State.SETTLING, result
+        self._push(result.id, entry, max(entry.deadline_s, now_s + _COMMIT_S))
         self._repeats.end(result.id)
         return [Settle(result), *self._repeat()]
 
-    def _degrade(self, prompt_id: UUID, entry: _Entry, reason: str) -> list[Action]:
+    def _degrade(self, prompt_id: UUID, entry: _Entry, reason: str, now_s: float) -> list[Action]:
         """Give our own answer, since nothing better can come in time."""
         if entry.escalated is None or entry.state is _State.SETTLING:
             return []
@@ -229,7 +329,7 @@ class Delivery:
                 self._revisable.popitem(last=False)
         if entry.state is _State.STORING:
             return self.unstored(prompt_id, reason)
-        return self._settle(entry, entry.escalated.fall_back(reason))
+        return self._settle(entry, entry.escalated.fall_back(reason), now_s)
 
     def _revise(self, result: Result) -> list[Action]:
         if isinstance(result.outcome, Failure):
@@ -237,31 +337,22 @@ class Delivery:
         escalated = self._revisable.pop(result.id, None)
         return [Revise(_joined(escalated, result))] if escalated else []
 
-    def _repeat(self) -> list[Action]:
-        """Send again as many as may be under way."""
-        actions: list[Action] = []
-        for prompt_id in self._repeats.ready():
-            escalated = self.above(prompt_id)
-            if escalated is not None:
-                self._repeats.begin(prompt_id)
-                actions.append(Send(escalated, silent=escalated.agent is not None))
-        return actions
-
     def _schedule(self, prompt_id: UUID, entry: _Entry, due_s: float) -> None:
         """Look at the prompt again at ``due_s``, or at its deadline if that comes first."""
-        entry.due_s = min(due_s, entry.deadline_s)
+        self._push(prompt_id, entry, min(due_s, entry.deadline_s))
+
+    def _push(self, prompt_id: UUID, entry: _Entry, due_s: float) -> None:
+        entry.due_s = due_s
         self._pushes += 1
-        heapq.heappush(self._due, (entry.due_s, self._pushes, prompt_id))
+        heapq.heappush(self._due, (due_s, self._pushes, prompt_id))
+        if len(self._due) > 2 * len(self._entries) + _STALE:
+            self._due = [
+                (live.due_s, number, live_id)
+                for number, (live_id, live) in enumerate(self._entries.items())
+            ]
+            heapq.heapify(self._due)
 
 
 def _joined(escalated: Escalated, result: Result) -> Result:
     """Return a result from above with our own hop, which did not travel back, before its hops."""
     return result.after(escalated.prompt.hops)
-
-
-def _reason(entry: _Entry, now_s: float) -> str:
-    if now_s >= entry.deadline_s:
-        return "no better answer came in time"
-    if entry.give_up_s and now_s >= entry.give_up_s:
-        return "no agent above is alive"
-    return ""

@@ -7,6 +7,7 @@ time by our own answer, marked as degraded. With an outbox all of that goes on a
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from typing import TYPE_CHECKING
@@ -17,20 +18,24 @@ from device_agent.delivery import Delivery
 from device_agent.in_hand import Asked, InHand
 from device_agent.repeats import Backoff
 from device_agent.rows import decode
-from shared.errors import MalformedMessage, ModelFailed, StoreError
+from shared.errors import MalformedMessage, ModelFailed, StoreError, TooLarge
 from shared.log import get_logger
 from shared.messages import Failure, Result
 from shared.refusals import Refusals
-from shared.wire import decode_result
+from shared.wire import WORKING, decode_result
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
+    from uuid import UUID
 
     from device_agent.outbox import Outbox, Row
     from shared.assembly import Parts
     from shared.bus import Message
+    from shared.choice import Chosen
+    from shared.dispatch import Dispatcher
     from shared.escalated import Escalated
     from shared.settings import DeviceSettings
+    from shared.wire import Notice
 
 _log = get_logger()
 _STOPPING = "the device is shutting down"
@@ -54,6 +59,7 @@ class Escalations:
         self._refusals = Refusals(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._watched_s = math.inf
         self._stopping = False
         parts.metrics.pending.set_function(lambda: len(self._delivery))
         parts.metrics.unaccounted.set_function(self._unaccounted)
@@ -62,16 +68,16 @@ class Escalations:
         """Go on with what an earlier run left, listen for results, and watch the clock."""
         for row in self._commits.recovered():
             self._take_up(row)
+        self._begin(self._watch_clock())
         dispatcher = self._station.dispatcher
         if dispatcher is None:
-            self._do(self._delivery.stop("no tier is above this device any more"))
+            self._stop("no tier is above this device any more")
             return
         await dispatcher.start()
         results = dispatcher.topics.results(self._settings.agent)
         dispatcher.on_agent(lambda: self._rearm(unsent_only=True))
         self._bus.watch(lambda connected: self._rearm() if connected else None)
         await self._bus.subscribe(results, self._take)
-        self._begin(self._watch_clock())
 
     def accept(self, asked: Asked) -> None:
         """Take responsibility for a prompt."""
@@ -79,6 +85,8 @@ class Escalations:
         self.in_hand.add(asked)
         revisions = asked.revised is not None
         self._delivery.accept(prompt.id, prompt.deadline_s, revisions=revisions)
+        if prompt.deadline_s < self._watched_s:
+            self._wake.set()
 
     def settle(self, settled: Result | Escalated) -> None:
         """Answer a prompt that was judged, or begin to send it up."""
@@ -102,13 +110,23 @@ class Escalations:
         self._stopping = True
         if waiting := self.in_hand.waiting():
             await asyncio.wait(waiting, timeout=timeout_s)
-        settling = self._delivery.stop(_STOPPING)
-        self._do(settling)
+        settling = self._stop(_STOPPING)
         if settling and (waiting := self.in_hand.waiting()):
             await asyncio.wait(waiting, timeout=_SETTLE_S)
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
+
+    def _stop(self, reason: str) -> list[to_do.Action]:
+        """Answer here whatever still waits above; return what that takes."""
+        actions = self._delivery.stop(reason, time.monotonic())
+        self._do(actions)
+        return actions
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        assert self._station.dispatcher is not None, "only a tier with tiers above sends up"  # noqa: S101
+        return self._station.dispatcher
 
     # -- what the core wants done --------------------------------------------------------------
 
@@ -119,6 +137,8 @@ class Escalations:
                     self._begin(self._store(escalated))
                 case to_do.Send():
                     self._begin(self._send(action))
+                case to_do.Doubt(agent, stopped):
+                    self._dispatcher.doubt(agent, stopped=stopped)
                 case to_do.Settle(result):
                     self._begin(self._settle(result))
                 case to_do.Answer(result):
@@ -142,15 +162,30 @@ class Escalations:
         self._do(self._delivery.stored(prompt_id))
 
     async def _send(self, send: to_do.Send) -> None:
-        escalated = send.escalated
-        prompt_id = escalated.prompt.id
-        if send.silent:
+        """Send a prompt up, and say what came of it; what breaks here is an attempt that failed."""
+        prompt, up = send.escalated.prompt, send.escalated.verdict.up
+        if send.to or send.tried:
             self._station.metrics.repeats.labels("retry").inc()
-            _log.info("prompt repeated", id=str(prompt_id), silent=escalated.agent)
-            self._blame(escalated)
-        await self._station.dispatch(escalated, again=not send.declined)
-        self._do(self._delivery.sent(prompt_id, time.monotonic(), declined=send.declined))
-        self._wake.set()
+            _log.info("prompt repeated", id=str(prompt.id), to=send.to, tried=sorted(send.tried))
+        chosen, refused = None, ""
+        try:
+            chosen = await self._dispatcher.send(
+                prompt, up, to=send.to, tried=send.tried, again=not send.declined
+            )
+        except TooLarge as error:
+            refused = str(error)
+        finally:
+            self._do(self._sent(send, chosen, refused))
+            self._wake.set()
+
+    def _sent(self, send: to_do.Send, chosen: Chosen | None, refused: str) -> list[to_do.Action]:
+        prompt_id, now_s = send.escalated.prompt.id, time.monotonic()
+        if refused:
+            return self._delivery.refused(prompt_id, refused, now_s)
+        if chosen is not None:
+            return self._delivery.sent(prompt_id, chosen.agent, now_s, pooled=chosen.pooled)
+        reason = self._dispatcher.why_nobody()
+        return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
     async def _settle(self, result: Result) -> None:
         await self._commits.settle(result)
@@ -169,45 +204,63 @@ class Escalations:
         if isinstance(came, Result):
             self._take_result(came)
         else:
-            prompt_id, notice = came
-            self._do(self._delivery.declined(prompt_id, notice.code))
+            self._take_notice(*came)
+        self._wake.set()
+
+    def _take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+        """Take an agent's word: it is at work on the prompt, or will not have it."""
+        if notice.code != WORKING:
+            self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
+            return
+        self._dispatcher.works(notice.agent)
+        self._do(self._delivery.working(prompt_id, notice.agent, time.monotonic()))
 
     def _take_result(self, result: Result) -> None:
-        escalated = self._delivery.above(result.id)
+        escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
         actions = self._delivery.came(result, time.monotonic())
         if not actions:
             self._station.metrics.repeats.labels("result").inc()
         if escalated is not None:
-            self._heed(escalated, result)
+            self._heed(escalated, result, holder)
         self._do(actions)
 
-    def _heed(self, escalated: Escalated, result: Result) -> None:
+    def _heed(self, escalated: Escalated, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
-        assert self._station.dispatcher is not None, "something came from above"  # noqa: S101
         if not isinstance(result.outcome, Failure):
             self._station.learn(escalated, result)
             for hop in result.hops:
-                self._station.dispatcher.succeeded(hop.agent)
-        elif result.outcome.code == ModelFailed.code:
-            self._blame(escalated)
-
-    def _blame(self, escalated: Escalated) -> None:
-        """Count silence, or a failure, against the agent that has the prompt."""
-        if escalated.agent is not None and self._station.dispatcher is not None:
-            self._station.dispatcher.failed(escalated.agent)
+                self._dispatcher.succeeded(hop.agent)
+        elif result.outcome.code == ModelFailed.code and holder:
+            self._dispatcher.failed(holder)
 
     # -- what the clock brings -----------------------------------------------------------------
 
     async def _watch_clock(self) -> None:
-        """Send again what got no answer, and give up on what cannot get one in time."""
-        loop = asyncio.get_running_loop()
+        """Send again what got no answer, and give up on what cannot get one in time.
+
+        Whatever breaks in here is logged, and the watch goes on: every deadline hangs on it.
+        """
         while True:
-            self._wake.clear()
+            await self._until_due()
+            self._look()
+
+    def _look(self) -> None:
+        try:
             self._do(self._delivery.tick(time.monotonic()))
-            next_s = self._delivery.next_due_s()
-            # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
-            timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
+        except Exception:  # noqa: BLE001 - logged, and watched on
+            _log.exception("what was due broke", agent=self._settings.agent)
+
+    async def _until_due(self) -> None:
+        """Return when the delivery has something to say, or there is something new to look at."""
+        loop = asyncio.get_running_loop()
+        self._wake.clear()
+        next_s = self._delivery.next_due_s()
+        self._watched_s = math.inf if next_s is None else next_s
+        # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
+        timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
+        try:
             await self._wake.wait()
+        finally:
             if timer is not None:
                 timer.cancel()
 

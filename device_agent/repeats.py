@@ -21,9 +21,10 @@ _ROUND_TRIPS = 200
 class Backoff(NamedTuple):
     """Silence before a retry: doubles from ``min_s`` to ``max_s``; each is drawn from its half up.
 
-    The first is never shorter than twice the 95th percentile of recent round trips.
-    ``patience_s`` is how long a prompt waits for an agent above when none is alive, ``in_flight``
-    how many repeated prompts may be under way at a time.
+    The first is never shorter than twice the 95th percentile of what answers took lately, and the
+    one after an agent was asked again than twice that of what such word took. ``patience_s`` is how
+    long a prompt waits for an agent above when none is alive, ``in_flight`` how many repeated
+    prompts may be under way at a time.
     """
 
     min_s: float
@@ -38,21 +39,28 @@ class Repeats:
     def __init__(self, backoff: Backoff, draw: random.Random) -> None:
         self._backoff = backoff
         self._draw = draw
-        self._round_trips_s = QuantileWindow(0.95, _ROUND_TRIPS)
+        self._answers_s = QuantileWindow(0.95, _ROUND_TRIPS)
+        self._words_s = QuantileWindow(0.95, _ROUND_TRIPS)
         self._waiting: deque[UUID] = deque()
         self._under_way: set[UUID] = set()
 
-    def note_round_trip(self, round_trip_s: float) -> None:
-        """Learn from a prompt that was sent once and answered."""
-        self._round_trips_s.append(round_trip_s)
+    def note_answer(self, took_s: float) -> None:
+        """Learn how long an answer took since its agent was first asked."""
+        self._answers_s.append(took_s)
+
+    def note_word(self, took_s: float) -> None:
+        """Learn how long an agent took to say that it is at work."""
+        self._words_s.append(took_s)
 
     def longer_s(self, silence_s: float) -> float:
         """Return the silence to wait for after one of ``silence_s``; 0.0 when there was none."""
         if silence_s:
             return min(silence_s * 2, self._backoff.max_s)
-        known = len(self._round_trips_s) > 0
-        twice_s = 2 * self._round_trips_s.quantile() if known else 0.0
-        return min(max(self._backoff.min_s, twice_s), self._backoff.max_s)
+        return self._twice_s(self._answers_s)
+
+    def word_s(self) -> float:
+        """Return the silence to wait for from an agent that was asked again."""
+        return self._twice_s(self._words_s)
 
     def draw_s(self, silence_s: float) -> float:
         """Return the silence with its jitter: prompts sent together are not repeated together."""
@@ -77,3 +85,7 @@ class Repeats:
     def begin(self, prompt_id: UUID) -> None:
         """Take a place for a prompt."""
         self._under_way.add(prompt_id)
+
+    def _twice_s(self, window: QuantileWindow) -> float:
+        twice_s = 2 * window.quantile() if len(window) else 0.0
+        return min(max(self._backoff.min_s, twice_s), self._backoff.max_s)

@@ -88,7 +88,7 @@ def decode(row: Row, origin: str) -> Stored:
     verdict = Verdict(read.up, read.hop.threshold)
     result = _decode(_results, row.result) if row.result is not None else None
     return Stored(
-        Escalated(prompt, own, seen, verdict, set()),
+        Escalated(prompt, own, seen, verdict),
         read.asker,
         Result(row.id, result.outcome, result.hops, result.degraded) if result else None,
     )

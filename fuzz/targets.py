@@ -46,7 +46,7 @@ def result(data: bytes) -> None:
         if isinstance(read, Result):
             assert decode_result(encode_result(read, known_hops=0)) == read
         else:
-            assert decode_result(encode_notice(read[0], read[1].code)) == read
+            assert decode_result(encode_notice(read[0], read[1].code, read[1].agent)) == read
 
 
 def status(data: bytes) -> None:

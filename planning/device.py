@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from device_agent import actions as to_do
 from shared.errors import ModelFailed
 from shared.messages import Failure, Result
+from shared.wire import WORKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from planning.upward import Upward
     from shared.escalated import Escalated
     from shared.messages import Prompt
+    from shared.wire import Notice
 
 
 class DeviceSteps(NamedTuple):
@@ -58,9 +60,9 @@ class DeviceAgent:
         """Take a result from above."""
         self.station.loop.do(self._steps.take, self._came, result)
 
-    def take_notice(self, prompt_id: UUID, code: str) -> None:
-        """Take an agent's word that it will not have a prompt."""
-        self.station.loop.do(self._steps.take, self._declined, prompt_id, code)
+    def take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+        """Take an agent's word: it is at work on a prompt, or will not have it."""
+        self.station.loop.do(self._steps.take, self._noticed, prompt_id, notice)
 
     def _judge(self, prompt: Prompt) -> None:
         if self._room:
@@ -78,17 +80,21 @@ class DeviceAgent:
         else:
             self._do(self._delivery.escalate(settled))
 
-    def _declined(self, prompt_id: UUID, code: str) -> None:
-        self._do(self._delivery.declined(prompt_id, code))
+    def _noticed(self, prompt_id: UUID, notice: Notice) -> None:
+        if notice.code == WORKING:
+            self._upward.choice.works(notice.agent)
+            self._do(self._delivery.working(prompt_id, notice.agent, self._clock.now_s))
+        else:
+            self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
 
     def _came(self, result: Result) -> None:
-        escalated = self._delivery.above(result.id)
+        escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
         actions = self._delivery.came(result, self._clock.now_s)
         if escalated is not None:
-            self._heed(escalated, result)
+            self._heed(escalated, result, holder)
         self._do(actions)
 
-    def _heed(self, escalated: Escalated, result: Result) -> None:
+    def _heed(self, escalated: Escalated, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
         choice, now_s = self._upward.choice, self._clock.now_s
         if not isinstance(result.outcome, Failure):
@@ -96,8 +102,8 @@ class DeviceAgent:
             back = [choice.succeeded(hop.agent, now_s) for hop in result.hops]
             if any(back):
                 self._delivery.rearm(now_s, unsent_only=True)
-        elif result.outcome.code == ModelFailed.code and escalated.agent is not None:
-            choice.failed(escalated.agent, now_s)
+        elif result.outcome.code == ModelFailed.code and holder:
+            choice.failed(holder, now_s)
 
     # -- what the core wants done --------------------------------------------------------------
 
@@ -108,6 +114,8 @@ class DeviceAgent:
                     self._do(self._delivery.stored(escalated.prompt.id))
                 case to_do.Send():
                     self.station.loop.do(self._steps.send, self._send, action)
+                case to_do.Doubt(agent, stopped):
+                    self._upward.choice.doubt(agent, self._clock.now_s, stopped=stopped)
                 case to_do.Settle(result):
                     self._do(self._delivery.settled(result.id))
                 case to_do.Answer(result):
@@ -117,12 +125,13 @@ class DeviceAgent:
         self._watch()
 
     def _send(self, send: to_do.Send) -> None:
-        escalated = send.escalated
-        if send.silent and escalated.agent is not None:
-            self._upward.choice.failed(escalated.agent, self._clock.now_s)
-        self._upward.send(escalated, again=not send.declined)
-        prompt_id = escalated.prompt.id
-        self._do(self._delivery.sent(prompt_id, self._clock.now_s, declined=send.declined))
+        prompt, up, now_s = send.escalated.prompt, send.escalated.verdict.up, self._clock.now_s
+        again = not send.declined
+        agent = self._upward.send(prompt, up, to=send.to, tried=send.tried, again=again)
+        if agent:
+            self._do(self._delivery.sent(prompt.id, agent, now_s))
+        else:
+            self._do(self._delivery.unsent(prompt.id, now_s, declined=send.declined))
 
     def _watch(self) -> None:
         """Come back when the delivery next has something to say."""

@@ -77,4 +77,4 @@ class Station:
         judged = judge(
             self.tier, self.name, prompt, *spoken, arrived_s=arrived_s, now_s=self.clock.now_s
         )
-        return Escalated(*judged, tried=set()) if judged.verdict.up else judged.own
+        return Escalated(*judged) if judged.verdict.up else judged.own

@@ -16,12 +16,13 @@ from shared.admission import (
     Queue,
     Reply,
     SendOn,
+    Working,
     key_of,
 )
 from shared.burden import links, packet_bytes
 from shared.messages import Result
 from shared.status import Load, Status
-from shared.wire import encode_notice, encode_result
+from shared.wire import WORKING, Notice, encode_notice, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from planning.network import Network
     from planning.processor import Step
     from planning.station import Station
-    from planning.upward import Board
+    from planning.upward import Board, Upward
     from shared.admission import Key
     from shared.escalated import Escalated
     from shared.messages import Prompt
@@ -99,13 +100,16 @@ class UpperAgent:
         """Take the copy of a result: the policy learns from it."""
         self.station.loop.do(self._steps.arrive, self._came, result)
 
-    def take_notice(self, prompt_id: UUID, code: str) -> None:
-        """Take word from above that an agent will not have a prompt."""
-        del code
-        self.station.loop.do(self._steps.arrive, self._declined, prompt_id)
+    def take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+        """Take word from above: an agent is at work on a prompt, or will not have it."""
+        self.station.loop.do(self._steps.arrive, self._noticed, prompt_id, notice)
 
-    def _declined(self, prompt_id: UUID) -> None:
-        self._see_through(self._admission.declined(prompt_id))
+    def _noticed(self, prompt_id: UUID, notice: Notice) -> None:
+        if notice.code == WORKING:
+            self._upward.choice.works(notice.agent)
+            self._admission.works(prompt_id, notice.agent, self._clock.now_s)
+        else:
+            self._see_through(self._admission.declined(prompt_id, notice.agent, notice.code))
 
     def _came(self, result: Result) -> None:
         escalated = self._admission.find(result.id)
@@ -131,8 +135,11 @@ class UpperAgent:
                 return self._admission.attempted(prompt, 1)
             case Judge(prompt):
                 self.station.settle(prompt, self._steps.decide, lambda s: self._judged(action, s))
-            case SendOn(escalated, again):
-                self.station.loop.do(self._steps.pass_on, self._send_on, escalated, again)
+            case SendOn():
+                self.station.loop.do(self._steps.pass_on, self._send_on, action)
+            case Working(prompt, then):
+                self._notify(prompt, WORKING)
+                return then
             case Quarantine():
                 return self._admission.quarantined(action)
             case Keep(prompt, result):
@@ -143,20 +150,33 @@ class UpperAgent:
             case Reply(prompt, result):
                 self._reply(prompt, result)
             case Decline(prompt, code):
-                payload = encode_notice(prompt.id, code)
-                size = packet_bytes(self._topics.results(prompt.sender), payload)
-                reader = self._readers[prompt.sender]
-                self._network.send(
-                    self.name, prompt.sender, size, reader.take_notice, prompt.id, code
-                )
+                self._notify(prompt, code)
         return None
 
-    def _send_on(self, escalated: Escalated, again: bool) -> None:
-        upward = self.station.upward
-        assert upward is not None, "the top of the cascade keeps everything"  # noqa: S101
-        upward.send(escalated, again=again)
-        above = " or ".join(self.station.tier.above)
-        self._see_through(self._admission.sent(escalated, above))
+    def _notify(self, prompt: Prompt, code: str) -> None:
+        payload = encode_notice(prompt.id, code, self.name)
+        size = packet_bytes(self._topics.results(prompt.sender), payload)
+        reader, notice = self._readers[prompt.sender], Notice(code, self.name)
+        self._network.send(self.name, prompt.sender, size, reader.take_notice, prompt.id, notice)
+
+    def _send_on(self, send_on: SendOn) -> None:
+        now_s = self._clock.now_s
+        if send_on.doubted:
+            self._upward.choice.doubt(send_on.doubted, now_s, stopped=send_on.stopped)
+        up, again = send_on.onward.escalated.verdict.up, send_on.again
+        agent = self._upward.send(
+            send_on.prompt, up, to=send_on.to, tried=send_on.tried, again=again
+        )
+        if agent:
+            self._see_through(self._admission.sent(send_on, agent, now_s))
+        else:
+            above = " or ".join(self.station.tier.above)
+            self._see_through(self._admission.unsent(send_on, f"no {above} agent took the prompt"))
+
+    @property
+    def _upward(self) -> Upward:
+        assert self.station.upward is not None, "the top of the cascade keeps everything"  # noqa: S101
+        return self.station.upward
 
     def _judged(self, judge: Judge, settled: Result | Escalated) -> None:
         self._see_through(self._admission.judged(judge, settled))

@@ -15,11 +15,12 @@ from shared.wire import encode_prompt
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Collection
 
     from planning.clock import Clock
     from planning.network import Network
     from planning.upper import UpperAgent
-    from shared.escalated import Escalated
+    from shared.messages import Prompt
     from shared.settings import AgentSettings
     from shared.status import Status
     from shared.topics import Topics
@@ -71,13 +72,12 @@ class Upward:
         self._tier = tier.name
         self._heard: dict[str, int] = {}
 
-    def send(self, escalated: Escalated, *, again: bool) -> None:
-        """Give the prompt to an agent above; ``escalated.agent`` says which, or None."""
+    def send(self, prompt: Prompt, up: int, *, to: str, tried: Collection[str], again: bool) -> str:
+        """Give the prompt to an agent above and return which, or nothing."""
         now_s = self._clock.now_s
         self._look()
-        prompt = escalated.prompt
-        chosen = self.choice.pick(prompt, escalated.verdict.up, escalated.tried, now_s, again=again)
-        escalated.agent = chosen.agent if chosen else None
+        chosen = self.choice.take(to, prompt, now_s) if to else None
+        chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
         if chosen is not None:
             above = chosen.roster.tier
             topic = self._topics.prompt(chosen.agent, prompt.task, prompt.origin, prompt.sender)
@@ -85,6 +85,7 @@ class Upward:
             self._network.link_bytes[link(self._tier, above)] += size
             reader = self._board.tiers[above][chosen.agent].agent
             self._network.send(self._name, chosen.agent, size, reader.take_prompt, prompt)
+        return chosen.agent if chosen else ""
 
     def _look(self) -> None:
         """Hear the statuses that came since the last time."""

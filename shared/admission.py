@@ -9,7 +9,8 @@ or None; the driver, ``shared.service``, does it and reports back. A prompt goes
 
 An attempt is counted before the model runs, where a crash cannot undo it: a prompt that kills its
 agent is taken three times and no more. A result is kept before it is out, so that a repeat never
-runs the model twice. Prompts are known by origin and id.
+runs the model twice. A repeat of what is in hand is answered that it is. Prompts are known by
+origin and id.
 """
 
 from __future__ import annotations
@@ -21,15 +22,20 @@ import msgspec
 
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.escalated import Escalated, failed
+from shared.holder import Holder
 from shared.messages import Failure, Prompt, Result
-from shared.sent_on import SentOn
+from shared.sent_on import Onward, SentOn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from shared.rates import RateLimits
 
 Key = tuple[str, UUID]
 _NOT_HERE = (Busy.code, Stopping.code)
 """Failures of this agent and not of the prompt: another agent may do better."""
+_REPEAT_S = 0.2
+"""Repeats of one prompt that come faster than this do not go up again."""
 
 
 class Queue(NamedTuple):
@@ -53,13 +59,27 @@ class Judge(NamedTuple):
 
 
 class SendOn(NamedTuple):
-    """Give the prompt to an agent above; then say ``sent``.
+    """Give the ``prompt``, as it goes up, to an agent above; then say ``sent`` or ``unsent``.
 
-    ``again`` when its origin repeated it: then every agent may be asked once more.
+    ``to`` is the agent that has it and is asked again; without one any
+    will do that is not in ``tried``, and ``again`` lets all be asked once more. ``doubted`` is one
+    that said nothing when it was asked again; see ``shared.holder.Next``.
     """
 
-    escalated: Escalated
-    again: bool
+    onward: Onward
+    prompt: Prompt
+    to: str = ""
+    tried: frozenset[str] = frozenset()
+    again: bool = False
+    doubted: str = ""
+    stopped: bool = False
+
+
+class Working(NamedTuple):
+    """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
+
+    prompt: Prompt
+    then: SendOn | None = None
 
 
 class Quarantine(NamedTuple):
@@ -92,18 +112,24 @@ class Decline(NamedTuple):
     code: str
 
 
-Action = Attempt | Judge | SendOn | Quarantine | Keep | Reply | Decline
+Action = Attempt | Judge | SendOn | Working | Quarantine | Keep | Reply | Decline
 
 
 class Admission:
-    """What is under way at one upper agent. ``relays``: results from above come through here."""
+    """What is under way at one upper agent."""
 
     def __init__(
-        self, rates: RateLimits, *, attempts: int, limit_bytes: int, relays: bool = False
+        self,
+        rates: RateLimits,
+        *,
+        attempts: int,
+        limit_bytes: int,
+        new_id: Callable[[], UUID] | None = None,
     ) -> None:
+        """Give prompts a ``new_id`` on their way up if results from there come through here."""
         self._rates = rates
         self._attempts = attempts
-        self._relays = relays
+        self._new_id = new_id
         self._in_hand: set[Key] = set()
         self._sent_on = SentOn(limit_bytes)
 
@@ -114,23 +140,45 @@ class Admission:
     ) -> Action | None:
         """Take a prompt; ``known`` is its result if it is remembered."""
         key = key_of(prompt)
+        admitted = self._rates.admit(prompt.origin, now_s)
         if known is not None:
-            return Reply(prompt, known)
-        if key in self._in_hand:
-            return None
-        escalated = self._sent_on.find(key)
-        if escalated is not None:
-            deadline_s = prompt.deadline_s  # the time that its asker gives it now
-            escalated.prompt = msgspec.structs.replace(escalated.prompt, deadline_s=deadline_s)
-            return SendOn(escalated, again=True)
+            return Reply(prompt, known) if admitted else None
         remaining_s = prompt.deadline_s - now_s
         if remaining_s <= 0:
             return None  # nobody waits for it any more
+        onward = self._sent_on.find(key)
+        if onward is not None:
+            return self._repeated(prompt, onward, now_s) if admitted else None
+        if key in self._in_hand:
+            return Working(prompt) if admitted else None
         too_late = queue.full or queue.wait_s > remaining_s / 2
-        if too_late or not self._rates.admit(prompt.origin, now_s):
+        if too_late or not admitted:
             return Decline(prompt, Busy.code)
         self._in_hand.add(key)
         return Attempt(prompt)
+
+    def _repeated(self, prompt: Prompt, onward: Onward, now_s: float) -> Action | None:
+        """Ask again above about a prompt that was sent on, unless that was only just done."""
+        if now_s - onward.repeated_s < _REPEAT_S:
+            return None
+        onward.repeated_s = now_s
+        deadline_s = prompt.deadline_s  # the time that its asker gives it now
+        fresh = msgspec.structs.replace(onward.escalated.prompt, deadline_s=deadline_s)
+        onward.escalated = msgspec.structs.replace(onward.escalated, prompt=fresh)
+        return Working(prompt, self._send_on(onward, again=True))
+
+    def _send_on(self, onward: Onward, *, again: bool) -> SendOn:
+        following = onward.holder.next()
+        prompt = msgspec.structs.replace(onward.escalated.prompt, id=onward.id_above)
+        return SendOn(
+            onward,
+            prompt,
+            to=following.to,
+            tried=following.tried,
+            again=again,
+            doubted=following.doubted,
+            stopped=following.stopped,
+        )
 
     def dropped(self, prompt: Prompt) -> None:
         """Let go of a prompt whose work broke off; its origin will repeat it."""
@@ -150,8 +198,10 @@ class Admission:
         prompt = judge.prompt
         if isinstance(settled, Escalated):
             self._in_hand.discard(key_of(prompt))
-            self._sent_on.put(settled)
-            return SendOn(settled, again=False)
+            id_above = self._new_id() if self._new_id else prompt.id
+            onward = Onward(settled, id_above, Holder())
+            self._sent_on.put(onward)
+            return self._send_on(onward, again=False)
         code = settled.outcome.code if isinstance(settled.outcome, Failure) else ""
         if code == ModelFailed.code:
             assert isinstance(settled.outcome, Failure)  # noqa: S101 - it has a code
@@ -178,32 +228,50 @@ class Admission:
 
     # -- from above ----------------------------------------------------------------------------
 
-    def sent(self, escalated: Escalated, above: str) -> Action | None:
-        """Answer ourselves if nobody ``above`` took the prompt; a repeat tries again either way."""
-        if escalated.agent is not None:
-            return None
-        reason = f"no {above} agent took the prompt"
+    def sent(
+        self, send_on: SendOn, agent: str, now_s: float, *, pooled: bool = False
+    ) -> Action | None:
+        """Take note of who has the prompt now; an agent's refusal may have been quicker."""
+        holder = send_on.onward.holder
+        code = holder.sent(agent, now_s, pooled=pooled)
+        return self._elsewhere(send_on.onward, agent, code) if code else None
+
+    def unsent(self, send_on: SendOn, reason: str) -> Action:
+        """Answer ourselves what nobody above took; a repeat tries again."""
+        escalated = send_on.onward.escalated
+        send_on.onward.holder.lost()
         return Reply(escalated.prompt, escalated.fall_back(reason))
 
-    def declined(self, prompt_id: UUID) -> Action | None:
-        """Try another agent above, since one declined."""
-        escalated = self._sent_on.by_id(prompt_id)
-        return SendOn(escalated, again=False) if escalated else None
+    def declined(self, id_above: UUID, agent: str, code: str) -> Action | None:
+        """Try another agent above, if it is the one that has the prompt who will not have it."""
+        onward = self._sent_on.by_id(id_above)
+        return self._elsewhere(onward, agent, code) if onward is not None else None
 
-    def find(self, prompt_id: UUID) -> Escalated | None:
+    def works(self, id_above: UUID, agent: str, now_s: float) -> None:
+        """Take an agent's word that it is at work on a prompt."""
+        onward = self._sent_on.by_id(id_above)
+        if onward is not None:
+            onward.holder.works(agent, now_s)
+
+    def find(self, id_above: UUID) -> Escalated | None:
         """Return a prompt that was sent on and has no result yet."""
-        return self._sent_on.by_id(prompt_id)
+        onward = self._sent_on.by_id(id_above)
+        return onward.escalated if onward is not None else None
 
     def came(self, result: Result) -> Action | None:
-        """Keep the result that came from above, for repeats; a relay passes it down."""
-        escalated = self._sent_on.by_id(result.id)
-        if escalated is None:
+        """Keep the result that came from above, for repeats; or pass it down, if it is ours to."""
+        onward = self._sent_on.by_id(result.id)
+        if onward is None:
             return None
-        prompt = escalated.prompt
-        self._sent_on.pop(key_of(prompt))
-        if self._relays:
-            return Keep(prompt, result)
+        prompt = onward.escalated.prompt
+        self._sent_on.pop(onward.key)
+        if self._new_id is not None:
+            return Keep(prompt, msgspec.structs.replace(result, id=prompt.id))
         return Keep(prompt, result.after(prompt.hops), reply=False)
+
+    def _elsewhere(self, onward: Onward, agent: str, code: str) -> Action | None:
+        declined = onward.holder.declines(agent, code)
+        return self._send_on(onward, again=False) if declined else None
 
 
 def key_of(prompt: Prompt) -> Key:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 import msgspec
 
@@ -21,7 +22,7 @@ from shared.result_store import ResultStore
 from shared.runtimes import load_model
 from shared.service import Service
 from shared.station import Station
-from shared.status import Load
+from shared.status import Load, name_labels
 from shared.topics import Topics
 
 if TYPE_CHECKING:
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from shared.settings import AgentSettings
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
+
+_MESSAGES: Final = 1_000
+"""Messages in hand at a time, besides the prompts that may wait for the model."""
 
 
 @dataclass
@@ -81,6 +85,7 @@ def assemble(
     assert model is not None  # noqa: S101 - one of the two
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
+    labels = name_labels(model.labels)
     batcher = Batcher(
         model,
         batch_prompts=settings.model.batch_prompts,
@@ -92,6 +97,7 @@ def assemble(
         topics.status(settings.tier.name, settings.agent),
         tasks=model.tasks,
         model=model.name,
+        labels=labels,
         heartbeat_s=settings.heartbeat_s,
         load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
     )
@@ -107,7 +113,7 @@ def assemble(
         batcher,
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
-        dispatcher=_dispatcher(settings, upper_bus, metrics),
+        dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
     )
     metrics.waiting.set_function(lambda: batcher.waiting)
     metrics.serve(settings.metrics)
@@ -139,16 +145,19 @@ def make_service(settings: AgentSettings, parts: Parts, results: ResultStore) ->
             rates,
             attempts=limits.attempts,
             limit_bytes=limit_bytes,
-            relays=parts.upper_bus is not parts.bus,
+            new_id=uuid4 if parts.upper_bus is not parts.bus else None,
         ),
         results,
         DeadLetters(results.journal),
+        room=_MESSAGES + limits.queue_prompts,
         pool=settings.pool,
         upper_bus=parts.upper_bus,
     )
 
 
-def _dispatcher(settings: AgentSettings, bus: Bus, metrics: Metrics) -> Dispatcher | None:
+def _dispatcher(
+    settings: AgentSettings, bus: Bus, metrics: Metrics, labels: str
+) -> Dispatcher | None:
     if not settings.tier.above:
         return None
     above = settings.upstream.mqtt
@@ -160,5 +169,6 @@ def _dispatcher(settings: AgentSettings, bus: Bus, metrics: Metrics) -> Dispatch
         above=settings.tier.above,
         pool=settings.upstream.pool,
         origin=settings.agent if above is not None else "",
+        labels=labels,
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )

@@ -11,14 +11,14 @@ import msgspec
 from shared.burden import link, packet_bytes
 from shared.bus import Delivery
 from shared.choice import Choice
-from shared.errors import BusError, MalformedMessage
+from shared.errors import BusError, MalformedMessage, TooLarge
 from shared.log import get_logger
 from shared.refusals import Refusals
 from shared.status import Status, decode_status
 from shared.wire import encode_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from shared.bus import Bus, Message
     from shared.choice import Chosen
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from shared.topics import Topics
 
 _log = get_logger()
+_TRIES = 8
+"""Agents that one prompt is offered to in a row: more that are not there are somebody's making."""
 
 
 class Dispatcher:
@@ -43,17 +45,20 @@ class Dispatcher:
         above: Sequence[str],
         pool: str = "",
         origin: str = "",
+        labels: str = "",
         draw: random.Random | None = None,
     ) -> None:
         """Send as of the prompts' own origins, or all as of ``origin`` where one is named.
 
         The latter is for an agent with a bus of its own to the tiers above, on a broker that does
         not know the devices: results come back to it there, with all hops, and are its to pass on.
+        Agents with other ``labels`` (``shared.status.name_labels``) are not asked.
         """
         self.choice = Choice(
             above,
             draw or random.Random(),  # noqa: S311 - spreads load, guards nothing
             pool=pool,
+            labels=labels,
         )
         self._tier = tier
         self._bus = bus
@@ -78,15 +83,24 @@ class Dispatcher:
         """
         self._appeared.append(appeared)
 
+    def doubt(self, agent: str, *, stopped: bool) -> None:
+        """Prefer others to an agent that said nothing when it was asked again.
+
+        Where its heartbeat is late too, or it ``stopped`` saying that it works, that is a failure.
+        """
+        self._passed_over(agent, self.choice.doubt(agent, time.monotonic(), stopped=stopped))
+
     def failed(self, agent: str) -> None:
-        """Count silence, or a model's failure, against an agent; being ``busy`` is neither.
+        """Count a model's failure against an agent; being ``busy`` is none.
 
         Agents that fail several times in a row are passed over for a while, and a tier of nothing
         else as if it were dead. Behind a pool's address nobody knows whose failure it was.
         """
-        roster = self.choice.failed(agent, time.monotonic())
-        if roster is not None:
-            _log.warning("agent above passed over", agent=agent, tier=roster.tier)
+        self._passed_over(agent, self.choice.failed(agent, time.monotonic()))
+
+    def works(self, agent: str) -> None:
+        """Take note that an agent said it is at work."""
+        self.choice.works(agent)
 
     def succeeded(self, agent: str) -> None:
         """Take note that an agent answered; one that was passed over may be sent prompts again."""
@@ -95,43 +109,65 @@ class Dispatcher:
             self._welcome(agent, roster)
 
     async def send(
-        self, prompt: Prompt, up: int, tried: set[str], *, again: bool = False
-    ) -> str | None:
-        """Send the prompt ``up`` tiers and return the agent that has it; None if nobody took it.
+        self,
+        prompt: Prompt,
+        up: int,
+        *,
+        to: str = "",
+        tried: Collection[str] = (),
+        again: bool = False,
+    ) -> Chosen | None:
+        """Send the prompt ``up`` tiers and return who has it; None if nobody took it.
 
-        A tier without a free agent is passed over for the next one up, then for those below it.
-        Agents in ``tried`` were silent or busy and are left out; whoever is addressed joins them.
-        With ``again`` they all get another chance once no other is left. A broker that knows of
-        no subscriber makes us try the next agent at once.
+        It goes ``to`` the agent named, if there is one that can take it. Else a tier without a free
+        agent is passed over for the next one up, then for those below it. Agents in ``tried`` were
+        silent or busy and are left out; with ``again`` they all get another chance once no other is
+        left. A broker that knows of no subscriber makes us try the next agent at once, a few times.
+        Raises ``TooLarge`` when it cannot travel, whoever it is for.
         """
-        while True:
+        for _ in range(_TRIES):
             now_s = time.monotonic()
-            chosen = self.choice.pick(prompt, up, tried, now_s, again=again)
+            chosen = self.choice.take(to, prompt, now_s) if to else None
+            chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
             if chosen is None:
                 return None
             delivery = await self._publish(prompt, chosen, now_s)
             if delivery is not Delivery.NO_SUBSCRIBER:
-                return chosen.agent if delivery is Delivery.TAKEN else None
+                return chosen if delivery is Delivery.TAKEN else None
             # It is not connected, whatever it said last; its next word brings it back.
             chosen.roster.forget(chosen.agent)
+        return None
+
+    def why_nobody(self) -> str:
+        """Say why no agent above takes a prompt, in words for whoever asked."""
+        now_s = time.monotonic()
+        if any(roster.misfits(now_s) for roster in self.choice.rosters):
+            return "no agent above is alive whose model has the same labels as ours"
+        return "no agent above is alive"
 
     async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery | None:
-        address = self.choice.address(chosen)
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
-        topic = self.topics.prompt(address, prompt.task, prompt.origin, prompt.sender)
+        topic = self.topics.prompt(chosen.address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:
             delivery = await self._bus.publish(
                 topic, payload, expiry_s=max(prompt.deadline_s - now_s, 0.0)
             )
+        except TooLarge:
+            raise
         except BusError as error:
-            _log.warning("prompt not sent", id=str(prompt.id), to=address, reason=str(error))
+            to = chosen.address
+            _log.warning("prompt not sent", id=str(prompt.id), to=to, reason=str(error))
             return None
         name = link(self._tier, chosen.roster.tier)
         self._metrics.count_link(name, "up", packet_bytes(topic, payload))
         return delivery
+
+    def _passed_over(self, agent: str, roster: Roster | None) -> None:
+        if roster is not None:
+            _log.warning("agent above passed over", agent=agent, tier=roster.tier)
 
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
@@ -150,6 +186,15 @@ class Dispatcher:
             roster.forget(agent)
         elif roster.hear(agent, status, time.monotonic()):
             self._welcome(agent, roster)
+            if not roster.fits(status):
+                _log.warning(
+                    "agent above has other labels and is not asked",
+                    agent=agent,
+                    tier=roster.tier,
+                    model=status.model,
+                    labels=status.labels,
+                    ours=roster.labels,
+                )
 
     def _welcome(self, agent: str, roster: Roster) -> None:
         _log.info("agent above", agent=agent, tier=roster.tier)

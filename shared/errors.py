@@ -9,11 +9,14 @@
     ├── RuntimeUnavailable    a model engine or execution provider is not installed
     ├── BusError              the broker cannot be used
     │   ├── NotConnected      no connection now; try again when it is back
+    │   ├── NotNow            the broker said no, for now
     │   └── Refused           the broker said no, and will say it again
+    │       └── TooLarge      it carries no message of that size
     ├── Fenced                a newer process runs under this agent's name
     ├── StoreError            what must outlive the process cannot be kept
     │   └── StoreFull         its disk, or the room it was given there, is full
     ├── MalformedMessage      bytes or a topic that do not mean anything to us
+    │   └── OtherVersion      they are of a version that we do not speak
     └── PromptError           this prompt cannot be answered; becomes an error result
         ├── InvalidPrompt     empty, too long, not UTF-8, wrong type
         ├── UnknownTask       nobody here answers such a task
@@ -28,7 +31,7 @@ Errors of foreign libraries are translated only in the file that imports the lib
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class RecServeError(Exception):
@@ -59,8 +62,16 @@ class NotConnected(BusError):
     """There is no connection to the broker at this moment."""
 
 
+class NotNow(BusError):
+    """The broker would not take a message at this moment: its quota is used up, say."""
+
+
 class Refused(BusError):
     """The broker refused a connection, a subscription or a message for good."""
+
+
+class TooLarge(Refused):
+    """The broker carries no message of that size, whatever it says."""
 
 
 class Fenced(RecServeError):
@@ -79,10 +90,30 @@ class MalformedMessage(RecServeError):
     """Bytes or a topic that carry no message of ours."""
 
 
+class OtherVersion(MalformedMessage):
+    """A message of a version that this agent does not speak."""
+
+
+REASON_CHARACTERS: Final = 500
+
+
 class PromptError(RecServeError):
-    """One prompt cannot be answered; ``code`` names the fault on the wire."""
+    """One prompt cannot be answered; ``code`` names the fault on the wire.
+
+    Its text travels, so it is cut where it is made: whatever a prompt had in it is quoted there.
+    """
 
     code: ClassVar[str] = "error"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(cut(reason))
+
+
+def cut(reason: str) -> str:
+    """Return a reason that is short enough to travel, and holds no control characters."""
+    if len(reason) > REASON_CHARACTERS:
+        reason = f"{reason[: REASON_CHARACTERS - 1]}…"
+    return "".join(character if character.isprintable() else "\ufffd" for character in reason)
 
 
 class InvalidPrompt(PromptError):

@@ -13,15 +13,13 @@ if TYPE_CHECKING:
     from shared.errors import PromptError
 
 
-class Escalated(msgspec.Struct):
-    """A prompt that goes up: how it was judged, who was asked so far, and who has it now."""
+class Escalated(msgspec.Struct, frozen=True):
+    """A prompt that goes up, and how it was judged."""
 
     prompt: Prompt
     own: Result
     seen: Seen
     verdict: Verdict
-    tried: set[str]
-    agent: str | None = None
 
     def fall_back(self, reason: str) -> Result:
         """Return our own answer, marked as second best."""

@@ -13,13 +13,11 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
-
 from shared.bus import Will
 from shared.errors import BusError, Fenced, MalformedMessage
 from shared.log import get_logger
 from shared.standing import Move, Standing
-from shared.status import Load, Status, decode_status
+from shared.status import VERSION, Load, Status, decode_status, encode_status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -40,12 +38,14 @@ class Announcer:
         *,
         tasks: Collection[Task],
         model: str,
+        labels: str = "",
         heartbeat_s: float,
         load: Callable[[], Load],
     ) -> None:
         self._topic = topic
         self._tasks = tuple(sorted(tasks))
         self._model = model
+        self._labels = labels
         self._heartbeat_s = heartbeat_s
         self._load = load
         # Wall time is a first guess at an order of lives; nothing reads it as a time.
@@ -137,7 +137,8 @@ class Announcer:
         except MalformedMessage as error:
             _log.debug("status refused", topic=message.topic, reason=str(error))
             return
-        move = self._standing.hear(status, live=not message.retained)
+        clock_ms = int(time.time() * 1000)
+        move = self._standing.hear(status, live=not message.retained, clock_ms=clock_ms)
         if move is Move.YIELD:
             self._newer = status
         elif move is Move.RENEW:
@@ -148,8 +149,17 @@ class Announcer:
     def _encode(self, state: Literal["online", "offline"]) -> bytes:
         epoch, boot = self._standing.epoch, self._standing.boot
         if state == "offline":
-            return msgspec.json.encode(Status("offline", epoch, boot=boot))
-        status = Status(
-            "online", epoch, self._tasks, self._model, self._load(), self._heartbeat_s, boot
+            return encode_status(Status("offline", epoch, boot=boot, version=VERSION))
+        return encode_status(
+            Status(
+                "online",
+                epoch,
+                self._tasks,
+                self._model,
+                self._load(),
+                self._heartbeat_s,
+                boot,
+                self._labels,
+                VERSION,
+            )
         )
-        return msgspec.json.encode(status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from shared.errors import OtherVersion
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ class Refusals:
 
     def note(self, topic: str, error: MalformedMessage) -> None:
         """Count a refusal, and log it if this sender was quiet for a minute."""
-        self._metrics.refused.labels("malformed").inc()
+        reason = "version" if isinstance(error, OtherVersion) else "malformed"
+        self._metrics.refused.labels(reason).inc()
         now_s = time.monotonic()
         if now_s - self._said_s.get(topic, -_QUIET_S) < _QUIET_S:
             return

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from uuid import UUID
 
-if TYPE_CHECKING:
-    from uuid import UUID
+import msgspec
 
-    from shared.escalated import Escalated
+from shared.escalated import Escalated
+from shared.holder import Holder
 
 _ENTRY_BYTES = 1_000
+
+
+class Onward(msgspec.Struct):
+    """A prompt that was sent on: under which id, who has it, and when it last went up.
+
+    The id is its own unless this agent passes results down: then it is one of ours, since the ids
+    of several devices need not differ.
+    """
+
+    escalated: Escalated
+    id_above: UUID
+    holder: Holder
+    repeated_s: float = 0.0
+
+    @property
+    def key(self) -> tuple[str, UUID]:
+        """Return what the prompt is known by below: its origin and id."""
+        return self.escalated.prompt.origin, self.escalated.prompt.id
 
 
 class SentOn:
@@ -22,41 +40,44 @@ class SentOn:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._bytes = 0
-        self._prompts: OrderedDict[tuple[str, UUID], Escalated] = OrderedDict()
-        self._keys: dict[UUID, tuple[str, UUID]] = {}
+        self._prompts: OrderedDict[tuple[str, UUID], Onward] = OrderedDict()
+        self._keys: dict[UUID, list[tuple[str, UUID]]] = {}
 
     def __len__(self) -> int:
         return len(self._prompts)
 
-    def put(self, escalated: Escalated) -> None:
-        """Take in a prompt, or what changed of it."""
-        prompt = escalated.prompt
-        key = (prompt.origin, prompt.id)
-        self.pop(key)
-        self._prompts[key] = escalated
-        self._keys[prompt.id] = key
-        self._bytes += _size(escalated)
+    def put(self, onward: Onward) -> None:
+        """Take in a prompt."""
+        self.pop(onward.key)
+        self._prompts[onward.key] = onward
+        self._keys.setdefault(onward.id_above, []).append(onward.key)
+        self._bytes += _size(onward)
         while self._bytes > self._limit_bytes:
             self.pop(next(iter(self._prompts)))
 
-    def find(self, key: tuple[str, UUID]) -> Escalated | None:
+    def find(self, key: tuple[str, UUID]) -> Onward | None:
         """Return the prompt of one origin."""
         return self._prompts.get(key)
 
-    def by_id(self, prompt_id: UUID) -> Escalated | None:
-        """Return the prompt that word from above is about: there only the id is known."""
-        key = self._keys.get(prompt_id)
-        return self._prompts.get(key) if key else None
+    def by_id(self, prompt_id: UUID) -> Onward | None:
+        """Return the prompt that word from above is about: there only the id is known.
 
-    def pop(self, key: tuple[str, UUID]) -> Escalated | None:
+        None if several devices' prompts have that id, and nobody can tell which is meant.
+        """
+        keys = self._keys.get(prompt_id, [])
+        return self._prompts.get(keys[0]) if len(keys) == 1 else None
+
+    def pop(self, key: tuple[str, UUID]) -> Onward | None:
         """Take a prompt out."""
-        escalated = self._prompts.pop(key, None)
-        if escalated is not None:
-            self._bytes -= _size(escalated)
-            if self._keys.get(key[1]) == key:
-                del self._keys[key[1]]
-        return escalated
+        onward = self._prompts.pop(key, None)
+        if onward is not None:
+            self._bytes -= _size(onward)
+            keys = self._keys[onward.id_above]
+            keys.remove(key)
+            if not keys:
+                del self._keys[onward.id_above]
+        return onward
 
 
-def _size(escalated: Escalated) -> int:
-    return _ENTRY_BYTES + 4 * len(escalated.prompt.text)
+def _size(onward: Onward) -> int:
+    return _ENTRY_BYTES + 4 * len(onward.escalated.prompt.text)

@@ -1,7 +1,8 @@
 """Serves prompts that come over the bus: what edge and cloud agents do all day.
 
 Drives ``shared.admission``: does what it says, and tells it what happened. A message is
-acknowledged when its work is done: its result stored and out, the prompt declined, or sent on.
+acknowledged when its prompt waits for the model, or else when its work is done: answered, declined
+or sent on.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import asyncio
 import hashlib
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.admission import (
     Action,
@@ -23,24 +24,28 @@ from shared.admission import (
     Queue,
     Reply,
     SendOn,
+    Working,
     key_of,
 )
 from shared.burden import links, packet_bytes
 from shared.dead_letters import DeadLetter
-from shared.errors import BusError, MalformedMessage, StoreError
+from shared.errors import BusError, MalformedMessage, StoreError, TooLarge
 from shared.log import get_logger
 from shared.messages import Prompt, Result
 from shared.refusals import Refusals
-from shared.wire import decode_prompt, decode_result, encode_notice, encode_result
+from shared.wire import WORKING, decode_prompt, decode_result, encode_notice, encode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
     from shared.bus import Bus, Message
     from shared.dead_letters import DeadLetters
+    from shared.dispatch import Dispatcher
     from shared.result_store import ResultStore
     from shared.station import Station
     from shared.topics import Topics
+
+    _Take = Callable[[Message], Awaitable[Judge | None]]
 
 _log = get_logger()
 
@@ -61,15 +66,18 @@ class Service:
         results: ResultStore,
         dead_letters: DeadLetters,
         *,
+        room: int,
         pool: str = "",
         upper_bus: Bus,
     ) -> None:
+        """Have no more than ``room`` messages in hand at a time."""
         self._station = station
         self._bus = bus
         self._topics = topics
         self._admission = admission
         self._results = results
         self._dead_letters = dead_letters
+        self._room = room
         self._pool = pool
         self._upper_bus = upper_bus
         self._in_hand: set[asyncio.Task[None]] = set()
@@ -96,20 +104,31 @@ class Service:
         return len(unfinished)
 
     def _take_prompt(self, message: Message) -> None:
-        self._start(self._serve(self._bus, message, self._admit(message)))
+        self._start(self._bus, message, self._admit)
 
     def _take_word(self, message: Message) -> None:
-        self._start(self._serve(self._upper_bus, message, self._heed(message)))
+        self._start(self._upper_bus, message, self._heed)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(work)
+    def _start(self, bus: Bus, message: Message, take: _Take) -> None:
+        """Begin with a message, or drop it: a flood at QoS 0 knows no window and no end."""
+        if len(self._in_hand) >= self._room:
+            self._station.metrics.refused.labels("flooded").inc()
+            bus.acknowledge(message)
+            return
+        task = asyncio.ensure_future(self._serve(bus, message, take))
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
 
-    async def _serve(self, bus: Bus, message: Message, work: Coroutine[Any, Any, None]) -> None:
-        """Do the work that came with a message; whatever happens, it is acknowledged."""
+    async def _serve(self, bus: Bus, message: Message, take: _Take) -> None:
+        """Do the work that came with a message; whatever happens, it is acknowledged.
+
+        A prompt is, as soon as it is in the queue of the model: without a session the broker
+        forgets it anyway when we die, and what waits to be acknowledged holds up all that comes
+        after it, repeats and our own heartbeat among that.
+        """
+        judge: Judge | None = None
         try:
-            await work
+            judge = await take(message)
         except MalformedMessage as error:
             self._refusals.note(message.topic, error)
         except (BusError, StoreError) as error:
@@ -118,9 +137,11 @@ class Service:
             _log.exception("a message broke the service", topic=message.topic)
         finally:
             bus.acknowledge(message)
+        if judge is not None:
+            await self._see_out(judge)
 
-    async def _admit(self, message: Message) -> None:
-        """Take a prompt from below."""
+    async def _admit(self, message: Message) -> Judge | None:
+        """Take a prompt from below; return it if the model is to see it."""
         now_s = time.monotonic()
         address = self._topics.read_prompt(message.topic)
         prompt = decode_prompt(message.payload, address, now_s=now_s)
@@ -131,38 +152,59 @@ class Service:
         if not isinstance(first, Attempt | Decline):
             self._station.metrics.repeats.labels("prompt").inc()
         try:
-            await self._see_through(first)
+            return await self._see_through(first)
         except BaseException:
             self._admission.dropped(prompt)
             raise
 
+    async def _see_out(self, judge: Judge) -> None:
+        """Judge a prompt that is in our hands, and do all that follows."""
+        following: Judge | None = judge
+        try:
+            while following is not None:
+                following = await self._see_through(await self._judge(following))
+        except (BusError, StoreError) as error:
+            _log.warning("prompt not finished; its origin will ask again", reason=str(error))
+        except Exception:  # noqa: BLE001 - logged, and the service lives on
+            _log.exception("a prompt broke the service", id=str(judge.prompt.id))
+        finally:
+            self._admission.dropped(judge.prompt)
+
     async def _heed(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
         came = decode_result(message.payload)
-        if not isinstance(came, Result):
-            await self._see_through(self._admission.declined(came[0]))
+        if isinstance(came, Result):
+            escalated = self._admission.find(came.id)
+            if escalated is not None:
+                self._station.learn(escalated, came)
+            await self._see_through(self._admission.came(came))
             return
-        escalated = self._admission.find(came.id)
-        if escalated is not None:
-            self._station.learn(escalated, came)
-        await self._see_through(self._admission.came(came))
+        prompt_id, notice = came
+        if notice.code == WORKING:
+            self._dispatcher.works(notice.agent)
+            self._admission.works(prompt_id, notice.agent, time.monotonic())
+        else:
+            declined = self._admission.declined(prompt_id, notice.agent, notice.code)
+            await self._see_through(declined)
 
     # -- what the core wants done --------------------------------------------------------------
 
-    async def _see_through(self, action: Action | None) -> None:
-        while action is not None:
+    async def _see_through(self, action: Action | None) -> Judge | None:
+        """Do one thing after another, up to the model."""
+        while action is not None and not isinstance(action, Judge):
             action = await self._do(action)
+        return action
 
     async def _do(self, action: Action) -> Action | None:
         match action:
             case Attempt(prompt):
                 attempt = await self._results.attempt(key_of(prompt))
                 return self._admission.attempted(prompt, attempt)
-            case Judge():
-                return await self._judge(action)
-            case SendOn(escalated, again):
-                await self._station.dispatch(escalated, again=again)
-                return self._admission.sent(escalated, " or ".join(self._station.tier.above))
+            case SendOn():
+                return await self._send_on(action)
+            case Working(prompt, then):
+                await self._notify(prompt, WORKING)
+                return then
             case Quarantine():
                 await self._put_aside(action)
                 return self._admission.quarantined(action)
@@ -174,9 +216,33 @@ class Service:
                 await self._reply(prompt, result)
             case Decline(prompt, code):
                 self._station.metrics.refused.labels(code).inc()
-                topic = self._topics.results(prompt.sender)
-                await self._bus.publish(topic, encode_notice(prompt.id, code))
+                await self._notify(prompt, code)
         return None
+
+    async def _notify(self, prompt: Prompt, code: str) -> None:
+        topic = self._topics.results(prompt.sender)
+        await self._bus.publish(topic, encode_notice(prompt.id, code, self._station.agent))
+
+    async def _send_on(self, send_on: SendOn) -> Action | None:
+        if send_on.doubted:
+            self._dispatcher.doubt(send_on.doubted, stopped=send_on.stopped)
+        up = send_on.onward.escalated.verdict.up
+        try:
+            chosen = await self._dispatcher.send(
+                send_on.prompt, up, to=send_on.to, tried=send_on.tried, again=send_on.again
+            )
+        except TooLarge as error:
+            return self._admission.unsent(send_on, str(error))
+        if chosen is None:
+            above = " or ".join(self._station.tier.above)
+            return self._admission.unsent(send_on, f"no {above} agent took the prompt")
+        now_s = time.monotonic()
+        return self._admission.sent(send_on, chosen.agent, now_s, pooled=chosen.pooled)
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        assert self._station.dispatcher is not None, "only a tier with tiers above sends on"  # noqa: S101
+        return self._station.dispatcher
 
     async def _judge(self, judge: Judge) -> Action | None:
         settled = await self._station.settle(judge.prompt)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 EPOCHS: Final = 1 << 53
 """Epochs are below this, so that every reader of JSON has them exactly."""
+AHEAD_MS: Final = 24 * 3600 * 1000
 _ANNOUNCED_TWICE = 2
 _PATIENCE_HEARTBEATS = 1.5  # the check comes with a heartbeat, the second after the silent one
 _PATIENCE_MIN_S = 2.0
@@ -70,14 +71,18 @@ class Standing:
             and now_s - self._unanswered_since_s >= self._patience_s
         )
 
-    def hear(self, status: Status, *, live: bool = True) -> Move:
+    def hear(self, status: Status, *, live: bool = True, clock_ms: int = 0) -> Move:
         """Take in what came on our own topic, and say what to do about it.
 
-        It is not ``live`` when the broker had kept it from before we subscribed.
+        It is not ``live`` when the broker had kept it from before we subscribed. An epoch that is
+        further ahead of ours, and of the wall clock's ``clock_ms``, than clocks may differ is
+        somebody's fault and nobody's life: it is spoken over.
         """
         if status.boot == self.boot:
             return self._hear_ourselves(status)
         newer = (status.epoch, status.boot) > (self.epoch, self.boot)
+        if status.epoch > max(self.epoch, clock_ms) + AHEAD_MS:
+            newer = False
         if newer and self._heard:
             return Move.YIELD if self._is_alive(status, live) else Move.ANNOUNCE
         if newer and status.epoch + 1 < EPOCHS:

@@ -1,7 +1,7 @@
 """A station: a tier joined to a model and a bus. The one loop of device, edge and cloud.
 
-Two steps make the path of a prompt through any tier: ``settle`` scores it and decides (``judge``),
-with every way that can end, and ``dispatch`` sends what is escalated to a tier above.
+``settle`` scores a prompt and decides (``judge``), with every way that can end; the ``dispatcher``
+sends what is escalated to a tier above.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Station:
         self._prompt_bytes = prompt_bytes
 
     async def settle(self, prompt: Prompt) -> Result | Escalated:
-        """Return a result, or the prompt as it is to be ``dispatch``ed to a tier above.
+        """Return a result, or the prompt as it is to be sent to a tier above.
 
         Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. Whoever
         asked takes note of an ``Escalated`` before it is sent: the answer may overtake the broker's
@@ -64,7 +64,7 @@ class Station:
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         if not judged.verdict.up:
             return judged.own
-        return Escalated(*judged, tried=set())
+        return Escalated(*judged)
 
     async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
         """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
@@ -101,14 +101,6 @@ class Station:
             elapsed_us=hop.elapsed_us,
         )
         return judged
-
-    async def dispatch(self, escalated: Escalated, *, again: bool = False) -> Escalated:
-        """Send the prompt to an agent above that was not tried yet; all may be tried ``again``."""
-        assert self.dispatcher is not None, "only a tier with an upstream escalates"  # noqa: S101
-        escalated.agent = await self.dispatcher.send(
-            escalated.prompt, escalated.verdict.up, escalated.tried, again=again
-        )
-        return escalated
 
     def learn(self, escalated: Escalated, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""

@@ -37,7 +37,8 @@ class Bench:
         self.parts: Parts = assemble(
             self.settings,
             model=self.model,
-            connect=lambda settings, will: self.broker.client(settings.agent, will),
+            # A connection of its own to the tiers above leads to the same broker here.
+            connect=lambda settings, will: self.broker.client(str(settings.mqtt.port), will),
             metrics=Metrics(),
         )
         self.results_kept = open_results(self.settings)

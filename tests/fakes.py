@@ -35,7 +35,7 @@ class LookupModel:
     ) -> None:
         self.name = name
         self.tasks = tasks
-        self.labels = (name,)
+        self.labels = ("negative", "positive")
         self.batches: list[list[str]] = []
         self.fails = {FAILS}
         self.closed = False

@@ -46,7 +46,9 @@ async def test_prompts_of_unknown_devices_go_up_in_the_edges_name_and_results_co
         roster = dispatcher.choice.rosters[0]
         await eventually(lambda: bool(roster.alive("classify", time.monotonic())), "the cloud")
 
-        assert await dispatcher.send(prompt, 1, set()) == "cloud-1"
+        chosen = await dispatcher.send(prompt, 1)
+        assert chosen is not None
+        assert chosen.agent == "cloud-1"
 
         await eventually(lambda: bool(came), "the prompt")
         address = TOPICS.read_prompt(came[0].topic)

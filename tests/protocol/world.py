@@ -12,8 +12,6 @@ from collections import Counter, defaultdict, deque
 from typing import NamedTuple
 from uuid import UUID
 
-import msgspec
-
 from device_agent import actions as to_do
 from device_agent.delivery import Delivery
 from device_agent.repeats import Backoff
@@ -23,6 +21,7 @@ from shared.escalated import Escalated
 from shared.messages import Failure, Hop, Label, Prompt, Result
 from shared.policies import Seen, Verdict
 from shared.rates import RateLimits
+from shared.wire import WORKING
 
 BACKOFF = Backoff(min_s=0.5, max_s=4.0, patience_s=2.0, in_flight=3)
 LONG_S = 60.0
@@ -42,6 +41,13 @@ class Fault(enum.Enum):
 class Row(NamedTuple):
     escalated: Escalated
     result: Result | None
+
+
+class Word(NamedTuple):
+    """A notice of the upper agent's, on its way."""
+
+    prompt_id: UUID
+    code: str
 
 
 class Out(NamedTuple):
@@ -64,7 +70,7 @@ class World:
         self.poison: set[UUID] = set()
         self.judged: Counter[admission.Key] = Counter()
         self.kept: set[admission.Key] = set()
-        self.network: list[Prompt | Result | UUID] = []
+        self.network: list[Prompt | Result | Word] = []
         self.start_device()
         self.start_edge()
 
@@ -78,8 +84,7 @@ class World:
             if row.result is not None:
                 self.device_to_do.append(to_do.Answer(row.result))
             else:
-                fresh = msgspec.structs.replace(row.escalated, tried=set(), agent=None)
-                self.device.restore(fresh, revisions=False, now_s=self.now_s)
+                self.device.restore(row.escalated, revisions=False, now_s=self.now_s)
             assert prompt_id == row.escalated.prompt.id
 
     def start_edge(self) -> None:
@@ -96,7 +101,7 @@ class World:
         if poison:
             self.poison.add(prompt_id)
         self.device.accept(prompt_id, prompt.deadline_s)
-        escalated = Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7), set())
+        escalated = Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7))
         self.device_to_do += self.device.escalate(escalated)
 
     def device_step(self) -> None:
@@ -108,11 +113,10 @@ class World:
                 self.accepted.add(escalated.prompt.id)
                 self.device_to_do += self.device.stored(escalated.prompt.id)
             case to_do.Send(escalated):
-                escalated.agent = EDGE
                 self.network.append(escalated.prompt)
                 if self.fault is Fault.DELETE_ON_PUBACK:
                     self.rows.pop(escalated.prompt.id, None)
-                self.device_to_do += self.device.sent(escalated.prompt.id, self.now_s)
+                self.device_to_do += self.device.sent(escalated.prompt.id, EDGE, self.now_s)
             case to_do.Settle(result):
                 row = self.rows.get(result.id)
                 if row is not None and row.result is None:
@@ -143,8 +147,10 @@ class World:
                 following = self.edge.kept(action)
             case admission.Reply(_, result):
                 self.network.append(result)
-            case admission.Decline(prompt):
-                self.network.append(prompt.id)
+            case admission.Working(prompt):
+                self.network.append(Word(prompt.id, WORKING))
+            case admission.Decline(prompt, code):
+                self.network.append(Word(prompt.id, code))
         if following is not None:
             self.edge_to_do.append(following)
 
@@ -168,8 +174,10 @@ class World:
             first = self.edge.arrived(message, known, Queue(0.0, full=False), self.now_s)
             if first is not None:
                 self.edge_to_do.append(first)
-        elif isinstance(message, UUID):
-            self.device_to_do += self.device.declined(message, "busy")
+        elif isinstance(message, Word) and message.code == WORKING:
+            self.device_to_do += self.device.working(message.prompt_id, EDGE, self.now_s)
+        elif isinstance(message, Word):
+            self.device_to_do += self.device.declined(message.prompt_id, EDGE, message.code)
         else:
             actions = self.device.came(message, self.now_s)
             if self.fault is Fault.NO_DEDUPE and not actions and message.id in self.answers:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
 from shared.breaker import FAILURES, JITTER, PAUSE_MIN_S
-from shared.roster import Roster
-from shared.status import Load, Status
+from shared.roster import LIMIT, Roster
+from shared.status import Load, Status, name_labels
 
 
 def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:
@@ -182,3 +183,105 @@ def test_word_of_an_agent_that_nobody_knows_means_nothing(draw: random.Random) -
     assert not any(fail(roster, "stranger", draw))
     assert not roster.succeeded("stranger", 0.0)
     assert roster.count_open_breakers() == 0
+
+
+# -- doubt -------------------------------------------------------------------------------------
+
+
+def test_one_that_is_doubted_is_asked_only_if_there_is_no_other_until_it_is_heard_of(
+    draw: random.Random,
+) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.hear("edge-2", online(), 0.0)
+    roster.doubt("edge-1", 1.0, draw, stopped=False)
+
+    assert {roster.pick("classify", 1.0, draw) for _ in range(10)} == {"edge-2"}
+    assert roster.pick("classify", 1.0, draw, {"edge-2"}) is None
+    assert roster.pick("classify", 1.0, draw, {"edge-2"}, doubted=True) == "edge-1"
+
+    roster.hear("edge-1", online(), 2.0)
+    assert {roster.pick("classify", 2.0, draw) for _ in range(20)} == {"edge-1", "edge-2"}
+
+
+@pytest.mark.parametrize("word", ["works", "succeeded"])
+def test_a_word_of_it_ends_the_doubt(draw: random.Random, word: str) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.doubt("edge-1", 1.0, draw, stopped=False)
+    if word == "works":
+        roster.works("edge-1")
+    else:
+        roster.succeeded("edge-1", 1.0)
+    assert roster.pick("classify", 1.0, draw) == "edge-1"
+
+
+def test_silence_is_no_failure_while_the_heartbeat_comes(draw: random.Random) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    assert not any(roster.doubt("edge-1", 1.0, draw, stopped=False) for _ in range(50))
+    assert roster.count_open_breakers() == 0
+
+
+@pytest.mark.parametrize(("now_s", "stopped"), [(8.0, False), (1.0, True)])
+def test_silence_is_a_failure_when_the_heartbeat_is_late_or_work_stopped(
+    draw: random.Random, now_s: float, stopped: bool
+) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    opened = [roster.doubt("edge-1", now_s, draw, stopped=stopped) for _ in range(FAILURES)]
+    assert opened == [False] * (FAILURES - 1) + [True]
+
+
+def test_one_whose_heartbeat_is_late_is_asked_only_if_there_is_no_other(
+    draw: random.Random,
+) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.hear("edge-2", online(), 5.0)
+    assert {roster.pick("classify", 8.0, draw) for _ in range(10)} == {"edge-2"}
+    assert roster.pick("classify", 8.0, draw, {"edge-2"}, doubted=True) == "edge-1"
+
+
+# -- whom to believe, and how many -------------------------------------------------------------
+
+
+def test_a_ghost_of_long_heartbeats_keeps_the_living_out_for_no_longer_than_others() -> None:
+    roster = Roster("edge")
+    ghost = msgspec.structs.replace(online(epoch=1 << 52), heartbeat_s=3600.0)
+    roster.hear("edge-1", ghost, 0.0)
+    assert not roster.hear("edge-1", online(epoch=5), 60.0)
+    roster.hear("edge-1", online(epoch=5), 91.0)
+    roster.hear("edge-1", offline(epoch=5), 92.0)
+    assert roster.alive("classify", 92.0) == []
+
+
+def test_agents_with_other_labels_are_not_picked_and_are_named(draw: random.Random) -> None:
+    roster = Roster("edge", name_labels(["calm", "angry"]))
+    other = name_labels(["calm"])
+    roster.hear("edge-1", msgspec.structs.replace(online(), labels=other), 0.0)
+    assert roster.pick("classify", 0.0, draw, doubted=True) is None
+    assert roster.misfits(0.0) == ["edge-1"]
+    roster.hear("edge-2", online(), 0.0)
+    assert roster.pick("classify", 0.0, draw) == "edge-2", "one that does not say is believed"
+
+
+def test_strangers_without_end_fill_a_bounded_memory_and_the_dead_make_room() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    for number in range(3 * LIMIT):
+        roster.hear(f"fake-{number}", online(), 1.0)
+    assert roster.count_alive(1.0) == LIMIT
+    assert "edge-1" in roster.alive("classify", 1.0)
+    assert not roster.hear("edge-2", online(), 2.0)
+    assert roster.hear("edge-2", online(), 100.0)
+    assert roster.alive("classify", 100.0) == ["edge-2"]
+
+
+def test_labels_are_named_alike_whatever_their_order_and_shortly_however_many() -> None:
+    assert name_labels(["b", "a"]) == name_labels(["a", "b"]) == '["a", "b"]'
+    assert name_labels(["a, b"]) != name_labels(["a", "b"])
+    many = [f"intent {number}" for number in range(1_000)]
+    assert name_labels(many) == name_labels(many[::-1])
+    assert len(name_labels(many)) < 100
+    assert name_labels(many) != name_labels(many[1:])

@@ -11,9 +11,9 @@ import pytest
 
 from shared.errors import NotConnected
 from shared.messages import Failure, Hop, Label, Prompt, Result
-from shared.policies import Quality
+from shared.policies import Pass, Quality
 from shared.runtimes import ModelSettings
-from shared.settings import LimitSettings, TierSettings
+from shared.settings import LimitSettings, MqttSettings, TierSettings, UpstreamSettings
 from shared.wire import (
     Notice,
     decode_result,
@@ -94,32 +94,85 @@ async def test_a_repeat_is_answered_from_memory_without_model_or_window(bench: B
     assert bench.counted("recserve_repeats_total", kind="prompt") == 1
 
 
-async def test_a_repeat_of_what_is_in_hand_is_left_to_the_first(bench: Bench) -> None:
+async def test_a_repeat_of_what_is_in_hand_is_told_so_and_left_to_the_first(bench: Bench) -> None:
     bench.model.hold()
     prompt_id = await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
-    await bench.send(HARD, prompt_id=prompt_id)
-    await eventually(lambda: bench.bus.acknowledged == 1)
+    for _ in range(3):
+        await bench.send(HARD, prompt_id=prompt_id)
+        notice = decode_result((await bench.results.next()).payload)
+        assert notice == (prompt_id, Notice("working", "edge-1"))
 
     bench.model.release()
     await bench.result()
     await asyncio.sleep(0.05)
 
-    assert len(bench.results.messages) == 1
+    assert len(bench.results.messages) == 4
     assert bench.model.seen == [HARD]
 
 
-async def test_a_repeat_of_what_went_up_goes_to_another_agent(bench: Bench) -> None:
+async def test_a_prompt_is_acknowledged_before_the_model_is_done(bench: Bench) -> None:
+    bench.model.hold()
+    await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    assert bench.bus.acknowledged == 1
+    bench.model.release()
+
+
+async def test_a_repeat_of_what_went_up_asks_who_has_it_and_then_another(bench: Bench) -> None:
     await bench.cloud("cloud-1", "cloud-2")
     prompt_id = await bench.send(HARDEST)
     first, _ = await bench.escalated()
+    asked = [first]
+    for _ in range(2):
+        await asyncio.sleep(0.25)
+        await bench.send(HARDEST, prompt_id=prompt_id)
+        agent, again = await bench.escalated()
+        asked.append(agent)
+        assert again.id == prompt_id
+        told = decode_result((await bench.results.next()).payload)
+        assert told == (prompt_id, Notice("working", "edge-1"))
 
-    await bench.send(HARDEST, prompt_id=prompt_id)
-    second, again = await bench.escalated()
-
-    assert {first, second} == {"cloud-1", "cloud-2"}
-    assert again.id == prompt_id
+    assert asked[0] == asked[1], "it may be at work on it"
+    assert asked[2] != asked[0], "it said nothing"
     assert bench.model.seen == [HARDEST]
+
+
+async def test_what_is_worked_on_above_stays_there(bench: Bench) -> None:
+    await bench.cloud("cloud-1", "cloud-2")
+    prompt_id = await bench.send(HARDEST)
+    first, _ = await bench.escalated()
+    for _ in range(3):
+        await asyncio.sleep(0.25)
+        await bench.send(HARDEST, prompt_id=prompt_id)
+        agent, _ = await bench.escalated()
+        assert agent == first
+        word = encode_notice(prompt_id, "working", agent)
+        await bench.tester.publish(f"{ROOT}/results/edge-1", word)
+
+
+async def test_repeats_faster_than_anybody_waits_do_not_go_up(bench: Bench) -> None:
+    await bench.cloud("cloud-1")
+    prompt_id = await bench.send(HARDEST)
+    await bench.escalated()
+    for _ in range(20):
+        await bench.send(HARDEST, prompt_id=prompt_id)
+    await eventually(lambda: bench.counted("recserve_repeats_total", kind="prompt") == 20)
+    sent_on = [topic for topic in bench.broker.published if "/prompts/cloud-1/" in topic]
+    assert sum(bench.broker.published[topic] for topic in sent_on) == 2
+
+
+async def test_repeats_count_towards_a_devices_rate() -> None:
+    bench = await Bench(limits=LimitSettings(device_prompts_s=0.01, device_burst=3)).start()
+    prompt_id = await bench.send(HARD)
+    first = await bench.result()
+    for _ in range(10):
+        await bench.send(HARD, prompt_id=prompt_id)
+    await eventually(lambda: bench.counted("recserve_repeats_total", kind="prompt") == 10)
+
+    assert [await bench.result() for _ in range(2)] == [first, first]
+    await asyncio.sleep(0.05)
+    assert len(bench.results.messages) == 3
 
 
 async def test_a_repeat_of_what_went_up_has_the_time_that_it_brings(bench: Bench) -> None:
@@ -169,7 +222,7 @@ async def test_a_full_queue_is_said_at_once_to_whoever_sent_the_prompt() -> None
 
     message = await bench.results.next()
     assert message.topic == f"{ROOT}/results/edge-9"
-    assert decode_result(message.payload) == (declined, Notice("busy"))
+    assert decode_result(message.payload) == (declined, Notice("busy", "edge-1"))
     assert bench.counted("recserve_refused_total", fault="busy") == 1
     assert bench.service._results.find(("device-1", declined)) is None
     await bench.close()
@@ -184,7 +237,10 @@ async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> No
     hurried = await bench.send(HARD, deadline_s=5.0)
     patient = await bench.send(HARD, deadline_s=10.0)
 
-    assert decode_result((await bench.results.next()).payload) == (hurried, Notice("busy"))
+    assert decode_result((await bench.results.next()).payload) == (
+        hurried,
+        Notice("busy", "edge-1"),
+    )
     await eventually(lambda: ("device-1", patient) in bench.service._admission._in_hand)
 
 
@@ -193,7 +249,9 @@ async def test_a_busy_agent_above_makes_us_try_another(bench: Bench) -> None:
     prompt_id = await bench.send(HARDEST)
     first, _ = await bench.escalated()
 
-    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(prompt_id, "busy"))
+    notice = encode_notice(prompt_id, "busy", first)
+    for _ in range(2):
+        await bench.tester.publish(f"{ROOT}/results/edge-1", notice)
 
     second, _ = await bench.escalated()
     assert {first, second} == {"cloud-1", "cloud-2"}
@@ -205,7 +263,9 @@ async def test_when_all_above_are_busy_the_own_answer_goes_out(bench: Bench) -> 
     await bench.escalated()
 
     for _ in range(2):
-        await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(prompt_id, "busy"))
+        await bench.tester.publish(
+            f"{ROOT}/results/edge-1", encode_notice(prompt_id, "busy", "cloud-1")
+        )
     # Our own notices come to the same inbox.
     payloads = [decode_result((await bench.results.next()).payload) for _ in range(3)]
 
@@ -216,7 +276,7 @@ async def test_when_all_above_are_busy_the_own_answer_goes_out(bench: Bench) -> 
 
 
 async def test_a_notice_of_an_unknown_prompt_changes_nothing(bench: Bench) -> None:
-    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(uuid4(), "busy"))
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_notice(uuid4(), "busy", "cloud-1"))
     await eventually(lambda: bench.bus.acknowledged == 1)
     await bench.send(HARD)
     await bench.results.next()
@@ -314,7 +374,7 @@ async def test_a_device_beyond_its_rate_is_told_that_we_are_busy() -> None:
         await bench.result()
 
     beyond = await bench.send(HARD)
-    assert decode_result((await bench.results.next()).payload) == (beyond, Notice("busy"))
+    assert decode_result((await bench.results.next()).payload) == (beyond, Notice("busy", "edge-1"))
     await bench.send(HARD, origin="device-2", hops=())
     assert (await bench.result()).outcome == Label("edge-1")
     await bench.close()
@@ -419,6 +479,63 @@ async def test_what_waits_when_the_model_closes_is_handed_back() -> None:
     await bench.service.drain(5)
 
     came = [decode_result((await bench.results.next()).payload) for _ in range(2)]
-    assert (second, Notice("stopping")) in came
+    assert (second, Notice("stopping", "edge-1")) in came
     assert ("device-1", second) not in bench.service._admission._in_hand, "it may come again"
     assert [result.id for result in came if isinstance(result, Result)] == [first]
+
+
+# -- two devices with one id -------------------------------------------------------------------
+
+
+async def test_a_relay_gives_each_device_the_answer_to_its_own_text() -> None:
+    """Ids are drawn by devices, each for itself; above a relay there is one origin for all."""
+    bench = await Bench(
+        tier=TierSettings(name="edge", policy=Pass(), upstream="cloud"),
+        upstream=UpstreamSettings(mqtt=MqttSettings(port=1884)),
+    ).start()
+    await bench.parts.upper_bus.start()
+    await bench.cloud("cloud-1")
+    prompt_id = uuid4()
+    asked = {}
+    for device, text in (("device-2", "not a word of truth"), ("device-1", "what a lovely day")):
+        await bench.send(text, prompt_id=prompt_id, origin=device, hops=())
+        _, above = await bench.escalated()
+        asked[above.text] = above.id
+    assert len(set(asked.values()) | {prompt_id}) == 3
+
+    for text, id_above in asked.items():
+        answer = Result(id_above, Label(text), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
+        topic = f"{ROOT}/results/edge-1"
+        await bench.tester.publish(topic, encode_result(answer, known_hops=0))
+
+    told: dict[str, object] = {}
+    while len(told) < 2:
+        message = await bench.results.next()
+        came = decode_result(message.payload)
+        if isinstance(came, Result) and not message.topic.endswith("edge-1"):
+            assert came.id == prompt_id
+            told[message.topic.rpartition("/")[2]] = came.outcome
+    assert told == {
+        "device-1": Label("what a lovely day"),
+        "device-2": Label("not a word of truth"),
+    }
+    await bench.close()
+
+
+async def test_a_copy_that_may_be_another_devices_is_not_kept_for_either() -> None:
+    checks_all = TierSettings(name="edge", policy=Quality(audit=1.0), upstream="cloud")
+    bench = await Bench(tier=checks_all).start()
+    await bench.cloud("cloud-1")
+    prompt_id = uuid4()
+    for device in ("device-1", "device-2"):
+        await bench.send(HARD, prompt_id=prompt_id, origin=device, hops=())
+        await bench.escalated()
+
+    answer = Result(prompt_id, Label("of one"), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_result(answer, known_hops=0))
+    await bench.results.next()
+    await asyncio.sleep(0.25)
+    await bench.send(HARD, prompt_id=prompt_id, origin="device-1", hops=())
+    agent, _ = await bench.escalated()
+    assert agent == "cloud-1", "it goes up again"
+    await bench.close()

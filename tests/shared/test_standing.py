@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.standing import EPOCHS, Move, Standing
+from shared.standing import AHEAD_MS, EPOCHS, Move, Standing
 from shared.status import Status
 
 if TYPE_CHECKING:
@@ -310,3 +310,17 @@ def test_whatever_happens_at_once_in_the_end_one_stays_and_stands_as_online(
         assert len(topic.living) == 1, "they fenced each other"
     for process in topic.living:
         assert topic.retained == online(process.standing.epoch, process.standing.boot)
+
+
+@pytest.mark.parametrize("ahead", [AHEAD_MS + 1, EPOCHS // 2])
+def test_an_epoch_beyond_all_clocks_is_nobodys_and_is_spoken_over(ahead: int) -> None:
+    assert settled(epoch=10).hear(online(10 + ahead, "z")) is Move.ANNOUNCE
+    young = standing(epoch=10)
+    assert young.hear(online(10 + ahead, "z")) is Move.NOTHING
+    assert young.epoch == 10
+
+
+def test_a_process_that_began_with_a_wrong_clock_still_knows_who_is_newer() -> None:
+    began_in_1970 = settled(epoch=10)
+    now_ms = 1_800_000_000_000
+    assert began_in_1970.hear(online(now_ms, "z"), clock_ms=now_ms) is Move.YIELD

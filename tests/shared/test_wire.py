@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.errors import MalformedMessage
+from shared.errors import MalformedMessage, OtherVersion
 from shared.messages import Failure, Hop, Label, Prompt, Result
 from shared.topics import NAME_BYTES, PromptAddress
 from shared.wire import (
@@ -54,6 +54,11 @@ RESULTS = {
     "result-failed": Result(ID, Failure("model_failed", "ValueError: no such token"), (EDGE_HOP,)),
 }
 
+NOTICES = {
+    "notice-busy": Notice("busy", "edge-1"),
+    "notice-working": Notice("working", "edge-1"),
+}
+
 
 def golden(name: str) -> bytes:
     return (GOLDEN / f"{name}.msgpack").read_bytes()
@@ -79,14 +84,16 @@ def test_a_golden_result_means_what_it_meant_and_is_written_as_it_was(name: str)
     assert encode_result(RESULTS[name], known_hops=0) == golden(name)
 
 
-def test_a_golden_notice_means_what_it_meant_and_is_written_as_it_was() -> None:
-    assert decode_result(golden("notice-busy")) == (ID, Notice("busy"))
-    assert encode_notice(ID, "busy") == golden("notice-busy")
+@pytest.mark.parametrize("name", NOTICES)
+def test_a_golden_notice_means_what_it_meant_and_is_written_as_it_was(name: str) -> None:
+    notice = NOTICES[name]
+    assert decode_result(golden(name)) == (ID, notice)
+    assert encode_notice(ID, notice.code, notice.agent) == golden(name)
 
 
 def test_every_golden_payload_is_held_by_a_test() -> None:
     names = {file.stem for file in GOLDEN.glob("*.msgpack")}
-    assert names == {*PROMPTS, *RESULTS, "notice-busy"}
+    assert names == {*PROMPTS, *RESULTS, *NOTICES, "notice-busy-of-version-1"}
 
 
 def test_a_result_leaves_out_the_hops_its_reader_made() -> None:
@@ -228,7 +235,24 @@ def test_a_result_that_is_not_exactly_right_is_refused(payload: bytes) -> None:
         decode_result(payload)
 
 
-@pytest.mark.parametrize("name", [*PROMPTS, *RESULTS, "notice-busy"])
+@pytest.mark.parametrize(
+    "payload",
+    [
+        golden("notice-busy-of-version-1"),
+        altered("notice-busy", lambda t: t.__setitem__(0, 1)),
+        altered("notice-busy", lambda t: t.__setitem__(0, 3)),
+        altered("result-from-edge", lambda t: t.__setitem__(0, 2)),
+        altered("result-from-edge", lambda t: t.__setitem__(0, 7)),
+        altered("prompt-from-device", lambda t: t.__setitem__(0, 9)),
+    ],
+)
+def test_what_another_version_wrote_is_refused_as_such(payload: bytes) -> None:
+    read = decode_result if payload[1:2] != b"\x09" else read_prompt
+    with pytest.raises(OtherVersion, match="version"):
+        read(payload)
+
+
+@pytest.mark.parametrize("name", [*PROMPTS, *RESULTS, *NOTICES])
 def test_every_truncation_is_refused(name: str) -> None:
     whole = golden(name)
     for length in range(len(whole)):
@@ -252,7 +276,7 @@ def test_any_bytes_are_a_message_or_malformed(payload: bytes) -> None:
 
 def test_any_damage_to_a_good_message_leaves_a_message_or_something_malformed() -> None:
     draw = random.Random(11)
-    for name in [*PROMPTS, *RESULTS, "notice-busy"]:
+    for name in [*PROMPTS, *RESULTS, *NOTICES]:
         for _ in range(1_500):
             damaged = bytearray(golden(name))
             for _ in range(draw.randint(1, 3)):
