@@ -11,6 +11,8 @@ import enum
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
+from shared.errors import Refused
+
 
 class Message(NamedTuple):
     """One message as it came in; ``token`` is the bus's own, for ``acknowledge``."""
@@ -41,6 +43,10 @@ Deliver = Callable[[Message], None]
 """Takes one message and only puts it somewhere: it runs inside the bus's network code."""
 
 
+NotedRefusal = Callable[[Refused], None]
+"""Hears that the broker refuses a subscription that the agent can do without."""
+
+
 class Bus(Protocol):
     """One client's connection to a broker, kept up for as long as the bus is open."""
 
@@ -60,8 +66,15 @@ class Bus(Protocol):
         and ``Refused`` when it will not have the message.
         """
 
-    async def subscribe(self, topics: str, deliver: Deliver) -> None:
-        """Hand every message that matches the filter to ``deliver``, now and after reconnects."""
+    async def subscribe(
+        self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None
+    ) -> None:
+        """Hand every message that matches the filter to ``deliver``, now and after reconnects.
+
+        Of several subscriptions that a message matches each is given it once. A broker that
+        refuses one loses the connection, which is of no use then, and now raises ``Refused``; with
+        ``refused`` that is told instead, at each connection anew, and the rest goes on.
+        """
 
     def acknowledge(self, message: Message) -> None:
         """Tell the broker that the message's work is done; without effect once disconnected."""

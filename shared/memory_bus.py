@@ -2,7 +2,7 @@
 
 It keeps what agents may rely on and no more: QoS 1 within a connection, retained messages, wills,
 shared subscriptions in turn. ``MemoryBroker.drop`` cuts a client off as a dead link would, and
-``deafen`` leaves it connected and brings it nothing any more.
+``deafen`` leaves it connected and brings it nothing any more; ``deny`` refuses a filter.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from shared.bus import Delivery, Message
-from shared.errors import NotConnected
+from shared.errors import NotConnected, Refused
 from shared.topics import matches, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.bus import Bus, Deliver, Will
+    from shared.bus import Bus, Deliver, NotedRefusal, Will
 
 
 class MemoryBroker:
@@ -30,6 +30,7 @@ class MemoryBroker:
         self._clients: dict[str, MemoryBus] = {}
         self._turns: Counter[str] = Counter()
         self._deaf: set[str] = set()
+        self.denied: set[str] = set()
 
     def client(self, client_id: str, will: Will | None = None) -> MemoryBus:
         """Return a client that connects when started."""
@@ -45,6 +46,10 @@ class MemoryBroker:
     def deafen(self, client_id: str) -> None:
         """Bring a client nothing any more, until it connects anew."""
         self._deaf.add(client_id)
+
+    def deny(self, topics: str) -> None:
+        """Refuse subscriptions to a filter from now on."""
+        self.denied.add(topics)
 
     def join(self, client: MemoryBus) -> None:
         """Connect a client, taking over from an older one of the same id."""
@@ -70,7 +75,7 @@ class MemoryBroker:
         for client in self._clients.values():
             if client.client_id in self._deaf:
                 continue
-            for topics, deliver in client.subscriptions.items():
+            for topics, deliver in client.subscriptions:
                 pool, pattern = split_pool(topics)
                 if matches(pattern, topic):
                     (pools.setdefault(pool, []) if pool else plain).append(deliver)
@@ -88,7 +93,8 @@ class MemoryBus:
     def __init__(self, broker: MemoryBroker, client_id: str, will: Will | None) -> None:
         self.client_id = client_id
         self.will = will
-        self.subscriptions: dict[str, Deliver] = {}
+        self.subscriptions: list[tuple[str, Deliver]] = []
+        self._wanted: list[tuple[str, Deliver, NotedRefusal | None]] = []
         self.acknowledged = 0
         self._broker = broker
         self._connected = asyncio.Event()
@@ -101,8 +107,9 @@ class MemoryBus:
     def _join(self) -> None:
         self._broker.join(self)
         self._connected.set()
-        for topics, deliver in self.subscriptions.items():
-            self._hand_over_retained(topics, deliver)
+        self.subscriptions.clear()
+        for wanted in self._wanted:
+            self._renew(*wanted)
         for changed in self._watchers:
             changed(True)
 
@@ -123,11 +130,23 @@ class MemoryBus:
         await asyncio.sleep(0)
         return self._broker.route(topic, payload, retain=retain)
 
-    async def subscribe(self, topics: str, deliver: Deliver) -> None:
+    async def subscribe(
+        self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None
+    ) -> None:
         """Subscribe, and hand over what is retained once connected."""
-        self.subscriptions[topics] = deliver
+        self._wanted.append((topics, deliver, refused))
         if self._connected.is_set():
-            self._hand_over_retained(topics, deliver)
+            self._renew(topics, deliver, refused)
+
+    def _renew(self, topics: str, deliver: Deliver, refused: NotedRefusal | None) -> None:
+        if topics in self._broker.denied:
+            error = Refused(f"the broker refused the subscription to {topics!r}")
+            if refused is None:
+                raise error
+            refused(error)
+            return
+        self.subscriptions.append((topics, deliver))
+        self._hand_over_retained(topics, deliver)
 
     def acknowledge(self, message: Message) -> None:
         """Count it."""

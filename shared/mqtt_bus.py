@@ -8,23 +8,40 @@ moment.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.errors import NotConnected, RecServeError
+from shared.errors import NotConnected, RecServeError, Refused
 from shared.log import get_logger
 from shared.mqtt_credentials import check_credentials
 from shared.mqtt_keeper import Keeper
-from shared.topics import matches, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.bus import Bus, Deliver, Delivery, Message, Will
+    from shared.bus import Bus, Deliver, Delivery, Message, NotedRefusal, Will
     from shared.mqtt_connection import MqttConnection
     from shared.settings import MqttSettings
 
 _log = get_logger()
 _IN_FLIGHT = 100
+
+
+class _Reader(NamedTuple):
+    """Who takes the messages of a filter, and hears that the broker refuses it."""
+
+    deliver: Deliver
+    refused: NotedRefusal | None
+
+
+@dataclass
+class _Receipt:
+    """What one packet waits for until it is acknowledged: all who were handed it."""
+
+    connection: MqttConnection
+    mid: int
+    readers: int
 
 
 class MqttBus:
@@ -36,7 +53,7 @@ class MqttBus:
     def __init__(self, settings: MqttSettings, client_id: str, *, will: Will | None = None) -> None:
         check_credentials(settings)
         self.client_id = client_id
-        self._subscriptions: dict[str, Deliver] = {}
+        self._subscriptions: dict[str, list[_Reader]] = {}
         self._watchers: list[Callable[[bool], None]] = []
         self._connection: MqttConnection | None = None
         self._connected = asyncio.Event()
@@ -46,6 +63,7 @@ class MqttBus:
             client_id,
             will=will,
             subscriptions=self._subscriptions.keys(),
+            renew=self._renew,
             deliver=self._dispatch,
             changed=self._change,
         )
@@ -79,17 +97,26 @@ class MqttBus:
             raise NotConnected(f"the broker said nothing for {expiry_s:.3g} s")
         return publishing.result()
 
-    async def subscribe(self, topics: str, deliver: Deliver) -> None:
-        """Subscribe now if connected, and after every reconnect."""
-        self._subscriptions[topics] = deliver
+    async def subscribe(
+        self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None
+    ) -> None:
+        """Subscribe now if connected, and at every later connection."""
+        self._subscriptions.setdefault(topics, []).append(_Reader(deliver, refused))
         if self._connection is not None:
-            await self._connection.subscribe(topics)
+            with contextlib.suppress(NotConnected):  # the next connection brings it
+                await self._renew(self._connection, topics)
 
     def acknowledge(self, message: Message) -> None:
-        """Send the PUBACK if the connection that brought the message is still there."""
-        if message.token is not None:
-            connection, mid = _token(message)
-            connection.acknowledge(mid)
+        """Send the PUBACK when all who were handed the message have said so.
+
+        Without effect when the connection that brought it is gone.
+        """
+        receipt: Any = message.token
+        if receipt is None:
+            return
+        receipt.readers -= 1
+        if receipt.readers == 0:
+            receipt.connection.acknowledge(receipt.mid)
 
     def watch(self, changed: Callable[[bool], None]) -> None:
         """Call ``changed`` on every connect and loss."""
@@ -141,16 +168,33 @@ class MqttBus:
         except Exception:  # noqa: BLE001 - logged, and the bus lives on
             _log.exception("a watcher of the connection broke", agent=self.client_id)
 
-    def _dispatch(self, message: Message) -> None:
-        """Hand a message to its subscription; a fault there must not reach the network code."""
-        for topics, deliver in self._subscriptions.items():
-            if matches(split_pool(topics)[1], message.topic):
-                try:
-                    deliver(message)
-                except Exception:  # noqa: BLE001 - logged, and the connection lives on
-                    _log.exception("a message was not taken", topic=message.topic)
-                return
-        self.acknowledge(message)
+    async def _renew(self, connection: MqttConnection, topics: str) -> None:
+        """Subscribe on a connection; a refusal is told to who can do without, else raised."""
+        try:
+            await connection.subscribe(topics)
+        except Refused as error:
+            for reader in self._subscriptions[topics]:
+                if reader.refused is None:
+                    raise
+                reader.refused(error)
+
+    def _dispatch(self, message: Message, filters: list[str]) -> None:
+        """Hand a message to its readers."""
+        readers = [reader for topics in filters for reader in self._subscriptions[topics]]
+        if message.token is not None:
+            connection, mid = _token(message)
+            if not readers:
+                connection.acknowledge(mid)
+            message = message._replace(token=_Receipt(connection, mid, len(readers)))
+        for reader in readers:
+            self._hand_over(message, reader.deliver)
+
+    def _hand_over(self, message: Message, deliver: Deliver) -> None:
+        """Let one reader take a message; a fault there must not reach the network code."""
+        try:
+            deliver(message)
+        except Exception:  # noqa: BLE001 - logged, and the connection lives on
+            _log.exception("a message was not taken", topic=message.topic)
 
 
 def _token(message: Message) -> Any:

@@ -19,6 +19,7 @@ from paho.mqtt.properties import Properties
 
 from shared.brokers import Address
 from shared.bus import Delivery, Message, Will
+from shared.copies import Copies, Packet
 from shared.errors import BusError, NotConnected, Refused
 from shared.mqtt_client import Driver, new_client
 
@@ -50,10 +51,13 @@ class MqttConnection:
         *,
         will: Will | None,
         version: int,
-        deliver: Callable[[Message], None],
+        deliver: Callable[[Message, list[str]], None],
         address: Address | None = None,
     ) -> None:
-        """Make a connection to one broker, that of ``mqtt.host`` unless ``address`` says which."""
+        """Make a connection to one broker, that of ``mqtt.host`` unless ``address`` says which.
+
+        ``deliver`` takes each message with the filters that it is for.
+        """
         self.address = address or Address(settings.host, settings.port)
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -63,6 +67,8 @@ class MqttConnection:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._published: dict[int, asyncio.Future[Delivery]] = {}
         self._subscribed: dict[int, asyncio.Future[None]] = {}
+        self._copies = Copies()
+        self._identifies = False
         self._client = new_client(settings, client_id, will=will, version=version)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -121,8 +127,9 @@ class MqttConnection:
 
         A broker that says nothing loses the connection: it would seem to work and bring nothing.
         """
+        identifier = self._copies.ask(topics)
         try:
-            code, mid = self._client.subscribe(topics, 1)
+            code, mid = self._client.subscribe(topics, 1, properties=self._identifier(identifier))
         except ValueError as error:
             raise Refused(f"nobody can subscribe to {topics!r}: {error}") from error
         if code != MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
@@ -133,10 +140,12 @@ class MqttConnection:
         try:
             await agreed
         except Refused as error:
+            self._copies.refuse(topics)
             raise Refused(f"the broker refused the subscription to {topics!r}: {error}") from None
         finally:
             silence.cancel()
             self._subscribed.pop(mid, None)
+        self._copies.agree(topics)
 
     def acknowledge(self, mid: int) -> None:
         """Send the PUBACK of one message."""
@@ -163,11 +172,13 @@ class MqttConnection:
     # -- paho's callbacks: they hand over and return -------------------------------------------
 
     def _on_connect(
-        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
+        self, _client: paho.Client, _data: Any, _flags: Any, reason: ReasonCode, properties: Any
     ) -> None:
         if self._connack.done():
             return
         if not reason.is_failure:
+            may = getattr(properties, "SubscriptionIdentifierAvailable", 1)
+            self._identifies = self._version >= 5 and bool(may)  # noqa: PLR2004 - MQTT 5 and later
             self._connack.set_result(None)
         elif reason.value in _UNSUPPORTED_VERSION:
             self._connack.set_exception(WrongProtocol(f"the broker refused MQTT: {reason}"))
@@ -185,7 +196,8 @@ class MqttConnection:
     def _on_message(self, _client: paho.Client, _data: Any, received: paho.MQTTMessage) -> None:
         token = (self, received.mid) if received.qos else None
         message = Message(received.topic, bytes(received.payload), received.retain, token)
-        self._deliver(message)
+        identifiers = getattr(received.properties, "SubscriptionIdentifier", ())
+        self._deliver(message, self._copies.filters(Packet(*message[:3]), identifiers))
 
     def _on_publish(
         self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
@@ -225,6 +237,13 @@ class MqttConnection:
         for waiting in everyone:
             if not waiting.done():
                 waiting.set_exception(NotConnected(reason))
+
+    def _identifier(self, identifier: int) -> Properties | None:
+        if not self._identifies:
+            return None
+        properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call] # paho leaves it
+        properties.SubscriptionIdentifier = identifier
+        return properties
 
     def _expiry(self, expiry_s: float | None) -> Properties | None:
         if expiry_s is None or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later

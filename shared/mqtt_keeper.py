@@ -18,7 +18,7 @@ from shared.log import get_logger
 from shared.mqtt_connection import MqttConnection, WrongProtocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
     from shared.bus import Message, Will
     from shared.settings import MqttSettings
@@ -43,7 +43,8 @@ class Keeper:
         *,
         will: Will | None,
         subscriptions: Collection[str],
-        deliver: Callable[[Message], None],
+        renew: Callable[[MqttConnection, str], Awaitable[None]],
+        deliver: Callable[[Message, list[str]], None],
         changed: Callable[[MqttConnection | None], None],
     ) -> None:
         self.will = will
@@ -51,6 +52,7 @@ class Keeper:
         self._settings = settings
         self._client_id = client_id
         self._subscriptions = subscriptions
+        self._renew = renew
         self._deliver = deliver
         self._changed = changed
         self._draw = random.Random()  # noqa: S311 - spreads load, guards nothing
@@ -145,7 +147,7 @@ class Keeper:
             renewed: set[str] = set()
             while missing := set(self._subscriptions) - renewed:
                 topics = missing.pop()
-                await connection.subscribe(topics)
+                await self._renew(connection, topics)
                 renewed.add(topics)
         except BaseException:
             connection.abandon()

@@ -118,7 +118,7 @@ async def connect(
 ) -> MqttConnection:
     """Open one connection and acknowledge whatever comes."""
 
-    def take(message: Message) -> None:
+    def take(message: Message, _filters: list[str]) -> None:
         if message.token is not None:
             connection.acknowledge(message.token[1])  # type: ignore[index] # the connection's own
         if hear is not None:

@@ -29,7 +29,7 @@ async def test_a_packet_has_the_bytes_that_are_counted(topic: str) -> None:
 
     async with serving(count) as port:
         settings = MqttSettings(port=port)
-        connection = MqttConnection(settings, "d", will=None, version=4, deliver=lambda _: None)
+        connection = MqttConnection(settings, "d", will=None, version=4, deliver=lambda *_: None)
         await connection.open(5)
         for size in SIZES:
             payload = bytes(size)

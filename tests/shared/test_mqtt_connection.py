@@ -36,7 +36,7 @@ def reasons(packet: int) -> list[ReasonCode]:
 def connection(settings: MqttSettings | None = None) -> MqttConnection:
     """A connection that was not opened."""
     return MqttConnection(
-        settings or MqttSettings(), "tested", will=None, version=5, deliver=lambda _: None
+        settings or MqttSettings(), "tested", will=None, version=5, deliver=lambda *_: None
     )
 
 
@@ -151,7 +151,7 @@ async def test_every_error_code_of_publish_and_subscribe_is_one_of_ours(
             info.rc = code
             return info
 
-        def subscribe(self, *_: Any) -> tuple[MQTTErrorCode, None]:
+        def subscribe(self, *_: Any, **_named: Any) -> tuple[MQTTErrorCode, None]:
             return code, None
 
     answering._client = Failing()  # type: ignore[assignment] # says what paho may say
@@ -172,7 +172,7 @@ async def test_what_the_library_raises_on_odd_bytes_ends_the_connection() -> Non
 
     async with serving(odd_broker) as port:
         settings = MqttSettings(port=port)
-        reading = MqttConnection(settings, "odd", will=None, version=4, deliver=lambda _: None)
+        reading = MqttConnection(settings, "odd", will=None, version=4, deliver=lambda *_: None)
         await reading.open(5)
         reason = await asyncio.wait_for(asyncio.shield(reading.lost), 5)
         reading.abandon()

@@ -224,10 +224,9 @@ async def test_a_broker_that_does_not_answer_a_subscription_loses_the_connection
             port=port, protocol="3.1.1", connect_timeout_s=0.2, reconnect_min_s=0.02
         )
         bus = await settled(open_bus(settings, "asks"))
-        with pytest.raises(NotConnected, match=r"said nothing for 0\.2 s when asked for 'a/\+'"):
-            await bus.subscribe("a/+", bus.acknowledge)
+        await bus.subscribe("a/+", bus.acknowledge)
         await eventually(lambda: connects > 2, "further attempts, with the subscription")
-        with pytest.raises(NotConnected, match="said nothing"):
+        with pytest.raises(NotConnected, match=r"said nothing for 0\.2 s when asked for 'a/\+'"):
             await bus.wait_connected(0.1)
         await bus.close()
 
