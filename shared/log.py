@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import structlog
 
+from shared.log_lines import LogLines
+
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from shared.settings import LogSettings
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -27,8 +32,11 @@ def configure_once(settings: LogSettings) -> None:
 
 
 def configure(settings: LogSettings) -> None:
-    """Send this process's events to standard error in the wanted form."""
-    console = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
+    """Send this process's events to standard error in the wanted form.
+
+    Whether they can be written there decides nothing: see ``shared.log_lines``.
+    """
+    console = settings.format == "console" or (settings.format == "auto" and _on_terminal())
     renderers: list[Any] = [structlog.processors.format_exc_info, _render_json]
     if console:
         # The default would print the local variables of a traceback: what was asked, among them.
@@ -42,10 +50,35 @@ def configure(settings: LogSettings) -> None:
             *renderers,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _lines())),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=_lines())
+
+
+def flush_log(timeout_s: float = 1.0) -> None:
+    """Wait, no longer than this, until what was logged is written: before an end without one."""
+    if _lines.cache_info().currsize:
+        _lines().drain(timeout_s)
+
+
+def dropped_lines() -> int:
+    """Return how many lines of this process could not be written."""
+    return _lines().dropped if _lines.cache_info().currsize else 0
+
+
+@functools.cache
+def _lines() -> LogLines:
+    """Return what writes the log of this process: one thread, however often it is configured."""
+    return LogLines(sys.stderr, _say_dropped)
+
+
+def _say_dropped(lines: int) -> None:
+    get_logger().warning("log lines dropped", lines=lines)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def _render_json(_logger: Any, _method: str, event: Any) -> str:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from shared.errors import SettingsError
+from shared.log import dropped_lines
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from wsgiref.simple_server import WSGIServer
 
     from shared.settings import MetricsSettings
@@ -112,6 +116,7 @@ class Metrics:
             buckets=_BATCHES,
             registry=registry,
         )
+        registry.register(_LogLines())
 
     def count_link(self, link: str, direction: Literal["up", "down"], packet_bytes: int) -> None:
         """Count a packet on a link.
@@ -143,3 +148,12 @@ class Metrics:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+
+class _LogLines(Collector):
+    """What became of the log, which is one for all agents of a process."""
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return how many lines were dropped."""
+        said = "Log lines of this process that could not be written."
+        yield CounterMetricFamily("recserve_log_lines_dropped", said, value=dropped_lines())

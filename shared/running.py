@@ -9,7 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from shared.assembly import assemble, make_service, mqtt, open_results
-from shared.log import get_logger
+from shared.log import flush_log, get_logger
 from shared.state import state_folder
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ async def until_stopped(parts: Parts) -> None:
     asked.cancel()
     if hung.done():
         _log.critical("the model hangs", model=parts.station.batcher.model.name)
+        flush_log()
         os._exit(HUNG)
     hung.cancel()
     if parts.presence.done():
