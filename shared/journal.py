@@ -1,7 +1,9 @@
 """One SQLite file, written by one thread in groups: what must outlive the process.
 
 Whatever is asked of it while one commit is on its way to the disk shares the next: with many
-askers a prompt costs a fraction of a sync. The event loop never waits for the disk.
+askers a prompt costs a fraction of a sync. The event loop never waits for the disk. A disk that is
+full, fails or stands still costs what was to be written meanwhile, and nobody's time; everything
+goes on by itself once it works again.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import queue
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 _GROUP_WORKS: Final = 1_000
+_STANDS_S: Final = 3.0
+"""A commit that takes longer: the disk stands still, and what comes now is not to wait for it."""
+_CLOSING_S: Final = 5.0
 
 _log = get_logger()
 
@@ -45,6 +51,7 @@ class Journal:
         self._connection = connection
         self._name = name
         self._closed = False
+        self._begun_s: float | None = None
         self._in_use = threading.Lock()
         self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"journal {name}", daemon=True)
@@ -67,17 +74,32 @@ class Journal:
         """Open a file that another process may be writing. Raises ``StoreError``."""
         return cls(open_existing(path, schema), str(path))
 
-    async def write(self, work: Work[_Value]) -> _Value:
+    @property
+    def stands_still(self) -> bool:
+        """Whether the disk has been at one commit for longer than any disk should."""
+        begun_s = self._begun_s
+        return begun_s is not None and time.monotonic() - begun_s > _STANDS_S
+
+    async def write(self, work: Work[_Value], limit_s: float | None = None) -> _Value:
         """Return what ``work`` returned, once it is committed.
 
         Raises ``StoreFull`` or ``StoreError``, or what ``work`` raised; nothing of it is kept
-        then. When the caller is cancelled, the work is done all the same.
+        then. When the caller is cancelled, or ``limit_s`` passes, which raises ``StoreError``, the
+        work is done all the same. A disk that is known to stand still is not waited for.
         """
         if self._closed:
             raise StoreError(f"{self._name} is closed")
+        if self.stands_still:
+            raise self._standing()
         done: asyncio.Future[_Value] = asyncio.get_running_loop().create_future()
         self._waiting.put(_Entry(work, done))
-        return await done
+        if limit_s is None:
+            return await done
+        limit = done.get_loop().call_later(limit_s, self._give_up, done)
+        try:
+            return await done
+        finally:
+            limit.cancel()
 
     def write_later(self, work: Work[object]) -> None:
         """Do ``work`` with the next group; nobody waits for it.
@@ -99,11 +121,23 @@ class Journal:
                 raise self._translated(error) from error
 
     async def close(self) -> None:
-        """Write what waits, fold the log into the file and close it. May be called again."""
+        """Write what waits, fold the log into the file and close it. May be called again.
+
+        A disk that stands still is left to itself: what is committed is in the file or its log.
+        """
         if not self._closed:
             self._closed = True
             self._waiting.put(None)
-        await asyncio.to_thread(self._thread.join)
+        await asyncio.to_thread(self._thread.join, _CLOSING_S)
+        if self._thread.is_alive():
+            _log.warning("not closed: its disk stands still", file=self._name)
+
+    def _give_up(self, done: asyncio.Future[Any]) -> None:
+        if not done.done():
+            done.set_exception(self._standing())
+
+    def _standing(self) -> StoreError:
+        return StoreError(f"{self._name}: its disk stands still")
 
     # -- in the thread -------------------------------------------------------------------------
 
@@ -114,12 +148,15 @@ class Journal:
         while going_on:
             came, going_on = self._take()
             group = [*again, *came]
+            self._begun_s = time.monotonic()
             with self._in_use:
                 self._commit(group)
+            self._begun_s = None
             _tell([entry for entry in group if entry.done is not None])
             again = [entry for entry in group if self._wants_again(entry)]
         with self._in_use:
-            self._fold()
+            if not self._fold():
+                _log.warning("log not folded into its file", file=self._name)
             self._connection.close()
 
     def _take(self) -> tuple[list[_Entry], bool]:
@@ -134,27 +171,37 @@ class Journal:
         return group, False
 
     def _commit(self, group: Sequence[_Entry]) -> None:
-        """Do a group in one transaction; if that cannot be committed, each in one of its own."""
+        """Do a group in one transaction; if that cannot be committed, each in one of its own.
+
+        A full disk is given a second try once the log is folded: that empties it.
+        """
+        error = self._transact(group)
+        if error is not None and _is_full(error) and self._fold():
+            error = self._transact(group)
+        if error is not None and len(group) == 1:
+            group[0].error = group[0].error or error
+        elif error is not None:
+            for entry in group:
+                entry.error = self._transact([entry]) or entry.error
+        for entry in group:
+            if isinstance(entry.error, sqlite3.Error):
+                entry.error = self._translated(entry.error)
+
+    def _transact(self, group: Sequence[_Entry]) -> Exception | None:
+        """Commit a group, and return what kept it from that; nothing of it is kept then."""
         if not group:
-            return
+            return None
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for entry in group:
                 entry.run(self._connection)
             self._connection.execute("COMMIT")
-            self.commits += 1
         except Exception as error:  # noqa: BLE001 - the thread must live, whatever happens
             with contextlib.suppress(sqlite3.Error):
                 self._connection.rollback()
-            if len(group) == 1:
-                group[0].error = group[0].error or error
-            else:
-                for entry in group:
-                    self._commit([entry])
-                return
-        for entry in group:
-            if isinstance(entry.error, sqlite3.Error):
-                entry.error = self._translated(entry.error)
+            return error
+        self.commits += 1
+        return None
 
     def _wants_again(self, entry: _Entry) -> bool:
         if entry.done is not None or entry.error is None:
@@ -164,15 +211,16 @@ class Journal:
         _log.warning("write failed", file=self._name, reason=str(entry.error))
         return False
 
-    def _fold(self) -> None:
-        """Move the log into the file; on a full disk it stays beside it, and nothing is lost."""
+    def _fold(self) -> bool:
+        """Move the log into the file, and say whether that went; else it stays, nothing is lost."""
         try:
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        except sqlite3.Error as error:
-            _log.warning("log not folded into its file", file=self._name, reason=str(error))
+            ((busy, _, _),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error:
+            return False
+        return not busy
 
     def _translated(self, error: sqlite3.Error) -> StoreError:
-        if "full" in str(error):
+        if _is_full(error):
             return StoreFull(f"{self._name}: {error}; make room on the disk, or raise its limit")
         return StoreError(f"{self._name}: {error}")
 
@@ -200,6 +248,10 @@ class _Entry:
             self.error = error
             connection.execute("ROLLBACK TO work")
         connection.execute("RELEASE work")
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and "full" in str(error)
 
 
 def _tell(group: Sequence[_Entry]) -> None:

@@ -23,7 +23,10 @@ Synchronous = Literal["FULL", "NORMAL"]
 
 PAGE_BYTES: Final = 1024
 """A commit writes whole pages: small ones spare the flash of a Pi, and are quicker here too."""
-_WAL_BYTES: Final = 4 << 20
+_LOG_BYTES: Final = 512 << 10
+"""The log is folded into the file at this size, or at a quarter of the room on a small disk: when
+the log has filled a disk, there is no room left to fold it."""
+_LEAST_LOG_BYTES: Final = 16 << 10
 _BUSY_S: Final = 5.0
 _SURROUNDINGS: Final = ("unable to open", "locked", "full")
 """Errors that say nothing against the file itself."""
@@ -40,8 +43,8 @@ def open_own(
 ) -> sqlite3.Connection:
     """Return a connection to the file, made if missing; None is a file in memory.
 
-    Beside the file, its log takes some 4 MiB more. Raises ``SettingsError`` when the folder will
-    not have the file.
+    Beside the file, its log takes some 512 KiB more, less on a small disk. Raises ``SettingsError``
+    when the folder will not have the file.
     """
     pages = max(limit_bytes // PAGE_BYTES, 1)
     if path is None:
@@ -92,14 +95,15 @@ def _connect(name: str) -> sqlite3.Connection:
 
 def _prepared(name: str, schema: str, synchronous: Synchronous, pages: int) -> sqlite3.Connection:
     connection = _connect(name)
+    log_bytes = _log_bytes(name)
     try:
         for setting in (
             "trusted_schema = OFF",
             "cell_size_check = ON",
             f"page_size = {PAGE_BYTES}",
             "journal_mode = WAL",
-            f"journal_size_limit = {_WAL_BYTES}",
-            f"wal_autocheckpoint = {_WAL_BYTES // PAGE_BYTES}",
+            f"journal_size_limit = {log_bytes}",
+            f"wal_autocheckpoint = {log_bytes // PAGE_BYTES}",
             f"synchronous = {synchronous}",
             f"max_page_count = {pages}",
         ):
@@ -113,6 +117,14 @@ def _prepared(name: str, schema: str, synchronous: Synchronous, pages: int) -> s
         connection.close()
         raise
     return connection
+
+
+def _log_bytes(name: str) -> int:
+    """Return how long the log of a file may get."""
+    if name == ":memory:":
+        return _LOG_BYTES
+    disk = os.statvfs(name)
+    return max(_LEAST_LOG_BYTES, min(_LOG_BYTES, disk.f_bavail * disk.f_frsize // 4))
 
 
 def _fit(connection: sqlite3.Connection, schema: str) -> None:

@@ -2,8 +2,8 @@
 
 Answers come from memory; the file behind it brings them back after a crash. It is synced by
 checkpoints only (NORMAL): a power cut may cost the last of them, and then a repeated prompt is run
-again. A disk that fails or is full costs no more than that either: the agent serves on from memory
-and says so once.
+again. A disk that fails, is full or stands still costs no more than that either: the agent serves
+on from memory and says so once.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ SCHEMA: Final = (
     " count INTEGER NOT NULL CHECK (typeof(count) = 'integer'));" + dead_letters.TABLE
 )
 _LIMIT_ATTEMPTS: Final = 10_000
+_COMMIT_S: Final = 1.0
+"""How long a prompt waits for a commit, at most."""
 _FILE_PER_MEMORY: Final = 2
 """Pages of the file are filled by half at worst."""
 
@@ -127,7 +129,7 @@ class ResultStore:
 
     def drop_attempt(self, key: Key) -> None:
         """Forget the attempts at a prompt that was not run after all."""
-        if self._attempts.pop(key, None) is not None:
+        if self._attempts.pop(key, None) is not None and not self.journal.stands_still:
             self.journal.write_later(lambda connection: _delete(connection, "attempts", [key]))
 
     async def close(self) -> None:
@@ -170,7 +172,7 @@ class ResultStore:
     async def _write(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Commit; when that fails, go on from memory and say so once, until it works again."""
         try:
-            await self.journal.write(work)
+            await self.journal.write(work, _COMMIT_S)
         except StoreError as error:
             if not self._failing:
                 _log.error("results are kept in memory only", reason=str(error))

@@ -400,3 +400,92 @@ def test_a_file_to_join_must_be_there_and_of_this_schema(tmp_path: Path) -> None
         Journal.join(tmp_path / "none.sqlite", SCHEMA)
     with pytest.raises(StoreError, match=r"text\.sqlite: cannot be read"):
         Journal.join(tmp_path / "text.sqlite", SCHEMA)
+
+
+async def test_a_log_never_fills_a_small_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=200) as disk:
+        journal = opened(disk / "notes.sqlite", limit_bytes=64 * MEGABYTE)
+
+        for key in range(300):
+            await journal.write(insert(key, "x" * 9_000))
+            await journal.write(delete(key))
+
+        assert journal.read_now(keys) == []
+        await journal.close()
+
+
+async def test_a_log_that_has_filled_its_disk_is_folded_for_the_next_commit(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=2048) as disk:
+        journal = opened(disk / "notes.sqlite")
+        for key in range(150):
+            await journal.write(insert(key, "x" * 700))
+        for key in range(100):
+            await journal.write(delete(key))
+        journal.read_now(lambda file: file.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        for key in range(20):
+            await journal.write(insert(key, "x" * 700))
+        fill(disk)
+
+        for key in range(1_000, 1_060):
+            await journal.write(insert(key, "x" * 700))
+
+        assert len(journal.read_now(keys)) == 130
+        await journal.close()
+
+
+async def test_a_disk_that_stands_still_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.journal._STANDS_S", 0.0)
+    journal = opened(None)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def stand(connection: sqlite3.Connection) -> None:
+        begun.set()
+        go_on.wait(10)
+        insert(1)(connection)
+
+    standing = asyncio.ensure_future(journal.write(stand))
+    await asyncio.to_thread(begun.wait, 10)
+    with pytest.raises(StoreError, match="its disk stands still"):
+        await journal.write(insert(2))
+    journal.write_later(insert(3))
+    go_on.set()
+    await standing
+    monkeypatch.undo()
+
+    assert not journal.stands_still
+    assert await journal.write(insert(4)) == 4
+    assert journal.read_now(keys) == [1, 3, 4]
+    await journal.close()
+
+
+async def test_a_writer_waits_no_longer_than_it_says_and_its_work_is_done_all_the_same() -> None:
+    journal = opened(None)
+    go_on = threading.Event()
+
+    def stand(connection: sqlite3.Connection) -> None:
+        go_on.wait(10)
+        insert(1)(connection)
+
+    with pytest.raises(StoreError, match="its disk stands still"):
+        await journal.write(stand, 0.01)
+    go_on.set()
+
+    await journal.write(insert(2), 10)
+    assert journal.read_now(keys) == [1, 2]
+    await journal.close()
+
+
+async def test_a_disk_that_stands_still_does_not_hold_up_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("shared.journal._CLOSING_S", 0.01)
+    journal = opened(None)
+    go_on = threading.Event()
+    journal.write_later(lambda _: go_on.wait(10))
+
+    with capture_logs() as logs:
+        await journal.close()
+
+    assert [log["event"] for log in logs] == ["not closed: its disk stands still"]
+    go_on.set()
+    await asyncio.to_thread(journal._thread.join)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -230,3 +231,25 @@ async def test_a_full_disk_is_reported_once_and_costs_the_memory_nothing(tmp_pat
         again = opened(disk)
         assert again.find(key(400)) == b"kept again"
         await again.close()
+
+
+async def test_a_disk_that_stands_still_holds_no_prompt_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.result_store._COMMIT_S", 0.01)
+    store = opened(tmp_path)
+    go_on = threading.Event()
+    store.journal.write_later(lambda _: go_on.wait(10))
+
+    with capture_logs() as logs:
+        assert await store.attempt(key(1)) == 1
+        await store.keep(key(1), b"one", 0.0)
+
+    assert store.find(key(1)) == b"one"
+    (log,) = logs
+    assert (log["event"], log["log_level"]) == ("results are kept in memory only", "error")
+    go_on.set()
+    await store.close()
+    again = opened(tmp_path)
+    assert again.find(key(1)) == b"one", "written once the disk moved on"
+    await again.close()
