@@ -1,7 +1,8 @@
 """The embedded broker: amqtt, on loopback, in a process of its own.
 
 ``python -m broker.embedded 127.0.0.1 1883``. It speaks MQTT 3.1.1 and is enough for a demo, for
-tests and for one machine; ``$share`` pools need Mosquitto or another full broker.
+tests and for one machine; ``$share`` pools need Mosquitto or another full broker, and so do
+clients that insist on MQTT 5.
 """
 
 from __future__ import annotations
@@ -10,11 +11,14 @@ import asyncio
 import logging
 import signal
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from amqtt.broker import Broker
 from amqtt.errors import BrokerError
 from amqtt.mqtt.protocol.handler import ProtocolHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PATIENCE = 200
 _forgetful = ProtocolHandler.handle_puback
@@ -33,10 +37,40 @@ async def _patient(handler: Any, puback: Any) -> None:
     await _forgetful(handler, puback)
 
 
+class _Broker(Broker):  # type: ignore[misc] # the library has no types
+    """amqtt's broker without two faults of version 0.12.
+
+    It hands everybody who connects what is retained on whatever topic anybody subscribes to; here
+    it looks whether that session does. And it loops over the subscriptions while others come and
+    go.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        super().__init__(config)
+        self._subscriptions = _Steady()
+
+    async def _publish_retained_messages_for_subscription(
+        self, subscription: tuple[str, int], session: Any
+    ) -> None:
+        holders = self._subscriptions.get(subscription[0], ())
+        if any(holder.client_id == session.client_id for holder, _ in holders):
+            await super()._publish_retained_messages_for_subscription(subscription, session)
+
+
+class _Steady(dict[str, Any]):
+    """A mapping that may change while somebody loops over it: the loop sees what was there."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(super().__iter__()))
+
+    def items(self) -> Any:
+        return tuple(super().items())
+
+
 async def run(host: str, port: int) -> int:
     """Serve until SIGTERM or SIGINT; return 1 if the port is taken."""
     ProtocolHandler.handle_puback = _patient
-    broker = Broker(
+    broker = _Broker(
         {
             "listeners": {"default": {"type": "tcp", "bind": f"{host}:{port}"}},
             "plugins": {
