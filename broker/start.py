@@ -16,11 +16,14 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
 from broker.secured import broker_folder, find_plugin, listener
+from shared.brokers import read_host
 from shared.errors import RuntimeUnavailable, SettingsError
 from shared.mqtt_credentials import is_loopback
 
+EVERYWHERE = "*"
 CONFIGURATION = Path(__file__).with_name("mosquitto.conf")
 _REPLACED = ("#", "listener ", "allow_anonymous ", "persistence ", "persistence_location ")
 _SYSTEM_FOLDERS = ("/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin")
@@ -46,6 +49,11 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     plain_on_network: Annotated[
         bool, Meta(description="let everybody who reaches host read and write everything")
     ] = False
+
+    def __post_init__(self) -> None:
+        """Hold the address to the form of one."""
+        if self.host != EVERYWHERE:
+            force_setattr(self, "host", read_host(self.host, "broker.host"))
 
 
 def choose(kind: Literal["auto", "mosquitto", "embedded"]) -> Literal["mosquitto", "embedded"]:

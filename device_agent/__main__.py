@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from device_agent.app import Device
 from device_agent.asking import AskTopic
 from device_agent.sources import running_sources
+from shared.brokers import addresses
 from shared.command import agent_command
 from shared.log import get_logger
 from shared.running import until_stopped
@@ -32,7 +33,7 @@ async def run(settings: DeviceSettings) -> int:
             agent=settings.agent,
             tier=settings.tier.name,
             model=device.parts.station.batcher.model.name,
-            broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+            broker=str(addresses(settings.mqtt)[0]),
         )
         if not ending:
             await until_stopped(device.parts)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from recserve.client import Asker
 from shared import log
+from shared.brokers import addresses
 from shared.command import clear_errors
 from shared.settings import LogSettings, MqttSettings
 from shared.settings_file import convert, load
@@ -54,7 +55,7 @@ def command(
         mqtt = _broker(config, {"host": host, "port": port, "root": root})
         answer = asyncio.run(_ask(mqtt, device, text, task, timeout_s))
     if answer is None:
-        where = f"{mqtt.host}:{mqtt.port}"
+        where = addresses(mqtt)[0]
         click.echo(f"error: {device} did not answer; is it running on {where}?", err=True)
         sys.exit(2)
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from experiments.playback.plays import Slice
 from recserve.replay_settings import TraceChoice
 from shared.errors import SettingsError
 from shared.settings import Count, Seconds
+from shared.settings_file import Written
 
 
 class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,7 +47,7 @@ class TierPlanSettings(_Closed, frozen=True, kw_only=True):
         bool, Meta(description="devices: all in one process, as those of a replay are")
     ] = False
     set: Annotated[
-        dict[str, Any], Meta(description="settings that differ from the file, by dotted key")
+        dict[str, Written], Meta(description="settings that differ from the file, by dotted key")
     ] = {}
 
 

@@ -20,7 +20,7 @@ from broker.start import command as broker_command
 from shared.errors import MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
 from shared.settings import AgentSettings, DeviceSettings, MqttSettings
-from shared.settings_file import load
+from shared.settings_file import Written, load
 from shared.status import decode_status
 from shared.topics import Topics
 
@@ -45,7 +45,7 @@ class AgentEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     config: Annotated[str, Meta(description="its YAML file")]
     name: Annotated[str, Meta(description="its name; empty: the one in its file")] = ""
     set: Annotated[
-        dict[str, Any], Meta(description="settings that differ from the file, by dotted key")
+        dict[str, Written], Meta(description="settings that differ from the file, by dotted key")
     ] = {}
 
 

@@ -99,7 +99,8 @@ def _rows(info: Any, prefix: str) -> list[tuple[str, str, str, str]]:
 def _kinds_of_entries(info: Any) -> tuple[Any, ...]:
     """Return the settings that the entries of a mapping by name can be."""
     entry = _bare(info.value_type)[0] if isinstance(info, msgspec.inspect.DictType) else None
-    return entry.types if isinstance(entry, msgspec.inspect.UnionType) else ()
+    kinds = entry.types if isinstance(entry, msgspec.inspect.UnionType) else ()
+    return kinds if all(isinstance(kind, msgspec.inspect.StructType) for kind in kinds) else ()
 
 
 def _choice(

@@ -25,6 +25,7 @@ from recserve.replay_run import play
 from recserve.replay_settings import ReplaySettings
 from recserve.replay_trace import absolute, read_arrivals
 from shared import log
+from shared.brokers import read_address
 from shared.command import clear_errors
 from shared.errors import DataError, SettingsError
 from shared.settings import LogSettings
@@ -117,10 +118,8 @@ def _keys(flags: dict[str, Any]) -> dict[str, Any]:
     if flags["ask"]:
         keys["fleet.ask"] = flags["ask"].split(",")
     if flags["broker"]:
-        host, _, port = flags["broker"].rpartition(":")
-        if not host or not port.isdigit():
-            raise SettingsError(f"--broker {flags['broker']!r} is not of the form host:port")
-        keys |= {"mqtt.host": host, "mqtt.port": int(port)}
+        host, port = read_address(flags["broker"])
+        keys |= {"mqtt.host": host, "mqtt.port": port}
     for key in ("trace.file", "trace.texts", "fleet.config", "agents"):
         if keys.get(key):
             keys[key] = absolute(keys[key])  # a resumed run may start elsewhere

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, star
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
+from shared.brokers import Address
 from shared.errors import SettingsError
 from shared.log import dropped_lines
 
@@ -138,9 +139,8 @@ class Metrics:
                 settings.port, settings.host, registry=self.registry
             )
         except OSError as error:
-            raise SettingsError(
-                f"metrics: cannot listen on {settings.host}:{settings.port} ({error.strerror})"
-            ) from error
+            where = Address(settings.host, settings.port)
+            raise SettingsError(f"metrics: cannot listen on {where} ({error.strerror})") from error
 
     def close(self) -> None:
         """Stop serving ``/metrics``."""

@@ -9,6 +9,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from shared.assembly import assemble, make_service, mqtt, open_results
+from shared.brokers import addresses
 from shared.log import flush_log, get_logger
 from shared.state import state_folder
 
@@ -83,7 +84,7 @@ async def serve(settings: AgentSettings) -> None:
             agent=settings.agent,
             tier=settings.tier.name,
             model=parts.station.batcher.model.name,
-            broker=f"{settings.mqtt.host}:{settings.mqtt.port}",
+            broker=str(addresses(settings.mqtt)[0]),
         )
         await until_stopped(parts)
 

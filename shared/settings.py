@@ -9,17 +9,18 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import force_setattr
 
-from shared.brokers import addresses
+from shared.brokers import addresses, read_host
 from shared.errors import SettingsError
 from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
-from shared.source_settings import STANDARD_INPUT, LinesSource, MqttSource, Source
+from shared.source_settings import MANY, STANDARD_INPUT, YEAR_S, LinesSource, MqttSource, Source
 from shared.topics import check_name
 
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
-Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0.001, le=YEAR_S)]
+Count = Annotated[int, Meta(ge=1, le=MANY)]
+Megabytes = Annotated[int, Meta(ge=1, le=1 << 20)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
 
 
@@ -70,7 +71,12 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
         Meta(description="further brokers, host:port, in the order to try; the same for everybody"),
     ] = ()
     return_s: Annotated[
-        Seconds, Meta(description="on a fallback: time between looks for a preferred broker")
+        float,
+        Meta(
+            ge=0.1,
+            le=YEAR_S,
+            description="on a fallback: time between looks for a preferred broker",
+        ),
     ] = 30.0
     root: Annotated[str, Meta(description="first level or levels of every topic")] = "recserve"
     protocol: Annotated[
@@ -92,11 +98,12 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
         5.0
     )
     reconnect_min_s: Annotated[Seconds, Meta(description="first wait before a reconnect")] = 0.5
-    reconnect_max_s: Annotated[Seconds, Meta(description="longest wait before a reconnect")] = 30.0
+    reconnect_max_s: Annotated[Seconds, Meta(description="longest wait before a reconnect")] = 10.0
     drain_s: Annotated[Seconds, Meta(description="wait for acknowledgements when closing")] = 5.0
 
     def __post_init__(self) -> None:
         """Hold every broker to the form of an address, and to one place in the list."""
+        force_setattr(self, "host", read_host(self.host, "mqtt.host"))
         if len(set(addresses(self))) <= len(self.fallbacks):
             raise SettingsError("mqtt.fallbacks names a broker twice")
 
@@ -108,7 +115,7 @@ class UpstreamSettings(_Closed, frozen=True, kw_only=True):
         str, Meta(description="address a $share pool of this name instead of single agents")
     ] = ""
     patience_s: Annotated[
-        float, Meta(ge=0, description="how long a prompt waits for a living agent above")
+        float, Meta(ge=0, le=YEAR_S, description="how long a prompt waits for a living agent above")
     ] = 2.0
     mqtt: Annotated[
         MqttSettings | None,
@@ -130,7 +137,7 @@ class LimitSettings(_Closed, frozen=True, kw_only=True):
     ] = 120.0
     queue_prompts: Annotated[Count, Meta(description="prompts that may wait for the model")] = 1_000
     results_megabytes: Annotated[
-        Count, Meta(description="results kept to answer repeated prompts from, at most")
+        Megabytes, Meta(description="results kept to answer repeated prompts from, at most")
     ] = 64
     results_s: Annotated[
         Seconds, Meta(description="how long; at least twice the longest time a prompt is given")
@@ -139,7 +146,7 @@ class LimitSettings(_Closed, frozen=True, kw_only=True):
         Count, Meta(description="times a prompt is tried before it goes to the dead letters")
     ] = 3
     device_prompts_s: Annotated[
-        float, Meta(ge=0, description="prompts taken per second and device; 0: no limit")
+        float, Meta(ge=0, le=MANY, description="prompts taken per second and device; 0: no limit")
     ] = 200.0
     device_burst: Annotated[Count, Meta(description="prompts of one device taken at once")] = 400
     drain_s: Annotated[Seconds, Meta(description="time to finish what is in hand on SIGTERM")] = 8.0
@@ -162,6 +169,10 @@ class MetricsSettings(_Closed, frozen=True, kw_only=True):
     host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
     port: Annotated[Port, Meta(description="TCP port of /metrics; 0: none")] = 0
 
+    def __post_init__(self) -> None:
+        """Hold the address to the form of one."""
+        force_setattr(self, "host", read_host(self.host, "metrics.host"))
+
 
 class AgentSettings(_Closed, frozen=True, kw_only=True):
     """Everything an edge or cloud agent needs to know."""
@@ -172,9 +183,9 @@ class AgentSettings(_Closed, frozen=True, kw_only=True):
     mqtt: MqttSettings = MqttSettings()
     upstream: UpstreamSettings = UpstreamSettings()
     pool: Annotated[str, Meta(description="$share pool to serve besides the own address")] = ""
-    heartbeat_s: Annotated[float, Meta(gt=0, le=3600, description="time between two statuses")] = (
-        5.0
-    )
+    heartbeat_s: Annotated[
+        float, Meta(ge=0.1, le=3600, description="time between two statuses")
+    ] = 5.0
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -223,7 +234,7 @@ class OutboxSettings(_Closed, frozen=True, kw_only=True):
     prompts: Annotated[Count, Meta(description="prompts accepted and not answered, at most")] = (
         10_000
     )
-    megabytes: Annotated[Count, Meta(description="size of the file, at most")] = 64
+    megabytes: Annotated[Megabytes, Meta(description="size of the file, at most")] = 64
 
 
 class DeviceSettings(AgentSettings, frozen=True, kw_only=True):

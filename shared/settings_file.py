@@ -2,13 +2,13 @@
 
 They come from a YAML file, then ``RECSERVE_…`` variables (two underscores part the levels:
 ``RECSERVE_TIER__POLICY__BETA=0.2``), then ``--set tier.policy.beta=0.2`` flags; the last word
-counts. A key that nobody knows stops the start with its path and the nearest key that exists.
-Paths in a file are relative to that file when they begin with a dot.
+counts. What such a text means depends on the type of its key (``shared.typed_texts``). A key that
+nobody knows stops the start with its path and the nearest key that exists. Paths in a file are
+relative to that file when they begin with a dot.
 """
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Hashable
@@ -19,15 +19,29 @@ import msgspec
 import yaml
 
 from shared.errors import SettingsError
+from shared.settings_faults import explain
+from shared.typed_texts import may_be_none, read_typed, types_at, types_of, wants_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.typed_texts import Types
+
 PREFIX = "RECSERVE_"
 # Besides its own error: 2001-99-99 is taken for a date that is none, and nesting may be too deep.
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
+_NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _NOT_SETTINGS = frozenset({"RECSERVE_MQTT_PASSWORD", "RECSERVE_DATA"})
+# What Kubernetes tells every container of a Service whose name begins with ours.
+_OF_A_SERVICE = re.compile(
+    r"RECSERVE_(\w*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
+)
+_PORT_OF_A_SERVICE = re.compile(r"RECSERVE_(\w*[A-Z\d]_)?PORT=(tcp|udp|sctp)://.*")
+_NOTHING = frozenset({"", "~", "null"})
+
+Written = str | list[str] | dict[str, Any] | None
+"""A value for a key that is not known yet: as it is written, for ``load`` to read as a flag."""
 
 _Settings = TypeVar("_Settings", bound=msgspec.Struct)
 
@@ -41,23 +55,25 @@ def load(
 ) -> _Settings:
     """Read settings of one kind from a YAML file, the environment and flags.
 
-    ``flags`` are ``path.to.key=value`` texts whose values are read as YAML. Raises
-    ``SettingsError`` with one sentence that names the file, variable or flag, the key and what is
-    wrong.
+    ``flags`` are ``path.to.key=value`` texts. Values of flags and of the environment are taken as
+    they are where the key wants a text or a number, and read as YAML where it wants a list or
+    further keys. Raises ``SettingsError`` with one sentence that names the file, variable or flag,
+    the key and what is wrong.
     """
     path = Path(file)
     tree = _read_yaml(path)
+    types = types_of(kind)
     put: dict[str, str] = {}
     for name, text in sorted((environment or {}).items()):
-        if name.startswith(PREFIX) and name not in _NOT_SETTINGS:
+        if name.startswith(PREFIX) and not _is_foreign(name, text):
             keys = name[len(PREFIX) :].lower().split("__")
-            _put(tree, keys, text, f"variable {name}")
+            _put(tree, keys, text, types, f"variable {name}")
             put[".".join(keys)] = f"variable {name}"
     for flag in flags:
         key, separator, text = flag.partition("=")
         if not separator:
             raise SettingsError(f"--set {flag!r} is not of the form path.to.key=value")
-        _put(tree, key.strip().split("."), text, f"--set {flag}")
+        _put(tree, key.strip().split("."), text, types, f"--set {flag}")
         put[key.strip()] = f"--set {flag}"
     return convert(kind, tree, str(path), put)
 
@@ -65,14 +81,15 @@ def load(
 def convert(
     kind: type[_Settings], tree: Any, where: str, put: Mapping[str, str] | None = None
 ) -> _Settings:
-    """Turn a tree of plain values into settings.
+    """Turn a tree of plain values into settings, the texts in it by the types of their keys.
 
     Errors name ``where`` the values are from, or who ``put`` the one at fault there.
     """
+    typed = read_typed(tree, types_of(kind))
     try:
-        return msgspec.convert(tree, kind)
+        return msgspec.convert(typed, kind)
     except msgspec.ValidationError as error:
-        key, fault = _explain(error, kind)
+        key, fault = explain(error, kind, typed)
         for put_key, source in (put or {}).items():
             if f"{key}.".startswith(f"{put_key}.") or f"{put_key}.".startswith(f"{key}."):
                 where = source
@@ -83,8 +100,11 @@ def convert(
         raise SettingsError(f"{where}: {error}") from error
 
 
-class _Strict(yaml.SafeLoader):
-    """Refuses a key that is there twice: the last one would silently win."""
+class _Texts(yaml.SafeLoader):
+    """Leaves every value a text but null, and refuses a key that is there twice.
+
+    Of two the last one would silently win. What a text means is the business of its key's type.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -99,9 +119,15 @@ class _Strict(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Texts.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag in (_NULL, _MERGE)]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = _resolve(yaml.load(path.read_text(encoding="utf-8"), _Strict), path.parent)  # noqa: S506 - a safe loader
+        tree = _resolve(yaml.load(path.read_text(encoding="utf-8"), _Texts), path.parent)  # noqa: S506 - a safe loader
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -127,7 +153,16 @@ def _resolve(tree: Any, base: Path) -> Any:
     return tree
 
 
-def _put(tree: dict[str, Any], keys: list[str], text: str, where: str) -> None:
+def _is_foreign(name: str, text: str) -> bool:
+    """Say whether a variable is nobody's setting, for all that its name begins as ours do."""
+    return bool(
+        name in _NOT_SETTINGS
+        or _OF_A_SERVICE.fullmatch(name)
+        or _PORT_OF_A_SERVICE.fullmatch(f"{name}={text}")
+    )
+
+
+def _put(tree: dict[str, Any], keys: list[str], text: str, types: Types, where: str) -> None:
     """Set one value deep in the tree."""
     *above, last = keys
     for key in above:
@@ -136,49 +171,20 @@ def _put(tree: dict[str, Any], keys: list[str], text: str, where: str) -> None:
             level = tree[key] = {}
         if not isinstance(level, dict):
             raise SettingsError(f"{where}: {key!r} holds a value, not further keys")
-        tree = level
+        tree, types = level, types_at(types, key)
+    tree[last] = _read_value(text.strip(), types_at(types, last), where)
+
+
+def _read_value(text: str, types: Types, where: str) -> Any:
+    """Read what stands in a variable or after a flag's equals sign."""
+    if may_be_none(types) and text in _NOTHING:
+        return None
+    quoted = len(text) > 1 and text[0] in "\"'" and text[-1] == text[0]
+    if not (quoted or wants_keys(types)):
+        return text
     try:
-        tree[last] = yaml.safe_load(text)
+        return yaml.load(text, _Texts)  # noqa: S506 - a safe loader
     except _NOT_YAML as error:
+        if quoted:
+            return text
         raise SettingsError(f"{where}: the value is not YAML") from error
-
-
-def _explain(error: msgspec.ValidationError, kind: type[Any]) -> tuple[str, str]:
-    """Return the key that is wrong and a sentence, for an unknown one with the nearest known."""
-    text, _, at = str(error).partition(" - at ")
-    path = at.strip("`").removeprefix("$").lstrip(".")
-    unknown = re.search(r"unknown field `(.+)`", text)
-    if not unknown:
-        missing = re.search(r"missing required field `(.+)`", text)
-        if missing:
-            key = _join(path, missing[1])
-            return key, f"the key {key!r} is missing"
-        return path, f"{path or 'the file'}: {text[0].lower()}{text[1:]}"
-    key, known = _join(path, unknown[1]), _fields(kind, path)
-    close = difflib.get_close_matches(unknown[1], known, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(known)}"
-    return key, f"unknown key {key!r}; {hint}"
-
-
-def _join(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
-
-
-def _fields(kind: type[Any], path: str) -> list[str]:
-    """Return the names of the fields of the settings at a dotted path."""
-    node: Any = msgspec.inspect.type_info(kind)
-    for level in re.findall(r"[A-Za-z_]+", path):
-        node = next(f.type for s in _structs(node) for f in s.fields if f.encode_name == level)
-    return sorted({field.encode_name for s in _structs(node) for field in s.fields})
-
-
-def _structs(node: Any) -> list[msgspec.inspect.StructType]:
-    """Find the settings classes inside an optional, a union, a list or a mapping."""
-    if isinstance(node, msgspec.inspect.StructType):
-        return [node]
-    if isinstance(node, msgspec.inspect.Metadata):
-        return _structs(node.type)
-    if isinstance(node, msgspec.inspect.UnionType):
-        return [found for inner in node.types for found in _structs(inner)]
-    inner = getattr(node, "item_type", None) or getattr(node, "value_type", None)
-    return _structs(inner) if inner is not None else []

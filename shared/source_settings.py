@@ -12,8 +12,10 @@ from shared.errors import SettingsError
 from shared.messages import Task
 from shared.topics import matches
 
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=1)]
+MANY: Final = 1_000_000_000
+YEAR_S: Final = 31_536_000.0
+Seconds = Annotated[float, Meta(ge=0.001, le=YEAR_S)]
+Count = Annotated[int, Meta(ge=1, le=MANY)]
 STANDARD_INPUT: Final = "-"
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 
@@ -25,11 +27,13 @@ class _Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     timeout_s: Annotated[Seconds | None, Meta(description="time for a prompt; none: the usual")] = (
         None
     )
-    priority: Annotated[int, Meta(description="who goes first when several sources wait")] = 0
+    priority: Annotated[
+        int, Meta(ge=-MANY, le=MANY, description="who goes first when several sources wait")
+    ] = 0
     in_flight: Annotated[Count, Meta(description="prompts of the source under way at once")] = 16
     queue_prompts: Annotated[Count, Meta(description="prompts that may wait besides")] = 1_000
     prompts_s: Annotated[
-        float, Meta(ge=0, description="prompts taken per second, at most; 0: no limit")
+        float, Meta(ge=0, le=MANY, description="prompts taken per second, at most; 0: no limit")
     ] = 0.0
 
 

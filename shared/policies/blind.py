@@ -31,7 +31,7 @@ class Pass(Closed, frozen=True, kw_only=True, tag="pass"):
     """Send everything up."""
 
     up: Annotated[
-        int, Meta(ge=1, description="how many tiers up; past those that there are: top")
+        int, Meta(ge=1, le=100, description="how many tiers up; past those that there are: top")
     ] = 1
 
 

@@ -25,14 +25,17 @@ _CEILING = 1.03
 class Budget(Closed, frozen=True, kw_only=True, tag="budget"):
     """Escalate as much as a budget of bytes allows."""
 
-    budget_bytes: Annotated[float, Meta(gt=0, description="bytes to spend in each period")]
-    period_s: Annotated[float, Meta(gt=0, description="length of the period, in seconds")] = (
-        86_400.0
-    )
+    budget_bytes: Annotated[float, Meta(gt=0, le=1e15, description="bytes to spend in each period")]
+    period_s: Annotated[
+        float, Meta(ge=0.001, le=31_536_000, description="length of the period, in seconds")
+    ] = 86_400.0
     overhead_bytes: Annotated[
-        float, Meta(ge=0, description="what topic, header and result add to a prompt's text")
+        float,
+        Meta(ge=0, le=1e6, description="what topic, header and result add to a prompt's text"),
     ] = 200.0
-    window_prompts: Annotated[int, Meta(ge=1, description="confidences the window holds")] = 10_000
+    window_prompts: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="confidences the window holds")
+    ] = 10_000
 
 
 class BudgetPolicy:

@@ -41,7 +41,9 @@ class Quality(Closed, frozen=True, kw_only=True, tag="quality"):
     certainty: Annotated[
         float, Meta(ge=0.5, lt=1, description="how sure to be that the tolerance is held")
     ] = 0.95
-    window_prompts: Annotated[int, Meta(ge=100, description="prompts that are remembered")] = 5_000
+    window_prompts: Annotated[
+        int, Meta(ge=100, le=10_000_000, description="prompts that are remembered")
+    ] = 5_000
 
 
 class QualityPolicy:

@@ -24,7 +24,9 @@ class Quantile(Closed, frozen=True, kw_only=True, tag="quantile"):
     beta: Annotated[
         float, Meta(ge=0, le=1, description="quantile below which prompts are escalated")
     ] = 0.3
-    window_prompts: Annotated[int, Meta(ge=1, description="confidences the window holds")] = 10_000
+    window_prompts: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="confidences the window holds")
+    ] = 10_000
     ties: Annotated[
         Literal["keep", "draw"],
         Meta(description="at the threshold itself: keep, as published, or draw to hold the rate"),

@@ -27,19 +27,23 @@ class Skip(Closed, frozen=True, kw_only=True, tag="skip"):
     """Escalate where a corrected answer is worth the cost of the way there."""
 
     worth: Annotated[
-        float, Meta(gt=0, description="what a corrected answer is worth, in units of link cost")
+        float,
+        Meta(gt=0, le=1e9, description="what a corrected answer is worth, in units of link cost"),
     ] = 10.0
     costs: Annotated[
-        tuple[float, ...],
+        tuple[Annotated[float, Meta(ge=0, le=1e9)], ...],
         Meta(min_length=1, max_length=2, description="cost of a prompt to the next tier, past it"),
     ] = (1.0, 1.0)
     onward: Annotated[
-        float, Meta(ge=0, description="cost of a prompt that the next tier sends on in its turn")
+        float,
+        Meta(ge=0, le=1e9, description="cost of a prompt that the next tier sends on in its turn"),
     ] = 1.0
     explore: Annotated[
         float, Meta(ge=0, le=1, description="share of prompts sent up to learn, whatever the rule")
     ] = 0.01
-    window_prompts: Annotated[int, Meta(ge=100, description="prompts that are remembered")] = 5_000
+    window_prompts: Annotated[
+        int, Meta(ge=100, le=10_000_000, description="prompts that are remembered")
+    ] = 5_000
 
 
 class SkipPolicy:

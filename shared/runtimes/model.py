@@ -57,7 +57,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Literal["onnx", "transformers"], Meta(description="engine that runs the model")
     ] = "onnx"
     threads: Annotated[
-        int, Meta(ge=0, description="CPU threads of the engine; 0: as many as it likes")
+        int, Meta(ge=0, le=1024, description="CPU threads of the engine; 0: as many as it likes")
     ] = 1
     providers: Annotated[
         tuple[Literal["cpu", "cuda", "tensorrt"], ...],
@@ -75,10 +75,12 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(description="transformers: of the weights; auto: as saved on a GPU, float32 on a CPU"),
     ] = "auto"
     max_tokens: Annotated[
-        Annotated[int, Meta(ge=8)] | None,
+        Annotated[int, Meta(ge=8, le=1_000_000)] | None,
         Meta(description="tokens of a prompt that are read; none: what the model allows"),
     ] = None
-    batch_prompts: Annotated[int, Meta(ge=1, description="prompts run together, at most")] = 16
+    batch_prompts: Annotated[
+        int, Meta(ge=1, le=100_000, description="prompts run together, at most")
+    ] = 16
     labels: Annotated[
         tuple[str, ...],
         Meta(description="transformers: names for the labels, in the model's order"),

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from msgspec import inspect
 
 from recserve.processes import UpSettings, plan
+from shared.brokers import addresses
 from shared.errors import SettingsError
 from shared.policies import Fixed, Quantile
 from shared.settings import AgentSettings, DeviceSettings
 from shared.settings_file import load
+from shared.typed_texts import types_at, types_below, types_of
 from tests.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shared.typed_texts import Types
 
 LEAST = "agent: device-1\ntier: {name: device, upstream: edge}\nmodel: {source: ./bundle}\n"
 few = examples(max_examples=30)
@@ -103,6 +111,103 @@ def test_a_path_in_a_flag_is_relative_to_where_we_are(file: Path) -> None:
     assert load(DeviceSettings, file, flags=["model.source=./here"]).model.source == "./here"
 
 
+# -- what a text means -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", ["0042", "2e7", "12:30:45", "off", "1_2", "2031-13-45", "0x1F", "true"]
+)
+def test_a_name_is_a_name_whatever_else_it_looks_like(file: Path, name: str) -> None:
+    for agent in (name, f"'{name}'", f'"{name}"', f"  {name}\r"):
+        assert load(DeviceSettings, file, environment={"RECSERVE_AGENT": agent}).agent == name
+        assert load(DeviceSettings, file, flags=[f"agent={agent}"]).agent == name
+    file.write_text(LEAST.replace("device-1", name), encoding="utf-8")
+    assert load(DeviceSettings, file).agent == name
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("25e-2", 0.25), ("+.5", 0.5), ("1", 1.0), ("0.75", 0.75), ("7_5e-2", 0.75), ("1.", 1.0)],
+)
+def test_a_number_is_a_number_however_it_is_written(file: Path, text: str, number: float) -> None:
+    flags = ["tier.policy.kind=quantile", f"tier.policy.beta={text}"]
+    flagged = load(DeviceSettings, file, flags=flags)
+    assert flagged.tier.policy == Quantile(beta=number)
+    policy = f"name: device, policy: {{kind: quantile, beta: {text}}},"
+    file.write_text(LEAST.replace("name: device,", policy), encoding="utf-8")
+    assert load(DeviceSettings, file).tier.policy == Quantile(beta=number)
+
+
+@pytest.mark.parametrize("text", ["/var/lib/a #1", "it's: {odd}", "[not a list", "*star", "a, b"])
+def test_a_text_may_hold_what_yaml_would_trip_over(file: Path, text: str) -> None:
+    assert load(DeviceSettings, file, flags=[f"state={text}"]).state == text
+    assert load(DeviceSettings, file, environment={"RECSERVE_STATE": text}).state == text
+
+
+@pytest.mark.parametrize(("text", "port"), [("08883", 8883), ("1e4", 10_000), ("0x75b", 1883)])
+def test_a_whole_number_is_decimal_unless_it_says_otherwise(
+    file: Path, text: str, port: int
+) -> None:
+    assert load(DeviceSettings, file, flags=[f"mqtt.port={text}"]).mqtt.port == port
+    file.write_text(LEAST + f"mqtt: {{port: {text}}}\n", encoding="utf-8")
+    assert load(DeviceSettings, file).mqtt.port == port
+
+
+@pytest.mark.parametrize("word", ["yes", "On", "TRUE"])
+def test_a_yes_is_one_where_one_is_wanted(file: Path, word: str) -> None:
+    assert load(DeviceSettings, file, flags=[f"mqtt.plain_on_network={word}"]).mqtt.plain_on_network
+    file.write_text(LEAST + f"mqtt: {{plain_on_network: {word}}}\n", encoding="utf-8")
+    assert load(DeviceSettings, file).mqtt.plain_on_network
+
+
+def test_labels_that_look_like_numbers_and_answers_are_texts(file: Path) -> None:
+    file.write_text(LEAST.replace("./bundle", "./bundle, labels: [no, 1, 2.50]"), encoding="utf-8")
+    assert load(DeviceSettings, file).model.labels == ("no", "1", "2.50")
+    flags = ["model.labels=[yes, 007]"]
+    assert load(DeviceSettings, file, flags=flags).model.labels == ("yes", "007")
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1", "'5'"])
+def test_the_protocol_is_written_with_or_without_quotes(file: Path, protocol: str) -> None:
+    file.write_text(LEAST + f"mqtt: {{protocol: {protocol}}}\n", encoding="utf-8")
+    assert load(DeviceSettings, file).mqtt.protocol == protocol.strip("'")
+
+
+@pytest.mark.parametrize("text", ["", "null", "~"])
+def test_what_may_be_none_can_be_set_to_none(file: Path, text: str) -> None:
+    assert load(DeviceSettings, file, flags=[f"tier.upstream={text}"]).tier.upstream is None
+
+
+def test_an_agent_of_up_may_have_a_number_for_its_name(tmp_path: Path) -> None:
+    (tmp_path / "up.yaml").write_text(
+        f"agents:\n  - {{role: device, config: {ROOT}/configs/device.yaml, name: 0815,\n"
+        "     set: {tier.name: 3e1, tier.policy.beta: 2e-1, mqtt.plain_on_network: yes}}\n",
+        encoding="utf-8",
+    )
+    (agent,) = plan(load(UpSettings, tmp_path / "up.yaml"))
+    assert (agent.settings.agent, agent.settings.tier.name) == ("0815", "3e1")
+    assert agent.settings.tier.policy == Quantile(beta=0.2)
+    assert agent.settings.mqtt.plain_on_network
+
+
+def test_variables_of_services_are_nobodys_settings(file: Path) -> None:
+    service = {
+        "RECSERVE_BROKER_SERVICE_HOST": "10.0.0.1",
+        "RECSERVE_BROKER_SERVICE_PORT": "8883",
+        "RECSERVE_BROKER_SERVICE_PORT_MQTT": "8883",
+        "RECSERVE_BROKER_PORT": "tcp://10.0.0.1:8883",
+        "RECSERVE_BROKER_PORT_8883_TCP": "tcp://10.0.0.1:8883",
+        "RECSERVE_BROKER_PORT_8883_TCP_ADDR": "10.0.0.1",
+        "RECSERVE_PORT": "udp://10.0.0.1:53",
+        "RECSERVE_PORT_53_UDP_PROTO": "udp",
+    }
+    assert load(DeviceSettings, file, environment=service) == load(DeviceSettings, file)
+    sentence = fault(file, environment={"RECSERVE_PORT": "1883"})
+    assert sentence.startswith("variable RECSERVE_PORT: unknown key 'port'")
+    sentence = fault(file, environment={"RECSERVE_MQTT__PORT": "tcp://10.0.0.1:8883"})
+    assert sentence.startswith("variable RECSERVE_MQTT__PORT: mqtt.port: expected `int`")
+
+
 # -- what is refused ---------------------------------------------------------------------------
 
 
@@ -121,16 +226,28 @@ def test_a_path_in_a_flag_is_relative_to_where_we_are(file: Path) -> None:
         (LEAST + "mqtt: {port: many}\n", "mqtt.port: expected `int`, got `str`"),
         (LEAST + "mqtt: {port: 70000}\n", "mqtt.port: expected `int` <= 65535"),
         (LEAST + "mqtt: {keepalive_s: 1.5}\n", "mqtt.keepalive_s: expected `int`, got `float`"),
-        (LEAST + "heartbeat_s: 0\n", "heartbeat_s: expected `float` > 0.0"),
+        (LEAST + "heartbeat_s: 0\n", "heartbeat_s: expected `float` >= 0.1"),
         (LEAST + "heartbeat_s: 1.0e+300\n", "heartbeat_s: expected `float` <= 3600.0"),
-        (LEAST + "mqtt: {protocol: 5}\n", "mqtt.protocol: expected `str`, got `int`"),
         (LEAST + "mqtt: {protocol: '4'}\n", "mqtt.protocol: invalid enum value '4'"),
         (LEAST + "log: {level: loud}\n", "log.level: invalid enum value 'loud'"),
-        (LEAST + "mqtt: no\n", "mqtt: expected `object`, got `bool`"),
+        (LEAST + "mqtt: no\n", "mqtt: expected `object`, got `str`"),
         (LEAST.replace("device-1", "a/b"), "agent 'a/b' contains '/'"),
-        (LEAST.replace("device-1", "5"), "agent: expected `str`, got `int`"),
+        (LEAST.replace("device-1", "[5]"), "agent: expected `str`, got `array`"),
+        (LEAST.replace("device-1", "null"), "agent: expected `str`, got `null`"),
         (LEAST.replace("edge", "device"), "tier.name, tier.upstream and tier.beyond must all"),
         (LEAST + "pool: 'a+b'\n", "pool 'a+b' contains '+'"),
+        (
+            LEAST
+            + "sources:\n  ok: {kind: lines, path: '-'}\n  b: {kind: lines, path: a, task: x}\n",
+            "sources.b.task: invalid enum value 'x'",
+        ),
+        (
+            LEAST + "sources:\n  ok: {kind: lines, path: '-'}\n  b: {kind: lines, pth: a}\n",
+            "unknown key 'sources.b.pth'; did you mean 'path'?",
+        ),
+        (LEAST + "mqtt: {host: 'mqtt://b'}\n", "mqtt.host 'mqtt://b' is no host"),
+        (LEAST + "mqtt: {host: 'b:1883'}\n", "mqtt.host 'b:1883' is no host"),
+        (LEAST + "metrics: {host: '[::1]:9100'}\n", "metrics.host '[::1]:9100' is no host"),
         ("[1, 2]", "must hold a mapping of keys to values"),
         ("", "must hold a mapping of keys to values"),
         ("agent: [", "is not YAML at line 1"),
@@ -181,7 +298,7 @@ def test_a_wrong_flag_is_named_as_the_source(file: Path) -> None:
     assert fault(file, flags=["mqtt.port=0"]).startswith("--set mqtt.port=0: mqtt.port: ")
     assert "--set 'mqtt.port' is not of the form" in fault(file, flags=["mqtt.port"])
     assert "--set agent.name=x: 'agent' holds a value" in fault(file, flags=["agent.name=x"])
-    assert "--set agent=[: the value is not YAML" in fault(file, flags=["agent=["])
+    assert "--set sources=[: the value is not YAML" in fault(file, flags=["sources=["])
 
 
 def test_of_a_key_that_was_set_twice_the_last_is_to_blame(file: Path) -> None:
@@ -238,3 +355,45 @@ def test_a_pool_is_not_called_as_its_agent(tmp_path: Path) -> None:
     path.write_text("agent: e\ntier: {name: edge}\nmodel: {source: x}\npool: e\n")
     with pytest.raises(SettingsError, match="pool is 'e', as the agent"):
         load(AgentSettings, path)
+
+
+# -- every number has its bounds ---------------------------------------------------------------
+
+
+def numbers(types: Types, path: str) -> Iterator[tuple[str, Any]]:
+    """Every number in settings, with the key that it is under."""
+    for kind in types:
+        if isinstance(kind, (inspect.IntType, inspect.FloatType)):
+            yield path, kind
+        elif isinstance(kind, inspect.StructType):
+            for field in kind.fields:
+                key = f"{path}.{field.encode_name}".lstrip(".")
+                yield from numbers(types_at((kind,), field.encode_name), key)
+        elif isinstance(kind, inspect.DictType):
+            yield from numbers(types_at((kind,), "NAME"), f"{path}.NAME")
+        elif isinstance(kind, inspect.VarTupleType):
+            yield from numbers(types_below((kind,)), path)
+
+
+NUMBERS = [found for kind in (DeviceSettings, UpSettings) for found in numbers(types_of(kind), "")]
+
+
+@pytest.mark.parametrize(("key", "number"), NUMBERS, ids=[key for key, _ in NUMBERS])
+def test_every_number_is_bounded_at_both_ends(key: str, number: Any) -> None:
+    assert number.ge is not None or number.gt is not None, key
+    assert number.le is not None or number.lt is not None, key
+
+
+@pytest.mark.parametrize("value", ["1e-7", "0", "-3", "1e300", ".nan", ".inf", "9" * 40])
+@pytest.mark.parametrize("key", ["heartbeat_s", "mqtt.return_s", "limits.queue_prompts"])
+def test_a_number_that_makes_no_sense_is_refused_by_name(file: Path, key: str, value: str) -> None:
+    assert fault(file, flags=[f"{key}={value}"]).startswith(f"--set {key}={value}: {key}: ")
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", "[fe80::2%eth0]"])
+def test_an_address_may_stand_in_brackets_wherever_one_is_read(file: Path, host: str) -> None:
+    bare = host.strip("[]")
+    flags = [f"mqtt.host={host}", f"metrics.host={host}", f"mqtt.fallbacks=['[{bare}]:1884']"]
+    settings = load(DeviceSettings, file, flags=flags)
+    assert settings.metrics.host == bare
+    assert addresses(settings.mqtt) == [(bare, 1883), (bare, 1884)]
