@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import time
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,7 +18,7 @@ from device_agent.escalations import Escalations
 from device_agent.in_hand import Asked
 from device_agent.outbox import Outbox
 from shared.assembly import assemble, mqtt
-from shared.errors import ModelFailed, Stopping, UnknownTask
+from shared.errors import InvalidPrompt, ModelFailed, Stopping, UnknownTask
 from shared.escalated import failed
 from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 _log = get_logger()
 _Value = TypeVar("_Value")
 _STOPPING = "the device is shutting down"
+_LONGEST_S = 7 * 24 * 3600.0
+"""Time that a prompt is given at most: what asks for ever is not waited for as long."""
 
 
 class Device:
@@ -106,7 +109,8 @@ class Device:
         It comes within ``timeout_s`` (the settings' default if None). The same ``prompt_id``
         asked again is the same prompt and gets the same result, as far back as the last thousand.
         When ``in_flight`` prompts are being judged, this waits. Of those that wait for the model
-        the one with the highest ``priority`` goes first.
+        the one with the highest ``priority`` goes first. Raises ``InvalidPrompt`` for a time that
+        is none.
         """
         known = self.escalations.in_hand.recent(prompt_id) if prompt_id else None
         if known is not None:
@@ -140,8 +144,7 @@ class Device:
         if asked is not None:
             asked.readers += 1
         else:
-            limit_s = self.settings.limits.timeout_s if timeout_s is None else timeout_s
-            deadline_s = time.monotonic() + limit_s
+            deadline_s = time.monotonic() + self._limit_s(timeout_s, priority)
             prompt = Prompt(
                 prompt_id or uuid4(), self.settings.agent, task, text, deadline_s, priority=priority
             )
@@ -154,6 +157,15 @@ class Device:
             self.out(asked)
             raise
         return asked
+
+    def _limit_s(self, timeout_s: float | None, priority: int) -> float:
+        """Return the time that a prompt has. Raises ``InvalidPrompt``."""
+        limit_s = self.settings.limits.timeout_s if timeout_s is None else timeout_s
+        if not isinstance(limit_s, int | float) or math.isnan(limit_s):
+            raise InvalidPrompt(f"timeout_s is a number of seconds, not {limit_s!r}")
+        if not isinstance(priority, int):
+            raise InvalidPrompt(f"priority is a whole number, not {priority!r}")
+        return min(limit_s, _LONGEST_S)
 
     def out(self, asked: Asked) -> None:
         """Let go of a prompt: its result is out, or nobody wants it any more."""
@@ -188,15 +200,22 @@ class Device:
 
     async def _judge(self, prompt: Prompt) -> None:
         """Answer a prompt or send it on its way up, whoever still waits for it."""
-        async with self._room:
-            self.escalations.settle(await self._settle(prompt))
+        settled: Result | Escalated = failed(
+            prompt, ModelFailed("the work on the prompt broke off")
+        )
+        try:
+            async with self._room:
+                settled = await self._settle(prompt)
+        finally:
+            self.escalations.settle(settled)
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
         if self._stopping:
             return failed(prompt, Stopping(_STOPPING))
         if prompt.task not in TASKS:
             known = ", ".join(TASKS)
-            return failed(prompt, UnknownTask(f"no task is called {prompt.task!r}; known: {known}"))
+            named = str(prompt.task)[:64]
+            return failed(prompt, UnknownTask(f"no task is called {named!r}; known: {known}"))
         try:
             return await self.parts.station.settle(prompt)
         except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result

@@ -1,28 +1,34 @@
 """How other programs ask a device over MQTT: plain text or JSON in, JSON out.
 
 A message on the device's ``ask`` topic is the prompt's text, or a JSON object with ``text`` and
-optionally ``id`` (echoed), ``task``, ``timeout_s``, ``receipt`` and ``revisions``. Every question
-gets one JSON object on the ``answers`` topic, with ``label`` or, when there is no answer, ``error``
-and ``reason``. With ``receipt`` an object with ``accepted`` comes first, once a question that takes
-its time is safe in the outbox; with ``revisions`` a better answer that comes after a degraded one
-follows, marked ``revision``. The same question asked again is answered again and not judged again.
-More questions at once than the device's ``in_flight`` are answered with the error ``busy``.
+optionally ``id`` (echoed), ``task``, ``timeout_s``, ``priority``, ``receipt`` and ``revisions``.
+Every question gets one JSON object, with ``label`` or, when there is no answer, ``error`` and
+``reason``: on the ``answers`` topic, or on the response topic that its message names (MQTT 5), with
+the correlation data of the message. With ``receipt`` an object with ``accepted`` comes first, once
+a question that takes its time is safe in the outbox; with ``revisions`` a better answer that comes
+after a degraded one follows, marked ``revision``. The same question asked again is answered again
+and not judged again; its ``id`` without a ``text`` will do. More questions at once than the
+device's ``in_flight`` are answered with the error ``busy``, and a flood of them not at all.
+
+Whoever reads the answers of another knows its ids. So an id that is in hand is nobody else's: the
+same id with another text, on the same topic of answers, is refused.
 """
 
 from __future__ import annotations
 
-import json
 import time
-from typing import TYPE_CHECKING, Annotated, Any, cast
-from uuid import UUID, uuid4, uuid5
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import UUID, uuid4
 
 import msgspec
 
 from device_agent.publishing import publish_until_taken
+from device_agent.questions import Ask, Desk, Echo, read_ask, read_desk, read_echo, write_answer
 from device_agent.rows import Asker
-from shared.errors import Busy, InvalidPrompt, PromptError
-from shared.log import get_logger
+from shared.errors import Busy, InvalidPrompt, MalformedMessage, PromptError
 from shared.messages import Failure, Result, Task
+from shared.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,76 +37,15 @@ if TYPE_CHECKING:
     from device_agent.in_hand import Asked
     from shared.bus import Message
 
-_log = get_logger()
-_NAMESPACE = UUID("5f0c6a52-6c40-4d9e-9a3e-0d2f5a4d1b7e")
-_ID_BYTES = 128
-
-
-class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One question as it came in; ``id`` is the asker's own and only echoed."""
-
-    text: str
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)] | None = None
-    task: str = "classify"
-    timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
-    priority: int = 0
-    receipt: bool = False
-    revisions: bool = False
-
-    def prompt_id(self, device: str) -> UUID:
-        """Return the prompt's id: the same for the same question, so that repeats are known.
-
-        The text is part of it, since askers count from one again after a restart.
-        """
-        if self.id is None:
-            return uuid4()
-        question = json.dumps([device, self.id, self.task, self.text])
-        return uuid5(_NAMESPACE, question)
-
-
-def read_ask(payload: bytes) -> Ask:
-    """Read plain text or a JSON object. Raises ``InvalidPrompt`` that names the fault."""
-    if payload.lstrip()[:1] == b"{":
-        try:
-            return msgspec.json.decode(payload, type=Ask)
-        except msgspec.ValidationError as error:
-            raise InvalidPrompt(f"the question does not fit: {error}") from error
-        except (msgspec.DecodeError, RecursionError) as error:
-            raise InvalidPrompt(f"the question begins like JSON but is none: {error}") from error
-        except UnicodeDecodeError as error:
-            raise InvalidPrompt(f"the question is not UTF-8: {error.reason}") from error
-    try:
-        return Ask(payload.decode())
-    except UnicodeDecodeError as error:
-        raise InvalidPrompt(f"the question is not UTF-8: {error.reason}") from error
-
-
-def write_answer(result: Result, *, echo: str | None, elapsed_s: float) -> dict[str, Any]:
-    """Return what an asker gets to see of a result."""
-    answer: dict[str, Any] = {"id": echo or str(result.id)}
-    if isinstance(result.outcome, Failure):
-        answer |= {"error": result.outcome.code, "reason": result.outcome.reason}
-    else:
-        answer |= {
-            "label": result.outcome.label,
-            "confidence": round(result.hops[-1].confidence, 6),
-            "tier": result.tier,
-            "agent": result.hops[-1].agent,
-        }
-    if result.degraded:
-        answer["degraded"] = result.degraded
-    answer["elapsed_ms"] = round(elapsed_s * 1000, 3)
-    answer["hops"] = [
-        {
-            "tier": hop.tier,
-            "agent": hop.agent,
-            "confidence": round(hop.confidence, 6),
-            "threshold": round(hop.threshold, 6),
-            "elapsed_ms": hop.elapsed_us / 1000,
-        }
-        for hop in result.hops
-    ]
-    return answer
+_ANSWERED: Final = 1_000
+_BACKLOG: Final = 2_000
+"""Answers that may wait for the broker; beyond that questions are dropped."""
+_DROPPED: Final = {
+    "retained": "a question that the broker kept is not asked again: publish it without retain",
+    "flooded": f"{_BACKLOG} answers wait for the broker already",
+}
+UNSAID: Final = "unsaid"
+_UNSAID_REASON: Final = "there is an answer, but the broker carries no message with it"
 
 
 class AskTopic:
@@ -110,15 +55,19 @@ class AskTopic:
         self._device = device
         self._bus = device.parts.bus
         self._answers = device.parts.topics.answers(device.settings.agent)
-        self._in_hand: set[UUID] = set()
+        self._open: dict[tuple[str, Echo], UUID] = {}
+        self._answered: OrderedDict[tuple[str, Echo], UUID] = OrderedDict()
         self._judging = 0
+        self._saying = 0
+        self._refusals = Refusals(device.parts.metrics)
 
     async def start(self) -> None:
         """Answer what an earlier run had accepted, and begin to take questions."""
         for asked in self._device.escalations.in_hand:
             if asked.asker is not None:
-                self._in_hand.add(asked.prompt.id)
-                self._device.begin(self._see_out(asked, asked.asker))
+                asker = asked.asker
+                self._open[self._desk(asker).topic, asker.echo] = asked.prompt.id
+                self._device.begin(self._see_out(asked, asker))
         topic = self._device.parts.topics.ask(self._device.settings.agent)
         await self._bus.subscribe(topic, self._take)
 
@@ -126,36 +75,47 @@ class AskTopic:
         """Acknowledge and begin: what waits to be acknowledged would hold up the results above.
 
         It promises nothing: without a session the broker forgets the message anyway when we die.
-        What an asker can rely on is the receipt, or the answer.
+        What an asker can rely on is the receipt, or the answer. A question that the broker kept is
+        somebody's mistake: it would be asked again at every connect.
         """
         self._bus.acknowledge(message)
+        if message.retained or self._saying >= _BACKLOG:
+            fault = "retained" if message.retained else "flooded"
+            self._refusals.note(message.topic, MalformedMessage(_DROPPED[fault]), fault=fault)
+            return
+        desk = Desk(self._answers)
         try:
+            desk = read_desk(message, self._answers, self._device.parts.topics.root)
             ask = read_ask(message.payload)
         except InvalidPrompt as error:
-            self._refuse(error, _echo(message.payload))
+            self._refuse(error, read_echo(message.payload), desk)
             return
-        self._device.begin(self._serve(ask, ask.prompt_id(self._device.settings.agent)))
+        if ask.text is None:
+            self._say_again(ask, desk)
+            return
+        answer_to = desk.topic if desk.topic != self._answers else ""
+        asker = Asker(ask.id or "", ask.revisions, answer_to, desk.correlation)
+        self._device.begin(self._serve(ask, ask.text, asker))
 
-    async def _serve(self, ask: Ask, prompt_id: UUID) -> None:
+    async def _serve(self, ask: Ask, text: str, asker: Asker) -> None:
         """See one question through, unless it is a repeat of one that is in hand or answered."""
         started_s = time.monotonic()
-        known = self._device.escalations.in_hand.recent(prompt_id)
-        if prompt_id in self._in_hand:
-            self._repeated()
-            return
-        if known is not None:
-            self._repeated()
-            self._say(write_answer(known, echo=ask.id, elapsed_s=0.0))
+        prompt_id = ask.prompt_id(self._device.settings.agent, asker.answer_to)
+        if ask.id is None:
+            asker = msgspec.structs.replace(asker, echo=str(prompt_id))
+        desk = self._desk(asker)
+        key = (desk.topic, asker.echo)
+        if self._is_known(key, prompt_id, desk):
             return
         if self._judging >= self._device.settings.in_flight:
-            self._refuse(Busy(f"{self._judging} questions are being judged already"), ask.id)
+            busy = Busy(f"{self._judging} questions are being judged already")
+            self._refuse(busy, ask.id, desk)
             return
-        self._in_hand.add(prompt_id)
-        asker = Asker(ask.id or str(prompt_id), ask.revisions)
+        self._open[key] = prompt_id
         self._judging += 1
         try:
             asked = await self._device.accept(
-                ask.text,
+                text,
                 task=cast("Task", ask.task),
                 timeout_s=ask.timeout_s,
                 priority=ask.priority,
@@ -164,51 +124,96 @@ class AskTopic:
                 revised=self._revise(asker) if ask.revisions else None,
             )
         except BaseException:
-            self._in_hand.discard(prompt_id)
+            self._open.pop(key, None)
             raise
         finally:
             self._judging -= 1
         if ask.receipt and not asked.result.done():
-            self._say({"id": asker.echo, "accepted": True})
+            self._say({"id": asker.echo, "accepted": True}, desk)
         await self._see_out(asked, asker, started_s)
+
+    def _is_known(self, key: tuple[str, Echo], prompt_id: UUID, desk: Desk) -> bool:
+        """Answer a question that needs no judging: a repeat, or one under somebody else's id."""
+        in_hand = self._open.get(key)
+        if in_hand is not None and in_hand != prompt_id:
+            said = f"the id {key[1]!r} is that of another question, which is not answered yet"
+            self._refuse(InvalidPrompt(said), None, desk)
+            return True
+        known = self._device.escalations.in_hand.recent(prompt_id)
+        if in_hand is None and known is None:
+            return False
+        self._repeated()
+        if in_hand is None and known is not None:
+            self._say(write_answer(known, echo=key[1], elapsed_s=0.0), desk)
+        return True
+
+    def _say_again(self, ask: Ask, desk: Desk) -> None:
+        """Say the answer to a question of which only the id is told, unless it is still to come."""
+        assert ask.id is not None, "it has one or the other"  # noqa: S101
+        key = (desk.topic, ask.id)
+        if key in self._open:
+            self._repeated()
+            return
+        prompt_id = self._answered.get(key)
+        known = self._device.escalations.in_hand.recent(prompt_id) if prompt_id else None
+        if known is None:
+            said = f"no question {ask.id!r} is known here any more; ask it with its text"
+            self._refuse(InvalidPrompt(said), ask.id, desk)
+            return
+        self._repeated()
+        self._say(write_answer(known, echo=ask.id, elapsed_s=0.0), desk)
 
     async def _see_out(self, asked: Asked, asker: Asker, started_s: float | None = None) -> None:
         """Publish the answer and let go of the prompt once the broker has it."""
         started_s = time.monotonic() if started_s is None else started_s
+        desk = self._desk(asker)
+        key = (desk.topic, asker.echo)
         try:
             result = await asked.result
             elapsed_s = time.monotonic() - started_s
-            await self._publish(write_answer(result, echo=asker.echo, elapsed_s=elapsed_s))
+            await self._publish(write_answer(result, echo=asker.echo, elapsed_s=elapsed_s), desk)
             self._device.out(asked)
         finally:
-            self._in_hand.discard(asked.prompt.id)
+            self._open.pop(key, None)
+            self._answered[key] = asked.prompt.id
+            if len(self._answered) > _ANSWERED:
+                self._answered.popitem(last=False)
 
-    async def _publish(self, answer: dict[str, Any]) -> None:
-        await publish_until_taken(self._bus, self._answers, msgspec.json.encode(answer))
+    async def _publish(self, answer: dict[str, Any], desk: Desk) -> None:
+        """Publish an answer; where that cannot be done, say so in its place, once and shortly."""
+        self._saying += 1
+        try:
+            payload = msgspec.json.encode(answer)
+            if await self._taken(payload, desk):
+                return
+            said = {"id": answer["id"], "error": UNSAID, "reason": _UNSAID_REASON}
+            if not await self._taken(msgspec.json.encode(said), Desk(self._answers)):
+                self._device.parts.metrics.refused.labels(UNSAID).inc()
+        finally:
+            self._saying -= 1
+
+    async def _taken(self, payload: bytes, desk: Desk) -> bool:
+        return await publish_until_taken(
+            self._bus, desk.topic, payload, correlation=desk.correlation
+        )
+
+    def _desk(self, asker: Asker) -> Desk:
+        return Desk(asker.answer_to or self._answers, asker.correlation)
 
     def _revise(self, asker: Asker) -> Callable[[Result], None]:
         def publish(result: Result) -> None:
             answer = write_answer(result, echo=asker.echo, elapsed_s=0.0)
-            self._say(answer | {"revision": True})
+            self._say(answer | {"revision": True}, self._desk(asker))
 
         return publish
 
-    def _refuse(self, error: PromptError, echo: str | None) -> None:
+    def _refuse(self, error: PromptError, echo: Any, desk: Desk) -> None:
         self._device.parts.metrics.refused.labels(error.code).inc()
         refused = Result(uuid4(), Failure(error.code, str(error)))
-        self._say(write_answer(refused, echo=echo, elapsed_s=0.0))
+        self._say(write_answer(refused, echo=echo, elapsed_s=0.0), desk)
 
-    def _say(self, answer: dict[str, Any]) -> None:
-        self._device.begin(self._publish(answer))
+    def _say(self, answer: dict[str, Any], desk: Desk) -> None:
+        self._device.begin(self._publish(answer, desk))
 
     def _repeated(self) -> None:
         self._device.parts.metrics.repeats.labels("ask").inc()
-
-
-def _echo(payload: bytes) -> str | None:
-    """Return the id of a question that was refused, if it can be read at all."""
-    try:
-        echo = msgspec.json.decode(payload)["id"]
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError, TypeError):
-        return None
-    return echo if isinstance(echo, str) and len(echo) <= _ID_BYTES else None

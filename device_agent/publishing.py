@@ -2,36 +2,58 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING
+import asyncio
+from typing import TYPE_CHECKING, Final
 
-from shared.errors import NotConnected, Refused
+from shared.errors import LostAtOnce, NotConnected, NotNow, RecServeError, Refused
 from shared.log import get_logger
 
 if TYPE_CHECKING:
     from shared.bus import Bus
 
 _log = get_logger()
-_CONNECT_S = 5.0
+_CONNECT_S: Final = 5.0
+_NOT_NOW_S: Final = 1.0
+_NOT_NOW_MAX_S: Final = 30.0
+_BREAKS: Final = 2
 
 
 async def publish_until_taken(
-    bus: Bus, topic: str, payload: bytes, *, retain: bool = False
+    bus: Bus, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
 ) -> bool:
-    """Publish until the broker has it: a lost connection comes back.
+    """Publish until the broker has it: a lost connection comes back, and so does a quota.
 
-    False when the broker refused it, which it will again; that is logged.
+    False when the broker refused it, which it will again, or when the connection ended twice under
+    it and might a third time; that is logged.
     """
+    breaks, pause_s = 0, _NOT_NOW_S
     while True:
-        with contextlib.suppress(NotConnected):
-            await bus.wait_connected(_CONNECT_S)
-            return await _taken(bus, topic, payload, retain)
+        if not await _connected(bus):
+            continue
+        try:
+            await bus.publish(topic, payload, retain=retain, correlation=correlation)
+        except LostAtOnce as error:
+            breaks += 1
+            if breaks == _BREAKS:
+                _log.error("message given up", topic=topic, bytes=len(payload), reason=str(error))
+                return False
+        except NotConnected:
+            breaks = 0
+        except NotNow as error:
+            _log.warning("message put off", topic=topic, reason=str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, _NOT_NOW_MAX_S)
+        except Refused as error:
+            _log.error("message refused", topic=topic, bytes=len(payload), reason=str(error))
+            return False
+        else:
+            return True
 
 
-async def _taken(bus: Bus, topic: str, payload: bytes, retain: bool) -> bool:
+async def _connected(bus: Bus) -> bool:
+    """Wait for a connection; why there is none is said by whoever makes them."""
     try:
-        await bus.publish(topic, payload, retain=retain)
-    except Refused as error:
-        _log.error("answer refused", topic=topic, reason=str(error))
+        await bus.wait_connected(_CONNECT_S)
+    except RecServeError:
         return False
     return True

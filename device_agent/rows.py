@@ -25,11 +25,14 @@ _Value = TypeVar("_Value")
 class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where an answer goes that nobody in this process waits for, and what is wanted there.
 
-    ``echo`` is the asker's own id of the question.
+    ``echo`` is the asker's own id of the question. With ``answer_to`` the answer goes on that
+    topic, with the ``correlation`` that its asker knows it by.
     """
 
-    echo: str
+    echo: str | int
     revisions: bool = False
+    answer_to: str = ""
+    correlation: bytes = b""
 
 
 class Stored(NamedTuple):

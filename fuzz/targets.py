@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from device_agent.asking import read_ask
+from device_agent.questions import read_ask
 from shared.errors import InvalidPrompt, MalformedMessage, SettingsError
 from shared.messages import Result
 from shared.settings import DeviceSettings

@@ -15,12 +15,18 @@ from shared.errors import Refused
 
 
 class Message(NamedTuple):
-    """One message as it came in; ``token`` is the bus's own, for ``acknowledge``."""
+    """One message as it came in; ``token`` is the bus's own, for ``acknowledge``.
+
+    ``response_topic`` and ``correlation`` are where its sender wants an answer, and what it wants
+    to know it by (MQTT 5, 4.10).
+    """
 
     topic: str
     payload: bytes
     retained: bool = False
     token: object = None
+    response_topic: str = ""
+    correlation: bytes = b""
 
 
 class Will(NamedTuple):
@@ -57,13 +63,23 @@ class Bus(Protocol):
         """Return when connected; ``NotConnected`` with the last cause after ``timeout_s``."""
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expiry_s: float | None = None,
+        response_topic: str = "",
+        correlation: bytes = b"",
     ) -> Delivery:
         """Publish at QoS 1 and return when the broker has it.
 
-        After ``expiry_s`` nobody wants the message any more; MQTT 5 brokers then drop it. Raises
-        ``NotConnected`` when the connection is or gets lost, or the broker said nothing by then,
-        and ``Refused`` when it will not have the message.
+        After ``expiry_s`` nobody wants the message any more; MQTT 5 brokers then drop it. A
+        question may name a ``response_topic``, and its answer carries its ``correlation``; below
+        MQTT 5 neither travels. Raises ``NotConnected`` when the connection is
+        or gets lost (``LostAtOnce`` right after the message), or the broker said nothing by then;
+        ``NotNow`` when it will not have the message at this moment, ``Refused`` when it never will,
+        and ``TooLarge``, before anything is sent, when it carries no message of that size.
         """
 
     async def subscribe(

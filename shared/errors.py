@@ -9,6 +9,7 @@
     ├── RuntimeUnavailable    a model engine or execution provider is not installed
     ├── BusError              the broker cannot be used
     │   ├── NotConnected      no connection now; try again when it is back
+    │   │   └── LostAtOnce    it ended right after a message was sent
     │   ├── NotNow            the broker said no, for now
     │   └── Refused           the broker said no, and will say it again
     │       └── TooLarge      it carries no message of that size
@@ -62,6 +63,10 @@ class NotConnected(BusError):
     """There is no connection to the broker at this moment."""
 
 
+class LostAtOnce(NotConnected):
+    """The connection ended within a second of the message: it may be the message's doing."""
+
+
 class NotNow(BusError):
     """The broker would not take a message at this moment: its quota is used up, say."""
 
@@ -94,7 +99,7 @@ class OtherVersion(MalformedMessage):
     """A message of a version that this agent does not speak."""
 
 
-REASON_CHARACTERS: Final = 500
+_REASON_CHARACTERS: Final = 500
 
 
 class PromptError(RecServeError):
@@ -111,8 +116,8 @@ class PromptError(RecServeError):
 
 def cut(reason: str) -> str:
     """Return a reason that is short enough to travel, and holds no control characters."""
-    if len(reason) > REASON_CHARACTERS:
-        reason = f"{reason[: REASON_CHARACTERS - 1]}…"
+    if len(reason) > _REASON_CHARACTERS:
+        reason = f"{reason[: _REASON_CHARACTERS - 1]}…"
     return "".join(character if character.isprintable() else "\ufffd" for character in reason)
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from shared.bus import Delivery, Message
-from shared.errors import NotConnected, Refused
+from shared.errors import NotConnected, Refused, TooLarge
 from shared.topics import matches, split_pool
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class MemoryBroker:
     def __init__(self) -> None:
         self.retained: dict[str, bytes] = {}
         self.published: Counter[str] = Counter()
+        self.packet_bytes = 1 << 20
         self._clients: dict[str, MemoryBus] = {}
         self._turns: Counter[str] = Counter()
         self._deaf: set[str] = set()
@@ -41,7 +42,7 @@ class MemoryBroker:
         client = self._clients.pop(client_id)
         client.lose()
         if client.will is not None:
-            self.route(client.will.topic, client.will.payload, retain=True)
+            self.route(Message(client.will.topic, client.will.payload), retain=True)
 
     def deafen(self, client_id: str) -> None:
         """Bring a client nothing any more, until it connects anew."""
@@ -63,8 +64,9 @@ class MemoryBroker:
         if self._clients.get(client.client_id) is client:
             del self._clients[client.client_id]
 
-    def route(self, topic: str, payload: bytes, *, retain: bool) -> Delivery:
+    def route(self, message: Message, *, retain: bool) -> Delivery:
         """Hand a message to everyone who subscribed to it, and keep it if retained."""
+        topic, payload = message.topic, message.payload
         self.published[topic] += 1
         if retain:
             self.retained.pop(topic, None)
@@ -83,7 +85,7 @@ class MemoryBroker:
             self._turns[pool] += 1
             plain.append(members[self._turns[pool] % len(members)])
         for deliver in plain:
-            asyncio.get_running_loop().call_soon(deliver, Message(topic, payload))
+            asyncio.get_running_loop().call_soon(deliver, message)
         return Delivery.TAKEN if plain else Delivery.NO_SUBSCRIBER
 
 
@@ -121,14 +123,25 @@ class MemoryBus:
             raise NotConnected(f"{self.client_id} was cut off from the memory broker") from None
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expiry_s: float | None = None,
+        response_topic: str = "",
+        correlation: bytes = b"",
     ) -> Delivery:
         """Route the message; expiry means nothing where nothing is queued."""
         del expiry_s
+        size = len(payload) + len(topic.encode())
+        if size > self._broker.packet_bytes:
+            raise TooLarge(f"{size} bytes are more than the memory broker carries")
         if not self._connected.is_set():
             raise NotConnected(f"{self.client_id} is cut off from the memory broker")
         await asyncio.sleep(0)
-        return self._broker.route(topic, payload, retain=retain)
+        message = Message(topic, payload, response_topic=response_topic, correlation=correlation)
+        return self._broker.route(message, retain=retain)
 
     async def subscribe(
         self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None

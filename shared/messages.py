@@ -5,19 +5,21 @@ All are frozen. How they look on the wire is the business of ``shared.wire``.
 
 from __future__ import annotations
 
-from typing import Final, Literal, get_args
+from typing import Annotated, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
 
 Task = Literal["classify", "tag", "generate"]
 TASKS: Final[tuple[Task, ...]] = get_args(Task)
+LABEL_CHARACTERS: Final = 256
+REASON_CHARACTERS: Final = 1_000
 
 
 class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True):
     """The answer to a ``classify`` prompt: one of the model's labels."""
 
-    label: str
+    label: Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
 
 
 Answer = Label
@@ -84,8 +86,8 @@ class Prompt(msgspec.Struct, frozen=True):
 class Failure(msgspec.Struct, frozen=True, array_like=True, tag=2, forbid_unknown_fields=True):
     """Why there is no answer: ``code`` is that of a ``PromptError``, ``reason`` a sentence."""
 
-    code: str
-    reason: str
+    code: Annotated[str, msgspec.Meta(max_length=64)]
+    reason: Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS)]
 
 
 class Result(msgspec.Struct, frozen=True):

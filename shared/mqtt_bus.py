@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.errors import NotConnected, RecServeError, Refused
+from shared.errors import LostAtOnce, NotConnected, RecServeError, Refused
 from shared.log import get_logger
+from shared.mqtt_connection import Terms
 from shared.mqtt_credentials import check_credentials
 from shared.mqtt_keeper import Keeper
+from shared.packet_limit import PacketLimit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _IN_FLIGHT = 100
+_AT_ONCE_S = 1.0
+"""A connection that ends this soon after a message may have ended because of it."""
 
 
 class _Reader(NamedTuple):
@@ -58,6 +63,7 @@ class MqttBus:
         self._connection: MqttConnection | None = None
         self._connected = asyncio.Event()
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        self._limit = PacketLimit(settings.packet_bytes)
         self._keeper = Keeper(
             settings,
             client_id,
@@ -82,13 +88,21 @@ class MqttBus:
             raise self._last_error from None
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        retain: bool = False,
+        expiry_s: float | None = None,
+        response_topic: str = "",
+        correlation: bytes = b"",
     ) -> Delivery:
         """Publish at QoS 1; at most a hundred wait for the broker at a time."""
+        terms = Terms(retain, expiry_s, response_topic, correlation)
         if expiry_s is None:
-            return await self._publish(topic, payload, retain, None)
+            return await self._publish(topic, payload, terms)
         # Not wait_for, which on Python 3.11 may take our own cancellation for its end.
-        publishing = asyncio.ensure_future(self._publish(topic, payload, retain, expiry_s))
+        publishing = asyncio.ensure_future(self._publish(topic, payload, terms))
         try:
             done, _ = await asyncio.wait({publishing}, timeout=expiry_s)
         finally:
@@ -144,18 +158,30 @@ class MqttBus:
     def _last_error(self) -> RecServeError:
         return self._keeper.last_error
 
-    async def _publish(
-        self, topic: str, payload: bytes, retain: bool, expiry_s: float | None
-    ) -> Delivery:
+    async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
+        """Publish on the connection of the moment, if the broker carries that much."""
         async with self._in_flight:
             if self._connection is None:
                 raise NotConnected(str(self._last_error))
-            return await self._connection.publish(topic, payload, retain=retain, expiry_s=expiry_s)
+            sent_s = time.monotonic()
+            more_bytes = len(terms.correlation) + len(terms.response_topic.encode())
+            size = self._limit.check(topic, payload, sent_s, more_bytes=more_bytes)
+            try:
+                delivery = await self._connection.publish(topic, payload, terms)
+            except NotConnected as error:
+                now_s = time.monotonic()
+                if now_s - sent_s > _AT_ONCE_S:
+                    raise
+                self._limit.lost(size, now_s)
+                raise LostAtOnce(str(error)) from error
+            self._limit.took(size)
+            return delivery
 
     def _change(self, connection: MqttConnection | None) -> None:
         """Take over a new connection, or none, and tell who watches; a fault there is theirs."""
         self._connection = connection
         if connection is not None:
+            self._limit.connected(connection.packet_bytes)
             self._connected.set()
         else:
             self._connected.clear()

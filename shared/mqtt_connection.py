@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from shared.brokers import Address
 from shared.bus import Delivery, Message, Will
 from shared.copies import Copies, Packet
-from shared.errors import BusError, NotConnected, Refused
+from shared.errors import BusError, NotConnected, NotNow, Refused
 from shared.mqtt_client import Driver, new_client
 
 if TYPE_CHECKING:
@@ -34,7 +34,17 @@ _NO_MATCHING_SUBSCRIBERS = 0x10
 _FAILURE = 0x80
 _UNSUPPORTED_VERSION = (0x01, 0x84)
 _NOT_NOW = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, over quota, too many connections a second
+_PUBLISH_NOT_NOW = (0x91, 0x97)  # packet identifier in use, over quota
 _FOUR_BYTES = 0xFFFF_FFFF
+
+
+class Terms(NamedTuple):
+    """How a message is published; see ``shared.bus.Bus``."""
+
+    retain: bool = False
+    expiry_s: float | None = None
+    response_topic: str = ""
+    correlation: bytes = b""
 
 
 class WrongProtocol(BusError):
@@ -63,6 +73,8 @@ class MqttConnection:
         self._settings = settings
         self._version = version
         self._deliver = deliver
+        self.packet_bytes: int | None = None
+        """The largest packet that the broker takes, if it said so."""
         self._connack: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._published: dict[int, asyncio.Future[Delivery]] = {}
@@ -103,14 +115,12 @@ class MqttConnection:
             hint = "; it may have refused our certificate, or want one (mqtt.tls.cert_file)"
         raise WrongProtocol(f"{self.address} {said} when asked for MQTT{hint}")
 
-    async def publish(
-        self, topic: str, payload: bytes, *, retain: bool, expiry_s: float | None
-    ) -> Delivery:
+    async def publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
         """Publish at QoS 1 and wait for the broker's acknowledgement."""
         if self.lost.done():
             raise NotConnected(self.lost.result())
         try:
-            info = self._client.publish(topic, payload, 1, retain, self._expiry(expiry_s))
+            info = self._client.publish(topic, payload, 1, terms.retain, self._properties(terms))
         except ValueError as error:
             raise Refused(f"no message can go out on {topic!r}: {error}") from error
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -179,6 +189,7 @@ class MqttConnection:
         if not reason.is_failure:
             may = getattr(properties, "SubscriptionIdentifierAvailable", 1)
             self._identifies = self._version >= 5 and bool(may)  # noqa: PLR2004 - MQTT 5 and later
+            self.packet_bytes = getattr(properties, "MaximumPacketSize", None)
             self._connack.set_result(None)
         elif reason.value in _UNSUPPORTED_VERSION:
             self._connack.set_exception(WrongProtocol(f"the broker refused MQTT: {reason}"))
@@ -195,8 +206,16 @@ class MqttConnection:
 
     def _on_message(self, _client: paho.Client, _data: Any, received: paho.MQTTMessage) -> None:
         token = (self, received.mid) if received.qos else None
-        message = Message(received.topic, bytes(received.payload), received.retain, token)
-        identifiers = getattr(received.properties, "SubscriptionIdentifier", ())
+        told = received.properties
+        message = Message(
+            received.topic,
+            bytes(received.payload),
+            received.retain,
+            token,
+            getattr(told, "ResponseTopic", ""),
+            getattr(told, "CorrelationData", b""),
+        )
+        identifiers = getattr(told, "SubscriptionIdentifier", ())
         self._deliver(message, self._copies.filters(Packet(*message[:3]), identifiers))
 
     def _on_publish(
@@ -205,7 +224,9 @@ class MqttConnection:
         waiting = self._published.get(mid)
         if waiting is None or waiting.done():
             return
-        if reason.value >= _FAILURE:
+        if reason.value in _PUBLISH_NOT_NOW:
+            waiting.set_exception(NotNow(f"the broker took no message just now: {reason}"))
+        elif reason.value >= _FAILURE:
             waiting.set_exception(Refused(f"the broker refused the message: {reason}"))
         elif reason.value == _NO_MATCHING_SUBSCRIBERS:
             waiting.set_result(Delivery.NO_SUBSCRIBER)
@@ -245,9 +266,16 @@ class MqttConnection:
         properties.SubscriptionIdentifier = identifier
         return properties
 
-    def _expiry(self, expiry_s: float | None) -> Properties | None:
-        if expiry_s is None or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later
+    def _properties(self, terms: Terms) -> Properties | None:
+        plain = terms._replace(retain=False) == Terms()
+        if plain or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later
             return None
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves it
-        properties.MessageExpiryInterval = math.ceil(min(max(1, expiry_s), _FOUR_BYTES))
+        if terms.expiry_s is not None:
+            expiry_s = math.ceil(min(max(1, terms.expiry_s), _FOUR_BYTES))
+            properties.MessageExpiryInterval = expiry_s
+        if terms.response_topic:
+            properties.ResponseTopic = terms.response_topic
+        if terms.correlation:
+            properties.CorrelationData = terms.correlation
         return properties

@@ -24,10 +24,10 @@ class Refusals:
         self._metrics = metrics
         self._said_s: dict[str, float] = {}
 
-    def note(self, topic: str, error: MalformedMessage) -> None:
+    def note(self, topic: str, error: MalformedMessage, *, fault: str = "malformed") -> None:
         """Count a refusal, and log it if this sender was quiet for a minute."""
-        reason = "version" if isinstance(error, OtherVersion) else "malformed"
-        self._metrics.refused.labels(reason).inc()
+        fault = "version" if isinstance(error, OtherVersion) else fault
+        self._metrics.refused.labels(fault).inc()
         now_s = time.monotonic()
         if now_s - self._said_s.get(topic, -_QUIET_S) < _QUIET_S:
             return

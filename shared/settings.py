@@ -83,6 +83,14 @@ class MqttSettings(_Closed, frozen=True, kw_only=True):
         Literal["auto", "5", "3.1.1"],
         Meta(description="MQTT version; auto asks for 5 and falls back"),
     ] = "auto"
+    packet_bytes: Annotated[
+        int,
+        Meta(
+            ge=256,
+            le=1 << 28,
+            description="largest packet that a broker takes which does not say so (MQTT 5 does)",
+        ),
+    ] = 1 << 20
     username: Annotated[str, Meta(description="user name; equal to the agent's name")] = ""
     password_file: Annotated[
         str, Meta(description="file with the password; else RECSERVE_MQTT_PASSWORD")

@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from shared.errors import MalformedMessage, OtherVersion
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.messages import REASON_CHARACTERS, Failure, Hop, Label, Prompt, Result
 from shared.topics import NAME_BYTES, PromptAddress, is_name
 
 VERSION: Final = 1
@@ -37,6 +37,7 @@ _ResultVersion = Annotated[int, msgspec.Meta(ge=VERSION, le=NOTICE_VERSION)]
 _Share = Annotated[int, msgspec.Meta(ge=0, le=_BILLION)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_FOUR_BYTES)]
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_BYTES)]
+_Reason = Annotated[str, msgspec.Meta(max_length=REASON_CHARACTERS)]
 _Text = Annotated[str, msgspec.Meta(max_length=PAYLOAD_BYTES)]
 
 
@@ -72,7 +73,7 @@ class _Result(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     id: UUID
     outcome: Label | Failure | Notice
     hops: _Hops
-    degraded: _Text
+    degraded: _Reason
 
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")

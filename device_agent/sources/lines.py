@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import msgspec
 
-from device_agent.asking import write_answer
+from device_agent.questions import write_answer
 from device_agent.sources.stream import Event, Stream
 from shared.errors import InvalidPrompt, SettingsError
 from shared.messages import Failure, Result

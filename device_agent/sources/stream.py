@@ -7,7 +7,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from device_agent.asking import write_answer
+from device_agent.questions import write_answer
 from shared.log import get_logger
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import msgspec
 from broker.access import Member
 from broker.provision import Request, provision
 from broker.start import BrokerSettings, command
-from shared.mqtt_connection import MqttConnection
+from shared.mqtt_connection import MqttConnection, Terms
 from shared.settings import MqttSettings
 from shared.settings_file import load
 from tests.deploy.agents import Process
@@ -133,4 +133,4 @@ async def connect(
 
 async def say(connection: MqttConnection, topic: str, payload: bytes = b"", **how: Any) -> None:
     """Publish; raises ``Refused`` where MQTT 5 tells that it was."""
-    await connection.publish(topic, payload, retain=how.get("retain", False), expiry_s=None)
+    await connection.publish(topic, payload, Terms(retain=how.get("retain", False)))

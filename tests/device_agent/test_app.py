@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -208,10 +208,8 @@ async def test_an_answer_that_overtakes_the_brokers_word_is_taken_at_once() -> N
     class LateWord(MemoryBus):
         """Says that a prompt was sent long after it arrived."""
 
-        async def publish(
-            self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: float | None = None
-        ) -> Delivery:
-            delivery = await super().publish(topic, payload, retain=retain, expiry_s=expiry_s)
+        async def publish(self, topic: str, payload: bytes, **how: Any) -> Delivery:
+            delivery = await super().publish(topic, payload, **how)
             await asyncio.sleep(0.3 if "/prompts/" in topic else 0)
             return delivery
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from device_agent.asking import Ask, AskTopic, read_ask, write_answer
+from device_agent.asking import AskTopic
+from device_agent.questions import Ask, read_ask, write_answer
 from shared.errors import InvalidPrompt
+from shared.memory_bus import MemoryBus
 from shared.messages import Failure, Hop, Label, Result
 from shared.settings import TierSettings
 from tests.cascades import EASY, HARD, Cascade, cascade
@@ -24,8 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from device_agent import Device
+    from shared.assembly import Parts
     from shared.bus import Bus, Message
-    from tests.wires import Wire
+    from tests.wires import MqttWire, Wire
 
 ID = UUID(int=7)
 HOPS = (Hop("device", "device-1", 0.1234567, 0.7, 1_500), Hop("edge", "edge-1", 0.9, 0.2, 40_000))
@@ -51,10 +55,11 @@ def test_a_json_object_carries_text_and_wishes() -> None:
         (b"{", "begins like JSON but is none"),
         (b'{"text": "a"} and more', "begins like JSON but is none"),
         (b'{"text": NaN}', "begins like JSON but is none"),
-        (b"{}", "missing required field `text`"),
-        (b'{"text": 5}', "Expected `str`"),
-        (b'{"text": null}', "Expected `str`"),
-        (b'{"text": "a", "id": 7}', "Expected `str | null`"),
+        (b"{}", "no text, and no id"),
+        (b'{"text": 5}', "Expected `str | null`"),
+        (b'{"text": null}', "no text, and no id"),
+        (b'{"text": "a", "id": true}', "Expected `int | str | null`"),
+        (b'{"text": "a", "id": 1.5}', "Expected `int | str | null`"),
         (b'{"text": "a", "id": ""}', "length >= 1"),
         (b'{"text": "a", "id": "' + b"x" * 200 + b'"}', "length <= 128"),
         (b'{"text": "a", "timeout_s": 0}', "> 0"),
@@ -63,7 +68,7 @@ def test_a_json_object_carries_text_and_wishes() -> None:
         (b'{"text": "a", "timeout_s": "soon"}', "Expected `float | null`"),
         (b'{"text": "a", "priority": "high"}', "Expected `int`"),
         (b'{"text": "a", "mood": 1}', "unknown field `mood`"),
-        (b'{"text": ' + b"[" * 100_000, "Expected `str`"),
+        (b'{"text": ' + b"[" * 100_000, "Expected `str | null`"),
         (b'{"text": "\\ud800"}', "begins like JSON but is none"),
         (b'{"text": "\xff"}', "UTF-8"),
         (b"\xff\xfe", "not UTF-8"),
@@ -81,7 +86,7 @@ def test_any_bytes_are_a_question_or_refused(payload: bytes) -> None:
         asked = read_ask(payload)
     except InvalidPrompt:
         return
-    assert isinstance(asked.text, str)
+    assert asked.text is not None or asked.id is not None
 
 
 def test_of_two_equal_keys_the_last_counts() -> None:
@@ -225,7 +230,12 @@ def count_acknowledged(bus: Bus, monkeypatch: pytest.MonkeyPatch) -> list[Messag
         (b'{"text": 5, "id": "mine"}', "invalid_prompt", "mine"),
         (b'{"text": "a", "mood": 1, "id": "mine"}', "invalid_prompt", "mine"),
         (b'{"id": "mine"}', "invalid_prompt", "mine"),
-        (b'{"text": "a", "id": 7}', "invalid_prompt", None),
+        (b'{"id": 17}', "invalid_prompt", 17),
+        (b'{"text": 5, "id": 17}', "invalid_prompt", 17),
+        (b'{"text": "a", "id": 1.5}', "invalid_prompt", 1.5),
+        (b'{"text": "a", "id": "' + b"x" * 129 + b'"}', "invalid_prompt", None),
+        (b'{"text": "\\ud800", "id": "mine"}', "invalid_prompt", "mine"),
+        (b'{"text": "a", "task": "' + b"\\u007f" * 9_000 + b'"}', "invalid_prompt", None),
         (b'{"text": "a", "id": ' + b"9" * 10_000 + b"}", "invalid_prompt", None),
         (b'{"text": "a", "id": "mine"', "invalid_prompt", None),
         (b"{" * 50_000, "invalid_prompt", None),
@@ -241,7 +251,7 @@ async def test_every_question_gets_one_answer_even_if_it_says_why_not(
     local: tuple[Cascade, Asker],
     question: bytes,
     error: str,
-    echo: str | None,
+    echo: str | float | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tiers, asker = local
@@ -359,3 +369,168 @@ async def test_a_question_in_hand_is_answered_before_the_device_leaves(wire: Wir
 
     assert (answer["id"], answer["label"]) == ("late", "device-1")
     assert answer["degraded"] == "the device is shutting down"
+
+
+# -- ids ---------------------------------------------------------------------------------------
+
+
+async def test_an_id_may_be_a_number_and_comes_back_as_one(local: tuple[Cascade, Asker]) -> None:
+    _, asker = local
+    answer = await asker.ask({"text": EASY, "id": 17})
+    assert (answer["id"], answer["label"]) == (17, "device-1")
+    other = await asker.ask({"text": EASY, "id": "17"})
+    assert other["id"] == "17"
+
+
+async def test_an_id_that_is_in_hand_is_not_another_askers(local: tuple[Cascade, Asker]) -> None:
+    tiers, asker = local
+    model = tiers.models["device-1"]
+    model.hold()
+    await asker.send({"text": EASY, "id": "mine"})
+    await eventually(lambda: model.busy)
+
+    refused = await asker.ask({"text": "another text", "id": "mine"})
+    assert refused["error"] == "invalid_prompt"
+    assert "'mine'" in refused["reason"]
+    assert refused["id"] != "mine", "the asker of the first would take it for its answer"
+
+    model.release()
+    answer = json.loads((await asker.inbox.next()).payload)
+    assert (answer["id"], answer["label"]) == ("mine", "device-1")
+    later = await asker.ask({"text": "another text", "id": "mine"})
+    assert later["label"] == "device-1"
+
+
+async def test_an_answer_is_said_again_to_who_knows_its_id(local: tuple[Cascade, Asker]) -> None:
+    tiers, asker = local
+    answer = await asker.ask({"text": EASY, "id": "1"})
+    again = await asker.ask({"id": "1"})
+    assert (again["label"], again["hops"]) == (answer["label"], answer["hops"])
+    assert tiers.models["device-1"].seen.count(EASY) == 2, "once to warm up, and once"
+
+
+async def test_an_answer_that_is_still_to_come_is_not_said_twice(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    model = tiers.models["device-1"]
+    model.hold()
+    await asker.send({"text": EASY, "id": "1"})
+    await eventually(lambda: model.busy)
+    await asker.send({"id": "1"})
+    model.release()
+    assert (await asker.inbox.next()).payload
+    await asker.ask({"text": EASY, "id": "2"})
+    assert len(asker.inbox.messages) == 2
+
+
+# -- response topics ---------------------------------------------------------------------------
+
+
+async def ask_with(asker: Asker, question: dict[str, Any], topic: str, correlation: bytes) -> None:
+    await asker.bus.publish(
+        f"{asker._base}/ask/device-1",
+        msgspec.json.encode(question),
+        response_topic=topic,
+        correlation=correlation,
+    )
+
+
+async def test_an_answer_goes_where_its_question_says_with_what_it_is_known_by(
+    mosquitto: MqttWire,
+) -> None:
+    async with cascade(mosquitto) as tiers:
+        await asked_device(tiers)
+        asker = await Asker(mosquitto).start()
+        private = Inbox(asker.bus)
+        await asker.bus.subscribe(f"{mosquitto.root}-clients/+", private.take)
+
+        await ask_with(asker, {"text": EASY, "id": 1}, f"{mosquitto.root}-clients/a", b"c-1")
+        await ask_with(asker, {"text": EASY, "id": 1}, f"{mosquitto.root}-clients/b", b"c-2")
+        came = [await private.next(10) for _ in range(2)]
+
+        assert {(message.topic[-1], message.correlation) for message in came} == {
+            ("a", b"c-1"),
+            ("b", b"c-2"),
+        }
+        assert all(json.loads(message.payload)["label"] == "device-1" for message in came)
+        assert asker.inbox.messages == []
+
+
+@pytest.mark.parametrize(
+    "topic", ["{root}/v1/ask/device-2", "{root}/v1/status/device/device-1", "a/+", "a/#", "$SYS/a"]
+)
+async def test_no_answer_goes_on_a_topic_that_others_trust(
+    local: tuple[Cascade, Asker], topic: str
+) -> None:
+    tiers, asker = local
+    root = tiers.parts["device-1"].topics.root
+    await ask_with(asker, {"text": EASY, "id": 1}, topic.format(root=root), b"c-1")
+    refused = json.loads((await asker.inbox.next()).payload)
+    assert (refused["id"], refused["error"]) == (1, "invalid_prompt")
+
+
+async def test_an_answer_may_go_below_the_devices_own_answers(local: tuple[Cascade, Asker]) -> None:
+    _, asker = local
+    private = Inbox(asker.bus)
+    topic = f"{asker._base}/answers/device-1/me"
+    await asker.bus.subscribe(topic, private.take)
+    await ask_with(asker, {"text": EASY, "id": 1}, topic, b"c-1")
+    assert (await private.next()).correlation == b"c-1"
+
+
+# -- what is bounded ---------------------------------------------------------------------------
+
+
+async def test_a_question_that_the_broker_kept_is_not_asked_again_at_every_connect(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    parts = tiers.parts["device-1"]
+    await asker.bus.publish(
+        parts.topics.ask("device-1"), b'{"text": "kept", "id": "kept"}', retain=True
+    )
+    assert json.loads((await asker.inbox.next()).payload)["id"] == "kept", "live, it is one"
+    parts.bus.reconnect("a test")
+    await eventually(lambda: count_refused(parts, "retained") == 1)
+    assert len(asker.inbox.messages) == 1
+
+
+async def test_an_answer_that_no_message_can_carry_is_replaced_by_a_short_one(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    memory = tiers.parts["device-1"].bus
+    assert isinstance(memory, MemoryBus)
+    memory._broker.packet_bytes = 200
+
+    answer = await asker.ask({"text": EASY, "id": "1"})
+
+    assert (answer["id"], answer["error"]) == ("1", "unsaid")
+
+
+async def test_a_flood_of_questions_is_dropped_and_counted_and_ends(
+    local: tuple[Cascade, Asker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiers, asker = local
+    parts = tiers.parts["device-1"]
+    publish = parts.bus.publish
+    free = asyncio.Event()
+
+    async def wait(topic: str, payload: bytes, **how: Any) -> Any:
+        await free.wait()
+        return await publish(topic, payload, **how)
+
+    monkeypatch.setattr(parts.bus, "publish", wait)
+    for _ in range(3_000):
+        await asker.send(b"{}")
+    await eventually(lambda: count_refused(parts, "flooded") >= 900)
+    free.set()
+    await eventually(lambda: len(asker.inbox.messages) >= 2_000)
+    await asker.send({"text": EASY, "id": "after"})
+    await eventually(lambda: b'"after"' in asker.inbox.payloads[-1])
+
+
+def count_refused(parts: Parts, fault: str) -> float:
+    labels = {"fault": fault}
+    return parts.metrics.registry.get_sample_value("recserve_refused_total", labels) or 0.0

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from shared.burden import link, links, packet_bytes
-from shared.mqtt_connection import MqttConnection
+from shared.mqtt_connection import MqttConnection, Terms
 from shared.settings import MqttSettings
 from tests.servers import serving
 
@@ -33,7 +33,7 @@ async def test_a_packet_has_the_bytes_that_are_counted(topic: str) -> None:
         await connection.open(5)
         for size in SIZES:
             payload = bytes(size)
-            await connection.publish(topic, payload, retain=False, expiry_s=None)
+            await connection.publish(topic, payload, Terms())
             assert await written.get() == packet_bytes(topic, payload), f"payload of {size} bytes"
         connection.abandon()
 
