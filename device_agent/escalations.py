@@ -22,6 +22,7 @@ from shared.errors import MalformedMessage, ModelFailed, StoreError, TooLarge
 from shared.log import get_logger
 from shared.messages import Failure, Result
 from shared.refusals import Refusals
+from shared.supervision import Supervised
 from shared.wire import WORKING, decode_result
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Escalations:
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._watched_s = math.inf
+        self._watch: Supervised | None = None
         self._stopping = False
         parts.metrics.pending.set_function(lambda: len(self._delivery))
         parts.metrics.unaccounted.set_function(self._unaccounted)
@@ -68,7 +70,7 @@ class Escalations:
         """Go on with what an earlier run left, listen for results, and watch the clock."""
         for row in self._commits.recovered():
             self._take_up(row)
-        self._begin(self._watch_clock())
+        self._watch = Supervised("deadlines", self._watch_clock)
         dispatcher = self._station.dispatcher
         if dispatcher is None:
             self._stop("no tier is above this device any more")
@@ -113,6 +115,8 @@ class Escalations:
         settling = self._stop(_STOPPING)
         if settling and (waiting := self.in_hand.waiting()):
             await asyncio.wait(waiting, timeout=_SETTLE_S)
+        if self._watch is not None:
+            await self._watch.stop()
         for task in self._work:
             task.cancel()
         await asyncio.gather(*self._work, return_exceptions=True)
@@ -236,19 +240,10 @@ class Escalations:
     # -- what the clock brings -----------------------------------------------------------------
 
     async def _watch_clock(self) -> None:
-        """Send again what got no answer, and give up on what cannot get one in time.
-
-        Whatever breaks in here is logged, and the watch goes on: every deadline hangs on it.
-        """
+        """Send again what got no answer, and give up on what cannot get one in time."""
         while True:
             await self._until_due()
-            self._look()
-
-    def _look(self) -> None:
-        try:
             self._do(self._delivery.tick(time.monotonic()))
-        except Exception:  # noqa: BLE001 - logged, and watched on
-            _log.exception("what was due broke", agent=self._settings.agent)
 
     async def _until_due(self) -> None:
         """Return when the delivery has something to say, or there is something new to look at."""

@@ -140,7 +140,7 @@ class Admission:
     ) -> Action | None:
         """Take a prompt; ``known`` is its result if it is remembered."""
         key = key_of(prompt)
-        admitted = self._rates.admit(prompt.origin, now_s)
+        admitted = self._admits(prompt, now_s)
         if known is not None:
             return Reply(prompt, known) if admitted else None
         remaining_s = prompt.deadline_s - now_s
@@ -156,6 +156,11 @@ class Admission:
             return Decline(prompt, Busy.code)
         self._in_hand.add(key)
         return Attempt(prompt)
+
+    def _admits(self, prompt: Prompt, now_s: float) -> bool:
+        device = prompt.hops[0].agent if prompt.hops else ""
+        size_bytes = len(prompt.text.encode())
+        return self._rates.admit(prompt.origin, now_s, size_bytes=size_bytes, device=device)
 
     def _repeated(self, prompt: Prompt, onward: Onward, now_s: float) -> Action | None:
         """Ask again above about a prompt that was sent on, unless that was only just done."""

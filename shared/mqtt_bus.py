@@ -19,6 +19,7 @@ from shared.mqtt_connection import Terms
 from shared.mqtt_credentials import check_credentials
 from shared.mqtt_keeper import Keeper
 from shared.packet_limit import PacketLimit
+from shared.supervision import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,11 +74,11 @@ class MqttBus:
             deliver=self._dispatch,
             changed=self._change,
         )
-        self._keeping: asyncio.Task[None] | None = None
+        self._keeping: Supervised | None = None
 
     async def start(self) -> None:
         """Begin to connect, and return at once."""
-        self._keeping = asyncio.create_task(self._keeper.run(), name=f"mqtt {self.client_id}")
+        self._keeping = Supervised(f"mqtt {self.client_id}", self._keeper.run)
 
     async def wait_connected(self, timeout_s: float) -> None:
         """Return when connected; raise the last cause after ``timeout_s``."""
@@ -148,8 +149,7 @@ class MqttBus:
         """Drain, say goodbye, stop."""
         connection, self._connection = self._connection, None
         if self._keeping is not None:
-            self._keeping.cancel()
-            await asyncio.gather(self._keeping, return_exceptions=True)
+            await self._keeping.stop()
         if connection is not None:
             await connection.close()
         self._connected.clear()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.assembly import assemble, make_service, mqtt, open_results
 from shared.brokers import addresses
+from shared.errors import Fenced
 from shared.log import flush_log, get_logger
 from shared.state import state_folder
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _log = get_logger()
 _LAST_WORDS_S = 1.0
 HUNG = 4
-"""Exit status of an agent whose model hangs: whoever watches over it starts it again."""
+"""Exit status of an agent that cannot go on: whoever watches over it starts it again."""
 
 
 @contextlib.asynccontextmanager
@@ -106,8 +107,18 @@ async def until_stopped(parts: Parts) -> None:
         os._exit(HUNG)
     hung.cancel()
     if parts.presence.done():
-        parts.presence.result()
+        _end_without(parts.presence)
     _log.info("stopping")
+
+
+def _end_without(presence: asyncio.Task[None]) -> None:
+    """Raise the ``Fenced`` that ended our presence; of anything else the process ends."""
+    error = None if presence.cancelled() else presence.exception()
+    if isinstance(error, Fenced):
+        raise error
+    _log.critical("nobody hears of us any more, so we end, to be started again", reason=repr(error))
+    flush_log()
+    os._exit(HUNG)
 
 
 async def until_asked_to_stop() -> None:

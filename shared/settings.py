@@ -154,7 +154,13 @@ class LimitSettings(_Closed, frozen=True, kw_only=True):
         Count, Meta(description="times a prompt is tried before it goes to the dead letters")
     ] = 3
     device_prompts_s: Annotated[
-        float, Meta(ge=0, le=MANY, description="prompts taken per second and device; 0: no limit")
+        float,
+        Meta(
+            ge=0,
+            le=MANY,
+            description="prompts taken per second and device, repeats too; a long one counts once "
+            "more for each further 8 KiB; 0: no limit",
+        ),
     ] = 200.0
     device_burst: Annotated[Count, Meta(description="prompts of one device taken at once")] = 400
     drain_s: Annotated[Seconds, Meta(description="time to finish what is in hand on SIGTERM")] = 8.0

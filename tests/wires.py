@@ -109,7 +109,8 @@ class MqttWire:
     def kill(self, bus: Bus) -> None:
         assert isinstance(bus, MqttBus)
         assert bus._keeping is not None
-        bus._keeping.cancel()
+        bus._keeping._stopped = True
+        bus._keeping.task.cancel()
         connection, bus._connection = bus._connection, None
         if connection is not None:
             connection.abandon()

@@ -58,6 +58,10 @@ class Life:
         self._wire.kill(self.device.parts.bus)
         for task in self.device.escalations._work:
             task.cancel()
+        watch = self.device.escalations._watch
+        assert watch is not None
+        watch._stopped = True
+        watch.task.cancel()
         self.device.escalations._commits._outbox = None
 
     async def end(self) -> None:

@@ -1,0 +1,50 @@
+"""Keeps a task running that an agent cannot do without: when it ends, it begins anew.
+
+An exception is not the only end that a task can have: a library may cancel it, and what passes
+every ``except Exception`` ends it as well. Nobody waits for such a task, so nobody would notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+_log = get_logger()
+PAUSE_S: Final = 0.5
+
+
+class Supervised:
+    """A task that runs until ``stop``, whatever ends it in between."""
+
+    def __init__(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Start ``run``, and again a moment after each end."""
+        self._name = name
+        self._run = run
+        self._stopped = False
+        self._again: asyncio.TimerHandle | None = None
+        self._start()
+
+    async def stop(self) -> None:
+        """End the task for good."""
+        self._stopped = True
+        if self._again is not None:
+            self._again.cancel()
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+    def _start(self) -> None:
+        self.task = asyncio.get_running_loop().create_task(self._run(), name=self._name)
+        self.task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if self._stopped:
+            return
+        reason = f"{type(error).__name__}: {error}" if error else "it was ended"
+        _log.error("a task that is needed ended, and begins anew", task=self._name, reason=reason)
+        self._again = task.get_loop().call_later(PAUSE_S, self._start)
