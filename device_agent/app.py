@@ -14,11 +14,12 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
+from device_agent.aside import Aside
 from device_agent.escalations import Escalations
 from device_agent.in_hand import Asked
 from device_agent.outbox import Outbox
 from shared.assembly import assemble, mqtt
-from shared.errors import InvalidPrompt, ModelFailed, Stopping, UnknownTask
+from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping, UnknownTask
 from shared.escalated import failed
 from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
@@ -55,11 +56,16 @@ class Device:
     """
 
     def __init__(
-        self, settings: DeviceSettings, parts: Parts, outbox: Outbox | None = None
+        self,
+        settings: DeviceSettings,
+        parts: Parts,
+        outbox: Outbox | None = None,
+        aside: Aside | None = None,
     ) -> None:
         self.settings = settings
         self.parts = parts
-        self.escalations = Escalations(settings, parts, outbox)
+        self.escalations = Escalations(settings, parts, outbox, aside)
+        self._aside = aside
         self._room = asyncio.Semaphore(settings.in_flight)
         self._work: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -84,13 +90,17 @@ class Device:
         configure_once(settings.log)
         async with contextlib.AsyncExitStack() as closing:
             folder = closing.enter_context(state_folder(settings))
-            outbox = None
+            outbox = aside = None
             if folder is not None:
                 limit_bytes = settings.outbox.megabytes << 20
                 outbox = Outbox.open(folder, settings.agent, limit_bytes=limit_bytes)
                 closing.push_async_callback(outbox.close)
+                aside = Aside(folder, settings.agent, attempts=settings.limits.attempts)
+                closing.push_async_callback(aside.close)
             parts = assemble(settings, model=model, connect=connect, metrics=metrics)
-            device = cls(settings, parts, outbox)
+            if aside is not None:
+                parts.station.batcher.model = aside.counted(parts.station.batcher.model)
+            device = cls(settings, parts, outbox, aside)
             await device.escalations.start()
             async with running(parts, device._drain):
                 yield device
@@ -217,7 +227,12 @@ class Device:
             named = str(prompt.task)[:64]
             return failed(prompt, UnknownTask(f"no task is called {named!r}; known: {known}"))
         try:
+            if self._aside is not None:
+                await self._aside.check(prompt)
             return await self.parts.station.settle(prompt)
+        except Quarantined as error:
+            self.parts.metrics.refused.labels(error.code).inc()
+            return failed(prompt, error)
         except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id))
             return failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))

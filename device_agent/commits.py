@@ -12,8 +12,10 @@ from shared.errors import StoreError, StoreFull
 from shared.log import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
+    from device_agent.aside import Aside
     from device_agent.outbox import Outbox, Row
     from device_agent.rows import Asker
     from shared.escalated import Escalated
@@ -25,19 +27,23 @@ _log = get_logger()
 class Commits:
     """What is committed and not forgotten yet."""
 
-    def __init__(self, outbox: Outbox | None, limit_prompts: int) -> None:
+    def __init__(self, outbox: Outbox | None, aside: Aside | None, limit_prompts: int) -> None:
         self._outbox = outbox
+        self._aside = aside
         self._limit_prompts = limit_prompts
         self._held: set[UUID] = set()
 
-    def recovered(self) -> list[Row]:
-        """Return what an earlier run left."""
-        rows = self._outbox.recovered() if self._outbox is not None else []
-        self._held |= {row.id for row in rows}
-        return rows
+    def recovered(self) -> Iterator[Row]:
+        """Yield what an earlier run left."""
+        for row in self._outbox.recovered() if self._outbox is not None else ():
+            self._held.add(row.id)
+            yield row
 
     async def store(self, escalated: Escalated, asker: Asker | None) -> None:
-        """Return once the prompt is committed. Raises ``StoreError``."""
+        """Return once the prompt is committed.
+
+        Raises ``StoreError`` in words for its asker, who is not to hear of files.
+        """
         if len(self._held) >= self._limit_prompts:
             raise StoreFull(f"{self._limit_prompts} prompts wait for an answer already")
         prompt_id = escalated.prompt.id
@@ -46,9 +52,12 @@ class Commits:
             return
         try:
             await self._outbox.store(prompt_id, encode_escalated(escalated, asker))
-        except StoreError:
+        except StoreError as error:
             self._held.discard(prompt_id)
-            raise
+            _log.warning("prompt not stored", id=str(prompt_id), reason=str(error))
+            if isinstance(error, StoreFull):
+                raise StoreFull("the outbox is full, or its disk") from error
+            raise StoreError("the outbox cannot be written") from error
 
     async def settle(self, result: Result) -> None:
         """Return once the result is committed, or cannot be.
@@ -68,3 +77,11 @@ class Commits:
             self._held.discard(prompt_id)
             if self._outbox is not None:
                 self._outbox.forget(prompt_id)
+
+    async def put_aside(self, row: Row, reason: str) -> None:
+        """Let go of a row that cannot be read, once it lies with the dead letters."""
+        self._held.discard(row.id)
+        if self._outbox is None or self._aside is None:
+            return
+        if await self._aside.row(row, reason):
+            self._outbox.forget(row.id)

@@ -12,15 +12,18 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from device_agent import actions as to_do
 from device_agent.commits import Commits
 from device_agent.delivery import Delivery
 from device_agent.in_hand import Asked, InHand
 from device_agent.repeats import Backoff
-from device_agent.rows import decode
-from shared.errors import MalformedMessage, ModelFailed, StoreError, TooLarge
+from device_agent.rows import asker_of, decode
+from shared.errors import Lost, MalformedMessage, ModelFailed, StoreError, TooLarge
+from shared.escalated import failed
 from shared.log import get_logger
-from shared.messages import Failure, Result
+from shared.messages import Failure, Prompt, Result
 from shared.refusals import Refusals
 from shared.supervision import Supervised
 from shared.wire import WORKING, decode_result
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from uuid import UUID
 
+    from device_agent.aside import Aside
     from device_agent.outbox import Outbox, Row
     from shared.assembly import Parts
     from shared.bus import Message
@@ -46,11 +50,17 @@ _SETTLE_S = 1.0
 class Escalations:
     """Every accepted prompt of one device, on its way to its result."""
 
-    def __init__(self, settings: DeviceSettings, parts: Parts, outbox: Outbox | None) -> None:
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        parts: Parts,
+        outbox: Outbox | None,
+        aside: Aside | None = None,
+    ) -> None:
         self._settings = settings
         self._station = parts.station
         self._bus = parts.upper_bus
-        self._commits = Commits(outbox, settings.outbox.prompts)
+        self._commits = Commits(outbox, aside, settings.outbox.prompts)
         upstream = settings.upstream
         self._delivery = Delivery(
             Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
@@ -70,6 +80,7 @@ class Escalations:
         """Go on with what an earlier run left, listen for results, and watch the clock."""
         for row in self._commits.recovered():
             self._take_up(row)
+            await asyncio.sleep(0)
         self._watch = Supervised("deadlines", self._watch_clock)
         dispatcher = self._station.dispatcher
         if dispatcher is None:
@@ -283,16 +294,36 @@ class Escalations:
         try:
             escalated, asker, result = decode(row, self._settings.agent)
         except MalformedMessage as error:
-            _log.error("a stored prompt cannot be read", id=str(row.id), reason=str(error))
+            self._lose(row, str(error))
             return
         asked = Asked(escalated.prompt, asker)
         asked.accept()
         self.in_hand.add(asked)
         if result is None:
             revisions = asker is not None and asker.revisions
-            self._delivery.restore(escalated, revisions=revisions, now_s=time.monotonic())
+            self._delivery.restore(
+                self._within_reach(escalated), revisions=revisions, now_s=time.monotonic()
+            )
         else:
             self.in_hand.answer(result)
         if asker is None:  # whoever asked died with that run; the same question finds the result
             asked.result.add_done_callback(lambda _: self.out(asked))
         _log.info("prompt of an earlier run", id=str(row.id), settled=result is not None)
+
+    def _within_reach(self, escalated: Escalated) -> Escalated:
+        """Return the prompt as it goes up now: there may be fewer tiers above than there were."""
+        verdict, tiers = escalated.verdict, len(self._settings.tier.above)
+        if verdict.up <= tiers:
+            return escalated
+        return msgspec.structs.replace(escalated, verdict=verdict._replace(up=max(tiers, 1)))
+
+    def _lose(self, row: Row, reason: str) -> None:
+        """Put a row aside that cannot be read, and tell whoever asked if that can be read."""
+        self._begin(self._commits.put_aside(row, reason))
+        asker = asker_of(row)
+        if asker is None:
+            return
+        asked = Asked(Prompt(row.id, self._settings.agent, "classify", "", time.monotonic()), asker)
+        self.in_hand.add(asked)
+        error = Lost("the device cannot read any more what it had stored of it; ask again")
+        self.in_hand.answer(failed(asked.prompt, error))

@@ -16,13 +16,16 @@ from shared.journal_file import PAGE_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterator
     from pathlib import Path
 
 _SCHEMA: Final = (
     "CREATE TABLE outbox (id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 16),"
     " payload BLOB NOT NULL CHECK (typeof(payload) = 'blob'),"
-    " result BLOB CHECK (typeof(result) IN ('blob', 'null')))"
+    " result BLOB CHECK (typeof(result) IN ('blob', 'null'))) /* rows of form 1 */"
 )
+"""Another form of rows needs another number here: the file of another version is moved aside."""
+_PAGE_ROWS: Final = 500
 _PROMPTS_SHARE: Final = 1 / 3
 """Share of the file that prompts may fill. A row whose result is no longer than its payload grows
 threefold at worst, so whoever is promised a result can get it."""
@@ -54,14 +57,12 @@ class Outbox:
         journal = Journal.open(path, _SCHEMA, synchronous="FULL", limit_bytes=limit_bytes)
         return cls(journal, str(path or "the outbox in memory"), limit_bytes=limit_bytes)
 
-    def recovered(self) -> list[Row]:
-        """Return what an earlier run left, oldest first. Raises ``StoreError``."""
-
-        def read(connection: sqlite3.Connection) -> list[Row]:
-            rows = connection.execute("SELECT id, payload, result FROM outbox ORDER BY rowid")
-            return [Row(UUID(bytes=key), payload, result) for key, payload, result in rows]
-
-        return self.journal.read_now(read)
+    def recovered(self) -> Iterator[Row]:
+        """Yield what an earlier run left, oldest first, a page in memory. Raises ``StoreError``."""
+        last = 0
+        while page := self._page(last):
+            for last, key, payload, result in page:  # noqa: B007 - where the next page begins
+                yield Row(UUID(bytes=key), payload, result)
 
     async def store(self, prompt_id: UUID, payload: bytes) -> None:
         """Return once the prompt is on the disk; one that is there already stays as it is.
@@ -106,6 +107,13 @@ class Outbox:
     async def close(self) -> None:
         """Write what waits and close the file."""
         await self.journal.close()
+
+    def _page(self, after: int) -> list[tuple[int, bytes, bytes, bytes | None]]:
+        query = (
+            "SELECT rowid, id, payload, result FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT ?"
+        )
+        at = (after, _PAGE_ROWS)
+        return self.journal.read_now(lambda file: file.execute(query, at).fetchall())
 
 
 def _used_pages(connection: sqlite3.Connection) -> int:

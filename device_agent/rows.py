@@ -1,13 +1,14 @@
 """What a row of the outbox holds: an escalated prompt, who asked, and in time its result.
 
-MessagePack, strict. The time left is what it was when the prompt was accepted: a restart gives it
-all of that again, since no clock is known to have run through.
+MessagePack, strict, and what was read can be served: every figure lies where it may. The time left
+is what it was when the prompt was accepted: a restart gives it all of that again, since no clock is
+known to have run through.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -15,11 +16,14 @@ from shared.errors import MalformedMessage
 from shared.escalated import Escalated
 from shared.messages import Answer, Failure, Hop, Prompt, Result, Task
 from shared.policies import Seen, Verdict
+from shared.topics import is_name
 
 if TYPE_CHECKING:
     from device_agent.outbox import Row
 
 _Value = TypeVar("_Value")
+_LONGEST_S: Final = 1e9
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -43,20 +47,28 @@ class Stored(NamedTuple):
     result: Result | None
 
 
+class _Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tier: str
+    agent: str
+    confidence: _Share
+    threshold: _Share
+    elapsed_us: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     text: str
     task: Task
-    remaining_s: float
-    hop: Hop
+    remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
+    hop: _Hop
     copy: bool
     answer: Answer
-    up: int
+    up: Annotated[int, msgspec.Meta(ge=1)]
     asker: Asker | None
 
 
 class _Settled(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     outcome: Answer | Failure
-    hops: tuple[Hop, ...]
+    hops: tuple[_Hop, ...]
     degraded: str
 
 
@@ -69,8 +81,8 @@ def encode_escalated(escalated: Escalated, asker: Asker | None) -> bytes:
     """Return the payload of a row."""
     prompt, own = escalated.prompt, escalated.own
     assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
-    remaining_s = prompt.deadline_s - time.monotonic()
-    hop, up = prompt.hops[-1], escalated.verdict.up
+    remaining_s = min(max(prompt.deadline_s - time.monotonic(), 0.0), _LONGEST_S)
+    hop, up = _pack(prompt.hops[-1]), escalated.verdict.up
     return _encoder.encode(
         _Payload(prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up, asker)
     )
@@ -78,23 +90,53 @@ def encode_escalated(escalated: Escalated, asker: Asker | None) -> bytes:
 
 def encode_settled(result: Result) -> bytes:
     """Return the result of a row."""
-    return _encoder.encode(_Settled(result.outcome, result.hops, result.degraded))
+    hops = tuple(map(_pack, result.hops))
+    return _encoder.encode(_Settled(result.outcome, hops, result.degraded))
 
 
 def decode(row: Row, origin: str) -> Stored:
-    """Read a row of the outbox of ``origin``. Raises ``MalformedMessage``."""
+    """Read a row of the outbox of ``origin``. Raises ``MalformedMessage``.
+
+    A result that cannot be read is none: the prompt still waits for one.
+    """
     read = _decode(_payloads, row.payload)
-    now_s, hops = time.monotonic(), (read.hop,)
+    now_s, hops = time.monotonic(), (_unpack(read.hop),)
     prompt = Prompt(row.id, origin, read.task, read.text, now_s + read.remaining_s, hops, read.copy)
     own = Result(row.id, read.answer, hops)
     seen = Seen(read.hop.confidence, now_s, len(read.text.encode()))
     verdict = Verdict(read.up, read.hop.threshold)
-    result = _decode(_results, row.result) if row.result is not None else None
-    return Stored(
-        Escalated(prompt, own, seen, verdict),
-        read.asker,
-        Result(row.id, result.outcome, result.hops, result.degraded) if result else None,
-    )
+    return Stored(Escalated(prompt, own, seen, verdict), read.asker, _result(row))
+
+
+def asker_of(row: Row) -> Asker | None:
+    """Return who waits for a row that cannot be read, if that much of it can be."""
+    try:
+        return msgspec.convert(msgspec.msgpack.decode(row.payload)[-1], Asker | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return None
+
+
+def _result(row: Row) -> Result | None:
+    if row.result is None:
+        return None
+    try:
+        read = _decode(_results, row.result)
+        hops = tuple(map(_unpack, read.hops))
+    except MalformedMessage:
+        return None
+    if not hops and not isinstance(read.outcome, Failure):
+        return None  # an answer that nobody gave
+    return Result(row.id, read.outcome, hops, read.degraded)
+
+
+def _pack(hop: Hop) -> _Hop:
+    return _Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+
+
+def _unpack(hop: _Hop) -> Hop:
+    if not (is_name(hop.tier) and is_name(hop.agent)):
+        raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {hop.agent!r}: no such names")
+    return Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[_Value], payload: bytes) -> _Value:

@@ -22,11 +22,11 @@ from rich.table import Table
 
 from recserve.trial import Answered, run_apart
 from shared.command import clear_errors
-from shared.dead_letters import DeadLetters
+from shared.dead_letters import TABLE, DeadLetters, letters_file
 from shared.errors import SettingsError
 from shared.journal import Journal
 from shared.result_store import SCHEMA, drop_attempts, results_file
-from shared.settings import AgentSettings
+from shared.settings import DeviceSettings
 from shared.settings_file import load
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ def purge(
 class _Store(NamedTuple):
     """The file of one agent, and its settings."""
 
-    settings: AgentSettings
+    settings: DeviceSettings
     journal: Journal
     letters: DeadLetters
+    counts_attempts: bool
 
     async def choose(
         self, ids: Sequence[str], *, everything: bool = False, older_than: float | None = None
@@ -149,9 +150,10 @@ class _Store(NamedTuple):
         return [each for each in chosen if datetime.fromisoformat(each.quarantined_at) < limit]
 
     async def purge(self, letters: Sequence[DeadLetter]) -> int:
-        """Remove letters, and what is counted against their prompts."""
+        """Remove letters, and what an upper agent has counted against their prompts."""
         purged = await self.letters.purge(letters)
-        await drop_attempts(self.journal, [(each.origin, each.id) for each in letters])
+        if self.counts_attempts:
+            await drop_attempts(self.journal, [(each.origin, each.id) for each in letters])
         return purged
 
     async def _one(self, prefix: str) -> DeadLetter:
@@ -167,15 +169,17 @@ class _Store(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def _opened(config: str, flags: tuple[str, ...]) -> AsyncIterator[_Store]:
-    settings = load(AgentSettings, config, environment=os.environ, flags=flags)
+    settings = load(DeviceSettings, config, environment=os.environ, flags=flags)
     if not settings.state:
         raise SettingsError(
             f"{config}: state names no folder, so {settings.agent} keeps no dead letters"
         )
-    path = Path(settings.state) / results_file(settings.agent)
-    journal = await asyncio.to_thread(Journal.join, path, SCHEMA)
+    path, schema = Path(settings.state) / letters_file(settings.agent), TABLE
+    if not path.exists():
+        path, schema = path.with_name(results_file(settings.agent)), SCHEMA
+    journal = await asyncio.to_thread(Journal.join, path, schema)
     try:
-        yield _Store(settings, journal, DeadLetters(journal))
+        yield _Store(settings, journal, DeadLetters(journal), schema == SCHEMA)
     finally:
         await journal.close()
 
@@ -202,6 +206,10 @@ async def _replay(
     async with _opened(config, flags) as store:
         for letter in await store.choose(ids, everything=everything):
             short = str(letter.id)[:_ID]
+            if not letter.attempts:
+                failed += 1
+                table.add_row(short, letter.origin, "not a prompt that could be read")
+                continue
             with console.status(f"{short}: {len(letter.text.encode())} bytes"):
                 became = await asyncio.to_thread(run_apart, store.settings.model, letter, timeout_s)
             if isinstance(became, Answered):

@@ -1,24 +1,29 @@
 """Prompts that were tried too often, kept for people to look at: what, from whom, and why.
 
-They share the file of an agent's results, so that a prompt is set aside by the same commits that
-count its attempts. Another process may read and purge them while the agent runs.
+Above the devices they share the file of an agent's results, so that a prompt is set aside by the
+same commits that count its attempts; a device has a file for them alone. Another process may read
+and purge them while the agent runs.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 import msgspec
 
+from shared.journal import Journal
 from shared.log import get_logger
 from shared.messages import Task
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Collection
+    from pathlib import Path
 
-    from shared.journal import Journal
+    from shared.messages import Prompt
 
 TABLE: Final = (
     "CREATE TABLE dead_letters (origin TEXT, id TEXT, task TEXT, text TEXT, reason TEXT,"
@@ -34,7 +39,8 @@ _log = get_logger()
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt that was set aside; its fields are the columns of the table, in their order.
 
-    ``sha256`` is of the text, ``quarantined_at`` ISO 8601 in UTC.
+    ``sha256`` is of the text, ``quarantined_at`` ISO 8601 in UTC. Without attempts it is no prompt,
+    but what could not be read of one, written as Python writes bytes.
     """
 
     origin: str
@@ -46,6 +52,25 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     quarantined_at: str
 
+    @classmethod
+    def of(cls, prompt: Prompt, *, reason: str, attempts: int) -> DeadLetter:
+        """Return the letter of a prompt that is set aside now."""
+        return cls(
+            origin=prompt.origin,
+            id=prompt.id,
+            task=prompt.task,
+            text=prompt.text,
+            reason=reason,
+            attempts=attempts,
+            sha256=sha256(prompt.text.encode()).hexdigest(),
+            quarantined_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        )
+
+
+def letters_file(agent: str) -> str:
+    """Return the name of the file that a device has for its letters, in its state folder."""
+    return f"{agent}.letters.sqlite"
+
 
 class DeadLetters:
     """The dead letters of one agent; beyond a thousand, or 16 MiB of text, the oldest go."""
@@ -55,6 +80,12 @@ class DeadLetters:
         """Letters that had to make room since the start."""
         self._journal = journal
 
+    @classmethod
+    def open(cls, folder: Path, agent: str) -> DeadLetters:
+        """Open the file of a device in a folder. Raises ``SettingsError``."""
+        path = folder / letters_file(agent)
+        return cls(Journal.open(path, TABLE, synchronous="FULL", limit_bytes=2 * LIMIT_BYTES))
+
     async def quarantine(self, letter: DeadLetter) -> None:
         """Return once the letter is committed. Raises ``StoreError``."""
         row = tuple(msgspec.to_builtins(letter).values())
@@ -62,6 +93,15 @@ class DeadLetters:
         if dropped:
             self.dropped += dropped
             _log.warning("dead letters dropped", dropped=dropped, since_start=self.dropped)
+
+    def texts(self) -> set[str]:
+        """Return the SHA-256 of every prompt's text, and wait for it. Raises ``StoreError``."""
+        query = "SELECT sha256 FROM dead_letters WHERE attempts > 0"
+        return self._journal.read_now(lambda file: {sha for (sha,) in file.execute(query)})
+
+    async def close(self) -> None:
+        """Close the file; for one that a device has for its letters."""
+        await self._journal.close()
 
     async def all(self) -> list[DeadLetter]:
         """Return all of them, oldest first. Raises ``StoreError``."""

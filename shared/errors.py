@@ -23,6 +23,7 @@
         ├── UnknownTask       nobody here answers such a task
         ├── ModelFailed       the model raised on this prompt
         ├── Quarantined       it was tried too often, and lies with the dead letters
+        ├── Lost              what was stored of it cannot be read any more
         ├── Busy              the queue is full, or too long for the time left
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
@@ -143,6 +144,12 @@ class Quarantined(PromptError):
     """The prompt failed, or killed its agent, too often and is not tried any more."""
 
     code = "quarantined"
+
+
+class Lost(PromptError):
+    """The prompt was accepted and stored, and cannot be read any more."""
+
+    code = "lost"
 
 
 class Busy(PromptError):

@@ -39,7 +39,7 @@ async def test_a_stored_prompt_is_found_by_the_next_run(tmp_path: Path) -> None:
 
     again = opened(tmp_path)
 
-    assert again.recovered() == [Row(waiting, b"one", None), Row(settled, b"two", b"result")]
+    assert list(again.recovered()) == [Row(waiting, b"one", None), Row(settled, b"two", b"result")]
     await again.close()
 
 
@@ -56,7 +56,7 @@ async def test_a_prompt_is_settled_once() -> None:
     won = await asyncio.gather(*(outbox.settle(prompt_id, bytes([rival])) for rival in range(20)))
 
     assert won == [True, *[False] * 19]
-    assert outbox.recovered() == [Row(prompt_id, b"prompt", bytes([0]))]
+    assert list(outbox.recovered()) == [Row(prompt_id, b"prompt", bytes([0]))]
     await outbox.close()
 
 
@@ -74,7 +74,7 @@ async def test_storing_again_does_not_unsettle() -> None:
 
     await outbox.store(prompt_id, b"prompt")
 
-    assert outbox.recovered() == [Row(prompt_id, b"prompt", b"result")]
+    assert list(outbox.recovered()) == [Row(prompt_id, b"prompt", b"result")]
     await outbox.close()
 
 
@@ -86,7 +86,7 @@ async def test_a_forgotten_prompt_is_gone(tmp_path: Path) -> None:
     await outbox.close()
 
     again = opened(tmp_path)
-    assert again.recovered() == []
+    assert list(again.recovered()) == []
     await again.close()
 
 
@@ -95,7 +95,7 @@ async def test_many_askers_share_syncs(tmp_path: Path) -> None:
 
     await asyncio.gather(*(outbox.store(uuid4(), b"prompt") for _ in range(400)))
 
-    assert len(outbox.recovered()) == 400
+    assert len(list(outbox.recovered())) == 400
     assert outbox.journal.commits <= 40
     await outbox.close()
 
@@ -117,7 +117,7 @@ async def test_a_full_outbox_still_settles_and_forgets_what_it_accepted(
 
     assert len(stored) > 16_000 // payload_bytes
     assert all(settled)
-    assert len(outbox.recovered()) == 1
+    assert len(list(outbox.recovered())) == 1
     await outbox.close()
 
 
@@ -130,11 +130,11 @@ async def test_a_full_outbox_is_full_after_a_restart_too_and_empties(tmp_path: P
     again = opened(tmp_path, limit_bytes=256 << 10)
     with pytest.raises(StoreFull):
         await again.store(uuid4(), b"p")
-    for row in again.recovered():
+    for row in list(again.recovered()):
         again.forget(row.id)
     await again.store(uuid4(), b"p")
 
-    assert len(again.recovered()) == 1
+    assert len(list(again.recovered())) == 1
     await again.close()
 
 
@@ -150,7 +150,7 @@ async def test_a_full_disk_refuses_prompts_and_keeps_the_accepted(tmp_path: Path
 
         assert any(isinstance(each, StoreFull) for each in told)
         assert all(each is None or isinstance(each, StoreError) for each in told)
-        assert len(outbox.recovered()) == 1 + told.count(None)
+        assert len(list(outbox.recovered())) == 1 + told.count(None)
         outbox.forget(first)
         ballast.unlink()
         await outbox.store(uuid4(), b"there is room again")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from device_agent import Device
 from device_agent.asking import AskTopic
+from shared.dead_letters import DeadLetters
 from shared.errors import SettingsError
 from shared.messages import Hop, Label, Result
 from shared.metrics import Metrics
@@ -21,6 +24,7 @@ from tests.fakes import LookupModel
 from tests.wires import Inbox, MemoryWire, eventually, settled
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.cascades import Cascade
@@ -35,7 +39,7 @@ class Life:
         fields: dict[str, Any] = {
             "state": str(folder),
             "upstream": PATIENT,
-            "limits": LimitSettings(timeout_s=30),
+            "limits": LimitSettings(timeout_s=30, drain_s=0.2),
         }
         self.settings = device_settings(tiers.wire, **(fields | changes))
         self.metrics = Metrics()
@@ -201,4 +205,90 @@ async def test_a_better_answer_after_a_degraded_one_is_published_as_a_revision(
         assert (second["id"], second["label"], second["revision"]) == ("1", "edge-1", True)
         assert item.prompt.id == prompt_id
         assert "degraded" not in second
+        await life.end()
+
+
+def altered(folder: Path, alter: Callable[[list[Any]], Any]) -> None:
+    """Write every payload of the outbox anew, as another version or a worn card would."""
+    with contextlib.closing(sqlite3.connect(folder / "device-1.outbox.sqlite")) as file:
+        for key, payload in file.execute("SELECT id, payload FROM outbox").fetchall():
+            fields = msgspec.msgpack.encode(alter(msgspec.msgpack.decode(payload)))
+            file.execute("UPDATE outbox SET payload = ? WHERE id = ?", (fields, key))
+        file.commit()
+
+
+def rows(folder: Path) -> int:
+    with contextlib.closing(sqlite3.connect(folder / "device-1.outbox.sqlite")) as file:
+        count: int = file.execute("SELECT count(*) FROM outbox").fetchone()[0]
+    return count
+
+
+async def test_an_asker_hears_of_a_prompt_that_cannot_be_read_any_more(tmp_path: Path) -> None:
+    wire = MemoryWire()
+    async with cascade(wire) as tiers:
+        first = await Life(tiers, tmp_path).begin()
+        inbox = await ask(wire, {"id": "1", "text": HARD, "receipt": True})
+        await inbox.next()
+        first.kill()
+        await first.end()
+        altered(tmp_path, lambda fields: [*fields[:2], "no time", *fields[3:]])
+
+        second = await Life(tiers, tmp_path).begin()
+        answer = json.loads((await inbox.next()).payload)
+
+        assert (answer["id"], answer["error"]) == ("1", "lost")
+        await eventually(lambda: rows(tmp_path) == 0)
+        assert second.count("recserve_unaccounted") == 0
+        await second.end()
+
+
+async def test_rows_of_nobody_that_cannot_be_read_take_no_room(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        settings: dict[str, Any] = {"outbox": OutboxSettings(prompts=2)}
+        first = await Life(tiers, tmp_path, **settings).begin()
+        asked = [first.device.submit(HARD) for _ in range(2)]
+        await eventually(lambda: rows(tmp_path) == 2)
+        first.kill()
+        await asyncio.gather(first.end(), *asked, return_exceptions=True)
+        altered(tmp_path, lambda fields: {"form": 2, "text": fields[0]})
+
+        second = await Life(tiers, tmp_path, **settings).begin()
+        await tiers.edge()
+
+        assert (await second.device.ask(HARD)).tier == "edge"
+        await eventually(lambda: rows(tmp_path) == 0)
+        await second.end()
+        letters = DeadLetters.open(tmp_path, "device-1")
+        assert [HARD in letter.text for letter in await letters.all()] == [True, True]
+        await letters.close()
+
+
+async def test_a_prompt_goes_to_what_is_above_now(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        first = await Life(tiers, tmp_path).begin()
+        asked = first.device.submit(HARD)
+        await eventually(lambda: rows(tmp_path) == 1)
+        first.kill()
+        await asyncio.gather(first.end(), asked, return_exceptions=True)
+        altered(tmp_path, lambda fields: [*fields[:6], 5, *fields[7:]])
+
+        edge = await tiers.edge()
+        second = await Life(tiers, tmp_path).begin()
+
+        await eventually(lambda: edge.seen == [HARD])
+        await eventually(lambda: second.count("recserve_pending") == 0)
+        assert second.count("recserve_answered_total", kind="degraded") == 0
+        await second.end()
+
+
+async def test_no_answer_tells_where_the_outbox_lies(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        life = await Life(tiers, tmp_path).begin()
+        outbox = life.device.escalations._commits._outbox
+        assert outbox is not None
+        await outbox.close()
+
+        result = await life.device.ask(HARD)
+
+        assert result.degraded == "the outbox cannot be written"
         await life.end()
