@@ -184,7 +184,7 @@ class Dispatcher:
     def _update(self, roster: Roster, agent: str, status: Status | None) -> None:
         if status is None:
             roster.forget(agent)
-        elif roster.hear(agent, status, time.monotonic()):
+        elif roster.hear(agent, status, time.monotonic(), clock_ms=int(time.time() * 1000)):
             self._welcome(agent, roster)
             if not roster.fits(status):
                 _log.warning(

@@ -1,10 +1,10 @@
 """The agents of one tier above, as far as their statuses tell: what a sender picks from.
 
 A status with an older epoch than that of a living agent is a ghost and is ignored; once that agent
-is gone, or after a minute and a half without a word of it, the older one counts. One that says
-nothing when it is asked again is doubted until it is heard of: others are preferred to it. One that
-fails again and again is passed over for a while (``shared.breaker``). The roster is told the time
-and touches no clock.
+is gone, or after a minute and a half without a word of it, the older one counts. So it does if the
+other's is further ahead than clocks may differ. One that says nothing when it is asked again is
+doubted until it is heard of: others are preferred to it. One that fails again and again is passed
+over for a while (``shared.breaker``). The roster is told the time and touches no clock.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from shared.breaker import Breaker
+from shared.standing import AHEAD_MS
 from shared.status import Status
 
 if TYPE_CHECKING:
@@ -47,14 +48,15 @@ class Roster:
         self.labels = labels
         self._entries: dict[str, _Entry] = {}
 
-    def hear(self, agent: str, status: Status, now_s: float) -> bool:
+    def hear(self, agent: str, status: Status, now_s: float, *, clock_ms: int = 0) -> bool:
         """Take in a status; return whether the agent has just become alive.
 
-        A new life of an agent begins without the failures of the one before.
+        A new life of an agent begins without the failures of the one before. ``clock_ms`` is what
+        the wall clock says: epochs are made of that.
         """
         known = self._entries.get(agent)
         was_alive = known is not None and _alive(known, now_s)
-        if known is not None and was_alive and _is_ghost(status, known, now_s):
+        if known is not None and was_alive and _is_ghost(status, known, now_s, clock_ms):
             return False
         if known is None and not self._make_room(now_s):
             return False
@@ -180,7 +182,10 @@ class Roster:
         return load.wait_ms + entry.sent * max(load.service_ms, 1.0)
 
 
-def _is_ghost(status: Status, known: _Entry, now_s: float) -> bool:
+def _is_ghost(status: Status, known: _Entry, now_s: float, clock_ms: int) -> bool:
+    ahead = status.epoch - known.status.epoch
+    if max(status.epoch, known.status.epoch) > clock_ms + AHEAD_MS and abs(ahead) > AHEAD_MS:
+        return ahead > 0  # whoever has that epoch has it from nobody's clock
     claim_s = _MISSED_HEARTBEATS * min(known.status.heartbeat_s, _CLAIM_HEARTBEAT_S)
     return status.epoch < known.status.epoch and now_s - known.heard_s <= claim_s
 

@@ -248,12 +248,32 @@ def test_one_whose_heartbeat_is_late_is_asked_only_if_there_is_no_other(
 
 def test_a_ghost_of_long_heartbeats_keeps_the_living_out_for_no_longer_than_others() -> None:
     roster = Roster("edge")
-    ghost = msgspec.structs.replace(online(epoch=1 << 52), heartbeat_s=3600.0)
+    ghost = msgspec.structs.replace(online(epoch=1_000), heartbeat_s=3600.0)
     roster.hear("edge-1", ghost, 0.0)
     assert not roster.hear("edge-1", online(epoch=5), 60.0)
     roster.hear("edge-1", online(epoch=5), 91.0)
     roster.hear("edge-1", offline(epoch=5), 92.0)
     assert roster.alive("classify", 92.0) == []
+
+
+def test_an_epoch_beyond_all_clocks_neither_takes_a_living_agents_place_nor_keeps_it() -> None:
+    now_ms = 1_800_000_000_000
+    roster = Roster("edge")
+    roster.hear("edge-1", online(now_ms), 0.0, clock_ms=now_ms)
+    roster.hear("edge-1", offline(1 << 52), 1.0, clock_ms=now_ms)
+    assert roster.alive("classify", 1.0) == ["edge-1"]
+
+    late = Roster("edge")
+    late.hear("edge-1", online(1 << 52), 0.0, clock_ms=now_ms)
+    late.hear("edge-1", offline(now_ms), 1.0, clock_ms=now_ms)
+    assert late.alive("classify", 1.0) == []
+
+
+def test_a_device_whose_clock_is_wrong_still_knows_a_ghost_of_the_same_day() -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(1_800_000_000_000), 0.0, clock_ms=0)
+    roster.hear("edge-1", offline(1_799_999_999_000), 1.0, clock_ms=0)
+    assert roster.alive("classify", 1.0) == ["edge-1"]
 
 
 def test_agents_with_other_labels_are_not_picked_and_are_named(draw: random.Random) -> None:
