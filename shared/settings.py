@@ -15,8 +15,9 @@ from shared.brokers import addresses, read_host
 from shared.errors import SettingsError
 from shared.policies import PolicySettings, Quantile
 from shared.runtimes import ModelSettings
-from shared.source_settings import MANY, STANDARD_INPUT, YEAR_S, LinesSource, MqttSource, Source
-from shared.topics import check_name
+from shared.source_circles import check_circles
+from shared.source_settings import MANY, STANDARD_INPUT, YEAR_S, LinesSource, Source
+from shared.topics import Topics, check_name
 
 Seconds = Annotated[float, Meta(ge=0.001, le=YEAR_S)]
 Count = Annotated[int, Meta(ge=1, le=MANY)]
@@ -265,12 +266,8 @@ class DeviceSettings(AgentSettings, frozen=True, kw_only=True):
         super().__post_init__()
         for name in self.sources:
             check_name(name, "sources")
-        sources = self.sources.values()
-        read = [source.topics for source in sources if isinstance(source, MqttSource)]
-        if len(set(read)) < len(read):
-            raise SettingsError(
-                "two sources read the same topics; give one of them all of the work"
-            )
-        paths = [source.path for source in sources if isinstance(source, LinesSource)]
+        topics = Topics(self.mqtt.root)
+        check_circles(self.sources, ask=topics.ask(self.agent), answers=topics.answers(self.agent))
+        paths = [source.path for source in self.sources.values() if isinstance(source, LinesSource)]
         if paths.count(STANDARD_INPUT) > 1:
             raise SettingsError("two sources read standard input; there is only one")

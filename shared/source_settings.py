@@ -1,4 +1,7 @@
-"""Where a device takes prompts from by itself: streams that never end, each with a name."""
+"""Where a device takes prompts from by itself: streams that never end, each with a name.
+
+That no answer comes back as a prompt is the business of ``shared.source_circles``.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from msgspec import Meta
 
 from shared.errors import SettingsError
 from shared.messages import Task
-from shared.topics import matches
 
 MANY: Final = 1_000_000_000
 YEAR_S: Final = 31_536_000.0
@@ -59,9 +61,17 @@ class MqttSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="mqtt
         Literal["json", "label"], Meta(description="the whole answer, or the label alone")
     ] = "json"
     retain: Annotated[bool, Meta(description="let the broker keep the last answer")] = False
+    retained: Annotated[
+        Literal["once", "skip", "take"],
+        Meta(
+            description="messages that the broker kept: each once, none, or again at each connect"
+        ),
+    ] = "once"
 
     def __post_init__(self) -> None:
-        """Refuse templates that name nothing, and a source that would answer itself."""
+        """Refuse a filter that is none, and templates that name nothing."""
+        if (fault := _filter_fault(self.topics)) is not None:
+            raise SettingsError(f"topics {self.topics!r} is no MQTT filter: {fault}")
         if "#" in self.answer_to or "+" in self.answer_to or not self.answer_to:
             raise SettingsError(f"answer_to {self.answer_to!r} is no topic to publish on")
         wildcards = self.topics.split("/").count("+")
@@ -72,33 +82,50 @@ class MqttSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="mqtt
                 _check(name, wildcards, "template")
         if self.text and not self.text.startswith("/"):
             raise SettingsError(f"text {self.text!r} is no JSON pointer: it begins with '/'")
-        if matches(self.topics, PLACEHOLDER.sub("x", self.answer_to)):
-            raise SettingsError(
-                f"answer_to {self.answer_to!r} is matched by topics {self.topics!r}: "
-                "the source would answer its own answers"
-            )
+
+    @property
+    def answers(self) -> str:
+        """The filter of all topics that answers may go to."""
+        return "/".join(
+            "+" if PLACEHOLDER.search(level) else level for level in self.answer_to.split("/")
+        )
 
 
 class FileSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="file"):
     """The lines that are written to a growing file, as ``tail -F`` shows them.
 
     When its queue is full it stops reading: the file keeps what is there. With a ``state`` folder
-    a restart goes on after the last line that was answered.
+    a restart goes on after the last line that was answered; without one it begins anew, as ``from``
+    says.
     """
 
     path: Annotated[str, Meta(min_length=1, description="the file; it may come later, and rotate")]
     answers: Annotated[str, Meta(min_length=1, description="file the answers are appended to")]
+    begin: Annotated[
+        Literal["start", "end"] | None,
+        Meta(
+            description="where to begin in a file that was not read before; none: at its start "
+            "with a state folder, at its end without one, as tail -f does"
+        ),
+    ] = msgspec.field(default=None, name="from")
 
 
 class FolderSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="folder"):
     """The files that are put into a folder, each a prompt; whole ones: move them in.
 
     An answered file moves to ``done/``, one without an answer to ``failed/``, with the answer
-    beside it as JSON.
+    beside it as JSON; nothing there is overwritten. Links are not followed.
     """
 
     path: Annotated[str, Meta(min_length=1, description="the folder")]
     pattern: Annotated[str, Meta(min_length=1, description="names of the files")] = "*.txt"
+
+    def __post_init__(self) -> None:
+        """Refuse a pattern that would leave the folder, or name nothing in it."""
+        if "/" in self.pattern:
+            raise SettingsError(
+                f"pattern {self.pattern!r} names files in other folders; give each a source"
+            )
 
 
 class LinesSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="lines"):
@@ -111,6 +138,17 @@ class LinesSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="lin
 
 
 Source = MqttSource | FileSource | FolderSource | LinesSource
+
+
+def _filter_fault(topics: str) -> str | None:
+    *above, last = topics.split("/")
+    if "\0" in topics:
+        return "it holds a NUL"
+    if any("#" in level for level in above) or ("#" in last and last != "#"):
+        return "'#' may only stand alone, as the last level"
+    if any("+" in level and level != "+" for level in (*above, last)):
+        return "'+' stands for a whole level, alone"
+    return None
 
 
 def _check(name: str, wildcards: int, key: str) -> None:

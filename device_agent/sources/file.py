@@ -1,16 +1,23 @@
-"""A source of lines in a growing file, followed over rotation and truncation."""
+"""A source of lines in a growing file, followed over rotation, truncation and restarts.
+
+Nothing of the file is waited for, and nothing of it ends the source: a file that is missing, or is
+none, is looked for again. Answers are kept in the lines' order until they can be written.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
-from collections import deque
+import contextlib
+import glob
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID, uuid5
 
 import msgspec
 
+from device_agent.sources.followed import Followed, Line, Place, Rewritten
+from device_agent.sources.in_order import InOrder
+from device_agent.sources.kept import append, replace
 from device_agent.sources.stream import Event, Stream
 from shared.errors import SettingsError
 
@@ -21,15 +28,8 @@ if TYPE_CHECKING:
     from shared.source_settings import FileSource
 
 _NAMESPACE = UUID("8a1d0c2e-6f0b-4b7e-9f36-0d8a0f6c9b11")
-_POLL_S = 0.2
-_LINE_BYTES = 1 << 20
-
-
-class _Place(NamedTuple):
-    """The end of a line: in which file, and at which byte."""
-
-    inode: int
-    offset: int
+_POLL_S: Final = 0.2
+_FULL_S: Final = 1.0
 
 
 class FileStream:
@@ -38,102 +38,168 @@ class FileStream:
     def __init__(
         self, name: str, settings: FileSource, device: Device, turns: Turns, state: Path | None
     ) -> None:
-        self._settings = settings
-        self._name = name
+        """Raise ``SettingsError`` when the answers cannot be written."""
         self._path = Path(settings.path)
+        self._answers = Path(settings.answers)
         self._mark = state / f"{device.settings.agent}.{name}.place" if state else None
+        self._limit_bytes = device.settings.limits.prompt_bytes
         self._stream = Stream(name, settings, device, turns, self._answered)
-        self._under_way: deque[_Place] = deque()
-        self._answers: dict[_Place, dict[str, Any]] = {}
-        self._out = _open_answers(Path(settings.answers))
+        self._order: InOrder[Place] = InOrder(settings.queue_prompts)
+        self._place: Place | None = None
+        self._from_end = (settings.begin or ("start" if state else "end")) == "end"
+        try:
+            append(self._answers, b"")
+        except OSError as error:
+            raise SettingsError(
+                f"answers: {self._answers} cannot be written ({error.strerror})"
+            ) from error
 
     async def run(self) -> None:
         """Follow the file until cancelled."""
-        try:
-            await asyncio.gather(self._follow(), self._stream.run())
-        finally:
-            self._out.close()
+        self._place = self._remembered()
+        await self._stream.run(self._follow, self._write)
+
+    # -- reading -------------------------------------------------------------------------------
 
     async def _follow(self) -> None:
-        place = self._remembered()
+        """Read whatever file stands at the path, one after another."""
+        if self._place is not None:
+            await self._finish_rotated(self._place)
         while True:
             try:
-                file = self._path.open("rb")
-            except OSError:
+                file = Followed(self._path, self._limit_bytes)
+            except FileNotFoundError:
+                self._from_end = False  # it comes later, and all of it is new
                 await asyncio.sleep(_POLL_S)
                 continue
-            with file:
-                inode = os.fstat(file.fileno()).st_ino
-                start = place.offset if place and place.inode == inode else 0
-                await self._read(file, inode, start)
-            place = None
-
-    async def _read(self, file: IO[bytes], inode: int, start: int) -> None:
-        """Take the lines of one file until another stands in its place, or it was cut short."""
-        offset = start if start <= os.fstat(file.fileno()).st_size else 0
-        file.seek(offset)
-        partial = b""
-        while True:
-            piece = file.readline(_LINE_BYTES)
-            partial += piece
-            if partial.endswith(b"\n") or len(partial) >= _LINE_BYTES:
-                offset += len(partial)
-                await self._take(partial, _Place(inode, offset))
-                partial = b""
-            elif not piece:
-                if self._replaced(inode, offset + len(partial)):
-                    return
+            except OSError as error:
+                self._stream.fault("unreadable", f"{self._path}: {error.strerror}")
                 await asyncio.sleep(_POLL_S)
+                continue
+            with contextlib.closing(file):
+                self._begin(file)
+                await self._read(file)
 
-    def _replaced(self, inode: int, read: int) -> bool:
+    async def _finish_rotated(self, place: Place) -> None:
+        """Read the rest of the file that was being read, if it lies beside under a longer name."""
+        for file in self._rotated(place):
+            with contextlib.closing(file):
+                while (lines := file.read()) is not None:
+                    await self._take_all(lines)
+                await self._take_rest(file)
+
+    def _rotated(self, place: Place) -> list[Followed]:
+        """Open the file that a place is in, if that is not at the path any more."""
+        pattern = f"{glob.escape(self._path.name)}?*"
+        paths = [self._path, *self._path.parent.glob(pattern)]
+        for any_inode in (False, True):
+            for path in paths[any_inode:]:
+                try:
+                    file = Followed(path, self._limit_bytes)
+                except OSError:
+                    continue
+                if file.go_to(place, any_inode=any_inode):
+                    return [file] if path != self._path else []
+                file.close()
+        return []
+
+    def _begin(self, file: Followed) -> None:
+        """Go to where this file is to be read from."""
+        if self._place is not None and file.go_to(self._place):
+            return
+        if self._from_end and self._place is None:
+            self._place = file.go_to_end()
+            self._remember(self._place)
+        else:
+            file.go_to_start()
+        self._from_end = False
+
+    async def _read(self, file: Followed) -> None:
+        """Take the lines of one file until another stands in its place, or it was rewritten."""
+        replaced = False
+        while True:
+            try:
+                lines = file.read()
+            except Rewritten:
+                self._place = None
+                return
+            if lines is not None:
+                await self._take_all(lines)
+            elif replaced:  # and was read to its end once more
+                await self._take_rest(file)
+                return
+            else:
+                replaced = self._replaced(file)
+                await asyncio.sleep(0 if replaced else _POLL_S)
+
+    def _replaced(self, file: Followed) -> bool:
         try:
-            now = self._path.stat()
+            return not file.is_same(self._path.stat())
         except OSError:
-            return True
-        return now.st_ino != inode or now.st_size < read
+            return file.deleted  # one that was only moved may still be written to
 
-    async def _take(self, line: bytes, place: _Place) -> None:
+    async def _take_all(self, lines: list[Line]) -> None:
+        for line in lines:
+            await self._take(line)
+
+    async def _take_rest(self, file: Followed) -> None:
+        if (rest := file.rest()) is not None:
+            await self._take(rest)
+
+    async def _take(self, line: Line) -> None:
+        self._place = line.place
+        if len(line.text) > self._limit_bytes:
+            self._pass_over(line, f"a line of more than {self._limit_bytes} bytes")
+            return
         try:
-            text = line.decode().strip()
+            text = line.text.decode().strip()
         except UnicodeDecodeError as error:
-            self._stream.fault("unreadable", f"{self._path}, byte {place.offset}: {error.reason}")
+            self._pass_over(line, error.reason)
             return
         if text:
-            self._under_way.append(place)
-            prompt_id = uuid5(_NAMESPACE, f"{self._path}:{place.inode}:{place.offset}:{text}")
-            await self._stream.put(Event(prompt_id, text, place))
+            self._order.ask(line.place)
+            name = f"{self._path}:{line.place.inode}:{line.place.offset}:{text}"
+            await self._stream.put(Event(uuid5(_NAMESPACE, name), text, line.place))
+
+    def _pass_over(self, line: Line, reason: str) -> None:
+        where = f"{self._path}, before byte {line.place.offset}"
+        self._stream.fault("unreadable", f"{where}: {reason}")
+
+    # -- answers -------------------------------------------------------------------------------
 
     async def _answered(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
-        """Write the answers that have none before them to wait for, and remember how far we are."""
         del result
-        self._answers[event.place] = answer | {"text": event.text}
-        ready = []
-        while self._under_way and self._under_way[0] in self._answers:
-            place = self._under_way.popleft()
-            ready.append(msgspec.json.encode(self._answers.pop(place)) + b"\n")
-        if ready:
-            self._out.write(b"".join(ready))
-            self._out.flush()
-            self._remember(place)
+        await self._order.put(event.place, answer | {"text": event.text})
 
-    def _remember(self, place: _Place) -> None:
-        if self._mark is not None:
-            fresh = self._mark.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(place))
-            fresh.replace(self._mark)
+    async def _write(self) -> None:
+        """Append the answers whose turn it is, as soon as there is room, and remember how far."""
+        while ready := await self._order.ready():
+            lines = b"".join(msgspec.json.encode(answer) + b"\n" for _, answer in ready)
+            try:
+                append(self._answers, lines)
+            except OSError as error:
+                self._stream.fault("not written", f"{self._answers}: {error.strerror}")
+                await asyncio.sleep(_FULL_S)
+                continue
+            self._remember(ready[-1][0])
+            await self._order.kept(len(ready))
 
-    def _remembered(self) -> _Place | None:
-        if self._mark is None or not self._mark.exists():
+    def _remember(self, place: Place) -> None:
+        if self._mark is None:
+            return
+        try:
+            replace(self._mark, msgspec.json.encode(place))
+        except OSError as error:
+            self._stream.fault("not remembered", f"{self._mark}: {error.strerror}")
+
+    def _remembered(self) -> Place | None:
+        if self._mark is None:
             return None
         try:
-            return msgspec.json.decode(self._mark.read_bytes(), type=_Place)
-        except msgspec.DecodeError:
-            self._stream.fault("forgotten", f"{self._mark} cannot be read: from the beginning")
+            return msgspec.json.decode(self._mark.read_bytes(), type=Place)
+        except FileNotFoundError:
             return None
-
-
-def _open_answers(path: Path) -> IO[bytes]:
-    try:
-        return path.open("ab")
-    except OSError as error:
-        raise SettingsError(f"answers: {path} cannot be written ({error.strerror})") from error
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            self._from_end = False  # rather twice than never
+            self._stream.fault("forgotten", f"{self._mark}: {error}; from the file's beginning")
+            return None

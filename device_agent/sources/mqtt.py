@@ -1,23 +1,33 @@
-"""A source of MQTT messages: other programs publish, the device labels what they say."""
+"""A source of MQTT messages: other programs publish, the device labels what they say.
+
+A topic of labels carries labels and nothing else: what got no label is counted and said. Which
+retained messages were seen before is the business of ``device_agent.sources.seen``.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
 from device_agent.publishing import publish_until_taken
+from device_agent.sources.seen import Said, Seen
 from device_agent.sources.stream import Event, Stream
 from shared.messages import Failure
 from shared.source_settings import PLACEHOLDER
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from device_agent.app import Device
     from device_agent.sources.turns import Turns
     from shared.bus import Message
+    from shared.errors import Refused
     from shared.messages import Result
     from shared.source_settings import MqttSource
+
+_NAMESPACE = UUID("6d0c8b51-3f1c-4f0b-9c8e-2f6a4f1b7a90")
 
 
 class _Unreadable(Exception):
@@ -27,27 +37,66 @@ class _Unreadable(Exception):
 class MqttStream:
     """Reads the messages of one filter and publishes an answer for each."""
 
-    def __init__(self, name: str, settings: MqttSource, device: Device, turns: Turns) -> None:
+    def __init__(
+        self, name: str, settings: MqttSource, device: Device, turns: Turns, state: Path | None
+    ) -> None:
         self._settings = settings
         self._bus = device.parts.bus
+        self._limit_bytes = device.settings.limits.prompt_bytes
         self._wildcards = [
             place for place, level in enumerate(settings.topics.split("/")) if level == "+"
         ]
         self._stream = Stream(name, settings, device, turns, self._publish)
+        path = state / f"{device.settings.agent}.{name}.seen" if state else None
+        self._seen = Seen(path if settings.retained == "once" else None)
 
     async def run(self) -> None:
         """Label messages until cancelled."""
-        await self._bus.subscribe(self._settings.topics, self._take)
-        await self._stream.run()
+        try:
+            self._seen.load()
+        except OSError as error:
+            self._stream.fault("forgotten", f"retained messages: {error.strerror}")
+        self._bus.watch(lambda connected: None if connected else self._seen.lost())
+        await self._bus.subscribe(self._settings.topics, self._take, refused=self._refused)
+        try:
+            await self._stream.run(self._remember)
+        finally:
+            self._save()
+
+    def _refused(self, error: Refused) -> None:
+        self._stream.fault("refused", f"{error}; tried again at the next connection")
+
+    async def _remember(self) -> None:
+        while True:
+            await self._seen.changed()
+            self._save()
+
+    def _save(self) -> None:
+        try:
+            self._seen.save()
+        except OSError as error:
+            self._stream.fault("not remembered", f"retained messages: {error.strerror}")
 
     def _take(self, message: Message) -> None:
         self._bus.acknowledge(message)
+        said = Said.by(message)
+        new = self._seen.take(said, retained=message.retained)
+        if not message.payload:  # it clears what was retained, and says nothing
+            self._seen.note(said)
+            return
+        wanted = {"once": new, "skip": False, "take": True}[self._settings.retained]
+        if message.retained and not wanted:
+            return
         try:
             text = self._prompt(message)
         except _Unreadable as error:
             self._stream.fault("unreadable", f"{message.topic}: {error}")
+            self._seen.note(said)
             return
-        self._stream.offer(Event(uuid4(), text, message.topic))
+        # The same retained message is the same prompt, should it end this process.
+        prompt_id = uuid5(_NAMESPACE, f"{said}") if message.retained else uuid4()
+        # What is far too long is refused all the same, and need not wait until then.
+        self._stream.offer(Event(prompt_id, text[: self._limit_bytes + 1], said))
 
     def _prompt(self, message: Message) -> str:
         """Return the prompt that a message makes."""
@@ -69,13 +118,20 @@ class MqttStream:
         return PLACEHOLDER.sub(lambda found: fill(found[1]), settings.template)
 
     async def _publish(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
+        said: Said = event.place
         topic = PLACEHOLDER.sub(
-            lambda found: self._level(event.place, found[1]), self._settings.answer_to
+            lambda found: self._level(said.topic, found[1]), self._settings.answer_to
         )
-        if self._settings.answer_as == "label" and not isinstance(result.outcome, Failure):
-            payload = result.outcome.label.encode()
+        if self._settings.answer_as == "json":
+            await self._say(topic, msgspec.json.encode(answer | {"topic": said.topic}))
+        elif isinstance(result.outcome, Failure):
+            reason = f"{said.topic}: {result.outcome.code}: {result.outcome.reason}"
+            self._stream.fault("failed", reason)
         else:
-            payload = msgspec.json.encode(answer | {"topic": event.place})
+            await self._say(topic, result.outcome.label.encode())
+        self._seen.note(said)
+
+    async def _say(self, topic: str, payload: bytes) -> None:
         retain = self._settings.retain
         if not await publish_until_taken(self._bus, topic, payload, retain=retain):
             self._stream.fault("refused", f"the broker refuses {topic}")

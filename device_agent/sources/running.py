@@ -55,16 +55,16 @@ def _stream(
     try:
         if isinstance(source, LinesSource):
             return LinesStream(name, source, device, turns, sys.stdout)
+        state = Path(device.settings.state) if device.settings.state else None
         if isinstance(source, MqttSource):
-            return MqttStream(name, source, device, turns)
+            return MqttStream(name, source, device, turns, state)
         if isinstance(source, FileSource):
-            state = Path(device.settings.state) if device.settings.state else None
             return FileStream(name, source, device, turns, state)
         return FolderStream(name, source, device, turns)
     except SettingsError as error:
         raise SettingsError(f"sources.{name}: {error}") from error
 
 
-def _note_end(task: asyncio.Task[None]) -> None:
+def _note_end(task: asyncio.Task[Any]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         _log.error("a source ended", reason=str(error), exc_info=error)

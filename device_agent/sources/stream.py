@@ -8,19 +8,22 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from device_agent.questions import write_answer
+from shared.errors import ModelFailed
 from shared.log import get_logger
+from shared.messages import Failure, Result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from device_agent.app import Device
+    from device_agent.in_hand import Asked
     from device_agent.sources.turns import Turns
-    from shared.messages import Result
     from shared.source_settings import Source
 
 _log = get_logger()
 _QUIET_S = 60.0
+_AGAIN_S = 1.0
 
 
 class Event(NamedTuple):
@@ -53,7 +56,7 @@ class Stream:
         self._waiting: deque[Event] = deque()
         self._changed = asyncio.Condition()
         self._faults = device.parts.metrics.source_faults
-        self._said_s = float("-inf")
+        self._said_s: dict[str, float] = {}
         self._next_s = 0.0
 
     def offer(self, event: Event) -> None:
@@ -71,22 +74,39 @@ class Stream:
             self._waiting.append(event)
             self._changed.notify_all()
 
-    def fault(self, kind: str, reason: str) -> None:
-        """Count something that was not answered, and say so once a minute."""
+    def fault(self, kind: str, reason: str, error: BaseException | None = None) -> None:
+        """Count something that went wrong, and say so: each kind once a minute."""
         self._faults.labels(self.name, kind).inc()
         now_s = time.monotonic()
-        if now_s - self._said_s >= _QUIET_S:
-            self._said_s = now_s
-            _log.warning("source", source=self.name, fault=kind, reason=reason)
+        if now_s - self._said_s.get(kind, float("-inf")) >= _QUIET_S:
+            self._said_s[kind] = now_s
+            _log.warning("source", source=self.name, fault=kind, reason=reason, exc_info=error)
 
-    async def run(self) -> None:
-        """Ask, as many at a time as the settings say, until cancelled."""
-        workers = [asyncio.ensure_future(self._work()) for _ in range(self._settings.in_flight)]
+    async def run(self, *loops: Callable[[], Awaitable[None]]) -> None:
+        """Ask, as many at a time as the settings say, until cancelled.
+
+        ``loops`` are what else the source does. One that breaks is begun anew after a pause, so it
+        has to go on where it was.
+        """
+        everything = [*loops, *[self._work] * self._settings.in_flight]
+        tasks = [asyncio.ensure_future(self._keep_up(loop)) for loop in everything]
         try:
-            await asyncio.gather(*workers)
+            await asyncio.gather(*tasks)
         finally:
-            for worker in workers:
-                worker.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _keep_up(self, loop: Callable[[], Awaitable[None]]) -> None:
+        while not await self._ends_well(loop):
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _ends_well(self, loop: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await loop()
+        except Exception as error:  # noqa: BLE001 - said, counted, and the source goes on
+            self.fault("broken", f"{type(error).__name__}: {error}; it goes on", error)
+            return False
+        return True
 
     async def _wake(self) -> None:
         async with self._changed:
@@ -99,10 +119,7 @@ class Stream:
                 event = self._waiting.popleft()
                 self._changed.notify_all()
             await self._pace()
-            try:
-                await self._ask(event)
-            except Exception:  # noqa: BLE001 - logged, and the stream goes on
-                _log.exception("a prompt broke its source", source=self.name, place=event.place)
+            await self._ask(event)
 
     async def _pace(self) -> None:
         """Wait for this prompt's time, if there is a limit."""
@@ -113,20 +130,30 @@ class Stream:
         await asyncio.sleep(self._next_s - 1 / self._settings.prompts_s - now_s)
 
     async def _ask(self, event: Event) -> None:
+        """See one prompt to its answer; one that breaks the device is answered with an error."""
         settings, started_s = self._settings, time.monotonic()
-        # Only until it is accepted: what waits for an answer from above takes no place.
-        async with self._turns.turn(settings.priority):
-            asked = await self._device.accept(
-                event.text,
-                task=settings.task,
-                timeout_s=settings.timeout_s,
-                priority=settings.priority,
-                prompt_id=event.id,
-            )
+        asked: Asked | None = None
         try:
+            # Only until it is accepted: what waits for an answer from above takes no place.
+            async with self._turns.turn(settings.priority):
+                asked = await self._device.accept(
+                    event.text,
+                    task=settings.task,
+                    timeout_s=settings.timeout_s,
+                    priority=settings.priority,
+                    prompt_id=event.id,
+                )
             result = await asyncio.shield(asked.result)
-            elapsed_s = time.monotonic() - started_s
-            answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
-            await self._answered(event, result, {"source": self.name} | answer)
+        except Exception as error:  # noqa: BLE001 - what was taken gets an answer
+            self.fault("broken", f"{type(error).__name__}: {error}; the prompt failed", error)
+            result = Result(event.id, Failure(ModelFailed.code, f"{type(error).__name__}: {error}"))
+        try:
+            await self.answer(event, result, time.monotonic() - started_s)
         finally:
-            self._device.out(asked)
+            if asked is not None:
+                self._device.out(asked)
+
+    async def answer(self, event: Event, result: Result, elapsed_s: float = 0.0) -> None:
+        """Hand a result on as the answer that people see."""
+        answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
+        await self._answered(event, result, {"source": self.name} | answer)
