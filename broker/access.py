@@ -51,7 +51,12 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
     answers = "answers to whoever asks it" if member.role == "device" else "as an echo to itself"
     echo = [Right("publish", own, answers), Right("read", own, "as an echo, for its round trip")]
     if member.role == "operator":
-        return [Right("read", topics.status("+", "+"), "who is alive"), *echo]
+        return [
+            Right("read", topics.statuses, "who is alive"),
+            Right("publish", topics.ask("+"), "asks any device"),
+            Right("read", topics.answers("+"), "its answers, and an echo for a round trip"),
+            Right("publish", own, "as an echo to itself"),
+        ]
     if member.role == "asker":
         return [*_asking(member, topics), *echo]
     above = TIERS[TIERS.index(member.role) + 1 :]

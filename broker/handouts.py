@@ -41,7 +41,7 @@ def new_secret() -> Secret:
 
 
 def settings(site: Site, member: Member) -> bytes:
-    """Return the lines that a member's settings file needs; paths are relative to that file."""
+    """Return the settings of a member's connection; paths are relative to the file they are in."""
     tls = {"ca_file": f"./{AUTHORITY}"}
     mqtt: dict[str, Any] = {"host": site.hosts[0], "port": site.port, "root": site.root}
     mqtt["username"] = member.name
@@ -50,9 +50,9 @@ def settings(site: Site, member: Member) -> bytes:
     else:
         mqtt["password_file"] = f"./{PASSWORD}"
     tree: dict[str, Any] = {"mqtt": mqtt | {"tls": tls}}
-    head = "# Settings of the connection, for the settings file in this folder.\n"
+    head = f"# How {member.name} connects: for `recserve ask --config`, and other programs.\n"
     if member.role in TIERS:
-        head = f"# Instead of `agent` and `mqtt` in the settings of this {member.role} agent.\n"
+        head = f"# Besides the agent's own settings: recserve {member.role} -c FILE -c {SETTINGS}\n"
         tree = {"agent": member.name, **tree}
     return (head + yaml.safe_dump(tree, sort_keys=False)).encode()
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
     from broker.access import Member
 
-PORT: Final = 8883
 ROOT: Final = "recserve"
 _SOON: Final = dt.timedelta(days=60)
 
@@ -81,7 +80,7 @@ def _found(folder: Path, request: Request) -> Site:
         raise SettingsError("a new site needs --broker-host, the name that members reach it by")
     return Site(
         hosts=request.hosts,
-        port=request.port or PORT,
+        port=request.port or secured.PORT,
         root=request.root or ROOT,
         auth=request.auth or "certificate",
     )
@@ -176,7 +175,10 @@ class _Workshop:
         self._save()
         home, site = self._folder / "broker", self._site
         access = msgspec.json.encode(sites.access(site))
-        files = {secured.ACCESS: msgspec.json.format(access)}
+        files = {
+            secured.ACCESS: msgspec.json.format(access),
+            secured.LISTENER: f"# What `recserve broker` is told.\nport: {site.port}\n".encode(),
+        }
         if not (home / secured.CERTIFICATE).exists():
             made = self._authority().for_broker(site.hosts)
             files |= {secured.CERTIFICATE: made.certificate, secured.KEY: made.key}

@@ -8,17 +8,30 @@ from __future__ import annotations
 
 import sysconfig
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
 
 from shared.errors import RuntimeUnavailable, SettingsError
+from shared.settings_file import load
 
 AUTHORITY: Final = "ca.crt"
 CERTIFICATE: Final = "broker.crt"
 KEY: Final = "broker.key"
 REVOKED: Final = "revoked.crl"
 ACCESS: Final = "access.json"
+LISTENER: Final = "listener.yaml"
+PORT: Final = 8883
+"""Where a provisioned broker listens unless its site says another."""
 _PLUGIN: Final = "mosquitto_dynamic_security.so"
 _LIBRARIES: Final = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/opt/homebrew/lib")
+
+
+class ListenerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the broker's machine has to know of its site besides."""
+
+    port: Annotated[int, Meta(ge=1, le=65535)]
 
 
 def broker_folder(provisioned: str) -> Path:
@@ -35,6 +48,12 @@ def broker_folder(provisioned: str) -> Path:
                 "`recserve provision`"
             )
     return folder
+
+
+def listening_port(folder: Path) -> int:
+    """Return the port that the members of a site were told; 8883 where nothing says another."""
+    file = folder / LISTENER
+    return load(ListenerSettings, file).port if file.exists() else PORT
 
 
 def listener(folder: Path, *, host: str, port: int, plugin: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
@@ -43,8 +44,8 @@ class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A member and its credential: a certificate that is good until a day, or a password."""
 
     member: Member
-    serial: str = ""
-    until: str = ""
+    serial: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{0,40}$")] = ""
+    until: Annotated[str, msgspec.Meta(pattern=r"^(\d{4}-\d\d-\d\d)?$")] = ""
     verifier: Verifier | None = None
 
 
@@ -57,13 +58,16 @@ class Site(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     root: str
     auth: Auth
     known: tuple[Known, ...] = ()
-    revoked: tuple[str, ...] = ()
+    revoked: tuple[Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{1,40}$")], ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold hosts and topic root to what certificates and topics can carry."""
+        """Hold everything to what certificates, topics and folders can carry."""
         Topics(self.root)
         for host in self.hosts:
             _check_host(host)
+        for member in self.members:
+            _check_member(member, self.root)
+        _check_together(self.members)
 
     @property
     def members(self) -> list[Member]:
@@ -82,7 +86,7 @@ def read(folder: Path) -> Site:
         return msgspec.json.decode(file.read_bytes(), type=Site)
     except OSError as error:
         raise SettingsError(f"{file}: cannot be read ({error.strerror})") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError, SettingsError) as error:
         raise SettingsError(f"{file}: is not the file of a site: {error}") from error
 
 
@@ -93,17 +97,13 @@ def encode(site: Site) -> bytes:
 
 def admit(site: Site, asked: Iterable[Member]) -> Site:
     """Add members, or widen what known ones may serve and ask; nobody else changes."""
+    known = {one.member.name: one for one in site.known}
     for member in asked:
-        _check_member(member)
-        for filter_ in (*member.reads, *member.writes):
-            _check_foreign(filter_, site.root)
-        before = site.find(member.name)
+        _check_member(member, site.root)
+        before = known.get(member.name)
         merged = _merge(before.member, member) if before else member
-        known = replace(before, member=merged) if before else Known(member=member)
-        others = tuple(k for k in site.known if k.member.name != member.name)
-        site = replace(site, known=(*others, known) if not before else _in_place(site, known))
-    _check_together(site.members)
-    return site
+        known[member.name] = replace(before, member=merged) if before else Known(member=member)
+    return replace(site, known=tuple(known.values()))
 
 
 def credit(
@@ -168,7 +168,7 @@ def _must_find(site: Site, name: str) -> Known:
     return known
 
 
-def _check_member(member: Member) -> None:
+def _check_member(member: Member, root: str) -> None:
     """Names become topic levels, folders and common names of certificates."""
     for name in filter(None, (member.name, member.pool, *member.devices)):
         check_name(name, f"the name of this {member.role}")
@@ -179,10 +179,14 @@ def _check_member(member: Member) -> None:
             )
     if member.name == BROKER or (member.name == OPERATOR.name and member != OPERATOR):
         raise SettingsError(f"the name {member.name!r} is taken; choose another")
+    for filter_ in (*member.reads, *member.writes):
+        _check_foreign(filter_, root)
 
 
 def _check_foreign(filter_: str, root: str) -> None:
     """Refuse a filter of other programs' topics that reaches into ours, or is none."""
+    if any(unicodedata.category(character)[0] == "C" for character in filter_):
+        raise SettingsError(f"{filter_!r} is no MQTT filter: it holds a control character")
     levels = filter_.split("/")
     mixed = [
         level for level in levels if level not in ("+", "#") and ("+" in level or "#" in level)

@@ -69,7 +69,7 @@ def choose(kind: Literal["auto", "mosquitto", "embedded"]) -> Literal["mosquitto
     if importlib.util.find_spec("amqtt") is None:
         raise RuntimeUnavailable(
             "there is no broker here: install Mosquitto (Debian: apt install mosquitto) "
-            'or the embedded one (pip install "recserve[broker]")'
+            'or the embedded one (in the folder of this project: pip install -e ".[broker]")'
         )
     return "embedded"
 

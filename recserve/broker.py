@@ -6,14 +6,18 @@ import os
 
 import click
 
-from broker.start import BrokerSettings, choose
+from broker.secured import broker_folder, listening_port
+from broker.start import EVERYWHERE, BrokerSettings, choose
 from broker.start import command as command_line
+from shared.brokers import Address
 from shared.command import clear_errors
 from shared.settings_file import convert
 
 
 @click.command("broker", help="Run an MQTT broker until SIGTERM or Ctrl-C.")
-@click.option("--port", type=int, help="TCP port to listen on.  [default: 1883; secured: 8883]")
+@click.option(
+    "--port", type=int, help="TCP port to listen on.  [default: 1883; secured: the site's]"
+)
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1; secured: every one]")
 @click.option(
     "--kind",
@@ -41,14 +45,19 @@ def command(
 ) -> None:
     """Replace this process by the broker, so that signals reach it directly."""
     with clear_errors():
-        usual = ("*", 8883) if provisioned else ("127.0.0.1", 1883)
-        tree = {"host": host or usual[0], "port": port or usual[1], "kind": kind}
-        tree |= {"data_dir": data_dir, "provisioned": provisioned}
-        tree["plain_on_network"] = plain_on_network
+        secured = listening_port(broker_folder(provisioned)) if provisioned else None
+        tree = {
+            "host": host or ("127.0.0.1" if secured is None else EVERYWHERE),
+            "port": (secured or 1883) if port is None else port,
+            "kind": kind,
+            "data_dir": data_dir,
+            "provisioned": provisioned,
+            "plain_on_network": plain_on_network,
+        }
         settings = convert(BrokerSettings, tree, "recserve broker")
         line = command_line(settings)
         name = (
             "Mosquitto" if choose(settings.kind) == "mosquitto" else "the embedded broker (amqtt)"
         )
-        click.echo(f"{name} on {settings.host}:{settings.port}", err=True)
+        click.echo(f"{name} on {Address(settings.host, settings.port)}", err=True)
         os.execv(line[0], line)  # noqa: S606 - our own command line

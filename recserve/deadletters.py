@@ -49,6 +49,7 @@ def _agent(wrapped: _Command) -> _Command:
         "--config",
         "-c",
         required=True,
+        multiple=True,
         type=click.Path(dir_okay=False),
         help="YAML file with the agent's settings; its state folder holds the letters.",
     )
@@ -61,7 +62,7 @@ def _agent(wrapped: _Command) -> _Command:
 @command.command("list", help="List them, oldest first; replay and show take the short ids.")
 @_agent
 @click.option("--json", "as_json", is_flag=True, help="Print them whole, one JSON object a line.")
-def list_(config: str, flags: tuple[str, ...], as_json: bool) -> None:
+def list_(config: tuple[str, ...], flags: tuple[str, ...], as_json: bool) -> None:
     """Print a table of all letters."""
     with clear_errors():
         found = asyncio.run(_chosen(config, flags, (), everything=True))
@@ -86,7 +87,7 @@ def list_(config: str, flags: tuple[str, ...], as_json: bool) -> None:
 @command.command("show", help="Show one with its text. ID may be its beginning, or ORIGIN/ID.")
 @click.argument("prompt_id", metavar="ID")
 @_agent
-def show(prompt_id: str, config: str, flags: tuple[str, ...]) -> None:
+def show(prompt_id: str, config: tuple[str, ...], flags: tuple[str, ...]) -> None:
     """Print every field of one letter."""
     with clear_errors():
         (letter,) = asyncio.run(_chosen(config, flags, (prompt_id,)))
@@ -104,7 +105,11 @@ def show(prompt_id: str, config: str, flags: tuple[str, ...]) -> None:
 @click.option("--all", "everything", is_flag=True, help="Try all of them.")
 @click.option("--timeout-s", default=60.0, show_default=True, help="Time for each, with loading.")
 def replay(
-    ids: tuple[str, ...], config: str, flags: tuple[str, ...], everything: bool, timeout_s: float
+    ids: tuple[str, ...],
+    config: tuple[str, ...],
+    flags: tuple[str, ...],
+    everything: bool,
+    timeout_s: float,
 ) -> None:
     """Exit with 1 when a letter was not answered."""
     with clear_errors():
@@ -119,7 +124,7 @@ def replay(
 @click.option("--older-than", "days", type=click.FloatRange(min=0), help="In days: those only.")
 def purge(
     ids: tuple[str, ...],
-    config: str,
+    config: tuple[str, ...],
     flags: tuple[str, ...],
     everything: bool,
     days: float | None,
@@ -168,11 +173,11 @@ class _Store(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def _opened(config: str, flags: tuple[str, ...]) -> AsyncIterator[_Store]:
+async def _opened(config: tuple[str, ...], flags: tuple[str, ...]) -> AsyncIterator[_Store]:
     settings = load(DeviceSettings, config, environment=os.environ, flags=flags)
     if not settings.state:
         raise SettingsError(
-            f"{config}: state names no folder, so {settings.agent} keeps no dead letters"
+            f"{config[0]}: state names no folder, so {settings.agent} keeps no dead letters"
         )
     path, schema = Path(settings.state) / letters_file(settings.agent), TABLE
     if not path.exists():
@@ -185,21 +190,29 @@ async def _opened(config: str, flags: tuple[str, ...]) -> AsyncIterator[_Store]:
 
 
 async def _chosen(
-    config: str, flags: tuple[str, ...], ids: Sequence[str], *, everything: bool = False
+    config: tuple[str, ...], flags: tuple[str, ...], ids: Sequence[str], *, everything: bool = False
 ) -> list[DeadLetter]:
     async with _opened(config, flags) as store:
         return await store.choose(ids, everything=everything)
 
 
 async def _purge(
-    config: str, flags: tuple[str, ...], ids: Sequence[str], everything: bool, days: float | None
+    config: tuple[str, ...],
+    flags: tuple[str, ...],
+    ids: Sequence[str],
+    everything: bool,
+    days: float | None,
 ) -> int:
     async with _opened(config, flags) as store:
         return await store.purge(await store.choose(ids, everything=everything, older_than=days))
 
 
 async def _replay(
-    config: str, flags: tuple[str, ...], ids: Sequence[str], everything: bool, timeout_s: float
+    config: tuple[str, ...],
+    flags: tuple[str, ...],
+    ids: Sequence[str],
+    everything: bool,
+    timeout_s: float,
 ) -> int:
     """Print what became of each letter, and return how many were not answered."""
     console, table, failed = Console(), Table("id", "origin", "outcome"), 0

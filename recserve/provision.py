@@ -120,6 +120,7 @@ def _library() -> ModuleType:
         from broker import provision  # noqa: PLC0415 - optional
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
-            f'{error.name} is not installed; pip install "recserve[provision]"'
+            f"{error.name} is not installed; in the folder of this project: "
+            'pip install -e ".[provision]"'
         ) from error
     return provision

@@ -32,9 +32,11 @@ def agent_command(
     @click.option(
         "--config",
         "-c",
+        "files",
         required=True,
+        multiple=True,
         type=click.Path(dir_okay=False),
-        help="YAML file with the agent's settings.",
+        help="YAML file with the agent's settings; the next one adds to it.",
     )
     @click.option(
         "--set",
@@ -43,9 +45,9 @@ def agent_command(
         metavar="KEY=VALUE",
         help="Overrides one setting, e.g. --set tier.policy.beta=0.2; may be repeated.",
     )
-    def command(config: str, flags: tuple[str, ...]) -> None:
+    def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
         with clear_errors():
-            settings = load(kind, config, environment=os.environ, flags=flags)
+            settings = load(kind, files, environment=os.environ, flags=flags)
             log.configure(settings.log)
             sys.exit(asyncio.run(run(settings)) or 0)
 

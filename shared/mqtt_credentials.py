@@ -55,19 +55,7 @@ def is_loopback(host: str) -> bool:
 
 def read_password(settings: MqttSettings) -> str | None:
     """Return the password, or None if there is none. Raises ``SettingsError``."""
-    if not settings.password_file:
-        return os.environ.get("RECSERVE_MQTT_PASSWORD")
-    path = Path(settings.password_file)
-    try:
-        return path.read_text(encoding="utf-8").rstrip("\r\n")
-    except OSError as error:
-        raise SettingsError(
-            f"mqtt.password_file {str(path)!r} cannot be read ({error.strerror})"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(
-            f"mqtt.password_file {str(path)!r} is not UTF-8 ({error.reason})"
-        ) from error
+    return _secret(settings.password_file, "mqtt.password_file", "RECSERVE_MQTT_PASSWORD")
 
 
 def tls_context(tls: TlsSettings) -> ssl.SSLContext:
@@ -81,9 +69,46 @@ def tls_context(tls: TlsSettings) -> ssl.SSLContext:
         raise SettingsError(f"mqtt.tls.ca_file {tls.ca_file!r} cannot be used: {error}") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if tls.cert_file:
-        try:
-            context.load_cert_chain(tls.cert_file, tls.key_file or None)
-        except OSError as error:
-            files = " with ".join(repr(file) for file in (tls.cert_file, tls.key_file) if file)
-            raise SettingsError(f"mqtt.tls.cert_file {files} cannot be used: {error}") from error
+        _load_certificate(context, tls)
     return context
+
+
+def _load_certificate(context: ssl.SSLContext, tls: TlsSettings) -> None:
+    """Take our certificate and its key; nobody is asked to type a passphrase."""
+    encrypted = False
+
+    def passphrase() -> str:
+        nonlocal encrypted
+        encrypted = True
+        return _passphrase(tls) or ""
+
+    try:
+        context.load_cert_chain(tls.cert_file, tls.key_file or None, passphrase)
+    except OSError as error:
+        key = tls.key_file or tls.cert_file
+        if encrypted and _passphrase(tls) is None:
+            raise SettingsError(
+                f"the key in {key!r} is encrypted; name a file with its passphrase as "
+                f"mqtt.tls.passphrase_file, or decrypt it: openssl pkey -in {key} -out NEW"
+            ) from error
+        if encrypted:
+            raise SettingsError(f"the key in {key!r} has another passphrase ({error})") from error
+        files = " with ".join(repr(file) for file in (tls.cert_file, tls.key_file) if file)
+        raise SettingsError(f"mqtt.tls.cert_file {files} cannot be used: {error}") from error
+
+
+def _passphrase(tls: TlsSettings) -> str | None:
+    """Return the passphrase of our key, or None if there is none. Raises ``SettingsError``."""
+    return _secret(tls.passphrase_file, "mqtt.tls.passphrase_file", "RECSERVE_MQTT_KEY_PASSPHRASE")
+
+
+def _secret(file: str, key: str, variable: str) -> str | None:
+    """Return the one line of a file, or a variable of the environment where none is named."""
+    if not file:
+        return os.environ.get(variable)
+    try:
+        return Path(file).read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(f"{key} {file!r} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{key} {file!r} is not UTF-8 ({error.reason})") from error

@@ -58,6 +58,13 @@ class TlsSettings(_Closed, frozen=True, kw_only=True):
     )
     cert_file: Annotated[str, Meta(description="our client certificate, if any")] = ""
     key_file: Annotated[str, Meta(description="its key, if in a file of its own")] = ""
+    passphrase_file: Annotated[
+        str,
+        Meta(
+            description="file with the passphrase of an encrypted key; "
+            "else RECSERVE_MQTT_KEY_PASSPHRASE"
+        ),
+    ] = ""
 
 
 class MqttSettings(_Closed, frozen=True, kw_only=True):

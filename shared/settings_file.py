@@ -32,7 +32,9 @@ PREFIX = "RECSERVE_"
 _NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
-_NOT_SETTINGS = frozenset({"RECSERVE_MQTT_PASSWORD", "RECSERVE_DATA"})
+_NOT_SETTINGS = frozenset(
+    {"RECSERVE_MQTT_PASSWORD", "RECSERVE_MQTT_KEY_PASSPHRASE", "RECSERVE_DATA"}
+)
 # What Kubernetes tells every container of a Service whose name begins with ours.
 _OF_A_SERVICE = re.compile(
     r"RECSERVE_(\w*_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?)"
@@ -48,22 +50,26 @@ _Settings = TypeVar("_Settings", bound=msgspec.Struct)
 
 def load(
     kind: type[_Settings],
-    file: str | Path,
+    file: str | Path | Sequence[str | Path],
     *,
     environment: Mapping[str, str] | None = None,
     flags: Sequence[str] = (),
 ) -> _Settings:
     """Read settings of one kind from a YAML file, the environment and flags.
 
-    ``flags`` are ``path.to.key=value`` texts. Values of flags and of the environment are taken as
-    they are where the key wants a text or a number, and read as YAML where it wants a list or
-    further keys. Raises ``SettingsError`` with one sentence that names the file, variable or flag,
-    the key and what is wrong.
+    Of several files each adds to those before it, key by key; the last word counts. ``flags`` are
+    ``path.to.key=value`` texts. Values of flags and of the environment are taken as they are where
+    the key wants a text or a number, and read as YAML where it wants a list or further keys.
+
+    Raises ``SettingsError`` with one sentence that names the file, variable or flag, the key and
+    what is wrong.
     """
-    path = Path(file)
-    tree = _read_yaml(path)
+    paths = [Path(file)] if isinstance(file, str | Path) else [Path(one) for one in file]
+    tree: dict[str, Any] = {}
     types = types_of(kind)
     put: dict[str, str] = {}
+    for path in paths:
+        _add(tree, _read_yaml(path), str(path), put)
     for name, text in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and not _is_foreign(name, text):
             keys = name[len(PREFIX) :].lower().split("__")
@@ -75,7 +81,7 @@ def load(
             raise SettingsError(f"--set {flag!r} is not of the form path.to.key=value")
         _put(tree, key.strip().split("."), text, types, f"--set {flag}")
         put[key.strip()] = f"--set {flag}"
-    return convert(kind, tree, str(path), put)
+    return convert(kind, tree, str(paths[0]), put)
 
 
 def convert(
@@ -151,6 +157,19 @@ def _resolve(tree: Any, base: Path) -> Any:
     if isinstance(tree, str) and tree.startswith(("./", "../")):
         return os.path.normpath(base / tree)
     return tree
+
+
+def _add(
+    tree: dict[str, Any], more: dict[str, Any], where: str, put: dict[str, str], above: str = ""
+) -> None:
+    """Put the keys of one file over those of the files before it, and note whose they are."""
+    for key, value in more.items():
+        path = f"{above}{key}"
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _add(tree[key], value, where, put, f"{path}.")
+        else:
+            tree[key] = value
+            put[path] = where
 
 
 def _is_foreign(name: str, text: str) -> bool:

@@ -105,6 +105,11 @@ class Topics:
         """Return the retained status topic of one agent (``+`` for all of the tier)."""
         return f"{self._base}status/{tier}/{agent}"
 
+    @property
+    def statuses(self) -> str:
+        """Return the filter for the statuses of all agents."""
+        return f"{self._base}status/#"
+
     def ask(self, device: str) -> str:
         """Return the topic on which a device is asked."""
         return f"{self._base}ask/{device}"

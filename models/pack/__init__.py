@@ -1,7 +1,7 @@
 """Turn a Hugging Face classifier into a bundle: export, quantise, check, measure, seal.
 
 Leaves out training (``models.train``) and serving (``shared.runtimes``). Needs what
-``pip install "recserve[train]"`` brings.
+``pip install -e ".[train]"`` brings.
 """
 
 from models.pack.command import main

@@ -129,7 +129,8 @@ def _load_original(source: str, labels: tuple[str, ...], max_tokens: int | None)
         from shared.runtimes.torch_classifier import TorchClassifier  # noqa: PLC0415 - heavy
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
-            f'packing needs {error.name}, which is not here; pip install "recserve[train]"'
+            f"packing needs {error.name}, which is not here; in the folder of this project: "
+            'pip install -e ".[train]"'
         ) from error
     settings = ModelSettings(
         source=source,

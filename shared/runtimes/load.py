@@ -36,10 +36,10 @@ def _construct(settings: ModelSettings) -> Model:
 
         return TorchClassifier(settings)
     except ModuleNotFoundError as error:
-        extra = "recserve" if settings.runtime == "onnx" else "recserve[cloud]"
+        extra = "." if settings.runtime == "onnx" else ".[cloud]"
         raise RuntimeUnavailable(
             f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
-            f'pip install "{extra}"'
+            f'in the folder of this project: pip install -e "{extra}"'
         ) from error
 
 

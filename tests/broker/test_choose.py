@@ -75,7 +75,7 @@ def test_without_any_broker_both_ways_out_are_named(
     )
     kinds: tuple[Literal["auto", "embedded"], ...] = ("auto", "embedded")
     for kind in kinds:
-        with pytest.raises(RuntimeUnavailable, match=r"mosquitto.*recserve\[broker\]"):
+        with pytest.raises(RuntimeUnavailable, match=r"mosquitto.*pip install -e \"\.\[broker\]\""):
             choose(kind)
 
 

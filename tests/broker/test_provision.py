@@ -8,6 +8,8 @@ import json
 import re
 import shutil
 import stat
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,15 +20,17 @@ from broker.access import Member
 from broker.authority import Authority, Credential, serials
 from broker.private_files import write_folder
 from broker.provision import Request, provision
+from broker.secured import listening_port
 from broker.site import Site, read
 from recserve.cli import main
 from shared.errors import SettingsError
 from shared.settings import DeviceSettings
 from shared.settings_file import load
-from tests.processes import ROOT
+from tests.deploy.agents import Process
+from tests.processes import ROOT, free_port
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from click.testing import Result
 
@@ -421,6 +425,64 @@ def test_the_documented_commands_do_what_they_say(tmp_path: Path) -> None:
             assert f"```yaml\n{made}```" in page
     names = [member.name for member in read(folder).members]
     assert names == ["device-2", "edge-1", "cloud-1", "alice", "operator", "device-3"]
+
+
+def test_the_broker_listens_where_its_members_were_told(tmp_path: Path) -> None:
+    port = free_port()
+    make(tmp_path / "site", hosts=("localhost",), port=port)
+    words = ["--provisioned", str(tmp_path / "site/broker"), "--host", "127.0.0.1"]
+    words += ["--data-dir", str(tmp_path / "data")]
+    broker = Process([sys.executable, "-m", "recserve", "broker", *words], tmp_path, {})
+    try:
+        broker.listening(port)
+    finally:
+        broker.kill()
+
+
+def test_a_site_of_before_listens_on_the_usual_port(a_site: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(a_site / "broker", tmp_path / "broker"))
+    (folder / "listener.yaml").unlink()
+    assert listening_port(folder) == 8883
+
+
+def test_an_agents_own_settings_and_those_of_its_connection_are_two_files(a_site: Path) -> None:
+    files = [ROOT / "configs/device.yaml", a_site / "agents/device-1/mqtt.yaml"]
+    settings = load(DeviceSettings, files)
+    assert (settings.agent, settings.mqtt.host, settings.mqtt.port) == (
+        "device-1",
+        "broker.lan",
+        8883,
+    )
+    assert (Path(settings.model.source) / "bundle.yaml").is_file()
+    assert settings.mqtt.tls is not None
+    assert settings.mqtt.tls.key_file == str(a_site / "agents/device-1/client.key")
+
+
+BENT = {
+    "not UTF-8": lambda text: text.replace("device-1", "device\udcff1"),
+    "a list": lambda _: "[1, 2]",
+    "deep": lambda _: "[" * 100_000,
+    "a number for a name": lambda text: text.replace('"device-1"', "17"),
+    "a way out of its folder": lambda text: text.replace('"device-1"', '"../../home"'),
+    "a line in a filter": lambda text: text.replace('"reads": []', '"reads": ["a\\nb/c"]'),
+    "a serial that is none": lambda text: re.sub(r'"serial": "\w+"', '"serial": "xyz"', text),
+    "a root with a wildcard": lambda text: text.replace('"recserve"', '"recserve/+"'),
+    "a port beyond all": lambda text: text.replace("8883", "88830"),
+    "empty": lambda _: "",
+}
+
+
+@pytest.mark.parametrize("bend", BENT.values(), ids=BENT.keys())
+def test_a_site_file_of_any_other_form_is_refused_by_name(
+    a_site: Path, tmp_path: Path, bend: Callable[[str], str]
+) -> None:
+    text = (a_site / "site.json").read_text(encoding="utf-8")
+    bent = bend(text)
+    assert bent != text
+    (tmp_path / "site.json").write_text(bent, encoding="utf-8", errors="surrogateescape")
+    with pytest.raises(SettingsError, match=r"site\.json: is not the file of a site: ") as refused:
+        read(tmp_path)
+    assert "\n" not in str(refused.value)
 
 
 def test_an_authority_is_taken_up_again(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ PUBLISHES = {
     ),
     "cloud-1": (f"{T}/results/+", f"{T}/status/cloud/cloud-1", f"{T}/answers/cloud-1"),
     "alice": (f"{T}/ask/device-1", f"{T}/answers/alice"),
-    "operator": (f"{T}/answers/operator",),
+    "operator": (f"{T}/ask/+", f"{T}/answers/operator"),
 }
 READS = {
     "device-1": (
@@ -80,7 +80,7 @@ READS = {
         f"{T}/answers/cloud-1",
     ),
     "alice": (f"{T}/answers/device-1", f"{T}/answers/alice"),
-    "operator": (f"{T}/status/+/+", f"{T}/answers/operator"),
+    "operator": (f"{T}/status/#", f"{T}/answers/+"),
 }
 
 NAMES = ("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "alice", "operator", "nobody")

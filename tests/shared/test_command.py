@@ -46,6 +46,33 @@ def test_settings_reach_the_agent_and_its_word_is_the_exit_status(file: Path) ->
     assert (ran[0].agent, ran[0].mqtt.port) == ("b", 1999)
 
 
+def test_a_second_file_adds_to_the_first_and_has_the_last_word(file: Path) -> None:
+    ran: list[AgentSettings] = []
+
+    async def run(settings: AgentSettings) -> None:
+        ran.append(settings)
+
+    second = file.with_name("second.yaml")
+    second.write_text("agent: c\nmqtt: {host: b.lan, tls: {ca_file: ./ca}}\n", encoding="utf-8")
+    file.write_text(file.read_text() + "mqtt: {host: a.lan, port: 1884}\n", encoding="utf-8")
+    command = agent_command("test", AgentSettings, run, "Run.")
+    result = CliRunner().invoke(command, ["-c", str(file), "-c", str(second)])
+
+    assert result.exit_code == 0, result.output
+    (settings,) = ran
+    assert (settings.agent, settings.tier.name) == ("c", "t")
+    assert (settings.mqtt.host, settings.mqtt.port) == ("b.lan", 1884)
+    assert settings.mqtt.tls is not None
+    assert settings.mqtt.tls.ca_file == str(file.with_name("ca"))
+
+
+def test_of_two_files_the_one_at_fault_is_named(file: Path) -> None:
+    second = file.with_name("second.yaml")
+    second.write_text("tier: {upstreem: x}\n", encoding="utf-8")
+    result = CliRunner().invoke(cloud, ["-c", str(file), "-c", str(second)])
+    assert f"error: {second}: unknown key 'tier.upstreem'" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import subprocess
 from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 import pytest
+from msgspec import structs
 from paho.mqtt.enums import ConnackCode, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
@@ -260,3 +262,52 @@ def test_a_key_that_does_not_fit_its_certificate_is_named(tmp_path: Path) -> Non
     crossed = TlsSettings(cert_file=str(tmp_path / "a.pem"), key_file=str(tmp_path / "b.key"))
     with pytest.raises(SettingsError, match=r"a\.pem' with '.*b\.key' cannot be used"):
         tls_context(crossed)
+
+
+def encrypted(folder: Path, passphrase: str) -> TlsSettings:
+    """A certificate whose key nobody reads without a passphrase."""
+    certificate, key = self_signed(folder)
+    locked = folder / "locked.key"
+    subprocess.run(
+        [
+            "openssl",
+            "pkey",
+            "-in",
+            key,
+            "-out",
+            locked,
+            "-aes256",
+            "-passout",
+            f"pass:{passphrase}",
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return TlsSettings(cert_file=str(certificate), key_file=str(locked))
+
+
+def test_an_encrypted_key_without_its_passphrase_is_refused_and_nobody_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("RECSERVE_MQTT_KEY_PASSPHRASE", raising=False)
+    tls = encrypted(tmp_path, "open sesame")
+    with pytest.raises(SettingsError, match=r"locked\.key' is encrypted.*passphrase_file.*openssl"):
+        tls_context(tls)
+
+
+def test_a_passphrase_comes_from_a_file_or_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tls = encrypted(tmp_path, "grüße")
+    monkeypatch.setenv("RECSERVE_MQTT_KEY_PASSPHRASE", "grüße")
+    assert tls_context(tls)
+
+    file = tmp_path / "passphrase"
+    file.write_text("wrong\n", encoding="utf-8")
+    named = structs.replace(tls, passphrase_file=str(file))
+    with pytest.raises(SettingsError, match=r"locked\.key' has another passphrase"):
+        tls_context(named)
+    file.write_text("grüße\n", encoding="utf-8")
+    assert tls_context(named)
+    with pytest.raises(SettingsError, match=r"mqtt\.tls\.passphrase_file .* cannot be read"):
+        tls_context(structs.replace(tls, passphrase_file=str(tmp_path)))

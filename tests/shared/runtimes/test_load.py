@@ -30,8 +30,8 @@ def run(program: str) -> str:
 @pytest.mark.parametrize(
     ("runtime", "missing", "extra"),
     [
-        ("onnx", "onnxruntime", 'pip install "recserve"'),
-        ("transformers", "torch", 'pip install "recserve[cloud]"'),
+        ("onnx", "onnxruntime", 'pip install -e "."'),
+        ("transformers", "torch", 'pip install -e ".[cloud]"'),
     ],
 )
 def test_a_missing_engine_is_named_with_what_to_install(
