@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +20,7 @@ import yaml
 from shared.errors import SettingsError
 from shared.settings_faults import explain
 from shared.typed_texts import may_be_none, read_typed, types_at, types_of, wants_keys
+from shared.yaml_file import MERGE, BoundedLoader, NotYaml, parse_yaml, read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from shared.typed_texts import Types
 
 PREFIX = "RECSERVE_"
-# Besides its own error: 2001-99-99 is taken for a date that is none, and nesting may be too deep.
-_NOT_YAML = (yaml.YAMLError, ValueError, RecursionError)
 _NULL = "tag:yaml.org,2002:null"
-_MERGE = "tag:yaml.org,2002:merge"
 _NOT_SETTINGS = frozenset(
     {"RECSERVE_MQTT_PASSWORD", "RECSERVE_MQTT_KEY_PASSPHRASE", "RECSERVE_DATA"}
 )
@@ -69,7 +66,7 @@ def load(
     types = types_of(kind)
     put: dict[str, str] = {}
     for path in paths:
-        _add(tree, _read_yaml(path), str(path), put)
+        _add(tree, _read_file(path), str(path), put)
     for name, text in sorted((environment or {}).items()):
         if name.startswith(PREFIX) and not _is_foreign(name, text):
             keys = name[len(PREFIX) :].lower().split("__")
@@ -106,43 +103,23 @@ def convert(
         raise SettingsError(f"{where}: {error}") from error
 
 
-class _Texts(yaml.SafeLoader):
-    """Leaves every value a text but null, and refuses a key that is there twice.
-
-    Of two the last one would silently win. What a text means is the business of its key's type.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=deep)
-            if key_node.tag != _MERGE and isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} is there twice", problem_mark=key_node.start_mark
-                )
-            if isinstance(key, Hashable):
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+class _Texts(BoundedLoader):
+    """Leaves every value a text but null: what it means is the business of its key's type."""
 
 
 _Texts.yaml_implicit_resolvers = {
-    first: [(tag, form) for tag, form in resolvers if tag in (_NULL, _MERGE)]
+    first: [(tag, form) for tag, form in resolvers if tag in (_NULL, MERGE)]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
     try:
-        tree = _resolve(yaml.load(path.read_text(encoding="utf-8"), _Texts), path.parent)  # noqa: S506 - a safe loader
+        tree = _resolve(read_yaml(path, _Texts), path.parent)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise SettingsError(f"{path}: is not UTF-8 ({error.reason})") from error
-    except _NOT_YAML as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise SettingsError(f"{path}: is not YAML{line}: {problem}") from error
+    except NotYaml as error:
+        raise SettingsError(f"{path}: {error}") from error
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: must hold a mapping of keys to values")
     return tree
@@ -202,8 +179,8 @@ def _read_value(text: str, types: Types, where: str) -> Any:
     if not (quoted or wants_keys(types)):
         return text
     try:
-        return yaml.load(text, _Texts)  # noqa: S506 - a safe loader
-    except _NOT_YAML as error:
+        return parse_yaml(text, _Texts)
+    except NotYaml as error:
         if quoted:
             return text
-        raise SettingsError(f"{where}: the value is not YAML") from error
+        raise SettingsError(f"{where}: the value {error}") from error
