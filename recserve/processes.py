@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import secrets
 import signal
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from broker.start import BrokerSettings, choose
+from broker.start import EVERYWHERE, BrokerSettings, choose
 from broker.start import command as broker_command
 from shared.errors import MalformedMessage, RecServeError, SettingsError
 from shared.mqtt_bus import MqttBus
@@ -26,11 +28,12 @@ from shared.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
-    from pathlib import Path
 
     from shared.bus import Message
 
 _STOP_S = 10.0
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _ORDER = {"device": 0, "edge": 1, "cloud": 2}
 
 
@@ -70,7 +73,10 @@ def plan(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -> list[
     ``overrides`` hold for all agents. All are pointed to the settings' broker. Raises
     ``SettingsError``, also when two agents have the same name.
     """
-    common: dict[str, Any] = {"mqtt.host": up.broker.host, "mqtt.port": up.broker.port}
+    common: dict[str, Any] = {
+        "mqtt.host": reachable(up.broker.host),
+        "mqtt.port": up.broker.port,
+    }
     if choose(up.broker.kind) == "embedded":
         common["mqtt.protocol"] = "3.1.1"  # spares every agent the question
     agents: list[Agent] = []
@@ -91,18 +97,23 @@ def plan(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -> list[
 
 
 class Processes:
-    """Running processes by name, each with its log file if ``logs`` names a folder."""
+    """Running processes by name; none of them outlives this one, however it ends."""
 
-    def __init__(self, logs: Path | None = None) -> None:
-        self._logs = logs
+    def __init__(self) -> None:
+        self._logs: dict[str, Path] = {}
         self._running: dict[str, asyncio.subprocess.Process] = {}
 
-    async def start(self, name: str, command: Sequence[str]) -> None:
-        """Start one process in a group of its own, so that Ctrl-C reaches only us."""
-        with self._log(name) as log:
+    async def start(self, name: str, command: Sequence[str], log: Path | None = None) -> None:
+        """Start one process in a group of its own, so that Ctrl-C reaches only us.
+
+        What it writes goes to a file, or where our own words go.
+        """
+        if log is not None:
+            self._logs[name] = log
+        with _opened(log) as words:
             self._running[name] = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log,
-                start_new_session=True,
+                *command, stdin=asyncio.subprocess.DEVNULL, stdout=words, stderr=words,
+                start_new_session=True, preexec_fn=_end_with_parent,
             )  # fmt: skip
 
     async def first_ended(self) -> str:
@@ -123,8 +134,8 @@ class Processes:
         """Return the error that tells how a process ended, with the last line it wrote."""
         code = self._running[name].returncode
         last = ""
-        if self._logs is not None:
-            text = (self._logs / f"{name}.log").read_text(encoding="utf-8", errors="replace")
+        if name in self._logs:
+            text = self._logs[name].read_text(encoding="utf-8", errors="replace")
             last = "; its last words: " + (text.strip().splitlines() or ["none"])[-1]
         return ProcessFailed(f"{name} ended with status {code}{last}")
 
@@ -142,11 +153,6 @@ class Processes:
                 process.kill()
                 await process.wait()
 
-    def _log(self, name: str) -> contextlib.AbstractContextManager[IO[bytes] | None]:
-        if self._logs is None:
-            return contextlib.nullcontext()
-        return (self._logs / f"{name}.log").open("wb")
-
 
 @contextlib.asynccontextmanager
 async def running(
@@ -154,15 +160,19 @@ async def running(
 ) -> AsyncIterator[Processes]:
     """Run a broker and agents; return once every agent has said that it is online.
 
-    On leaving, devices stop first, then edge, then cloud, then the broker. Raises
+    The broker's words go to ``log`` in its own folder, and those of all to files in ``logs`` if it
+    names a folder. On leaving, devices stop first, then edge, then cloud, then the broker. Raises
     ``ProcessFailed`` when one of them ends early or is not ready in time.
     """
-    processes = Processes(logs)
+    processes = Processes()
+    folder = Path(broker.data_dir) if logs is None else logs
+    log = folder / ("log" if logs is None else "broker.log")
     try:
-        await processes.start("broker", broker_command(broker))
-        await wait_for_port(broker.host, broker.port, processes)
+        await processes.start("broker", broker_command(broker), log)
+        await wait_for_port(reachable(broker.host), broker.port, processes)
         for agent in agents:
-            await processes.start(agent.settings.agent, agent.command)
+            name = agent.settings.agent
+            await processes.start(name, agent.command, logs and logs / f"{name}.log")
         await _all_online(agents, processes)
         yield processes
     finally:
@@ -195,6 +205,11 @@ async def wait_for_port(
         ended.cancel()
 
 
+def reachable(host: str) -> str:
+    """Return where to reach who listens on an address, or on every one, of this machine."""
+    return {EVERYWHERE: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on at this moment.
 
@@ -205,6 +220,22 @@ def free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+
+
+def _opened(log: Path | None) -> contextlib.AbstractContextManager[IO[bytes] | None]:
+    if log is None:
+        return contextlib.nullcontext()
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("wb")
+    except OSError as error:
+        raise SettingsError(f"{log}: cannot be written ({error.strerror})") from error
+
+
+def _end_with_parent() -> None:
+    """Have this process, not yet the program that it is to be, end when its parent does."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 async def _all_online(

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from recserve.processes import UpSettings, plan, running
 from shared import log
+from shared.brokers import Address
 from shared.command import clear_errors
 from shared.running import until_asked_to_stop
-from shared.settings import LogSettings
+from shared.settings import LogSettings, MqttSettings
 from shared.settings_file import load
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from recserve.processes import Agent
+    from shared.settings import AgentSettings
+
+_LEVEL: Final = "RECSERVE_LOG__LEVEL"
 
 
 @click.command("up", help="Run a broker and the agents of one YAML file until Ctrl-C.")
@@ -28,15 +39,15 @@ def command(config: str) -> None:
     """Run everything; the end of any process ends all."""
     with clear_errors():
         log.configure(LogSettings(level="warning"))
-        asyncio.run(_run(load(UpSettings, config, flags=()), os.path.basename(config)))  # noqa: PTH119
+        asyncio.run(_run(load(UpSettings, config), Path(config).name))
 
 
 async def _run(up: UpSettings, name: str) -> None:
-    agents = plan(up)
+    click.echo(f"starting a broker and {len(up.agents)} agents ...", err=True)
+    agents = plan(up, overrides={} if _LEVEL in os.environ else {"log.level": "warning"})
     async with running(up.broker, agents) as processes:
-        names = ", ".join(agent.settings.agent for agent in agents)
-        click.echo(f"{name} is up on {up.broker.host}:{up.broker.port}: {names}", err=True)
-        click.echo(f'try: recserve ask --port {up.broker.port} "what a lovely pump"', err=True)
+        for line in _welcome(up, agents, name):
+            click.echo(line, err=True)
         stopped = asyncio.create_task(until_asked_to_stop())
         ended = asyncio.create_task(processes.first_ended())
         await asyncio.wait({stopped, ended}, return_when=asyncio.FIRST_COMPLETED)
@@ -44,3 +55,28 @@ async def _run(up: UpSettings, name: str) -> None:
         ended.cancel()
         if not stopped.done():
             raise processes.failure(ended.result())
+
+
+def _welcome(up: UpSettings, agents: Sequence[Agent], name: str) -> Iterator[str]:
+    """Say who runs and what to type; what comes after it are warnings only."""
+    width = max(len(agent.settings.agent) for agent in agents)
+    for agent in agents:
+        model = Path(agent.settings.model.source).name
+        yield f"  {agent.settings.agent:<{width}}  {agent.settings.tier.name}, {model}"
+    where = Address(up.broker.host, up.broker.port)
+    yield f"{name} is up on {where}; the broker's log: {Path(up.broker.data_dir) / 'log'}"
+    devices = [agent.settings for agent in agents if agent.role == "device"]
+    if devices:
+        yield f'try: recserve ask {_flags(devices[0])}"what a lovely pump"'
+
+
+def _flags(device: AgentSettings) -> str:
+    """Return what ``recserve ask`` has to be told to reach a device, and does not take as given."""
+    usual = MqttSettings()
+    flags = {
+        "host": (device.mqtt.host, usual.host),
+        "port": (device.mqtt.port, usual.port),
+        "root": (device.mqtt.root, usual.root),
+        "device": (device.agent, "device-1"),
+    }
+    return "".join(f"--{flag} {is_} " for flag, (is_, taken) in flags.items() if is_ != taken)
