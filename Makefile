@@ -5,16 +5,24 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
 
-.PHONY: help demo test check fix docs bundles results plan-check chaos fuzz clean
+# Where public data sets lie beside the checkout, the tests that read them run as well.
+ifneq ($(wildcard ../shared/data/.),)
+export RECSERVE_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: help demo test test-pythons check fix docs bundles results plan-check chaos fuzz clean
 
 help: ## Show what there is to make
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it did
 	@$(BIN)/recserve demo
 
 test: $(VENV)/.dev ## Run the whole test suite, installing what it needs
 	@$(BIN)/python -m pytest
+
+test-pythons: ## Run what needs no PyTorch on the oldest Python and the newest, where they are installed
+	@sh tests/on-other-pythons.sh 3.10 3.13
 
 check: $(VENV)/.dev ## Check formatting, lint, types and import arrows
 	@$(BIN)/ruff format --check .
@@ -62,7 +70,7 @@ fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs
 	done
 
 clean: ## Remove what was built and run
-	rm -rf $(VENV) build dist runs
+	rm -rf $(VENV) .venv-3.* build dist runs
 
 # The default run: no PyTorch, no transformers.
 $(VENV)/.device: pyproject.toml
@@ -78,5 +86,5 @@ $(VENV)/.dev: pyproject.toml
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker,train,dev]"
-	@sh tests/install-mosquitto.sh
+	@sh tests/install-programs.sh
 	@touch $@ $(VENV)/.device

@@ -1,13 +1,15 @@
-"""Fixtures that several test files share: brokers and wires."""
+"""Fixtures that several test files share: brokers and wires, and what holds for all of them."""
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import structlog
 from hypothesis import settings
 
+from tests import leftovers
 from tests.processes import BrokerProcess, Kind
 from tests.wires import MemoryWire, MqttWire, Wire
 
@@ -19,6 +21,17 @@ if TYPE_CHECKING:
 # A busy machine is no failure; CI tries the same examples each time.
 settings.register_profile("tests", deadline=None, derandomize=True)
 settings.load_profile("tests")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_outlives_the_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Fails the suite, at its end, for every process that a test left running."""
+    folder = tmp_path_factory.getbasetemp()
+    os.environ[leftovers.VARIABLE] = f"{folder}/"
+    yield
+    left = leftovers.left_over(folder, os.getpid())
+    leftovers.end(list(left))
+    assert not left, f"left running: {left}"
 
 
 @pytest.fixture(autouse=True)

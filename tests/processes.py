@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -40,6 +41,12 @@ def skip_without(kind: Kind) -> None:
         pytest.skip(str(error))
 
 
+def skip_without_program(name: str, package: str) -> None:
+    """Skip the test, naming the Debian package, where a program is not installed."""
+    if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None:
+        pytest.skip(f"{name} is not installed (Debian: apt install {package})")
+
+
 class BrokerProcess:
     """One broker that can be killed and started again on the same port."""
 
@@ -64,6 +71,7 @@ class BrokerProcess:
         give_up_s = time.monotonic() + _START_S
         while not self._listens():
             if self._process.poll() is not None or time.monotonic() > give_up_s:
+                self.kill()
                 raise RuntimeError(f"{self._command}: {self._errors.read_text()}")
             time.sleep(0.02)
         return self

@@ -25,7 +25,7 @@ from tests.deploy.reading import (
     unit,
     variables,
 )
-from tests.processes import free_port, skip_without
+from tests.processes import free_port, skip_without, skip_without_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,14 +122,15 @@ async def test_an_agent_of_a_unit_comes_online_and_leaves_in_time(
 async def test_the_broker_is_healthy_while_it_runs_and_not_after(
     tmp_path: Path,
 ) -> None:
+    skip_without_program("mosquitto_sub", "mosquitto-clients")
     process, port = Broker.start(tmp_path)
     word, *check = SERVICES["broker"]["healthcheck"]["test"]
     assert word == "CMD"
     check[1:1] = ["-p", str(port)]
-    if process.run_beside(["sh", "-c", "command -v mosquitto_sub >/dev/null"]):
-        pytest.skip("mosquitto_sub is not installed (Debian: apt install mosquitto-clients)")
-    assert process.run_beside(check) == 0
-    process.kill()
+    try:
+        assert process.run_beside(check) == 0
+    finally:
+        process.kill()
     assert process.run_beside(check) != 0
 
 

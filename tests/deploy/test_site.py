@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import shutil
 import ssl
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from shared.mqtt_bus import MqttBus
 from shared.settings import MqttSettings, TlsSettings
 from shared.topics import Topics
 from tests.deploy.agents import ROOT, Process, model_source
-from tests.processes import free_port, skip_without
+from tests.processes import free_port, skip_without, skip_without_program
 from tests.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
@@ -36,9 +35,8 @@ USERS = ("device-1", "edge-1", "operator")
 def credentials(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder made the way docs/deploy.md says; every user's password is its name."""
     skip_without("mosquitto")
-    for program in ("openssl", "mosquitto_passwd"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed")
+    skip_without_program("openssl", "openssl")
+    skip_without_program("mosquitto_passwd", "mosquitto")
     folder = tmp_path_factory.mktemp("site")
     script = ["sh", str(SITE / "certificates.sh"), "127.0.0.1"]
     subprocess.run(script, cwd=folder, check=True, capture_output=True)

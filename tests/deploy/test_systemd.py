@@ -13,6 +13,7 @@ from shared.command import FENCED_STATUS
 from shared.settings import AgentSettings, DeviceSettings
 from shared.settings_file import load
 from tests.deploy.reading import ROOT, UNITS, unit, variables
+from tests.processes import skip_without_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,8 +107,7 @@ def test_the_broker_may_hold_as_many_connections_as_it_allows() -> None:
 
 
 def test_systemd_finds_no_fault_with_any_unit(tmp_path: Path) -> None:
-    if shutil.which("systemd-analyze") is None:
-        pytest.skip("systemd-analyze is not installed")
+    skip_without_program("systemd-analyze", "systemd")
     shutil.copytree(UNITS, tmp_path / "units")
     units = sorted((tmp_path / "units").glob("*.service"))
     assert len(units) == len(TIERS)
