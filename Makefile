@@ -13,7 +13,7 @@ endif
 .PHONY: help demo test test-pythons check fix docs bundles results plan-check chaos fuzz clean
 
 help: ## Show what there is to make
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it did
 	@$(BIN)/recserve demo

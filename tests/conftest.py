@@ -30,7 +30,8 @@ def nothing_outlives_the_suite(tmp_path_factory: pytest.TempPathFactory) -> Iter
     os.environ[leftovers.VARIABLE] = f"{folder}/"
     yield
     left = leftovers.left_over(folder, os.getpid())
-    leftovers.end(list(left))
+    for pid in left:
+        leftovers.end(pid)
     assert not left, f"left running: {left}"
 
 

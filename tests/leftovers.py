@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 from pathlib import Path
 
 VARIABLE = "SUITE_FOLDER"
 """Put into the environment of the suite, so that whatever inherits it carries the folder."""
+_END_S = 5.0
 
 
 def left_over(folder: Path, suite: int) -> dict[int, str]:
@@ -28,14 +30,18 @@ def left_over(folder: Path, suite: int) -> dict[int, str]:
                 ours.add(int(place.name))
     ours |= {pid for pid in parents if suite in _ancestors(pid, parents)}
     ours -= {suite, *_ancestors(suite, parents)}
-    return {pid: command for pid in sorted(ours) if (command := _command(pid))}
+    return {pid: _command(pid) for pid in sorted(ours)}
 
 
-def end(pids: list[int]) -> None:
-    """Kill what is left over."""
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+def end(pid: int) -> None:
+    """Kill a process and return when it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+            select.select([process], [], [], _END_S)
+        finally:
+            os.close(process)
 
 
 def _ancestors(pid: int, parents: dict[int, int]) -> list[int]:
@@ -55,4 +61,4 @@ def _command(pid: int) -> str:
     with contextlib.suppress(OSError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
         return b" ".join(words).decode(errors="replace")
-    return ""
+    return "already gone"

@@ -15,13 +15,13 @@ from tests.processes import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+RUNNING = "until grep -q ^sleep /proc/$!/cmdline; do :; done"
+ORPHAN = f"['sh', '-c', 'sleep 321 & {RUNNING}']"
 AWAY = {
     "child": "subprocess.Popen(['sleep', '321'])",
-    "orphan": "subprocess.run(['sh', '-c', 'sleep 321 & exit'])",
-    "own session": "subprocess.run(['sh', '-c', 'sleep 321 &'], start_new_session=True)",
-    "bare environment": (
-        "subprocess.run(['sh', '-c', 'sleep 321 &'], env={'HOME': str(tmp_path / 'home')})"
-    ),
+    "orphan": f"subprocess.run({ORPHAN})",
+    "own session": f"subprocess.run({ORPHAN}, start_new_session=True)",
+    "bare environment": f"subprocess.run({ORPHAN}, env={{'HOME': f'{{tmp_path}}/home'}})",
 }
 
 
