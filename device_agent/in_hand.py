@@ -6,6 +6,7 @@ Accepted = answered + pending holds at every moment and is a metric (``recserve_
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, TypeVar
 
@@ -45,6 +46,7 @@ class Asked:
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.result: asyncio.Future[Result] = loop.create_future()
         self.readers = 1
+        self.since_s = time.monotonic()
 
     def accept(self) -> None:
         """Say that the prompt will not be lost any more."""
@@ -97,6 +99,8 @@ class InHand:
             _keep(self._revisable, result.id, asked)
         self._count(_kind(result))
         if not isinstance(result.outcome, Failure):
+            waited_s = time.monotonic() - asked.since_s
+            self._metrics.count_answer(result.tier, waited_s, degraded=bool(result.degraded))
             _keep(self._recent, result.id, result)
         asked.accept()
         if not asked.result.done():

@@ -13,6 +13,7 @@ import msgspec
 
 from recserve.cli import main as command_line
 from recserve.processes import UpSettings
+from shared.metrics import Metrics
 from shared.settings import DeviceSettings
 from shared.topics import TABLE
 
@@ -22,7 +23,39 @@ _NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n"
 
 def pages() -> dict[str, str]:
     """Return the text of every generated page by file name."""
-    return {"cli.md": _cli(), "settings.md": _settings(), "topics.md": _topics()}
+    return {
+        "cli.md": _cli(),
+        "metrics.md": _metrics(),
+        "settings.md": _settings(),
+        "topics.md": _topics(),
+    }
+
+
+def _metrics() -> str:
+    rows = "\n".join(
+        f"| `{metric.name}` | {metric.type} | {_unit(metric.name)} | {_labels(metric.labels)} "
+        f"| {metric.meaning} |"
+        for metric in Metrics().described
+    )
+    return (
+        f"{_NOTE}# Metrics\n\n"
+        "An agent serves `/metrics` for Prometheus where `metrics.port` is set. Labels take few "
+        "values, whatever prompts and answers say of themselves. A histogram has the series "
+        "`_bucket`, `_sum` and `_count`. Beside these are the usual `process_…` of every "
+        "Prometheus client (memory, processor time, open files, start) and `python_info`. "
+        "[deploy.md](deploy.md#watching-a-site) has alert rules and a Grafana board.\n\n"
+        f"| metric | type | unit | labels | meaning |\n|---|---|---|---|---|\n{rows}\n"
+    )
+
+
+def _unit(name: str) -> str:
+    bare = name.removesuffix("_total")
+    units = {"seconds": "s", "bytes": "bytes", "prompts": "prompts"}
+    return next((unit for ending, unit in units.items() if bare.endswith(f"_{ending}")), "–")
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "<br>".join(f"`{name}`: {values}" for name, values in labels.items()) or "none"
 
 
 def _topics() -> str:

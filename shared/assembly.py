@@ -115,9 +115,15 @@ def assemble(
         prompt_bytes=settings.limits.prompt_bytes,
         dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
     )
+    parts = Parts(bus, upper_bus, topics, station, metrics, announcer, own_model)
+    metrics.introduce(settings.agent, tier.name, model.name)
     metrics.waiting.set_function(lambda: batcher.waiting)
+    for name, each in zip(("own", "above"), parts.buses, strict=False):
+        connected = metrics.connected.labels(name)
+        connected.set(0)
+        each.watch(connected.set)
     metrics.serve(settings.metrics)
-    return Parts(bus, upper_bus, topics, station, metrics, announcer, own_model)
+    return parts
 
 
 def open_results(settings: AgentSettings, folder: Path | None = None) -> ResultStore:

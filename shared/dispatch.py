@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -69,6 +70,7 @@ class Dispatcher:
         self._appeared: list[Callable[[], None]] = []
         for roster in self.choice.rosters:
             metrics.open_breakers.labels(roster.tier).set_function(roster.count_open_breakers)
+            metrics.agents_above.labels(roster.tier).set_function(partial(_count_fit, roster))
 
     async def start(self) -> None:
         """Listen to the statuses of the tiers above."""
@@ -200,3 +202,9 @@ class Dispatcher:
         _log.info("agent above", agent=agent, tier=roster.tier)
         for appeared in self._appeared:
             appeared()
+
+
+def _count_fit(roster: Roster) -> int:
+    """Return how many living agents prompts can be sent to."""
+    now_s = time.monotonic()
+    return roster.count_alive(now_s) - len(roster.misfits(now_s))

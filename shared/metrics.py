@@ -1,10 +1,23 @@
-"""What an agent counts, in Prometheus' terms; each agent has a registry of its own."""
+"""What an agent counts, in Prometheus' terms; each agent has a registry of its own.
+
+The page docs/metrics.md is written from what is described here.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
@@ -13,122 +26,161 @@ from shared.errors import SettingsError
 from shared.log import dropped_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from wsgiref.simple_server import WSGIServer
+
+    from prometheus_client import Metric
 
     from shared.settings import MetricsSettings
 
-_LINKS = 8
+_NAMES = 8
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_TIER = "the agent's own tier"
+_ABOVE = "a tier above"
+_TASK = "`classify`"
+
+
+class Described(NamedTuple):
+    """One metric as its readers find it; ``labels`` says of each label what it may be."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram", "info"]
+    meaning: str
+    labels: dict[str, str]
 
 
 class Metrics:
     """The counters of one agent."""
 
     def __init__(self) -> None:
-        registry = self.registry = CollectorRegistry()
+        self.registry = _Registry()
+        self.described: list[Described] = []
         self._server: WSGIServer | None = None
         self._links: set[str] = set()
-        self.prompts = Counter(
+        self._tiers: set[str] = set()
+        self.prompts = self._counter(
             "recserve_prompts",
-            "Prompts judged, by what became of them (kept, escalated, degraded, failed).",
-            ["tier", "task", "outcome"],
-            registry=registry,
+            "Prompts judged, by what became of them. One that was escalated and comes to nothing "
+            "counts as degraded as well.",
+            tier=_TIER,
+            task=_TASK,
+            outcome="`kept`, `escalated`, `degraded`, `failed`",
         )
-        self.refused = Counter(
-            "recserve_refused",
-            "Messages and prompts not taken, by fault.",
-            ["fault"],
-            registry=registry,
+        self.threshold = self._gauge(
+            "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
         )
-        self.link_bytes = Counter(
-            "recserve_link_bytes",
-            "Bytes of MQTT PUBLISH packets put on a link.",
-            ["link", "direction"],
-            registry=registry,
+        self.policy = self._gauge(
+            "recserve_policy",
+            "What the policy of a tier is to hold, and what it believes.",
+            tier=_TIER,
+            task=_TASK,
+            figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
+            "`disagreement_low_ratio` and `disagreement_high_ratio`, `gain_1_ratio` and on",
         )
-        self.repeats = Counter(
-            "recserve_repeats",
-            "Prompts sent again after silence, and prompts and results that came twice.",
-            ["kind"],
-            registry=registry,
+        self.accepted = self._counter(
+            "recserve_accepted", "Prompts that this device took responsibility for."
         )
-        self.accepted = Counter(
-            "recserve_accepted",
-            "Prompts that this device took responsibility for.",
-            registry=registry,
-        )
-        self.answered = Counter(
+        self.answered = self._counter(
             "recserve_answered",
-            "Their results, by kind (answer, degraded, failure, withdrawn).",
-            ["kind"],
-            registry=registry,
+            "Their results.",
+            kind="`answer`, `degraded`, `failure`, `withdrawn`",
         )
-        self.pending = Gauge(
-            "recserve_pending", "Accepted prompts without a result.", registry=registry
+        self.pending = self._gauge(
+            "recserve_pending", "Prompts that this device accepted and that have no result yet."
         )
-        self.unaccounted = Gauge(
+        self.unaccounted = self._gauge(
             "recserve_unaccounted",
             "Accepted less answered less pending: anything but 0 is a fault.",
-            registry=registry,
         )
-        self.source_faults = Counter(
-            "recserve_source_faults",
-            "Prompts of a source that were not answered, by fault (dropped, unreadable, refused).",
-            ["source", "fault"],
-            registry=registry,
+        self.answer_seconds = self._histogram(
+            "recserve_answer_seconds",
+            "What askers of a device waited: from a prompt's arrival to its answer. For a prompt "
+            "of an earlier run the time begins with this one.",
+            _BUCKETS_S,
+            tier=f"the tier that answered; those past the first {_NAMES} are `other`",
+            degraded="`yes` where a better answer could not be had, else `no`",
         )
-        self.threshold = Gauge(
-            "recserve_threshold",
-            "Current threshold on the confidence.",
-            ["tier", "task"],
-            registry=registry,
-        )
-        self.policy = Gauge(
-            "recserve_policy",
-            "What the policy of a tier believes, by figure.",
-            ["tier", "task", "figure"],
-            registry=registry,
-        )
-        self.open_breakers = Gauge(
-            "recserve_open_breakers",
-            "Agents above that are passed over, or only tried, because they failed.",
-            ["tier"],
-            registry=registry,
-        )
-        self.waiting = Gauge("recserve_waiting_prompts", "Prompts that wait.", registry=registry)
-        self.seconds = Histogram(
+        self.seconds = self._histogram(
             "recserve_prompt_seconds",
             "Time from a prompt's arrival at this agent to its decision.",
-            ["tier"],
-            buckets=_BUCKETS_S,
-            registry=registry,
+            _BUCKETS_S,
+            tier=_TIER,
         )
-        self.queue_seconds = Histogram(
+        self.queue_seconds = self._histogram(
             "recserve_queue_seconds",
             "Time that a prompt waited for the model's turn.",
-            buckets=_BUCKETS_S,
-            registry=registry,
+            _BUCKETS_S,
         )
-        self.batch_prompts = Histogram(
-            "recserve_batch_prompts",
-            "Prompts that the model ran together.",
-            buckets=_BATCHES,
-            registry=registry,
+        self.waiting = self._gauge(
+            "recserve_waiting_prompts", "Prompts that wait for the model's turn."
         )
-        registry.register(_LogLines())
+        self.batch_prompts = self._histogram(
+            "recserve_batch_prompts", "Prompts that the model ran together.", _BATCHES
+        )
+        self.connected = self._gauge(
+            "recserve_connected",
+            "1 while the connection to a broker stands, else 0.",
+            broker="`own`, or `above` for the broker of `upstream.mqtt`",
+        )
+        self.agents_above = self._gauge(
+            "recserve_agents_above", "Living agents that prompts can be sent to.", tier=_ABOVE
+        )
+        self.open_breakers = self._gauge(
+            "recserve_open_breakers",
+            "Agents above that are passed over, or only tried, because they failed.",
+            tier=_ABOVE,
+        )
+        self.repeats = self._counter(
+            "recserve_repeats",
+            "What went or came more than once.",
+            kind="`retry`: a prompt sent again after silence; `prompt`, `ask`, `result`: one that "
+            "came again; `revision`: a better answer after a degraded one",
+        )
+        self.refused = self._counter(
+            "recserve_refused",
+            "Messages and prompts not taken.",
+            fault="`malformed`, `flooded`, `quarantined`, or the code of the refusal",
+        )
+        self.source_faults = self._counter(
+            "recserve_source_faults",
+            "Prompts of a source that were not answered.",
+            source="the source's name in the settings",
+            fault="`dropped`, `unreadable`, `refused`",
+        )
+        self.link_bytes = self._counter(
+            "recserve_link_bytes",
+            "Bytes of MQTT PUBLISH packets put on a link.",
+            link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
+            direction="`up`, `down`",
+        )
+        self._log_lines()
+        self._about = self._info(
+            "recserve_info",
+            "Always 1; its labels say what runs here.",
+            version="of RecServe",
+            agent="the agent's name",
+            tier=_TIER,
+            model="the model's name",
+        )
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def introduce(self, agent: str, tier: str, model: str) -> None:
+        """Say whose metrics these are."""
+        self._about.info(
+            {"version": version("recserve"), "agent": agent, "tier": tier, "model": model}
+        )
 
     def count_link(self, link: str, direction: Literal["up", "down"], packet_bytes: int) -> None:
-        """Count a packet on a link.
-
-        The tiers below are known only from what prompts say of themselves, so all links but the
-        first few are counted as one.
-        """
-        if link not in self._links and len(self._links) >= _LINKS:
-            link = "other"
-        self._links.add(link)
+        """Count a packet on a link."""
+        link = _one_of_few(self._links, link)
         self.link_bytes.labels(link, direction).inc(packet_bytes)
+
+    def count_answer(self, tier: str, waited_s: float, *, degraded: bool) -> None:
+        """Count what an asker waited for an answer of a tier."""
+        tier = _one_of_few(self._tiers, tier)
+        self.answer_seconds.labels(tier, "yes" if degraded else "no").observe(waited_s)
 
     def serve(self, settings: MetricsSettings) -> None:
         """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""
@@ -149,11 +201,58 @@ class Metrics:
             self._server.server_close()
             self._server = None
 
+    def _counter(self, name: str, meaning: str, **labels: str) -> Counter:
+        self.described.append(Described(f"{name}_total", "counter", meaning, labels))
+        return Counter(name, meaning, list(labels), registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str, **labels: str) -> Gauge:
+        self.described.append(Described(name, "gauge", meaning, labels))
+        return Gauge(name, meaning, list(labels), registry=self.registry)
+
+    def _histogram(
+        self, name: str, meaning: str, buckets: Sequence[float], **labels: str
+    ) -> Histogram:
+        self.described.append(Described(name, "histogram", meaning, labels))
+        return Histogram(name, meaning, list(labels), buckets=buckets, registry=self.registry)
+
+    def _info(self, name: str, meaning: str, **labels: str) -> Info:
+        self.described.append(Described(name, "info", meaning, labels))
+        return Info(name.removesuffix("_info"), meaning, registry=self.registry)
+
+    def _log_lines(self) -> None:
+        name, meaning = "recserve_log_lines_dropped", "Log lines that could not be written."
+        self.described.append(Described(f"{name}_total", "counter", meaning, {}))
+        self.registry.register(_LogLines(name, meaning))
+
+
+class _Registry(CollectorRegistry):
+    """Without the series that say when each counter began: the process's start says that."""
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
+            yield family
+
 
 class _LogLines(Collector):
     """What became of the log, which is one for all agents of a process."""
 
+    def __init__(self, name: str, meaning: str) -> None:
+        self._name = name
+        self._meaning = meaning
+
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return how many lines were dropped."""
-        said = "Log lines of this process that could not be written."
-        yield CounterMetricFamily("recserve_log_lines_dropped", said, value=dropped_lines())
+        yield CounterMetricFamily(self._name, self._meaning, value=dropped_lines())
+
+
+def _one_of_few(known: set[str], name: str) -> str:
+    """Return a name that may stand in a label.
+
+    Names of other tiers are known only from what prompts and answers say of themselves, so all but
+    the first few are counted as one.
+    """
+    if name not in known and len(known) >= _NAMES:
+        return "other"
+    known.add(name)
+    return name

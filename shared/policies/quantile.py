@@ -64,5 +64,5 @@ class QuantilePolicy:
         """Learn nothing: the confidences alone decide."""
 
     def report(self) -> dict[str, float]:
-        """Return nothing: the threshold of each verdict says it all."""
-        return {}
+        """Return the share that is to be escalated."""
+        return {"beta_ratio": self._window.beta}

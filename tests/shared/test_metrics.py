@@ -4,26 +4,58 @@ from __future__ import annotations
 
 import socket
 import urllib.request
+from importlib.metadata import version
 
 import pytest
 from prometheus_client import generate_latest
 
 from shared.errors import SettingsError
-from shared.metrics import Metrics
+from shared.metrics import Described, Metrics
 from shared.settings import MetricsSettings
 from tests.processes import free_port
 
 
-def test_every_metric_is_named_for_what_it_is_in() -> None:
-    endings: dict[str, tuple[str, ...]] = {
-        "counter": ("",),
-        "gauge": ("",),
-        "histogram": ("_seconds", "_prompts"),
-    }
+ENDINGS: dict[str, tuple[str, ...]] = {
+    "counter": ("_total",),
+    "gauge": ("",),
+    "histogram": ("_seconds", "_prompts"),
+    "info": ("_info",),
+}
+
+
+@pytest.mark.parametrize("metric", Metrics().described, ids=lambda metric: metric.name)
+def test_every_metric_is_named_for_what_it_is_in_and_says_what_it_is(metric: Described) -> None:
+    assert metric.name.startswith("recserve_")
+    assert metric.name.endswith(ENDINGS[metric.type])
+    assert metric.meaning.endswith(".")
+    assert all(metric.labels.values())
+
+
+def test_everything_on_the_page_is_described_or_of_the_process() -> None:
+    described = {metric.name.removesuffix("_total") for metric in Metrics().described}
     for family in Metrics().registry.collect():
-        assert family.name.startswith("recserve_")
-        assert family.documentation.endswith(".")
-        assert family.name.endswith(endings[family.type])
+        name = f"{family.name}_info" if family.type == "info" else family.name
+        assert name in described or name.startswith(("process_", "python_"))
+
+
+def test_the_page_shows_the_process_and_what_runs_in_it() -> None:
+    metrics = Metrics()
+    metrics.introduce("pi-attic", "device", "three-words")
+
+    page = generate_latest(metrics.registry).decode()
+
+    assert f'version="{version("recserve")}"' in page
+    assert 'agent="pi-attic"' in page
+    assert "\nprocess_resident_memory_bytes " in page
+    assert "\nprocess_cpu_seconds_total " in page
+
+
+def test_no_counter_and_no_histogram_has_a_second_series_for_when_it_began() -> None:
+    metrics = Metrics()
+    metrics.refused.labels("busy").inc()
+    metrics.count_answer("edge", 0.2, degraded=False)
+
+    assert b"_created" not in generate_latest(metrics.registry)
 
 
 def test_two_agents_in_one_process_count_apart() -> None:
@@ -47,6 +79,16 @@ def test_links_that_prompts_make_up_do_not_grow_the_metrics() -> None:
     assert counted("made-up-0", "up") == 5
     assert counted("other", "down") == 10 * (1_000 - 8)
     assert len(generate_latest(metrics.registry)) < 10_000
+
+
+def test_tiers_that_answers_make_up_do_not_grow_the_metrics() -> None:
+    metrics = Metrics()
+    for number in range(1_000):
+        metrics.count_answer(f"made-up-{number}", 0.1, degraded=number % 2 == 0)
+
+    others = {"tier": "other", "degraded": "yes"}
+    counted = metrics.registry.get_sample_value("recserve_answer_seconds_count", others)
+    assert counted == (1_000 - 8) / 2
 
 
 def test_metrics_are_served_until_closed() -> None:
