@@ -14,7 +14,6 @@ from shared.metrics import Described, Metrics
 from shared.settings import MetricsSettings
 from tests.processes import free_port
 
-
 ENDINGS: dict[str, tuple[str, ...]] = {
     "counter": ("_total",),
     "gauge": ("",),
