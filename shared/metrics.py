@@ -86,6 +86,8 @@ class Metrics:
             "Their results.",
             kind="`answer`, `degraded`, `failure`, `withdrawn`",
         )
+        for kind in ("answer", "degraded", "failure", "withdrawn"):
+            self.answered.labels(kind)  # a share of none is 0, not nothing
         self.pending = self._gauge(
             "recserve_pending", "Prompts that this device accepted and that have no result yet."
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
-FIRING = ROOT / "tests/deploy/rules.test.yml"
+FIRING = ROOT / "tests/deploy/firing.yml"
 BOARD: dict[str, Any] = json.loads((ROOT / "deploy/grafana/recserve.json").read_text("utf-8"))
 PANELS: list[dict[str, Any]] = BOARD["panels"]
 ALERTS: dict[str, str] = {
