@@ -7,6 +7,7 @@ here, before any model runs, and named by file and row; the first line of a file
 from __future__ import annotations
 
 import os
+import re
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
 
 DATA_VARIABLE: Final = "RECSERVE_DATA"
+_NUMBER: Final = re.compile(r"(\d{1,9})(?:\.0*)?", re.ASCII)
+_SHOWN: Final = 80
 _SPLITS: Final = frozenset({"train", "dev", "validation", "test"})
 
 
@@ -85,12 +88,22 @@ def _check(row: Row, place: str, names: tuple[str, ...]) -> tuple[str, int]:
     label = row.label
     if label is None or (isinstance(label, str) and not label.strip()):
         raise DataError(f"{place}: row {row.number} has no label; only labelled rows can be judged")
-    if isinstance(label, str) and label in names:
-        return row.text, names.index(label)
-    number = str(label) if isinstance(label, (str, int)) and not isinstance(label, bool) else ""
-    if number.isdecimal() and int(number) < len(names):
-        return row.text, int(number)
-    raise DataError(
-        f"{place}: row {row.number} has the label {label!r}, but the model knows "
-        f"{', '.join(names)}; use these or their numbers from 0"
-    )
+    index = label_index(label, names)
+    if index is None:
+        shown = repr(label)
+        raise DataError(
+            f"{place}: row {row.number} has the label "
+            f"{shown if len(shown) <= _SHOWN else shown[:_SHOWN] + ' …'}, but the model knows "
+            f"{', '.join(names)}; use these or their numbers from 0"
+        )
+    return row.text, index
+
+
+def label_index(label: object, names: Sequence[str]) -> int | None:
+    """Return which of the names a label is, or whose number from 0; pandas may have made it 1.0."""
+    text = "" if isinstance(label, bool) else str(label).strip()
+    if text in names:
+        return names.index(text)
+    number = _NUMBER.fullmatch(text)
+    index = int(number[1]) if number else len(names)
+    return index if index < len(names) else None

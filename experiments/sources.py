@@ -18,7 +18,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     place: Annotated[
         str,
-        Meta(min_length=1, description="file .tsv or .jsonl, .gz allowed; or hub:dataset@split"),
+        Meta(min_length=1, description="file .tsv or .jsonl, also packed; or hub:dataset@split"),
     ]
     name: Annotated[str, Meta(description="name for people; empty: made from the place")] = ""
     text: Annotated[str, Meta(min_length=1, description="column with the prompts")] = "text"

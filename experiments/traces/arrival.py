@@ -7,10 +7,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from experiments.traces.values import LARGEST
 from shared.messages import Task
 
-Seconds = Annotated[float, Meta(ge=0)]
-Tokens = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=LARGEST)]
+Tokens = Annotated[int, Meta(ge=0, le=LARGEST)]
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,7 +27,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     task: Task = "classify"
     text: str = ""
     label: str | None = None
-    priority: int = 0
-    deadline_s: Annotated[float, Meta(gt=0)] | None = None
+    priority: Annotated[int, Meta(ge=-LARGEST, le=LARGEST)] = 0
+    deadline_s: Annotated[float, Meta(gt=0, le=LARGEST)] | None = None
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None

@@ -1,26 +1,32 @@
-"""Azure LLM inference traces of 2023: CSV ``TIMESTAMP,ContextTokens,GeneratedTokens``.
+"""Azure LLM inference traces: CSV ``TIMESTAMP,ContextTokens,GeneratedTokens``.
 
-Published at github.com/Azure/AzurePublicDataset with Patel et al., "Splitwise" (ISCA 2024).
+Published at github.com/Azure/AzurePublicDataset with Patel et al., "Splitwise" (ISCA 2024). The
+times of 2023 name no offset from UTC and have seven digits after the second; those of 2024 have an
+offset.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from experiments.traces.arrival import Arrival
 from experiments.traces.columns import read_columns
 from experiments.traces.faults import BadRow
-from experiments.traces.lines import tokens
+from experiments.traces.values import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
 
 COLUMNS: Final = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
-_SECONDS: Final = len("2023-11-16 18:15:46")
+_TIME: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d:\d\d)(\.\d*)? ?(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?", re.ASCII
+)
+_UTC: Final = ("Z", "z", "UTC", None)
 
 
 def read(lines: Iterator[Line], faults: Faults, seed: int) -> Iterator[tuple[int, Arrival]]:
@@ -39,10 +45,14 @@ def _arrival(cells: list[str]) -> Arrival:
 
 
 def _seconds(stamp: str) -> float:
-    """Read a time with a fraction of any length: Azure's has seven digits."""
-    whole, fraction = stamp[:_SECONDS], stamp[_SECONDS:]
+    """Read a time with a fraction of any length; without an offset it is taken for UTC."""
+    found = _TIME.fullmatch(stamp.strip())
+    if found is None:
+        raise BadRow(f"TIMESTAMP is {stamp!r}, not like 2023-11-16 18:15:46.68")
+    day, time, fraction, offset = found.groups()
+    zone = "+0000" if offset in _UTC else offset.ljust(5, "0").replace(":", "")
     try:
-        moment = datetime.strptime(whole, "%Y-%m-%d %H:%M:%S").replace(tzinfo=timezone.utc)
-        return moment.timestamp() + (float(f"0{fraction}") if fraction else 0.0)
-    except ValueError:
-        raise BadRow(f"TIMESTAMP is {stamp!r}, not like 2023-11-16 18:15:46.68") from None
+        moment = datetime.strptime(f"{day} {time} {zone}", "%Y-%m-%d %H:%M:%S %z")
+    except ValueError as error:
+        raise BadRow(f"TIMESTAMP is {stamp!r}, which is no time ({error})") from None
+    return moment.timestamp() + float(f"0{fraction or ''}")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 from experiments.traces.arrival import Arrival
 from experiments.traces.columns import read_columns
-from experiments.traces.lines import number, tokens
+from experiments.traces.values import number, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
 
 COLUMNS: Final = ("Timestamp", "Request tokens", "Response tokens")
 

@@ -1,23 +1,33 @@
-"""Tables with commas: a header that names the columns, then rows."""
+"""Tables: a header that names the columns, then rows; commas, semicolons or tabs between cells."""
 
 from __future__ import annotations
 
 import csv
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from experiments.traces.faults import BadRow
+from experiments.traces.faults import BadRow, cut
 from shared.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
+
+_DELIMITERS: Final = ",;\t"
 
 
-def split(text: str) -> list[str]:
-    """Return the cells of one row."""
-    return next(csv.reader([text]), [])
+class Header(NamedTuple):
+    """The names of the columns, and what stands between cells."""
+
+    names: list[str]
+    delimiter: str
+
+
+def read_header(text: str) -> Header:
+    """Take a first line apart, or raise ``BadRow``."""
+    delimiter = max(_DELIMITERS, key=text.count)
+    return Header([name.strip() for name in _split(text, delimiter)], delimiter)
 
 
 def read_columns(
@@ -27,20 +37,30 @@ def read_columns(
 
     Raises ``DataError`` for a header without them.
     """
-    head = next(lines, None)
-    names = split(head.text) if head else []
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        raise DataError(f"{faults.path}: has no column {missing[0]!r}; it has {', '.join(names)}")
-    places = [names.index(name) for name in wanted]
-    return faults.each(lines, lambda text: _pick(text, places, len(names)))
-
-
-def _pick(text: str, places: list[int], columns: int) -> list[str]:
+    head = next(lines)
     try:
-        cells = split(text)
-    except csv.Error as error:
-        raise BadRow(str(error)) from error
-    if len(cells) != columns:
-        raise BadRow(f"has {len(cells)} cells, not {columns}")
+        header = read_header(head.text)
+    except BadRow as error:
+        raise DataError(f"{faults.path}, line {head.number}: {error}") from error
+    missing = [name for name in wanted if name not in header.names]
+    if missing:
+        has = cut(repr(", ".join(header.names)))
+        raise DataError(f"{faults.path}: has no column {missing[0]!r}; it has {has}")
+    places = [header.names.index(name) for name in wanted]
+    return faults.each(lines, lambda text: _pick(text, places, header))
+
+
+def _pick(text: str, places: list[int], header: Header) -> list[str]:
+    cells = _split(text, header.delimiter)
+    if len(cells) != len(header.names):
+        raise BadRow(f"has {len(cells)} cells, not {len(header.names)}")
     return [cells[place] for place in places]
+
+
+def _split(text: str, delimiter: str) -> list[str]:
+    if "\r" in text:
+        raise BadRow("holds a carriage return that ends no line; save the file with LF or CR LF")
+    try:
+        return next(csv.reader([text], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error as error:
+        raise BadRow(f"is no row of a table ({error})") from error

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 _Row = TypeVar("_Row")
 _Read = TypeVar("_Read")
 _SHOWN: Final = 5
+_LONGEST: Final = 300
+
+
+def cut(text: str) -> str:
+    """Return a text that fits into a sentence."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 class BadRow(Exception):
@@ -33,7 +39,7 @@ class Faults:
 
     def note(self, line: int, reason: object) -> None:
         """Count a bad row, or stop at it."""
-        sentence = f"{self.path}, line {line}: {reason}"
+        sentence = f"{self.path}, line {line}: {cut(str(reason))}"
         if not self._skip:
             raise DataError(sentence)
         self.count += 1

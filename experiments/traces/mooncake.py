@@ -1,6 +1,7 @@
 """Mooncake's traces: JSON lines with ``timestamp`` (ms), ``input_length`` and ``output_length``.
 
-Published at github.com/kvcache-ai/Mooncake with Qin et al., "Mooncake" (FAST 2025).
+Published at github.com/kvcache-ai/Mooncake with Qin et al., "Mooncake" (FAST 2025). A count may be
+written as ``128.0``, as pandas does.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from experiments.traces.arrival import Arrival, Seconds, Tokens
-from experiments.traces.lines import decode
+from experiments.traces.values import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -25,7 +26,7 @@ class _Request(msgspec.Struct, frozen=True):
     output_length: Tokens
 
 
-_requests = msgspec.json.Decoder(_Request)
+_requests = msgspec.json.Decoder(_Request, strict=False)
 
 
 def read(lines: Iterator[Line], faults: Faults, seed: int) -> Iterator[tuple[int, Arrival]]:

@@ -1,28 +1,33 @@
-"""The project's own traces: one arrival a line, as JSON (see ``Arrival`` for the keys)."""
+"""The project's own traces: one arrival a line, as JSON (see ``Arrival`` for the keys).
+
+One that went through pandas has ``null`` for what an arrival does not say, and ``2.0`` for 2; both
+are read as what they were.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from experiments.traces.arrival import Arrival
-from experiments.traces.lines import decode
+from experiments.traces.faults import BadRow
+from experiments.traces.values import decode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
 
-_arrivals = msgspec.json.Decoder(Arrival)
+_objects = msgspec.json.Decoder(dict[str, Any])
 
 
 def read(lines: Iterator[Line], faults: Faults, seed: int) -> Iterator[tuple[int, Arrival]]:
     """Yield the arrivals as they stand there."""
     del seed
-    return faults.each(lines, lambda text: decode(_arrivals, text))
+    return faults.each(lines, _arrival)
 
 
 def write(arrivals: Iterable[Arrival], path: Path) -> int:
@@ -35,3 +40,11 @@ def write(arrivals: Iterable[Arrival], path: Path) -> int:
             file.write(msgspec.json.encode(said) + b"\n")
             count += 1
     return count
+
+
+def _arrival(text: str) -> Arrival:
+    said = {key: value for key, value in decode(_objects, text).items() if value is not None}
+    try:
+        return msgspec.convert(said, Arrival, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRow(str(error)) from error

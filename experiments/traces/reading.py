@@ -11,11 +11,12 @@ import msgspec
 
 from experiments.traces import azure, burstgpt, mooncake, own, servegen
 from experiments.traces.arrival import Arrival
-from experiments.traces.columns import split
-from experiments.traces.faults import Faults
-from experiments.traces.lines import Line, read_lines
+from experiments.traces.columns import read_header
+from experiments.traces.faults import BadRow, Faults, cut
+from experiments.traces.order import in_order
 from experiments.traces.synthetic import draw_arrivals, is_synthetic
 from shared.errors import DataError
+from shared.text_files import Line, read_lines
 
 _Read = Callable[[Iterator[Line], Faults, int], Iterator[tuple[int, Arrival]]]
 
@@ -49,7 +50,7 @@ class Trace(NamedTuple):
 def read_trace(
     place: str, *, format_: str = "auto", seed: int = 0, skip_bad_rows: bool = True
 ) -> Trace:
-    """Begin to read a trace: a file, plain or gzip, or something like ``poisson:rate=5``.
+    """Begin to read a trace: a file, plain or packed, or something like ``poisson:rate=5``.
 
     ``seed`` fixes what is drawn. Raises ``DataError`` for a file that cannot be read, is empty or
     of no known format; a bad row is counted and skipped, or raises it too, naming the line.
@@ -59,46 +60,50 @@ def read_trace(
         return Trace("synthetic", draw_arrivals(place, seed), faults)
     if format_ not in ("auto", *FORMATS):
         raise DataError(f"no trace format is called {format_!r}; known: auto, {', '.join(FORMATS)}")
-    lines = read_lines(Path(place), faults)
+    lines = read_lines(Path(place), faults.note)
     first = next(lines, None)
     if first is None:
-        raise DataError(f"{place}: has no rows")
+        raise _nothing(faults)
     if format_ == "auto":
-        format_ = _guess(first.text, place)
+        format_ = _guess(first, faults)
     rows = FORMATS[format_](chain([first], lines), faults, seed)
-    return Trace(format_, _in_order(rows, faults, from_first=format_ in _FROM_FIRST), faults)
+    return Trace(format_, _from_zero(rows, faults, from_first=format_ in _FROM_FIRST), faults)
 
 
-def _guess(first: str, place: str) -> str:
+def _guess(first: Line, faults: Faults) -> str:
     """Tell the format from the first line."""
-    if first.lstrip().startswith("{"):
-        return "recserve" if '"at_s"' in first else "mooncake"
-    cells = split(first)
-    for name, columns in _COLUMNS.items():
-        if set(columns) <= set(cells):
-            return name
+    if first.text.lstrip().startswith("{"):
+        return "recserve" if '"at_s"' in first.text else "mooncake"
+    try:
+        names = read_header(first.text).names
+    except BadRow as error:
+        raise DataError(f"{faults.path}, line {first.number}: {error}") from error
+    for format_, columns in _COLUMNS.items():
+        if set(columns) <= set(names):
+            return format_
+    if faults.first:
+        raise _nothing(faults)
     raise DataError(
-        f"{place}: its first line is that of no known format ({', '.join(FORMATS)}); name one"
+        f"{faults.path}: its first line, {cut(repr(first.text))}, is that of no known format "
+        f"({', '.join(FORMATS)}); name one"
     )
 
 
-def _in_order(
+def _from_zero(
     rows: Iterator[tuple[int, Arrival]], faults: Faults, *, from_first: bool
 ) -> Iterator[Arrival]:
-    begin_s, latest_s = None, 0.0
-    for line, arrival in rows:
+    begin_s = None
+    for _, arrival in in_order(rows, lambda arrival: arrival.at_s, faults):
         if begin_s is None:
             begin_s = arrival.at_s if from_first else 0.0
-        if arrival.at_s < latest_s:
-            late_s = latest_s - arrival.at_s
-            faults.note(line, f"comes {late_s:.6g} s before the row above it; sort the trace")
-            continue
-        latest_s = arrival.at_s
-        at_s = latest_s - begin_s
-        yield msgspec.structs.replace(arrival, at_s=at_s) if begin_s else arrival
-    if begin_s is None:
-        raise DataError(
-            f"{faults.path}: no row of it can be read; {faults.first[0]}"
-            if faults.first
-            else f"{faults.path}: has no rows"
+        yield (
+            msgspec.structs.replace(arrival, at_s=arrival.at_s - begin_s) if begin_s else arrival
         )
+    if begin_s is None:
+        raise _nothing(faults)
+
+
+def _nothing(faults: Faults) -> DataError:
+    if faults.first:
+        return DataError(f"{faults.path}: no row of it can be read; {faults.first[0]}")
+    return DataError(f"{faults.path}: has no rows")

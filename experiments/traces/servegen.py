@@ -16,16 +16,20 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from experiments.traces.arrival import Arrival
 from experiments.traces.columns import read_columns
 from experiments.traces.faults import BadRow
-from experiments.traces.lines import number
+from experiments.traces.order import in_order
+from experiments.traces.values import number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from experiments.traces.faults import Faults
-    from experiments.traces.lines import Line
+    from shared.text_files import Line
 
 COLUMNS: Final = ("window_start_s", "client", "rate_rps", "distribution", "shape", "scale")
 _LAST_WINDOW_S: Final = 600.0
+_BURSTIEST: Final = 0.01
+_EVENEST: Final = 1e6
+"""Shapes beyond these are rounded to gaps of 0, or to no gap that differs."""
 
 
 class _Window(NamedTuple):
@@ -42,10 +46,8 @@ def read(lines: Iterator[Line], faults: Faults, seed: int) -> Iterator[tuple[int
     left: dict[str, float] = {}
     length_s = _LAST_WINDOW_S
     held: list[_Window] = []
-    for line, window in faults.each(read_columns(lines, COLUMNS, faults), _window):
-        if held and window.start_s < held[0].start_s:
-            faults.note(line, f"window {window.start_s:g} comes after {held[0].start_s:g}")
-            continue
+    windows = faults.each(read_columns(lines, COLUMNS, faults), _window)
+    for line, window in in_order(windows, lambda window: window.start_s, faults):
         if held and window.start_s > held[0].start_s:
             length_s = window.start_s - held[0].start_s
             yield from ((line, arrival) for arrival in _fill(held, length_s, left, draw))
@@ -63,8 +65,11 @@ def _window(cells: list[str]) -> _Window:
 
 def _gaps(kind: str, shape_text: str, scale_text: str) -> Callable[[random.Random], float]:
     shape, scale = number(shape_text, "shape"), number(scale_text, "scale")
-    if not (shape and scale):
-        raise BadRow("a window with arrivals needs a shape and a scale above 0")
+    if not (_BURSTIEST <= shape <= _EVENEST and scale):
+        raise BadRow(
+            f"a window with arrivals needs a shape from {_BURSTIEST} to {_EVENEST:,.0f} "
+            "and a scale above 0"
+        )
     if kind == "Gamma":
         return lambda draw: draw.gammavariate(shape, 1.0) / shape
     if kind == "Weibull":

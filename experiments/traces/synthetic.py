@@ -17,6 +17,15 @@ from shared.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "rate": (1e-6, 1e6),
+    "span": (1e-6, 1e9),
+    "cv": (0.01, 100.0),
+    "period": (1e-3, 1e9),
+    "depth": (0.0, 1.0),
+}
+"""From where to where each value may go: beyond, gaps are rounded to nothing."""
+
 _DEFAULTS: Final[Mapping[str, Mapping[str, float]]] = {
     "poisson": {"rate": 1.0, "span": 60.0},
     "gamma": {"rate": 1.0, "span": 60.0, "cv": 2.0},
@@ -48,10 +57,9 @@ def _read(kind: str, text: str) -> dict[str, float]:
             values[key] = float(value)
         except ValueError:
             raise DataError(f"{kind}:{text}: {key} is {value!r}, not a number") from None
-        if not (math.isfinite(values[key]) and values[key] > 0):
-            raise DataError(f"{kind}:{text}: {key} must be above 0")
-    if values.get("depth", 0.0) > 1:
-        raise DataError(f"{kind}:{text}: depth is at most 1")
+        least, most = _RANGES[key]
+        if not least <= values[key] <= most:
+            raise DataError(f"{kind}:{text}: {key} must lie between {least:g} and {most:,.0f}")
     return values
 
 

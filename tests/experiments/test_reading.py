@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 from typing import TYPE_CHECKING, Any
@@ -154,16 +155,40 @@ def test_a_truncated_gzip_is_named_with_the_row_it_breaks_at(tmp_path: Path) -> 
     path = written(tmp_path, "text\tlabel\n" + rows, "films.tsv.gz")
     path.write_bytes(path.read_bytes()[:-2000])
 
-    with pytest.raises(DataError, match=r"films\.tsv\.gz: row \d{4} cannot be read \(Compressed"):
+    with pytest.raises(DataError, match=r"films\.tsv\.gz: row \d{4} cannot be read: the gzip"):
         read(path)
 
 
-def test_a_gzip_that_is_none_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "films.tsv.gz"
-    path.write_text(FOUR)
+def test_a_set_is_unpacked_by_its_content_whatever_its_name_says(tmp_path: Path) -> None:
+    for name in ("films.tsv", "films.tsv.gz", "films.tsv.zst", "FILMS.TSV.XZ"):
+        for content in (FOUR.encode(), gzip.compress(FOUR.encode()), bz2.compress(FOUR.encode())):
+            path = tmp_path / name
+            path.write_bytes(content)
+            assert read(path).labels == (1, 0, 1, 0)
 
-    with pytest.raises(DataError, match=r"row 1 cannot be read \(Not a gzipped file"):
-        read(path)
+
+def test_a_set_of_one_endless_line_is_named(tmp_path: Path) -> None:
+    for name, start in (("films.tsv", FOUR), ("films.jsonl", '{"text": "')):
+        path = tmp_path / name
+        path.write_bytes(gzip.compress(start.encode() + b"a" * 3_000_000))
+        with pytest.raises(DataError, match=rf"{name}, line \d: is longer than 1,048,576"):
+            read(path)
+
+
+@pytest.mark.parametrize("label", ["1.0", "1.", " 1 ", "positive "])
+def test_a_label_may_have_come_through_other_programs(tmp_path: Path, label: str) -> None:
+    assert read(written(tmp_path, f"text\tlabel\nfine\t{label}\n")).labels == (1,)
+    rows = '{"text": "fine", "label": 1.0}\n\n'
+    assert read(written(tmp_path, rows, "films.jsonl")).labels == (1,)
+
+
+@pytest.mark.parametrize("label", ["1.5", "-0", "9" * 5_000, "²", "nan"])
+def test_a_label_that_is_no_number_of_a_name_is_quoted_in_a_short_sentence(
+    tmp_path: Path, label: str
+) -> None:
+    with pytest.raises(DataError, match="row 2 has the label") as raised:
+        read(written(tmp_path, f"text\tlabel\nfine\t{label}\n"))
+    assert len(str(raised.value)) < 400
 
 
 def test_a_missing_file_is_named_with_both_places(tmp_path: Path) -> None:

@@ -49,9 +49,11 @@ def test_a_day_has_a_busy_and_a_quiet_half() -> None:
     [
         ("poisson:speed=3", "no 'speed' here"),
         ("poisson:rate=fast", "not a number"),
-        ("poisson:rate=0", "above 0"),
-        ("gamma:cv=nan", "above 0"),
-        ("diurnal:depth=2", "at most 1"),
+        ("poisson:rate=0", "between 1e-06 and 1,000,000"),
+        ("gamma:cv=nan", "cv must lie between 0.01 and 100"),
+        ("diurnal:depth=2", "between 0 and 1"),
+        ("diurnal:period=1e-308", "period must lie between"),
+        ("poisson:rate=1e308", "rate must lie between"),
     ],
 )
 def test_bad_parameters_are_named(place: str, said: str) -> None:

@@ -106,10 +106,22 @@ BAD = [
     (MOONCAKE + '{"timestamp": 1600,\n', 3, "truncated"),
     (BURSTGPT + "-3,GPT-4,30,0,30,API log\n", 4, "from 0 on"),
     (SERVEGEN + "600,2,1,1,Cauchy,1,1\n", 6, "distribution is 'Cauchy'"),
-    (SERVEGEN + "600,2,1,1,Gamma,0,1\n", 6, "above 0"),
-    (SERVEGEN + "0,2,1,1,Gamma,1,1\n", 6, "window 0 comes after 600"),
+    (SERVEGEN + "600,2,1,1,Gamma,0,1\n", 6, "a shape from 0.01"),
+    (SERVEGEN + "600,2,1,1,Weibull,1e-4,1\n", 6, "a shape from 0.01"),
+    (SERVEGEN + "4e9,2,1,1,Gamma,1,1\n", 6, "after the row above it"),
+    (SERVEGEN + "0,2,1,1,Gamma,1,1\n", 6, "comes 600 s before the row above it"),
     (OWN + '{"at_s": 3, "mood": 1}\n', 3, "mood"),
-    (OWN + '{"at_s": 1e999}\n', 3, ""),
+    (OWN + '{"at_s": 1e999}\n', 3, "out of range"),
+    (OWN + '{"at_s": "inf"}\n', 3, "at_s"),
+    (OWN + '{"at_s": 3, "input_tokens": 2.5}\n', 3, "input_tokens"),
+    (OWN + '{"at_s": 3, "input_tokens": 1e30}\n', 3, "input_tokens"),
+    (OWN + "[3]\n", 3, "object"),
+    (AZURE + "2023-11-16 18:02:00.1,1e30,1\n", 5, "not a whole number"),
+    (AZURE + "2023-11-31 18:02:00,1,1\n", 5, "which is no time"),
+    (AZURE + "2023-11-16 18:02:00+99:00,1,1\n", 5, "which is no time"),
+    (AZURE + "16/11/2023 18:02,1,1\n", 5, "not like 2023-11-16"),
+    (AZURE + "2023-11-16 18:02:00,1\r,1\n", 5, "carriage return"),
+    (AZURE + "2023-11-16 18:02:00," + "9" * 200_000 + ",1\n", 5, "field larger"),
 ]
 
 
@@ -182,15 +194,112 @@ def test_a_long_trace_is_read_as_it_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("place", "rows"),
     [
+        ("servegen/m_small.csv.gz", None),
+        ("servegen/deepseek_r1.csv.gz", None),
+        ("mooncake/synthetic.jsonl.gz", 2_662),
         ("azure_llm_2023/conv.csv.gz", 12_910),
         ("azure_llm_2023/code.csv.gz", 5_879),
         ("mooncake/conversation.jsonl.gz", 8_020),
     ],
 )
-def test_the_published_samples_are_read_whole(place: str, rows: int) -> None:
+def test_the_published_samples_are_read_whole(place: str, rows: int | None) -> None:
     data = os.environ.get("RECSERVE_DATA", "")
     if not data or not (Path(data) / place).exists():
         pytest.skip("RECSERVE_DATA names no folder with the public traces")
     trace = read_trace(str(Path(data) / place))
-    arrivals: list[Arrival] = list(trace.arrivals)
-    assert (len(arrivals), trace.faults.count) == (rows, 0)
+    at_s = [arrival.at_s for arrival in itertools.islice(trace.arrivals, 100_000)]
+    assert trace.faults.first == []
+    assert at_s == sorted(at_s)
+    assert len(at_s) == rows if rows else len(at_s) > 10_000
+
+
+STAMPS = [
+    ("2024-05-10 00:00:00.009930+00:00", "2024-05-10 00:00:02+00:00", 1.99007),
+    ("2024-05-10T00:00:00Z", "2024-05-10T00:00:00.25Z", 0.25),
+    ("2024-05-10 00:00:00.5 UTC", "2024-05-10 00:00:01.123456789123 UTC", 0.623456789),
+    ("2024-05-10 23:59:59.75+02:00", "2024-05-10 22:00:00.75+0000", 1.0),
+    ("2024-05-10 05:29:59+0530", "2024-05-10 00:00:00", 1.0),
+    ("2024-05-09 17:00:00-07", "2024-05-10 00:00:00.", 0.0),
+    ("1969-12-31 23:59:59.5", "1970-01-01 00:00:01", 1.5),
+]
+
+
+@pytest.mark.parametrize(("first", "second", "apart_s"), STAMPS)
+def test_times_have_any_offset_and_any_fraction(
+    tmp_path: Path, first: str, second: str, apart_s: float
+) -> None:
+    trace = read_trace(written(tmp_path, f"{AZURE.splitlines()[0]}\n{first},1,1\n{second},2,2\n"))
+    assert [arrival.at_s for arrival in trace.arrivals] == pytest.approx([0, apart_s], abs=1e-6)
+    assert trace.faults.first == []
+
+
+WHOLE_AS_FLOATS = [
+    MOONCAKE.replace("6000", "6000.0").replace(": 1500", ": 1500.0").replace(": 3,", ": 3.0,"),
+    BURSTGPT.replace("470", "470.0").replace(",30,0", ",30.0,0.0"),
+    AZURE.replace("2000", "2000.0"),
+    OWN.replace("}", ', "input_tokens": 12.0, "output_tokens": null}').replace(": 2}", ": 2.0}"),
+]
+
+
+@pytest.mark.parametrize("text", WHOLE_AS_FLOATS, ids=["mooncake", "burstgpt", "azure", "recserve"])
+def test_whole_numbers_may_be_written_as_floats(tmp_path: Path, text: str) -> None:
+    trace = read_trace(written(tmp_path, text))
+    lengths = [arrival.input_tokens for arrival in trace.arrivals]
+    assert trace.faults.first == []
+    assert all(isinstance(length, int) for length in lengths)
+
+
+def test_servegen_may_have_floats_throughout(tmp_path: Path) -> None:
+    floats = SERVEGEN.replace("\n600,", "\n600.0,").replace("\n0,", "\n0.0,")
+    assert times(written(tmp_path, floats), seed=3) == times(written(tmp_path, SERVEGEN), seed=3)
+
+
+def test_what_an_arrival_does_not_say_may_be_null(tmp_path: Path) -> None:
+    row = '{"at_s": 1, "device": null, "text": "x", "label": null, "deadline_s": null}\n'
+    (arrival,) = read_trace(written(tmp_path, row)).arrivals
+    assert arrival == Arrival(at_s=1.0, text="x")
+
+
+def spreadsheet(text: str) -> str:
+    """Return a table as a spreadsheet saves it: quoted, with the ends of lines of Windows."""
+    rows = (",".join(f'"{cell}"' for cell in row.split(",")) for row in text.splitlines())
+    return "\r\n".join([*rows, ""])
+
+
+SAVED = {
+    "quoted": spreadsheet(BURSTGPT).encode(),
+    "with a mark": spreadsheet(BURSTGPT).encode("utf-8-sig"),
+    "UTF-16": spreadsheet(BURSTGPT).encode("utf-16"),
+    "semicolons": BURSTGPT.replace(",", ";").encode(),
+    "tabs": BURSTGPT.replace(",", "\t").encode(),
+    "spaces after commas": BURSTGPT.replace(",", ", ").encode(),
+    "blank lines": BURSTGPT.replace("\n", "\n\n").encode(),
+    "packed": gzip.compress(spreadsheet(BURSTGPT).encode("utf-16")),
+}
+
+
+@pytest.mark.parametrize("how", SAVED)
+def test_a_table_is_read_however_it_was_saved(tmp_path: Path, how: str) -> None:
+    trace = read_trace(written(tmp_path, SAVED[how]))
+    read = [(arrival.at_s, arrival.input_tokens) for arrival in trace.arrivals]
+    assert (trace.format, read, trace.faults.first) == ("burstgpt", [(0, 470), (4, 30)], [])
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (AZURE.replace("\n", "\r").encode(), "line 1: holds a carriage return"),
+        (b"x" * 200_000 + b",y\n1,2\n", "line 1: is no row of a table"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\n", "is not UTF-8 text"),
+        (b"PK\x03\x04....", "zip archive"),
+        (b"a,b\n1,2\n" + b"\xff" * 9, "its first line, 'a,b', is that of no known format"),
+        (b'{"at_s":' + b"[" * 60_000 + b"\n", "no row of it can be read"),
+        (b"{" * 2_000_000, "line 1: is longer than 1,048,576 characters"),
+    ],
+    ids=["bare CR", "long cell", "picture", "zip", "other table", "brackets", "long line"],
+)
+def test_what_is_no_trace_is_one_clear_sentence(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(DataError, match=said) as raised:
+        list(read_trace(written(tmp_path, data)).arrivals)
+    assert len(str(raised.value)) < 900
+    assert str(raised.value).isprintable()
