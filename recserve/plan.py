@@ -106,8 +106,8 @@ def _plays(plan: PlanSettings, tiers: Sequence[AgentSettings], console: Console)
     arrivals = read_arrivals(plan.trace)
     names = names_like(tiers[0].tier.name, plan.tiers[0].agents)
     plays = make_plays(arrivals.each, plan.part, names)
-    arrivals.say_faults(console)
-    return plays
+    arrivals.say(console, plays.silence_s)
+    return plays.each
 
 
 def _simulate(

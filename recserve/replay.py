@@ -142,8 +142,8 @@ def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: b
     fleet = settings.fleet
     names = fleet.ask or names_like(fleet.name, fleet.devices)
     arrivals = read_arrivals(settings.trace)
-    plays = make_plays(arrivals.each, settings.part, names)
-    arrivals.say_faults(console)
+    plays, silence_s = make_plays(arrivals.each, settings.part, names)
+    arrivals.say(console, silence_s)
     folder.mkdir(parents=True, exist_ok=True)
     if resumed:
         run = _again(read_run(folder), plays, folder)

@@ -21,7 +21,7 @@ class TraceChoice(_Closed, frozen=True, kw_only=True):
     """The trace, and where its texts come from."""
 
     file: Annotated[
-        str, Meta(min_length=1, description="the trace, gzip or plain; or drawn: poisson:rate=5")
+        str, Meta(min_length=1, description="the trace, also packed; or drawn: poisson:rate=5")
     ]
     format: Annotated[
         str, Meta(description="azure, mooncake, burstgpt, servegen, recserve; auto: by its look")

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from experiments.reading import label_index
 from experiments.set_files import read_file
-from experiments.sources import parse_source
+from experiments.sources import Source
 from experiments.traces import read_trace
 from experiments.traces.joining import Text, join
 from recserve.demo.prompts import read_prompts
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from experiments.traces.faults import Faults
     from recserve.replay_settings import TraceChoice
 
+_WORTH_SAYING_S: Final = 1.0
+
 
 class Arrivals(NamedTuple):
     """Arrivals in order of time, read as they are asked for; ``faults`` fills meanwhile."""
@@ -32,12 +35,18 @@ class Arrivals(NamedTuple):
     each: Iterator[Arrival]
     faults: Faults
 
-    def say_faults(self, console: Console) -> None:
-        """Name the rows that were skipped."""
-        for sentence in self.faults.first:
-            console.print(f"skipped {sentence}", markup=False, highlight=False)
+    def say(self, console: Console, silence_s: float) -> None:
+        """Name the rows that were skipped, and a silence before the first arrival."""
+        sentences = [f"skipped {sentence}" for sentence in self.faults.first]
         if self.faults.count:
-            console.print(f"{self.faults.path}: {self.faults.count:,} bad rows were skipped")
+            sentences.append(f"{self.faults.path}: {self.faults.count:,} bad rows were skipped")
+        if silence_s >= _WORTH_SAYING_S:
+            sentences.append(
+                f"{self.faults.path}: {silence_s:,.0f} s without an arrival, at the beginning, "
+                "are not played"
+            )
+        for sentence in sentences:
+            console.print(sentence, markup=False, highlight=False)
 
 
 def read_arrivals(trace: TraceChoice) -> Arrivals:
@@ -57,7 +66,7 @@ def _texts(trace: TraceChoice) -> list[Text]:
         return [Text(prompt.text, prompt.label) for prompt in read_prompts()]
     found = [
         Text(row.text, _label(row.label, trace.labels))
-        for row in read_file(Path(trace.texts), parse_source(trace.texts))
+        for row in read_file(Path(trace.texts), Source(place=trace.texts))
         if isinstance(row.text, str) and row.text.strip()
     ]
     if not found:
@@ -67,7 +76,7 @@ def _texts(trace: TraceChoice) -> list[Text]:
 
 def _label(label: Any, names: Sequence[str]) -> str | None:
     """Return a label by its name; a number stands for a name, from 0."""
-    text = "" if label is None else str(label).strip()
-    if text.isdecimal() and int(text) < len(names):
-        return names[int(text)]
-    return text or None
+    index = label_index(label, names)
+    if index is not None:
+        return names[index]
+    return None if label is None else str(label).strip() or None

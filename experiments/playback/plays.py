@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 from itertools import islice
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shared.messages import Task
 
 _Seconds = Annotated[float, Meta(ge=0)]
+MOST_PROMPTS: Final = 5_000_000
+"""They are held in memory: a few hundred bytes each."""
 
 
 class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,23 +56,41 @@ class Play(NamedTuple):
     priority: int = 0
 
 
-def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str]) -> list[Play]:
-    """Return what is to be played, in order of time.
+class Plays(NamedTuple):
+    """What is to be played, in order of time: the first at once, whenever it came in the slice.
 
-    Raises ``DataError`` when nothing is left of the trace, or a prompt has no text.
+    ``silence_s`` is how long the slice is silent before it, in seconds of the trace.
+    """
+
+    each: list[Play]
+    silence_s: float
+
+
+def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str]) -> Plays:
+    """Return what is to be played.
+
+    Raises ``DataError`` when nothing is left of the trace or too much, or a prompt has no text.
     """
     if part.end_s is not None and part.end_s <= part.begin_s:
         raise DataError(f"the slice ends at {part.end_s:g} s, not after its begin; correct end_s")
     plays: list[Play] = []
     names: dict[str, str] = {}
+    begin_s: float | None = None
     for number, arrival in enumerate(islice(_cut(arrivals, part), part.prompts)):
+        if number == MOST_PROMPTS:
+            raise DataError(
+                f"the trace has more than {MOST_PROMPTS:,} prompts; play a part of it: --end-s, "
+                "--prompts"
+            )
+        if begin_s is None:
+            begin_s = arrival.at_s
         if arrival.device:
             device = names.setdefault(arrival.device, devices[len(names) % len(devices)])
         else:
             device = devices[number % len(devices)]
         if not arrival.text:
             raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
-        at_s = (arrival.at_s - part.begin_s) / part.speed
+        at_s = (arrival.at_s - begin_s) / part.speed
         plays.append(
             Play(
                 number,
@@ -83,9 +103,9 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
                 arrival.priority,
             )
         )
-    if not plays:
+    if begin_s is None:
         raise DataError("no arrival lies in the slice of the trace; widen it")
-    return plays
+    return Plays(plays, begin_s - part.begin_s)
 
 
 def prompt_id(run: str, number: int) -> UUID:

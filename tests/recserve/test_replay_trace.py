@@ -55,10 +55,19 @@ def test_bad_rows_are_named_and_counted(tmp_path: Path) -> None:
     list(arrivals.each)
     out = io.StringIO()
 
-    arrivals.say_faults(Console(file=out, width=200))
+    arrivals.say(Console(file=out, width=200), silence_s=0.4)
 
     assert "conv.csv.gz, line 4" in out.getvalue()
     assert "1 bad rows were skipped" in out.getvalue()
+    assert "without an arrival" not in out.getvalue()
+
+
+def test_a_silence_that_is_not_played_is_said(tmp_path: Path) -> None:
+    out = io.StringIO()
+
+    read_arrivals(TraceChoice(file=azure(tmp_path))).say(Console(file=out, width=200), 86_400.0)
+
+    assert "conv.csv.gz: 86,400 s without an arrival" in out.getvalue()
 
 
 def test_bad_rows_may_be_fatal(tmp_path: Path) -> None:

@@ -18,24 +18,41 @@ DEVICES = ("a", "b", "c")
 
 
 def test_ten_times_the_speed_takes_a_tenth_of_the_time() -> None:
-    plays = make_plays(TRACE, Slice(speed=10), DEVICES)
+    plays = make_plays(TRACE, Slice(speed=10), DEVICES).each
 
     assert [play.at_s for play in plays] == [second / 10 for second in range(100)]
 
 
 def test_a_slice_begins_at_zero() -> None:
-    plays = make_plays(TRACE, Slice(begin_s=50, end_s=60), DEVICES)
+    plays = make_plays(TRACE, Slice(begin_s=50, end_s=60), DEVICES).each
 
     assert [play.at_s for play in plays] == [float(second) for second in range(10)]
     assert [play.number for play in plays] == list(range(10))
 
 
+def test_a_slice_that_starts_late_begins_with_its_first_arrival() -> None:
+    late = [arriving(400.0 + second) for second in range(3)]
+
+    plays, silence_s = make_plays(late, Slice(begin_s=100, speed=2), DEVICES)
+
+    assert [play.at_s for play in plays] == [0.0, 0.5, 1.0]
+    assert silence_s == 300
+
+
+def test_more_prompts_than_memory_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("experiments.playback.plays.MOST_PROMPTS", 99)
+
+    with pytest.raises(DataError, match="more than 99 prompts; play a part of it"):
+        make_plays(TRACE, Slice(), DEVICES)
+    assert len(make_plays(TRACE, Slice(prompts=99), DEVICES).each) == 99
+
+
 def test_a_cap_takes_the_first_ones() -> None:
-    assert len(make_plays(TRACE, Slice(prompts=7), DEVICES)) == 7
+    assert len(make_plays(TRACE, Slice(prompts=7), DEVICES).each) == 7
 
 
 def test_arrivals_without_a_device_take_turns() -> None:
-    plays = make_plays(TRACE, Slice(prompts=4), DEVICES)
+    plays = make_plays(TRACE, Slice(prompts=4), DEVICES).each
 
     assert [play.device for play in plays] == ["a", "b", "c", "a"]
 
@@ -44,7 +61,7 @@ def test_arrivals_of_one_device_stay_together() -> None:
     names = ["pump", "press", "pump", "oven", "lathe", "press"]
     trace = [arriving(float(at_s), device=name) for at_s, name in enumerate(names)]
 
-    plays = make_plays(trace, Slice(), DEVICES)
+    plays = make_plays(trace, Slice(), DEVICES).each
 
     assert [play.device for play in plays] == ["a", "b", "a", "c", "a", "b"]
 
@@ -62,14 +79,14 @@ def test_an_arrival_without_text_is_named() -> None:
 
 
 def test_other_prompts_or_times_are_told_apart() -> None:
-    plain = make_plays(TRACE, Slice(), DEVICES)
-    faster = make_plays(TRACE, Slice(speed=2), DEVICES)
+    plain = make_plays(TRACE, Slice(), DEVICES).each
+    faster = make_plays(TRACE, Slice(speed=2), DEVICES).each
     other = make_plays(
         [arriving(arrival.at_s, text="a meal") for arrival in TRACE], Slice(), DEVICES
-    )
+    ).each
 
     assert len({fingerprint(plays) for plays in (plain, faster, other)}) == 3
-    assert fingerprint(make_plays(TRACE, Slice(), ("x",))) == fingerprint(plain)
+    assert fingerprint(make_plays(TRACE, Slice(), ("x",)).each) == fingerprint(plain)
 
 
 def test_ids_belong_to_a_run_and_its_prompt() -> None:
