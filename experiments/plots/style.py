@@ -59,7 +59,8 @@ def styled() -> Iterator[None]:
         import matplotlib as mpl  # noqa: PLC0415 - heavy
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
-            f'plots need {error.name}, which is not installed here; pip install "recserve[report]"'
+            f"they need {error.name}, which is not installed here; "
+            'pip install -e ".[report]" in a checkout of this project'
         ) from error
     # Its stubs want each key as a literal, and a checked sheet of ours is no such thing.
     with mpl.rc_context(_SHEET):  # type: ignore[arg-type, unused-ignore]

@@ -43,7 +43,7 @@ def test_without_matplotlib_the_error_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
 
-    with pytest.raises(RuntimeUnavailable, match=r'pip install "recserve\[report\]"'), styled():
+    with pytest.raises(RuntimeUnavailable, match=r'pip install -e "\.\[report\]"'), styled():
         pass
 
 
