@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 from pathlib import Path
 from typing import Final
+
+from shared import text_files
 
 _ROOT: Final = Path(__file__).parents[1]
 _GOLDEN: Final = _ROOT / "tests/golden"
@@ -19,6 +24,14 @@ def seeds(target: str) -> list[bytes]:
     return _TEXTS[target]
 
 
+_AZURE: Final = (
+    b"TIMESTAMP,ContextTokens,GeneratedTokens\n"
+    b"2023-11-16 18:15:46.6805900,374,44\n2024-05-10 00:00:00.5+02:00,396,109\n"
+)
+_SERVEGEN: Final = (
+    b"window_start_s,client,rate_rps,distribution,shape,scale\n"
+    b"0,a,1.5,Gamma,0.7,1.0\n10,b,0.5,Weibull,0.9,1.0\n"
+)
 _TEXTS: Final = {
     "status": [
         b'{"state":"offline","epoch":1760000000000}',
@@ -34,6 +47,30 @@ _TEXTS: Final = {
     "ask": [
         b"the valve sticks",
         b'{"text":"the valve sticks","id":"7","task":"classify","timeout_s":2.5}',
+    ],
+    "trace": [
+        b'{"timestamp": 3000, "input_length": 70.0, "output_length": 5, "hash_ids": [0, 1]}',
+        b'{"at_s": 12.5, "device": "pump-3", "task": "tag", "text": "x", "priority": 1}',
+        b'{"at_s": 1, "text": "x", "label": null, "input_tokens": 2.0}\n{"at_s": 2}',
+        b"Timestamp;Model;Request tokens;Response tokens\r\n5;x;472;18\r\n45;x;1087;230\r\n",
+        _SERVEGEN,
+        _AZURE,
+        _AZURE.decode().encode("utf-16"),
+        gzip.compress(_AZURE, mtime=0),
+        bz2.compress(_AZURE),
+        lzma.compress(_AZURE),
+        text_files.zstd.compress(_AZURE),  # type: ignore[attr-defined] # of one of two libraries
+    ],
+    "drawn": [
+        b"poisson:rate=5,span=60",
+        b"gamma:cv=2.5,rate=1",
+        b"diurnal:period=600,depth=0.5,span=900",
+    ],
+    "labelled": [
+        b'{"text": "it works", "label": 1}',
+        b'{"text": "it leaks", "label": "negative"}\n{"text": "x", "label": 0.0}\n',
+        b"text\tlabel\nit works\tpositive\nit leaks\t0\n",
+        gzip.compress(b"label\ttext\r\n1.0\tit works\r\n", mtime=0),
     ],
     "flag": [b"tier.policy.beta=0.2", b"model.labels=[a, b]", b"tier={name: device}"],
 }

@@ -27,7 +27,14 @@ _FORMS: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]]] 
     "msgpack": (msgspec.msgpack.decode, msgspec.msgpack.encode),
     "json": (msgspec.json.decode, msgspec.json.encode),
 }
-FORM_OF: Final = {"prompt": "msgpack", "result": "msgpack", "status": "json", "ask": "json"}
+FORM_OF: Final = {
+    "prompt": "msgpack",
+    "result": "msgpack",
+    "status": "json",
+    "ask": "json",
+    "trace": "json",
+    "labelled": "json",
+}
 """Targets whose inputs have a form that can be kept."""
 
 

@@ -11,11 +11,17 @@ import atexit
 import contextlib
 import os
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from device_agent.questions import read_ask
-from shared.errors import InvalidPrompt, MalformedMessage, SettingsError
+from experiments.reading import read_set
+from experiments.sources import Source
+from experiments.traces import read_trace
+from experiments.traces.own import write
+from experiments.traces.synthetic import is_synthetic
+from shared.errors import DataError, InvalidPrompt, MalformedMessage, SettingsError
 from shared.messages import Result
 from shared.settings import DeviceSettings
 from shared.settings_file import load
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
 
 _TOPICS: Final = Topics("recserve")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
+_ENOUGH: Final = 200
+"""Arrivals of a trace that are looked at: a rate may ask for billions."""
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the file is made by mkstemp
 
 
@@ -79,6 +87,38 @@ def settings(data: bytes) -> None:
         load(DeviceSettings, file)
 
 
+def trace(data: bytes) -> None:
+    """Read a trace of any format, packed in any way; what is read is written and read again."""
+    file, again = _scratch_file(".trace"), _scratch_file(".jsonl")
+    file.write_bytes(data)
+    for skip in (True, False):
+        with contextlib.suppress(DataError):
+            found = read_trace(str(file), skip_bad_rows=skip)
+            arrivals = list(islice(found.arrivals, _ENOUGH))
+            assert write(arrivals, again) == len(arrivals)
+            reread = list(read_trace(str(again), format_="recserve", skip_bad_rows=False).arrivals)
+            assert reread == arrivals
+
+
+def drawn(data: bytes) -> None:
+    """Draw the arrivals that a text like ``poisson:rate=5`` asks for."""
+    place = data.decode("utf-8", "replace")
+    if is_synthetic(place):
+        with contextlib.suppress(DataError):
+            at_s = [arrival.at_s for arrival in islice(read_trace(place).arrivals, _ENOUGH)]
+            assert at_s == sorted(at_s)
+
+
+def labelled(data: bytes) -> None:
+    """Read a set of labelled prompts, as a table and as JSON lines."""
+    for suffix in (".tsv", ".jsonl"):
+        file = _scratch_file(suffix)
+        file.write_bytes(data)
+        with contextlib.suppress(DataError):
+            found = read_set(Source(place=str(file)), ("negative", "positive"))
+            assert len(found.texts) == len(found.labels) > 0
+
+
 def flag(data: bytes) -> None:
     """Read a setting from a flag; one from the environment takes the same way."""
     file = _scratch_file()
@@ -95,17 +135,20 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "ask": ask,
     "settings": settings,
     "flag": flag,
+    "trace": trace,
+    "drawn": drawn,
+    "labelled": labelled,
 }
 
-_scratch: list[Path] = []
+_scratch: dict[str, Path] = {}
 
 
-def _scratch_file() -> Path:
-    """Return this process's one file, in memory where there is such a folder."""
-    if not _scratch:
+def _scratch_file(suffix: str = ".yaml") -> Path:
+    """Return this process's one file of a kind, in memory where there is such a folder."""
+    if suffix not in _scratch:
         folder = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
-        descriptor, name = tempfile.mkstemp(suffix=".yaml", dir=folder)
+        descriptor, name = tempfile.mkstemp(suffix=suffix, dir=folder)
         os.close(descriptor)
-        _scratch.append(Path(name))
-        atexit.register(_scratch[0].unlink, missing_ok=True)
-    return _scratch[0]
+        _scratch[suffix] = Path(name)
+        atexit.register(_scratch[suffix].unlink, missing_ok=True)
+    return _scratch[suffix]

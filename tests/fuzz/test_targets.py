@@ -37,9 +37,10 @@ def test_any_bytes_give_a_value_or_the_one_named_error(target: str) -> None:
 @pytest.mark.parametrize("target", FORM_OF)
 def test_input_that_is_bent_in_form_gives_a_value_or_the_one_named_error(target: str) -> None:
     changed = 0
+    whole = [seed for seed in seeds(target) if bend(seed, FORM_OF[target], random.Random(0))]
     for number in range(3_000):
         draw = random.Random(number)
-        seed = draw.choice(seeds(target))
+        seed = draw.choice(whole)
         data = bend(seed, FORM_OF[target], draw)
         if data is not None:
             changed += data != seed
@@ -65,6 +66,29 @@ FOUND = {
     "result": [b"\x91" * 100_000, b"\x81" * 5_000],
     "topic": [b"recserve/v1/prompts/\xff/classify/x", b"recserve/v1/status/e/\x00"],
     "settings": [b"[" * 1_500, b"a: &a [*a]", b"when: 2001-99-99", b"? [a]\n: b", b"x: 0o9_"],
+    "trace": [
+        b"a\rb,TIMESTAMP\n",
+        b"x" * 200_000 + b",y\n",
+        b'{"at_s":' + b"[" * 100_000,
+        b'{"at_s": 1' + b"0" * 400 + b"}",
+        b'{"at_s": 1, "text": "\\ud800"}',
+        b"\xff\xfea",
+        b"window_start_s,client,rate_rps,distribution,shape,scale\n0,a,1e300,Gamma,1e-300,1\n",
+        b"window_start_s,client,rate_rps,distribution,shape,scale\n0,a,1,Weibull,1e-3,1\n9,a,1,,,\n",
+    ],
+    "drawn": [
+        b"poisson:rate=1e308,span=1e308",
+        b"gamma:cv=1e200",
+        b"gamma:cv=1e-200",
+        b"diurnal:period=1e-308",
+        b"diurnal:rate=1e308,depth=1",
+    ],
+    "labelled": [
+        b'{"text": "x", "label": 1' + b"0" * 400 + b"}",
+        b"text\tlabel\nx\t" + b"9" * 5_000,
+        b'{"text":' + b"[" * 100_000,
+        "text\tlabel\nx\t²\n".encode(),
+    ],
     "flag": [b"a=" + b"[" * 1_500, b"a=2001-99-99", b"a=&a [*a]", b"=", b"..=1"],
 }
 """Inputs of the kinds that decoders are known to stumble over, and those that fuzzing found."""
