@@ -14,7 +14,8 @@ from experiments.report.compared import as_json, draw_comparison, grid, method
 from experiments.report.comparison import compare
 from experiments.report.page import Card, write_page
 from experiments.report.run import read_played
-from experiments.report.write import print_grid, write_json
+from experiments.report.tables import print_grid
+from experiments.report.write import write_json
 from shared.command import clear_errors
 from shared.errors import RuntimeUnavailable
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from broker.start import choose
 from experiments.report.page import Grid
-from experiments.report.write import print_grid
+from experiments.report.tables import print_grid
 from planning.measured import Handling, Measured, check_place, model_key, write_measured
 from recserve.demo.prompts import read_prompts
 from recserve.measuring import make_handling, shipped_models, watch_agents

@@ -20,7 +20,8 @@ from experiments.playback.json_lines import appending
 from experiments.playback.plays import fingerprint, make_plays
 from experiments.playback.run_file import FILE as RUN
 from experiments.playback.run_file import RunFile, write_run
-from experiments.report.write import JSON, PAGE, print_grid, print_report, write_json, write_report
+from experiments.report.tables import print_grid
+from experiments.report.write import JSON, PAGE, print_report, write_json, write_report
 from planning.search import Goal, find_fewest, sum_up
 from planning.simulate import simulate
 from recserve.fleet import names_like

@@ -23,7 +23,8 @@ from rich.console import Console
 from experiments.plots.style import styled
 from experiments.report.page import Grid
 from experiments.report.run import Played, read_played
-from experiments.report.write import print_grid, write_json
+from experiments.report.tables import print_grid
+from experiments.report.write import write_json
 from recserve.plan_picture import Pair, draw_latencies
 from shared.command import clear_errors
 from shared.errors import DataError

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from rich.box import SIMPLE_HEAD
 from rich.markup import escape
-from rich.table import Table
 
 from experiments.plots.style import styled
 from experiments.report.figures import draw_run
 from experiments.report.page import write_page
 from experiments.report.run import read_played
 from experiments.report.summary import summarise
+from experiments.report.tables import print_grid
 from experiments.report.words import cards, grids, subtitle, warnings
 from shared.errors import RuntimeUnavailable
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
-
-    from experiments.report.page import Grid
 
 JSON: Final = "report.json"
 PAGE: Final = "report.html"
@@ -68,13 +65,3 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
         console.print(f"[bold red]![/] {escape(warning)}")
     for grid in grids(report):
         print_grid(console, grid)
-
-
-def print_grid(console: Console, grid: Grid) -> None:
-    """Print a table; noticed rows stand out."""
-    table = Table(title=grid.title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
-    for place, column in enumerate(grid.columns):
-        table.add_column(column, justify="right" if place else "left", no_wrap=place == 0)
-    for place, row in enumerate(grid.rows):
-        table.add_row(*map(escape, row), style="bold" if place in grid.noticed else None)
-    console.print(table)
