@@ -12,6 +12,7 @@ from experiments.plots.course import draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
 from experiments.statistics import Interval
+from experiments.study import spell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def _parameters(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _setting(parameters: dict[str, Any]) -> str:
-    return ", ".join(f"{key} {value:g}" for key, value in parameters.items())
+    return ", ".join(f"{key} {spell(value)}" for key, value in parameters.items())
 
 
 def _sends(result: SetResult) -> np.typing.NDArray[np.float64]:

@@ -18,7 +18,17 @@ from shared.policies import PolicySettings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Parameter = float | int | str
+Parameter = bool | float | int | str | tuple[float | int | str, ...]
+"""A value to try for a key of a policy."""
+
+
+def spell(value: Parameter) -> str:
+    """Return a parameter as ``--policy`` takes it: ``0.3``, ``draw``, ``1:11``."""
+    if isinstance(value, tuple):
+        return ":".join(map(spell, value)) + (":" if len(value) == 1 else "")
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -104,7 +114,7 @@ def _policy(
 ) -> PolicySettings:
     filled = {key: _fill(name, value, parameters) for key, value in tier.items()}
     try:
-        settings: PolicySettings = msgspec.convert(filled, PolicySettings)
+        settings: PolicySettings = msgspec.convert(filled, PolicySettings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"policy {name!r}: {error}") from error
     return settings
@@ -118,4 +128,6 @@ def _fill(name: str, value: Any, parameters: Mapping[str, Parameter]) -> Any:
     if key not in parameters:
         raise SettingsError(f"policy {name!r}: {value} names no parameter of its grid")
     parameter = parameters[key]
-    return parameter / 2 if half and not isinstance(parameter, str) else parameter
+    if half and not isinstance(parameter, (str, tuple)):
+        return parameter / 2
+    return parameter

@@ -5,28 +5,31 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
-import yaml
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
-from rich.table import Table
 
 from experiments.evaluate import cards, measure, run_study
 from experiments.pictures import draw_study
 from experiments.reading import DATA_VARIABLE
+from experiments.report.page import Grid
+from experiments.report.tables import print_grid
 from experiments.sources import parse_source
-from experiments.study import Study
+from experiments.study import Study, spell
 from shared.command import clear_errors
 from shared.errors import RuntimeUnavailable, SettingsError
+from shared.policies import PolicySettings
 from shared.settings_file import convert, load
+from shared.typed_texts import types_at, types_of, wants_keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from experiments.evaluate import SetResult
+
+_TO: Final = "\u00a0…\u00a0"  # an interval is not broken
 
 
 @click.command("evaluate", help="Compare policies on labelled sets, without deploying anything.")
@@ -107,9 +110,19 @@ def _policy(text: str, below_top: int) -> dict[str, Any]:
         key, separator, values = parameter.partition("=")
         if not separator:
             raise SettingsError(f"--policy {text!r}: {parameter!r} is not of the form key=value")
-        grid[key] = [yaml.safe_load(value) for value in values.split(",")]
+        is_list = wants_keys(types_at(types_of(PolicySettings), key))
+        grid[key] = [_list(text, key, v) if is_list else v for v in values.split(",")]
     tier = {"kind": kind} | {key: f"${key}" for key in grid}
     return {"name": kind, "tiers": [tier] * below_top, "grid": grid}
+
+
+def _list(text: str, key: str, value: str) -> list[str]:
+    if ":" not in value:
+        raise SettingsError(
+            f"--policy {text!r}: {key} takes a list, which is written {key}=1:11 here "
+            f"({key}=1:11,1:20 tries two); in a study's YAML it is [1, 11]"
+        )
+    return [part for part in value.split(":") if part]
 
 
 def _write(folder: Path, report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
@@ -120,7 +133,10 @@ def _write(folder: Path, report: dict[str, Any], rows: list[dict[str, Any]]) -> 
     with (folder / "runs.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns)
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(
+            {key: spell(value) if isinstance(value, tuple) else value for key, value in row.items()}
+            for row in rows
+        )
 
 
 def _draw(
@@ -136,49 +152,48 @@ def _draw(
 
 def _print(console: Console, report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     for name in dict.fromkeys(row["set"] for row in rows):
-        console.print(_cards(name, report["cards"]))
-        console.print(_runs(name, [row for row in rows if row["set"] == name]))
+        print_grid(console, _cards(name, report["cards"]))
+        print_grid(console, _runs(name, [row for row in rows if row["set"] == name]))
 
 
-def _cards(name: str, cards_: Sequence[dict[str, Any]]) -> Table:
-    title = f"{name}: the models alone"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
-    for column in ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "ms"):
-        table.add_column(column, justify="left" if column == "tier" else "right")
-    for card in cards_:
-        if card["set"] == name:
-            table.add_row(
-                card["tier"],
-                f"{card['prompts']:,}",
-                f"{card['accuracy']:.3f}",
-                f"{card['accuracy_low']:.3f} … {card['accuracy_high']:.3f}",
-                f"{card['auroc']:.3f}",
-                f"{card['compute_ms']:.2f}",
-            )
-    return table
+def _cards(name: str, cards_: Sequence[dict[str, Any]]) -> Grid:
+    rows = [
+        (
+            card["tier"],
+            f"{card['prompts']:,}",
+            f"{card['accuracy']:.3f}",
+            f"{card['accuracy_low']:.3f}{_TO}{card['accuracy_high']:.3f}",
+            f"{card['auroc']:.3f}",
+            f"{card['compute_ms']:.2f}",
+        )
+        for card in cards_
+        if card["set"] == name
+    ]
+    columns = ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "ms")
+    return Grid(f"{name}: the models alone", columns, rows)
 
 
-def _runs(name: str, rows: Sequence[dict[str, Any]]) -> Table:
+def _runs(name: str, rows: Sequence[dict[str, Any]]) -> Grid:
     """Show each policy at each point of its grid, averaged over the orders."""
     tiers = [key.removeprefix("share_") for key in rows[0] if key.startswith("share_")]
-    title = f"{name}: the policies (answered by {', '.join(tiers)}; burden per prompt)"
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
-    table.add_column("policy", no_wrap=True)
-    for column in ("right", "agree", "% by tier", "hops", "weighted", "bytes", "ms"):
-        table.add_column(column, justify="right", no_wrap=True)
+    cells = []
     for label, same in grouped(rows).items():
         shares = (f"{_mean(same, f'share_{tier}') * 100:.0f}" for tier in tiers)
-        table.add_row(
-            label,
-            f"{_mean(same, 'accuracy'):.3f}",
-            f"{_mean(same, 'agreement'):.3f}",
-            "/".join(shares),
-            f"{_mean(same, 'hops'):.3f}",
-            f"{_mean(same, 'weighted'):.2f}",
-            f"{_mean(same, 'sent_bytes'):.0f}",
-            f"{_mean(same, 'compute_ms'):.2f}",
+        cells.append(
+            (
+                label,
+                f"{_mean(same, 'accuracy'):.3f}",
+                f"{_mean(same, 'agreement'):.3f}",
+                "/".join(shares),
+                f"{_mean(same, 'hops'):.3f}",
+                f"{_mean(same, 'weighted'):.2f}",
+                f"{_mean(same, 'sent_bytes'):.0f}",
+                f"{_mean(same, 'compute_ms'):.2f}",
+            )
         )
-    return table
+    columns = ("policy", "right", "agree", "% by tier", "hops", "weighted", "bytes", "ms")
+    title = f"{name}: the policies (answered by {', '.join(tiers)}; burden per prompt)"
+    return Grid(title, columns, cells)
 
 
 def grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -187,7 +202,7 @@ def grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     for row in rows:
         keys = list(row)
         parameters = keys[keys.index("policy") + 1 : keys.index("seed")]
-        label = " ".join([row["policy"], *(f"{key}={row[key]:g}" for key in parameters)])
+        label = " ".join([row["policy"], *(f"{key}={spell(row[key])}" for key in parameters)])
         groups.setdefault(label, []).append(row)
     return groups
 
