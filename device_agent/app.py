@@ -160,7 +160,7 @@ class Device:
             )
             asked = Asked(prompt, asker, revised)
             self.escalations.accept(asked)
-            self.begin(self._judge(prompt))
+            self.begin(self._judge(prompt, turned_away=self._stopping))
         try:
             await asyncio.shield(asked.accepted)
         except BaseException:
@@ -208,20 +208,24 @@ class Device:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a prompt's work broke", exc_info=error)
 
-    async def _judge(self, prompt: Prompt) -> None:
-        """Answer a prompt or send it on its way up, whoever still waits for it."""
+    async def _judge(self, prompt: Prompt, *, turned_away: bool) -> None:
+        """Answer a prompt or send it on its way up, whoever still waits for it.
+
+        It is turned away if it came when the device was leaving already.
+        """
         settled: Result | Escalated = failed(
             prompt, ModelFailed("the work on the prompt broke off")
         )
         try:
+            if turned_away:
+                settled = failed(prompt, Stopping(_STOPPING))
+                return
             async with self._room:
                 settled = await self._settle(prompt)
         finally:
             self.escalations.settle(settled)
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
-        if self._stopping:
-            return failed(prompt, Stopping(_STOPPING))
         if prompt.task not in TASKS:
             known = ", ".join(TASKS)
             named = str(prompt.task)[:64]

@@ -8,7 +8,8 @@ the correlation data of the message. With ``receipt`` an object with ``accepted`
 a question that takes its time is safe in the outbox; with ``revisions`` a better answer that comes
 after a degraded one follows, marked ``revision``. The same question asked again is answered again
 and not judged again; its ``id`` without a ``text`` will do. More questions at once than the
-device's ``in_flight`` are answered with the error ``busy``, and a flood of them not at all.
+device's ``in_flight`` are answered with the error ``busy``; a flood of them is not answered, nor
+what comes when the device is leaving: whoever has neither receipt nor answer asks again.
 
 Whoever reads the answers of another knows its ids. So an id that is in hand is nobody else's: the
 same id with another text, on the same topic of answers, is refused.
@@ -16,6 +17,7 @@ same id with another text, on the same topic of answers, is refused.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -26,7 +28,8 @@ import msgspec
 from device_agent.publishing import publish_until_taken
 from device_agent.questions import Ask, Desk, Echo, read_ask, read_desk, read_echo, write_answer
 from device_agent.rows import Asker
-from shared.errors import Busy, InvalidPrompt, MalformedMessage, PromptError
+from shared.bus import Delivery
+from shared.errors import Busy, InvalidPrompt, MalformedMessage, PromptError, Stopping
 from shared.messages import Failure, Result, Task
 from shared.refusals import Refusals
 
@@ -44,6 +47,8 @@ _DROPPED: Final = {
     "retained": "a question that the broker kept is not asked again: publish it without retain",
     "flooded": f"{_BACKLOG} answers wait for the broker already",
 }
+_RETURN_S: Final = (1.0, 2.0, 4.0, 8.0, 15.0)
+"""Pauses after which an answer is said again to an asker who has its receipt and is not there."""
 UNSAID: Final = "unsaid"
 _UNSAID_REASON: Final = "there is an answer, but the broker carries no message with it"
 
@@ -94,7 +99,7 @@ class AskTopic:
             self._say_again(ask, desk)
             return
         answer_to = desk.topic if desk.topic != self._answers else ""
-        asker = Asker(ask.id or "", ask.revisions, answer_to, desk.correlation)
+        asker = Asker(ask.id or "", ask.revisions, answer_to, desk.correlation, ask.receipt)
         self._device.begin(self._serve(ask, ask.text, asker))
 
     async def _serve(self, ask: Ask, text: str, asker: Asker) -> None:
@@ -171,7 +176,9 @@ class AskTopic:
         try:
             result = await asked.result
             elapsed_s = time.monotonic() - started_s
-            await self._publish(write_answer(result, echo=asker.echo, elapsed_s=elapsed_s), desk)
+            if not _comes_too_late(result):
+                answer = write_answer(result, echo=asker.echo, elapsed_s=elapsed_s)
+                await self._publish_to_who_waits(answer, asker, desk)
             self._device.out(asked)
         finally:
             self._open.pop(key, None)
@@ -179,20 +186,34 @@ class AskTopic:
             if len(self._answered) > _ANSWERED:
                 self._answered.popitem(last=False)
 
-    async def _publish(self, answer: dict[str, Any], desk: Desk) -> None:
+    async def _publish_to_who_waits(self, answer: dict[str, Any], asker: Asker, desk: Desk) -> None:
+        """Publish an answer, and for a while again if whoever has the receipt is not there.
+
+        Its connection may be on its way back, after a restart of the broker say. Brokers that speak
+        MQTT 5 tell that nobody has subscribed.
+        """
+        delivery = await self._publish(answer, desk)
+        for pause_s in _RETURN_S if asker.receipt else ():
+            if delivery is not Delivery.NO_SUBSCRIBER:
+                return
+            await asyncio.sleep(pause_s)
+            delivery = await self._publish(answer, desk)
+
+    async def _publish(self, answer: dict[str, Any], desk: Desk) -> Delivery | None:
         """Publish an answer; where that cannot be done, say so in its place, once and shortly."""
         self._saying += 1
         try:
-            payload = msgspec.json.encode(answer)
-            if await self._taken(payload, desk):
-                return
-            said = {"id": answer["id"], "error": UNSAID, "reason": _UNSAID_REASON}
-            if not await self._taken(msgspec.json.encode(said), Desk(self._answers)):
+            delivery = await self._taken(msgspec.json.encode(answer), desk)
+            if delivery is None:
+                said = {"id": answer["id"], "error": UNSAID, "reason": _UNSAID_REASON}
+                delivery = await self._taken(msgspec.json.encode(said), Desk(self._answers))
+            if delivery is None:
                 self._device.parts.metrics.refused.labels(UNSAID).inc()
+            return delivery
         finally:
             self._saying -= 1
 
-    async def _taken(self, payload: bytes, desk: Desk) -> bool:
+    async def _taken(self, payload: bytes, desk: Desk) -> Delivery | None:
         return await publish_until_taken(
             self._bus, desk.topic, payload, correlation=desk.correlation
         )
@@ -217,3 +238,8 @@ class AskTopic:
 
     def _repeated(self) -> None:
         self._device.parts.metrics.repeats.labels("ask").inc()
+
+
+def _comes_too_late(result: Result) -> bool:
+    """Say whether a question came when the device was leaving: its next life will answer it."""
+    return isinstance(result.outcome, Failure) and result.outcome.code == Stopping.code

@@ -9,7 +9,7 @@ from shared.errors import LostAtOnce, NotConnected, NotNow, RecServeError, Refus
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from shared.bus import Bus
+    from shared.bus import Bus, Delivery
 
 _log = get_logger()
 _CONNECT_S: Final = 5.0
@@ -20,10 +20,10 @@ _BREAKS: Final = 2
 
 async def publish_until_taken(
     bus: Bus, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
-) -> bool:
+) -> Delivery | None:
     """Publish until the broker has it: a lost connection comes back, and so does a quota.
 
-    False when the broker refused it, which it will again, or when the connection ended twice under
+    None when the broker refused it, which it will again, or when the connection ended twice under
     it and might a third time; that is logged.
     """
     breaks, pause_s = 0, _NOT_NOW_S
@@ -31,12 +31,12 @@ async def publish_until_taken(
         if not await _connected(bus):
             continue
         try:
-            await bus.publish(topic, payload, retain=retain, correlation=correlation)
+            return await bus.publish(topic, payload, retain=retain, correlation=correlation)
         except LostAtOnce as error:
             breaks += 1
             if breaks == _BREAKS:
                 _log.error("message given up", topic=topic, bytes=len(payload), reason=str(error))
-                return False
+                return None
         except NotConnected:
             breaks = 0
         except NotNow as error:
@@ -45,9 +45,7 @@ async def publish_until_taken(
             pause_s = min(2 * pause_s, _NOT_NOW_MAX_S)
         except Refused as error:
             _log.error("message refused", topic=topic, bytes=len(payload), reason=str(error))
-            return False
-        else:
-            return True
+            return None
 
 
 async def _connected(bus: Bus) -> bool:

@@ -30,13 +30,14 @@ class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
     """Where an answer goes that nobody in this process waits for, and what is wanted there.
 
     ``echo`` is the asker's own id of the question. With ``answer_to`` the answer goes on that
-    topic, with the ``correlation`` that its asker knows it by.
+    topic, with the ``correlation`` that its asker knows it by; ``receipt`` if it was promised one.
     """
 
     echo: str | int
     revisions: bool = False
     answer_to: str = ""
     correlation: bytes = b""
+    receipt: bool = False
 
 
 class Stored(NamedTuple):

@@ -80,6 +80,7 @@ class Cascade:
         self.wire = wire
         self.models: dict[str, LookupModel] = {}
         self.parts: dict[str, Parts] = {}
+        self.devices: dict[str, Device] = {}
         self._stack = stack
 
     async def device(self, *, knows_above: bool = True, **changes: Any) -> Device:
@@ -89,6 +90,7 @@ class Cascade:
         opened = Device.open(settings, model=model, connect=self.wire.connect, metrics=Metrics())
         device = await self._stack.enter_async_context(opened)
         self.parts[settings.agent] = device.parts
+        self.devices[settings.agent] = device
         assert (await device.ask(EASY)).tier == "device"
         if knows_above:
             await self.sees(device, *(name for name in self.parts if name.startswith("edge")))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from device_agent import asking
 from device_agent.asking import AskTopic
 from device_agent.questions import Ask, read_ask, write_answer
 from shared.errors import InvalidPrompt
@@ -534,3 +535,44 @@ async def test_a_flood_of_questions_is_dropped_and_counted_and_ends(
 def count_refused(parts: Parts, fault: str) -> float:
     labels = {"fault": fault}
     return parts.metrics.registry.get_sample_value("recserve_refused_total", labels) or 0.0
+
+
+async def test_a_question_that_comes_when_the_device_leaves_is_left_to_its_next_life(
+    local: tuple[Cascade, Asker],
+) -> None:
+    tiers, asker = local
+    model = tiers.models["device-1"]
+    model.hold()
+    await asker.send({"text": EASY, "id": "in time"})
+    await eventually(lambda: model.busy)
+    device = tiers.devices["device-1"]
+    leaving = asyncio.ensure_future(device._drain())
+    await asyncio.sleep(0)
+    await asker.send({"text": EASY, "id": "too late"})
+    await asyncio.sleep(0.1)
+    model.release()
+    await leaving
+
+    assert json.loads((await asker.inbox.next()).payload)["id"] == "in time"
+    assert len(asker.inbox.messages) == 1
+
+
+@pytest.mark.parametrize("receipt", [True, False])
+async def test_an_answer_waits_a_while_for_an_asker_who_has_its_receipt(
+    local: tuple[Cascade, Asker], receipt: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_RETURN_S", (0.2, 0.2, 0.2))
+    tiers, asker = local
+    model = tiers.models["device-1"]
+    model.hold()
+    await asker.send({"text": EASY, "id": "1", "receipt": receipt})
+    await eventually(lambda: model.busy)
+    assert isinstance(asker.bus, MemoryBus)
+    answers = asker.bus.subscriptions.pop()
+    model.release()
+    published = tiers.parts["device-1"].topics.answers("device-1")
+    await eventually(lambda: asker.bus._broker.published[published] > 0)  # type: ignore[attr-defined]
+    asker.bus.subscriptions.append(answers)
+
+    await asyncio.sleep(0.5)
+    assert len(asker.inbox.messages) == receipt
