@@ -12,9 +12,20 @@ import pytest
 
 from recserve.cli import main
 from recserve.processes import free_port
+from shared.messages import Scored
+from shared.runtimes import load_model
+from shared.runtimes.model import ModelSettings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+REMARKS = {
+    "the new spindle runs beautifully": "positive",
+    "pump 3 shakes worse than ever": "negative",
+    "a dull film, and far too long": "negative",
+    "the seal leaks badly again": "negative",
+    "the new bearing is excellent": "positive",
+    "the soup was cold": "negative",
+}
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -72,3 +83,29 @@ def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     missing = [target for target in targets if not (page.parent / target).exists()]
 
     assert missing == []
+
+
+@pytest.mark.parametrize("tier", ["device", "edge", "cloud"])
+def test_what_newcomers_type_is_labelled_as_people_would(tier: str) -> None:
+    source = ROOT / f"models/bundles/sentiment-{tier}"
+    model = load_model(ModelSettings(source=str(source)))
+    try:
+        answers = model.answer(list(REMARKS))
+    finally:
+        model.close()
+
+    assert {
+        text: scored.answer.label
+        for text, scored in zip(REMARKS, answers, strict=True)
+        if isinstance(scored, Scored)
+    } == REMARKS
+
+
+def test_the_remarks_are_those_of_the_pages_that_newcomers_begin_with() -> None:
+    pages = [ROOT / "README.md", ROOT / "docs/deploy.md", ROOT / "compose.yaml"]
+    text = "".join(page.read_text(encoding="utf-8") for page in pages)
+    typed = set(re.findall(r'(?:recserve ask|-m|ask\() ?"([^"]+)"', text))
+    for line in re.findall(r"printf .*", text):
+        typed |= set(re.findall(r'"([^"]+)"', line))
+
+    assert typed == set(REMARKS)
