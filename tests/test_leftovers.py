@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from tests.processes import ROOT
 if TYPE_CHECKING:
     from pathlib import Path
 
+NOBODY = 0
 RUNNING = "until grep -q ^sleep /proc/$!/cmdline; do :; done"
 ORPHAN = f"['sh', '-c', 'sleep 321 & {RUNNING}']"
 AWAY = {
@@ -34,7 +34,7 @@ def test_a_suite_that_leaves_a_process_running_fails_and_ends_it(
     assert ran.returncode == 1, ran.stdout
     assert "1 passed, 1 error" in ran.stdout
     assert "'sleep 321'" in ran.stdout
-    assert leftovers.left_over(tmp_path, os.getpid()) == {}
+    assert leftovers.left_over(tmp_path, NOBODY) == {}
 
 
 def test_a_suite_that_sees_its_processes_to_their_end_passes(tmp_path: Path) -> None:
