@@ -19,7 +19,7 @@ from experiments.playback import records, samples, saturation
 from experiments.playback.json_lines import appending
 from experiments.playback.plays import fingerprint, make_plays
 from experiments.playback.run_file import FILE as RUN
-from experiments.playback.run_file import RunFile, write_run
+from experiments.playback.run_file import RunFile, make_folder, write_run
 from experiments.report.tables import print_grid
 from experiments.report.write import JSON, PAGE, print_report, write_json, write_report
 from planning.search import Goal, find_fewest, sum_up
@@ -72,7 +72,7 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
         if (folder / RUN).exists():
             raise DataError(f"{folder} holds a run already; name another folder")
         tiers = read_tiers(plan)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         plays = _plays(plan, tiers, console)
         world = make_plan(plan, tiers, (play.text for play in plays), console)
         begun_s = time.perf_counter()

@@ -144,7 +144,6 @@ def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: b
     arrivals = read_arrivals(settings.trace)
     plays, silence_s = make_plays(arrivals.each, settings.part, names)
     arrivals.say(console, silence_s)
-    folder.mkdir(parents=True, exist_ok=True)
     if resumed:
         run = _again(read_run(folder), plays, folder)
     else:
@@ -160,13 +159,11 @@ async def _play(
     folder: Path,
     console: Console,
 ) -> RunFile:
-    (folder / "logs").mkdir(exist_ok=True)
     length_s = plays[-1].at_s
     long = f" in {length_s:,.0f} s" if settings.pace.kind == "open" else ""
     console.print(f"{run.name}: {len(plays):,} prompts{long} to {len(names)} devices; starting ...")
     async with open_place(settings, folder) as place:
         run = msgspec.structs.replace(run, tiers=place.tiers)
-        write_run(folder, run)
         run = await play(settings, place, names, plays, run, folder, console)
         write_run(folder, run)
     return run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from experiments.playback.run_file import make_folder
 from recserve.processes import Agent, UpSettings, free_port, plan, running
 from recserve.sampling import Seat
 from shared.errors import SettingsError
@@ -51,6 +52,7 @@ async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Pl
             f"fleet.ask: {', '.join(sorted(missing))} is not in {settings.agents or UP}"
         )
     seats = tuple(seat_of(agent) for agent in agents)
+    make_folder(folder / "logs")
     async with running(up.broker, agents, folder / "logs"):
         mqtt = agents[0].settings.mqtt
         yield Place(mqtt, template, seats, _tiers(template, agents))

@@ -16,6 +16,7 @@ from experiments.playback.json_lines import appending
 from experiments.playback.pacing import LoopClock
 from experiments.playback.player import Player
 from experiments.playback.records import RecordWriter, open_records, read_records
+from experiments.playback.run_file import make_folder, write_run
 from recserve.ask_target import AskedDevices
 from recserve.fleet import Fleet
 from recserve.replay_view import Watch
@@ -76,7 +77,10 @@ async def play(
     folder: Path,
     console: Console,
 ) -> RunFile:
-    """Play what is left of a run into its folder; return its file as it stands afterwards."""
+    """Play what is left of a run into its folder; return its file as it stands afterwards.
+
+    The folder is the run's from when whom it asks can be reached, and not before.
+    """
     rest = what_is_left(plays, folder, settings.pace.kind)
     async with contextlib.AsyncExitStack() as stack:
         target = await stack.enter_async_context(_target(place, names))
@@ -84,6 +88,8 @@ async def play(
         if isinstance(target, Fleet):
             seats.append(Seat("virtual devices", place.tiers[0], metrics=target.metrics))
             run = msgspec.structs.replace(run, connected_s=round(target.connected_s, 3))
+        make_folder(folder)
+        write_run(folder, run)
         writer = stack.enter_context(open_records(folder))
         await asyncio.sleep(_TURN_S)
         clock = LoopClock(rest.start_s)

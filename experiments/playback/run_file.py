@@ -48,6 +48,14 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     resumed: int = 0
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder of a run, if it is not there; raises ``DataError`` when that cannot be done."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
 def write_run(folder: Path, run: RunFile) -> None:
     """Write a run's file in one step; raises ``DataError`` when that cannot be done."""
     path = folder / FILE

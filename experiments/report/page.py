@@ -84,8 +84,9 @@ def _grid(grid: Grid) -> str:
         for place, row in enumerate(grid.rows)
     )
     return (
-        f"<h2>{escape(grid.title)}</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n"
-        f"<tbody>\n{rows}\n</tbody>\n</table>"
+        f'<h2>{escape(grid.title)}</h2>\n<div class="scrolls">\n<table>\n'
+        f"<thead><tr>{head}</tr></thead>\n"
+        f"<tbody>\n{rows}\n</tbody>\n</table>\n</div>"
     )
 
 

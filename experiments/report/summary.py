@@ -28,6 +28,7 @@ def summarise(played: Played) -> dict[str, Any]:
         "run": {
             "name": run.name,
             "kind": run.kind,
+            "trace": run.settings.get("trace", {}).get("file", ""),
             "begun": run.begun,
             "state": run.state,
             "pace": run.pace,

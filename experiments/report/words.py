@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from experiments.report.page import Card, Grid
@@ -9,6 +11,15 @@ from experiments.report.page import Card, Grid
 Report = dict[str, Any]
 _MOSTLY = 0.99
 _LATE_MS = 20.0
+
+
+def title(report: Report) -> str:
+    """Name a run: which trace it played and when, after its own name if it was given one."""
+    run = report["run"]
+    of_trace = f" of {Path(run['trace']).name}" if run["trace"] else ""
+    begun = datetime.fromisoformat(run["begun"])
+    said = f"{run['kind']}{of_trace}, {begun:%Y-%m-%d %H:%M} {begun.tzname()}"
+    return said[0].upper() + said[1:] if run["name"] == run["kind"] else f"{run['name']}: {said}"
 
 
 def subtitle(report: Report) -> str:
@@ -23,7 +34,7 @@ def subtitle(report: Report) -> str:
     again = f", resumed {run['resumed']} times" if run["resumed"] else ""
     state = "" if run["state"] == "whole" else " (interrupted)"
     how = "simulated, " if run["kind"] == "plan" else ""
-    return f"{how}{pace}, {devices}, {run['played_s']:,.1f} s{again}{state}; begun {run['begun']}"
+    return f"{how}{pace}, {devices}, {run['played_s']:,.1f} s{again}{state}"
 
 
 def warnings(report: Report) -> list[str]:

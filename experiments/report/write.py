@@ -13,7 +13,7 @@ from experiments.report.page import write_page
 from experiments.report.run import read_played
 from experiments.report.summary import summarise
 from experiments.report.tables import print_grid
-from experiments.report.words import cards, grids, subtitle, warnings
+from experiments.report.words import cards, grids, subtitle, title, warnings
 from shared.errors import RuntimeUnavailable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def write_report(folder: Path) -> dict[str, Any]:
         pictures = []
         said.append(f"No pictures: {error}")
     page = write_page(
-        f"{report['run']['kind'].capitalize()} {report['run']['name']}",
+        title(report),
         subtitle(report),
         cards=cards(report),
         warnings=said,
@@ -59,7 +59,7 @@ def write_json(path: Path, figures: dict[str, Any]) -> None:
 
 def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print what a person wants to know first."""
-    console.print(f"[bold]{escape(report['run']['name'])}[/]: {escape(subtitle(report))}")
+    console.print(f"[bold]{escape(title(report))}[/]: {escape(subtitle(report))}")
     console.print(", ".join(f"{card.value} {card.what}" for card in cards(report)) + ".")
     for warning in warnings(report):
         console.print(f"[bold red]![/] {escape(warning)}")

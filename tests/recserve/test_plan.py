@@ -85,7 +85,7 @@ def test_a_plan_leaves_what_a_replay_leaves(planner: Planner) -> None:
     assert 0.25 < report["tiers"]["device"]["escalated_share"] < 0.45
     assert report["latency_ms"]["cloud"]["p50"] > report["latency_ms"]["edge"]["p50"]
     page = (planner.folder / "out" / "report.html").read_text(encoding="utf-8")
-    assert "Plan tested" in page
+    assert "<h1>tested: plan of " in page
     assert "simulated, open loop" in page
     assert "How busy they were" in ran.output
 

@@ -18,6 +18,7 @@ from experiments.tier_models import TierModel
 from recserve.demo.prompts import read_prompts
 from recserve.processes import free_port
 from shared.runtimes import ModelSettings
+from tests.experiments.playback.runs import made_record, write_made_run
 from tests.processes import skip_without
 from tests.recserve.conftest import ROOT, Installation
 
@@ -127,7 +128,9 @@ def test_batches_and_waits_of_every_agent_are_in_the_report(run: Ran) -> None:
 def test_the_page_and_the_tables_are_there(run: Ran) -> None:
     assert "Who answered" in run.printed
     assert "240 of 240 prompts answered, 0 lost" in run.printed.replace("\n", " ")
-    assert (run.folder / "report.html").read_text().startswith("<!DOCTYPE html>")
+    page = (run.folder / "report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<h1>small: replay of trace-240.jsonl, 20" in page
 
 
 def test_the_run_fills_the_answer_matrix(run: Ran) -> None:
@@ -296,17 +299,30 @@ def test_a_mistake_is_named_in_one_line(words: Sequence[str], said: str, tmp_pat
     assert ran.stderr.count("\n") == 1
 
 
-def test_a_run_cannot_go_on_with_another_trace(tmp_path: Path) -> None:
-    trace = write_trace(tmp_path, 20, per_s=10)
-    out = tmp_path / "run"
+def test_a_run_that_never_connected_leaves_its_folder_to_the_next(
+    tmp_path: Path, installation: Installation
+) -> None:
+    trace, out = write_trace(tmp_path, 20, per_s=100), tmp_path / "new" / "run"
+    words = ["--trace", str(trace), "--ask", "device-1", "--out", str(out), "--broker"]
     nowhere = f"127.0.0.1:{free_port()}"
-    begun = ["--trace", str(trace), "--broker", nowhere, "--ask", "device-1", "--out", str(out)]
     first = subprocess.run(
-        command(*begun), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        command(*words, nowhere), cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
-    assert "no broker at" in first.stderr
+    assert first.returncode == 2
+    assert f"no broker at {nowhere}" in first.stderr
+    assert not out.exists()
 
-    trace.write_text(trace.read_text().replace("0.0,", "0.5,", 1))
+    second = replay(out, *words, f"127.0.0.1:{installation.port}")
+
+    assert second.code == 0, second.printed
+    assert second.report["prompts"]["answered"] == 20
+
+
+def test_a_run_cannot_go_on_with_another_trace(tmp_path: Path) -> None:
+    trace, out = write_trace(tmp_path, 20, per_s=10), tmp_path / "run"
+    settings = {"trace": {"file": str(trace)}, "mqtt": {}, "fleet": {"ask": ["device-1"]}}
+    write_made_run(out, [made_record(0)], settings=settings, state="interrupted", prompts=20)
+
     ran = subprocess.run(
         command("--resume", str(out)),
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -112,7 +113,7 @@ def test_what_must_not_be_missed_is_said(page: str) -> None:
 
 
 def test_words_from_outside_are_escaped(page: str) -> None:
-    assert "Replay &lt;Friday&gt;" in page
+    assert "&lt;Friday&gt;: replay, 2026" in page
     assert "<Friday>" not in page
     assert "no edge agent &amp; no cloud" in page
 
@@ -141,3 +142,43 @@ def test_equal_runs_make_equal_pages(tmp_path: Path) -> None:
         pages.append((tmp_path / name / "report.html").read_bytes())
 
     assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "made-up: replay, 2026-01-01 00:00 UTC"),
+        ({"name": "replay"}, "Replay, 2026-01-01 00:00 UTC"),
+        (
+            {"name": "replay", "settings": {"trace": {"file": "/data/week/conv.csv.gz"}}},
+            "Replay of conv.csv.gz, 2026-01-01 00:00 UTC",
+        ),
+        (
+            {"name": "plan", "kind": "plan", "settings": {"trace": {"file": "poisson:rate=5"}}},
+            "Plan of poisson:rate=5, 2026-01-01 00:00 UTC",
+        ),
+    ],
+)
+def test_the_title_names_trace_and_time(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    write_made_run(tmp_path, [made_record(number) for number in range(9)], **changes)
+    write_report(tmp_path)
+
+    assert f"<title>{said}</title>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_table_that_is_wider_than_the_screen_can_be_scrolled(page: str) -> None:
+    assert page.count('<div class="scrolls">\n<table>') == page.count("<table>") > 0
+    assert re.search(r"\.scrolls \{ overflow-x: auto; \}", page)
+
+
+def test_without_matplotlib_the_page_says_how_pictures_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    write_made_run(tmp_path, [made_record(number) for number in range(9)])
+
+    write_report(tmp_path)
+
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "No pictures: they need matplotlib, which is not installed here; pip install -e" in page
+    assert "[report]" in page
