@@ -213,9 +213,7 @@ class Device:
 
         It is turned away if it came when the device was leaving already.
         """
-        settled: Result | Escalated = failed(
-            prompt, ModelFailed("the work on the prompt broke off")
-        )
+        settled: Result | Escalated | None = None
         try:
             if turned_away:
                 settled = failed(prompt, Stopping(_STOPPING))
@@ -223,7 +221,8 @@ class Device:
             async with self._room:
                 settled = await self._settle(prompt)
         finally:
-            self.escalations.settle(settled)
+            broken = "the work on the prompt broke off"
+            self.escalations.settle(settled or failed(prompt, ModelFailed(broken)))
 
     async def _settle(self, prompt: Prompt) -> Result | Escalated:
         if prompt.task not in TASKS:

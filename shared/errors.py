@@ -119,6 +119,8 @@ def cut(reason: str) -> str:
     """Return a reason that is short enough to travel, and holds no control characters."""
     if len(reason) > _REASON_CHARACTERS:
         reason = f"{reason[: _REASON_CHARACTERS - 1]}…"
+    if reason.isprintable():
+        return reason
     return "".join(character if character.isprintable() else "\ufffd" for character in reason)
 
 

@@ -7,6 +7,7 @@ access list can hold every agent to its own name.
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from shared.errors import MalformedMessage, SettingsError
@@ -14,6 +15,7 @@ from shared.messages import TASKS, Task
 
 VERSION = "v1"
 NAME_BYTES = 64
+_NAMES: Final = 4_096
 
 TABLE: Final = (
     (
@@ -163,6 +165,14 @@ def matches(topics: str, topic: str) -> bool:
 def _fault(name: str) -> str:
     if not name:
         return "is empty"
+    if len(name) > NAME_BYTES:
+        return f"is longer than {NAME_BYTES} bytes"
+    return _fault_of_short(name)
+
+
+@lru_cache(_NAMES)
+def _fault_of_short(name: str) -> str:
+    """Look at a name letter by letter: the same few come with every message."""
     if len(name.encode("utf-8", "replace")) > NAME_BYTES:
         return f"is longer than {NAME_BYTES} bytes"
     if name.startswith("$"):
