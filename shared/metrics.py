@@ -142,13 +142,17 @@ class Metrics:
         self.refused = self._counter(
             "recserve_refused",
             "Messages and prompts not taken.",
-            fault="`malformed`, `flooded`, `quarantined`, or the code of the refusal",
+            fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
+            "answer that nobody was there for; or the code of the refusal: `invalid_prompt`, "
+            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`",
         )
         self.source_faults = self._counter(
             "recserve_source_faults",
-            "Prompts of a source that were not answered.",
+            "What went wrong at a source of prompts.",
             source="the source's name in the settings",
-            fault="`dropped`, `unreadable`, `refused`",
+            fault="`dropped`, `unreadable`, `refused`, `failed`, `vanished`: a prompt that got no "
+            "answer; `not written`: an answer; `not remembered`, `forgotten`: how far it was; "
+            "`broken`: a fault of RecServe",
         )
         self.link_bytes = self._counter(
             "recserve_link_bytes",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import urllib.request
 from importlib.metadata import version
@@ -9,10 +10,10 @@ from importlib.metadata import version
 import pytest
 from prometheus_client import generate_latest
 
-from shared.errors import SettingsError
+from shared.errors import PromptError, SettingsError
 from shared.metrics import Described, Metrics
 from shared.settings import MetricsSettings
-from tests.processes import free_port
+from tests.processes import ROOT, free_port
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "counter": ("_total",),
@@ -78,6 +79,37 @@ def test_links_that_prompts_make_up_do_not_grow_the_metrics() -> None:
     assert counted("made-up-0", "up") == 5
     assert counted("other", "down") == 10 * (1_000 - 8)
     assert len(generate_latest(metrics.registry)) < 10_000
+
+
+@pytest.mark.parametrize(
+    ("metric", "counted"),
+    [
+        ("recserve_source_faults_total", r'\.fault\(\s*"([^"]+)"'),
+        ("recserve_refused_total", r'\.refused\.labels\("([^"]+)"'),
+        ("recserve_repeats_total", r'\.repeats\.labels\("([^"]+)"'),
+        ("recserve_answered_total", r'\._count\("([^"]+)"\)\n'),
+    ],
+)
+def test_every_value_that_the_code_puts_into_a_label_is_on_the_page(
+    metric: str, counted: str
+) -> None:
+    (labels,) = [each.labels for each in Metrics().described if each.name == metric]
+    told = set(re.findall(r"`([^`]+)`", " ".join(labels.values())))
+    folders = [ROOT / "shared", ROOT / "device_agent"]
+    code = "".join(file.read_text() for folder in folders for file in folder.rglob("*.py"))
+    values = set(re.findall(counted, code))
+
+    assert values
+    assert values <= told
+
+
+def test_every_code_of_a_refusal_is_on_the_page() -> None:
+    (labels,) = [
+        each.labels for each in Metrics().described if each.name == "recserve_refused_total"
+    ]
+    codes = {error.code for error in PromptError.__subclasses__()}
+
+    assert codes <= set(re.findall(r"`([^`]+)`", labels["fault"]))
 
 
 def test_tiers_that_answers_make_up_do_not_grow_the_metrics() -> None:
