@@ -6,11 +6,16 @@ import re
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from experiments.traces import Arrival
 from recserve.replay import command
+from shared.messages import Scored
+from shared.runtimes import ModelSettings
+from shared.runtimes.load import load_model
 
 ROOT = Path(__file__).parents[2]
+BUNDLES = ROOT / "models" / "bundles"
 TEXT = (ROOT / "docs" / "replay.md").read_text(encoding="utf-8")
 
 
@@ -29,7 +34,22 @@ def test_every_link_leads_to_a_file() -> None:
     assert [link for link in linked if not (ROOT / "docs" / link).exists()] == []
 
 
-def test_the_line_of_a_trace_is_an_arrival() -> None:
+def test_the_line_of_a_trace_is_an_arrival_that_every_shipped_model_labels_as_it_says() -> None:
     (line,) = re.findall(r"```json\n(.*?)\n```", TEXT)
+    arrival = msgspec.json.decode(line, type=Arrival)
 
-    assert msgspec.json.decode(line, type=Arrival).text == "the seal weeps again"
+    for tier in ("device", "edge", "cloud"):
+        model = load_model(ModelSettings(source=str(BUNDLES / f"sentiment-{tier}")))
+        (scored,) = model.answer([arrival.text])
+        assert isinstance(scored, Scored)
+        assert scored.answer.label == arrival.label == "negative"
+
+
+@pytest.mark.parametrize("page", ["replay.md", "evaluate.md", "policies.md"])
+def test_what_a_page_installs_is_in_this_checkout(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    extras = set(re.findall(r'pip install -e "\.\[(\w+)\]"', text))
+
+    assert len(re.findall(r"pip install", text)) == len(re.findall(r'pip install -e "\.\[', text))
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{extra} = \[", project, re.MULTILINE) for extra in extras)
