@@ -6,6 +6,7 @@ object a line. What the cells mean is checked in ``experiments.reading``.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PACKED: Final = (".gz", ".bz2", ".xz", ".zst")
 _SHOWN: Final = 300
+MOST_BYTES: Final = 1 << 29
+"""A set is held in memory: this much of it, whatever its file unpacks to."""
 
 
 def read_file(path: Path, source: Source) -> Generator[Row, None, None]:
@@ -41,7 +44,15 @@ def _lines(path: Path) -> Iterator[Line]:
     def fault(number: int, reason: str) -> NoReturn:
         raise DataError(f"{path}: row {number} {reason}")
 
-    return read_lines(path, fault)
+    taken_bytes = 0
+    for line in read_lines(path, fault):
+        taken_bytes += sys.getsizeof(line.text) + sys.getsizeof(line)
+        if taken_bytes > MOST_BYTES:
+            raise DataError(
+                f"{path}: row {line.number} is beyond the {MOST_BYTES >> 20} MB that a set may "
+                "take in memory; give fewer rows"
+            )
+        yield line
 
 
 def _tsv(path: Path, source: Source) -> Generator[Row, None, None]:

@@ -175,6 +175,19 @@ def test_a_set_of_one_endless_line_is_named(tmp_path: Path) -> None:
             read(path)
 
 
+def test_a_set_that_memory_cannot_hold_is_refused_where_it_becomes_too_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.set_files.MOST_BYTES", 200_000)
+    long, short = "a" * 50_000 + "\t1\n", "a\t1\n"
+
+    for row, number in ((long, 5), (short, 1_400)):
+        path = written(tmp_path, "text\tlabel\n" + row * 9_000, "films.tsv.gz")
+        with pytest.raises(DataError, match=r"row \d+ is beyond the 0 MB .* give fewer rows"):
+            read(path)
+        assert len(read(path, rows=number - 3)) == number - 3
+
+
 @pytest.mark.parametrize("label", ["1.0", "1.", " 1 ", "positive "])
 def test_a_label_may_have_come_through_other_programs(tmp_path: Path, label: str) -> None:
     assert read(written(tmp_path, f"text\tlabel\nfine\t{label}\n")).labels == (1,)
