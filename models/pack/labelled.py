@@ -1,19 +1,19 @@
 """Read labelled TSV files and measure a model on them.
 
-The files have a header line, one row a line, tabs between columns and no quoting; ``.gz`` is
-unpacked. The texts are in the column ``text``.
+The files have a header line, one row a line, tabs between columns and no quoting, and may be
+packed. The texts are in the column ``text``.
 """
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from shared.bundle import Quality
-from shared.errors import BundleError, ModelFailed, SettingsError
+from shared.errors import BundleError, DataError, ModelFailed, SettingsError
+from shared.text_files import Line, read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _FIRST_ROW = 2
 _CHUNK_PROMPTS = 256
+_SHOWN: Final = 300
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,8 @@ class LabelledSet:
 def read_labelled(argument: str, rows: int | None = None) -> LabelledSet:
     """Read what ``set=path`` or ``set=path:column`` names; the column is ``label`` if not given.
 
-    Raises ``SettingsError`` naming the argument, the file, the column or the row that is wrong.
+    Raises ``SettingsError`` naming the argument, or ``DataError`` the file, the column or the row
+    that is wrong.
     """
     name, separator, rest = argument.partition("=")
     place, _, column = rest.rpartition(":")
@@ -54,7 +56,7 @@ def read_labelled(argument: str, rows: int | None = None) -> LabelledSet:
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
-    """Read the column ``text`` of a TSV file."""
+    """Read the column ``text`` of a TSV file, or raise ``DataError``."""
     (texts,) = _read_columns(path, ("text",), None)
     return texts
 
@@ -62,7 +64,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
 def truth_of(labels: Sequence[str], data: LabelledSet) -> list[int]:
     """Return for each row which of a model's ``labels`` it has, by name or by number from 0.
 
-    Raises ``SettingsError`` naming the first row whose label the model does not know.
+    Raises ``DataError`` naming the first row whose label the model does not know.
     """
     return [_index(labels, data, row) for row in range(len(data.texts))]
 
@@ -95,39 +97,38 @@ def _index(labels: Sequence[str], data: LabelledSet, row: int) -> int:
     label = data.labels[row]
     if label in labels:
         return labels.index(label)
-    if label.isdecimal() and int(label) < len(labels):
-        return int(label)
-    raise SettingsError(
-        f"{data.path}: row {row + _FIRST_ROW} has the label {label!r}, but the model knows "
-        f"{', '.join(labels)}; use these or their numbers from 0"
+    numbers = [str(number) for number in range(len(labels))]
+    if label in numbers:
+        return numbers.index(label)
+    raise DataError(
+        f"{data.path}: row {row + _FIRST_ROW} has the label {label[:_SHOWN]!r}, but the model "
+        f"knows {', '.join(labels)}; use these or their numbers from 0"
     )
 
 
 def _read_columns(
     path: Path, wanted: Sequence[str], rows: int | None
 ) -> tuple[tuple[str, ...], ...]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    try:
-        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
-            header = lines.readline().rstrip("\n").split("\t")
-            for column in wanted:
-                if column not in header:
-                    raise SettingsError(
-                        f"{path}: has no column {column!r}, only {', '.join(header)}"
-                    )
-            cells = [
-                _cells(line, len(header), f"{path}: row {number}")
-                for number, line in enumerate(islice(lines, rows), _FIRST_ROW)
-            ]
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read as UTF-8 TSV ({error})") from error
+    def fault(number: int, reason: str) -> NoReturn:
+        raise DataError(f"{path}: row {number} {reason}")
+
+    lines = read_lines(path, fault)
+    first = next(lines, None)
+    header = first.text.split("\t") if first else []
+    for column in wanted:
+        if column not in header:
+            has = ", ".join(header)[:_SHOWN]
+            raise DataError(f"{path}: has no column {column!r}, only {has}")
+    cells = [_cells(line, len(header), path) for line in islice(lines, rows)]
     if not cells:
-        raise SettingsError(f"{path}: has no rows below its header")
+        raise DataError(f"{path}: has no rows below its header")
     return tuple(tuple(row[header.index(column)] for row in cells) for column in wanted)
 
 
-def _cells(line: str, columns: int, where: str) -> list[str]:
-    cells = line.rstrip("\n").split("\t")
+def _cells(line: Line, columns: int, path: Path) -> list[str]:
+    cells = line.text.split("\t")
     if len(cells) != columns:
-        raise SettingsError(f"{where} has {len(cells)} columns, but the header has {columns}")
+        raise DataError(
+            f"{path}: row {line.number} has {len(cells)} columns, but the header has {columns}"
+        )
     return cells

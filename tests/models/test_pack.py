@@ -9,7 +9,7 @@ from rich.console import Console
 
 from models.pack import Bounds, main, pack
 from shared.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle
-from shared.errors import BundleError, SettingsError
+from shared.errors import BundleError, DataError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from tests.tiny_models import LABELS, MAX_TOKENS, write_classifier
@@ -178,7 +178,7 @@ def test_a_label_the_model_does_not_know_is_found_before_the_work(
     wrong = tmp_path / "wrong.tsv"
     wrong.write_text("text\tlabel\ngood\tpositive\nbad\tneutral\n")
     console = Console(file=io.StringIO())
-    with pytest.raises(SettingsError, match=r"wrong\.tsv: row 3 has the label 'neutral'"):
+    with pytest.raises(DataError, match=r"wrong\.tsv: row 3 has the label 'neutral'"):
         main(str(source), empty / "out", name="x", evaluate=[f"dev={wrong}"], console=console)
     assert isinstance(console.file, io.StringIO)
     assert "exported" not in console.file.getvalue()

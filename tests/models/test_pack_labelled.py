@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import gzip
+import lzma
 from typing import TYPE_CHECKING
 
 import pytest
 
 from models.pack.labelled import read_labelled, read_texts
-from shared.errors import SettingsError
+from shared.errors import DataError, SettingsError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,28 +47,37 @@ def test_an_argument_of_another_form_is_refused(argument: str) -> None:
 
 
 def test_a_missing_column_is_named_with_those_there_are(path: Path) -> None:
-    with pytest.raises(SettingsError, match="no column 'mood', only text, label, stars"):
+    with pytest.raises(DataError, match="no column 'mood', only text, label, stars"):
         read_labelled(f"dev={path}:mood")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"nowhere\.tsv"):
+    with pytest.raises(DataError, match=r"nowhere\.tsv"):
         read_labelled(f"dev={tmp_path / 'nowhere.tsv'}")
 
 
 def test_a_row_with_too_many_cells_is_named(tmp_path: Path) -> None:
     (tmp_path / "bad.tsv").write_text("text\tlabel\na\t1\nb\t0\tmore\n")
-    with pytest.raises(SettingsError, match=r"bad\.tsv: row 3 has 3 columns"):
+    with pytest.raises(DataError, match=r"bad\.tsv: row 3 has 3 columns"):
         read_labelled(f"dev={tmp_path / 'bad.tsv'}")
 
 
 def test_a_file_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.tsv").write_text("text\tlabel\n")
-    with pytest.raises(SettingsError, match="no rows"):
+    with pytest.raises(DataError, match="no rows"):
         read_labelled(f"dev={tmp_path / 'none.tsv'}")
 
 
-def test_a_file_that_only_claims_to_be_packed_is_named(tmp_path: Path) -> None:
-    (tmp_path / "dev.tsv.gz").write_text(ROWS)
-    with pytest.raises(SettingsError, match=r"dev\.tsv\.gz"):
-        read_labelled(f"dev={tmp_path / 'dev.tsv.gz'}")
+def test_a_file_is_read_however_it_was_saved(tmp_path: Path) -> None:
+    saved = ROWS.replace("\n", "\r\n")
+    packed = lzma.compress(saved.encode("utf-16"))
+    for data in (saved.encode(), saved.encode("utf-8-sig"), saved.encode("utf-16"), packed):
+        (tmp_path / "dev.tsv.gz").write_bytes(data)
+        read = read_labelled(f"dev={tmp_path / 'dev.tsv.gz'}:stars")
+        assert (read.texts, read.labels) == (('said "good"', "bad"), ("5", "1"))
+
+
+def test_one_endless_line_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dev.tsv").write_bytes(gzip.compress(b"text\tlabel\n" + b"a" * 3_000_000))
+    with pytest.raises(DataError, match=r"dev\.tsv, line 2: is longer than"):
+        read_labelled(f"dev={tmp_path / 'dev.tsv'}")
