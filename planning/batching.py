@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from planning.processor import TURN
 from shared.errors import Busy, Expired
+from shared.fair_queue import FairQueue, Full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +29,8 @@ class _Promise:
 
 
 class _Waiting(NamedTuple):
-    """A prompt in the queue, ordered by what comes first."""
+    """A prompt in the queue."""
 
-    after: int
-    number: int
     prompt_bytes: int
     since_s: float
     promise: _Promise
@@ -68,9 +66,7 @@ class Batcher:
         self._times = times
         self.tally = tally
         self._batch_prompts = batch_prompts
-        self._queue_prompts = queue_prompts
-        self._queue: list[_Waiting] = []
-        self._arrived = 0
+        self._queue: FairQueue[_Waiting] = FairQueue(queue_prompts)
         self._running = 0
         self._woken = False
         self._begun_s = 0.0
@@ -83,31 +79,37 @@ class Batcher:
         return len(self._queue) + self._running
 
     @property
-    def full(self) -> bool:
-        """Whether another prompt would be turned away."""
-        return len(self._queue) >= self._queue_prompts
-
-    @property
     def wait_s(self) -> float:
-        """How long a prompt that came now would wait for its turn."""
+        """How long the model will take for all that waits."""
         return self.waiting * self.service_s
+
+    def full_for(self, origin: str) -> bool:
+        """Say whether a prompt of an origin would be turned away."""
+        return self._queue.full_for(origin)
+
+    def wait_of_s(self, origin: str) -> float:
+        """Return how long a prompt of an origin that came now would wait for its turn."""
+        return (self._running + self._queue.ahead_of(origin)) * self.service_s
 
     def score(
         self,
         prompt_bytes: int,
         deadline_s: float,
         priority: int,
+        origin: str,
         scored: Callable[[PromptError | None], None],
     ) -> None:
         """Call ``scored`` when the model is done with the prompt, or with why it never was."""
-        if self.full:
-            scored(Busy(f"{self._queue_prompts} prompts are waiting already"))
+        waiting = _Waiting(prompt_bytes, self._clock.now_s, _Promise(scored))
+        busy = Busy(f"{len(self._queue)} prompts are waiting already")
+        try:
+            displaced = self._queue.put(waiting, origin, priority, prompt_bytes)
+        except Full:
+            scored(busy)
             return
-        self._arrived += 1
         self.tally.waiting += 1
-        now_s = self._clock.now_s
-        waiting = _Waiting(-priority, self._arrived, prompt_bytes, now_s, _Promise(scored))
-        heapq.heappush(self._queue, waiting)
+        for other in displaced:
+            self._keep(other.promise, busy)
         self._clock.at(deadline_s, self._expire, waiting.promise)
         if not (self._running or self._woken):
             self._woken = True
@@ -116,9 +118,7 @@ class Batcher:
     def _run(self) -> None:
         """Hand over what waits by now; this comes in its turn on the agent's loop."""
         self._woken = False
-        taken = [
-            heapq.heappop(self._queue) for _ in range(min(len(self._queue), self._batch_prompts))
-        ]
+        taken = self._queue.take(self._batch_prompts)
         batch = [waiting for waiting in taken if not waiting.promise.kept]
         if not batch:
             if self._queue:

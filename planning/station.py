@@ -66,7 +66,7 @@ class Station:
             settled(self._judge(prompt, arrived_s))
 
         size = len(prompt.text.encode())
-        self.batcher.score(size, prompt.deadline_s, prompt.priority, scored)
+        self.batcher.score(size, prompt.deadline_s, prompt.priority, prompt.origin, scored)
 
     def learn(self, escalated: Escalated, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""

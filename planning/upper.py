@@ -120,7 +120,7 @@ class UpperAgent:
     def _admit(self, prompt: Prompt) -> None:
         known = self._results.get(key_of(prompt))
         batcher = self.station.batcher
-        queue = Queue(batcher.wait_s, batcher.full)
+        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
         self._see_through(self._admission.arrived(prompt, known, queue, self._clock.now_s))
 
     # -- what the core wants done --------------------------------------------------------------

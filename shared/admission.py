@@ -39,7 +39,7 @@ _REPEAT_S = 0.2
 
 
 class Queue(NamedTuple):
-    """How long a prompt that came now would wait, and whether there is room for it at all."""
+    """How long a prompt of an origin would wait that came now, and whether there is room for it."""
 
     wait_s: float
     full: bool

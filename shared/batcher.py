@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import Busy, Expired, ModelFailed, Stopping
+from shared.fair_queue import FairQueue, Full
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -22,20 +23,18 @@ _STOPPING = "the agent is shutting down"
 
 
 class _Waiting(NamedTuple):
-    """A prompt in the queue, since when on the performance counter, and where its answer goes.
+    """A prompt in the queue, since when on the performance counter, and where its answer goes."""
 
-    They are ordered by what comes first: the higher priority, then the earlier arrival.
-    """
-
-    after: int
-    number: int
     text: str
     since_s: float
     scored: asyncio.Future[Scored]
 
 
 class Batcher:
-    """A bounded queue before one model, which runs in one thread of its own."""
+    """A bounded queue before one model, which runs in one thread of its own.
+
+    Origins have their turns (``shared.fair_queue``).
+    """
 
     def __init__(
         self,
@@ -49,14 +48,16 @@ class Batcher:
         """Hold a model; one batch that takes longer than ``limit_s`` means that it hangs."""
         self.model = model
         self.hung = asyncio.Event()
-        """Set once the model hangs: its thread cannot be ended, only the process can."""
+        """Set once the model hangs, or nobody feeds it: only the end of the process helps then."""
         self.service_s = 0.0
         """Smoothed time the model takes for one prompt of a batch."""
         self._batch_prompts = batch_prompts
         self._limit_s = limit_s
         self._metrics = metrics
-        self._queue: asyncio.PriorityQueue[_Waiting] = asyncio.PriorityQueue(queue_prompts)
-        self._arrived = 0
+        self._queue: FairQueue[_Waiting] = FairQueue(queue_prompts)
+        self._some = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker: asyncio.Task[None] | None = None
         self._running = 0
@@ -65,39 +66,49 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """How many prompts wait or are being answered."""
-        return self._queue.qsize() + self._running
-
-    @property
-    def full(self) -> bool:
-        """Whether another prompt would be turned away."""
-        return self._queue.full()
+        return len(self._queue) + self._running
 
     @property
     def wait_s(self) -> float:
-        """How long a prompt that came now would wait for its turn."""
+        """How long the model will take for all that waits."""
         return self.waiting * self.service_s
+
+    def full_for(self, origin: str) -> bool:
+        """Say whether a prompt of an origin would be turned away."""
+        return self._queue.full_for(origin)
+
+    def wait_of_s(self, origin: str) -> float:
+        """Return how long a prompt of an origin that came now would wait for its turn."""
+        return (self._running + self._queue.ahead_of(origin)) * self.service_s
 
     def start(self) -> None:
         """Begin to serve."""
         self._worker = asyncio.create_task(self._work(), name="batcher")
+        self._worker.add_done_callback(self._ended)
 
-    async def score(self, text: str, deadline_s: float, priority: int = 0) -> Scored:
+    async def score(
+        self, text: str, deadline_s: float, priority: int = 0, origin: str = ""
+    ) -> Scored:
         """Return the model's answer to one prompt; a higher ``priority`` goes first.
 
-        Raises ``Busy`` at once when the queue is full, ``Stopping`` when it is closed,
-        ``Expired`` when there is no answer by ``deadline_s`` (on the monotonic clock), and
-        ``ModelFailed`` when the model raised on this prompt.
+        Raises ``Busy`` when the queue is full, or when its place is needed for somebody who has
+        less in it; ``Stopping`` when it is closed, ``Expired`` when there is no answer by
+        ``deadline_s`` (on the monotonic clock), and ``ModelFailed`` when the model raised on it.
         """
         if self._stopping:
             raise Stopping(_STOPPING)
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
+        waiting = _Waiting(text, time.perf_counter(), scored)
+        busy = f"{len(self._queue)} prompts are waiting already"
         try:
-            self._arrived += 1
-            waiting = _Waiting(-priority, self._arrived, text, time.perf_counter(), scored)
-            self._queue.put_nowait(waiting)
-        except asyncio.QueueFull:
-            raise Busy(f"{self._queue.maxsize} prompts are waiting already") from None
+            displaced = self._queue.put(waiting, origin, priority, len(text))
+        except Full:
+            raise Busy(busy) from None
+        for other in displaced:
+            if not other.scored.done():
+                other.scored.set_exception(Busy(busy))
+        self._some.set()
         expiry = loop.call_later(deadline_s - time.monotonic(), _expire, scored)
         try:
             return await scored
@@ -107,12 +118,10 @@ class Batcher:
     async def close(self) -> None:
         """Let the running batch finish, turn away what still waits, and stop."""
         self._stopping = True
-        while not self._queue.empty():
-            waiting = self._queue.get_nowait()
-            self._queue.task_done()
+        for waiting in self._queue.take(len(self._queue)):
             if not waiting.scored.done():
                 waiting.scored.set_exception(Stopping(_STOPPING))
-        await self._queue.join()
+        await self._idle.wait()
         if self._worker is not None:
             self._worker.cancel()
             await asyncio.gather(self._worker, return_exceptions=True)
@@ -120,16 +129,25 @@ class Batcher:
 
     async def _work(self) -> None:
         while True:
-            batch = [await self._queue.get()]
-            while len(batch) < self._batch_prompts and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
+            await self._some.wait()
+            taken = self._queue.take(self._batch_prompts)
+            if not len(self._queue):
+                self._some.clear()
+            batch = [waiting for waiting in taken if not waiting.scored.done()]
             self._running = len(batch)
+            self._idle.clear()
             try:
-                await self._answer([waiting for waiting in batch if not waiting.scored.done()])
+                await self._answer(batch)
             finally:
                 self._running = 0
-                for _ in batch:
-                    self._queue.task_done()
+                self._idle.set()
+
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        """Nobody feeds the model any more, whatever it was that ended it."""
+        if not self._stopping:
+            error = None if worker.cancelled() else worker.exception()
+            _log.critical("nobody feeds the model", model=self.model.name, reason=repr(error))
+            self.hung.set()
 
     async def _answer(self, batch: list[_Waiting]) -> None:
         """Run one batch and settle every prompt in it."""
@@ -140,9 +158,11 @@ class Batcher:
         started_s = time.perf_counter()
         self._count(batch, started_s)
         limit = None if math.isinf(self._limit_s) else loop.call_later(self._limit_s, self.hung.set)
-        answers = await loop.run_in_executor(self._thread, self._run, texts)
-        if limit is not None:
-            limit.cancel()
+        try:
+            answers = await loop.run_in_executor(self._thread, self._run, texts)
+        finally:
+            if limit is not None:
+                limit.cancel()
         self._measure((time.perf_counter() - started_s) / len(batch))
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.scored.done():
@@ -153,11 +173,14 @@ class Batcher:
                 waiting.scored.set_result(answer)
 
     def _run(self, texts: list[str]) -> list[Scored | ModelFailed]:
-        """Run the model, in its thread; when a batch fails as a whole, its prompts one by one."""
+        """Run the model, in its thread; when a batch fails as a whole, its prompts one by one.
+
+        What an engine raises need not be an ``Exception``: the panics of some are not.
+        """
         try:
             answers = self.model.answer(texts)
             fault = f"the model gave {len(answers)} answers to {len(texts)} prompts"
-        except Exception as error:  # noqa: BLE001 - whatever the engine raises
+        except BaseException as error:  # noqa: BLE001 - whatever the engine raises
             _log.exception("the model raised", model=self.model.name, prompts=len(texts))
             answers, fault = [], f"{type(error).__name__}: {error}"
         if len(answers) == len(texts):

@@ -147,7 +147,7 @@ class Service:
         prompt = decode_prompt(message.payload, address, now_s=now_s)
         known = self._known(prompt)
         batcher = self._station.batcher
-        queue = Queue(batcher.wait_s, batcher.full)
+        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
         first = self._admission.arrived(prompt, known, queue, now_s)
         if not isinstance(first, Attempt | Decline):
             self._station.metrics.repeats.labels("prompt").inc()

@@ -72,7 +72,9 @@ class Station:
         ``arrived_s`` is when it came in, on the monotonic clock.
         """
         self._check(prompt, arrived_s)
-        scored = await self.batcher.score(prompt.text, prompt.deadline_s, prompt.priority)
+        scored = await self.batcher.score(
+            prompt.text, prompt.deadline_s, prompt.priority, prompt.origin
+        )
         now_s = time.monotonic()
         judged = judge(
             self.tier,

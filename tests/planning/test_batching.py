@@ -44,7 +44,7 @@ class Bench:
 
     def ask(self, prompts: int, deadline_s: float = NEVER_S) -> None:
         for _ in range(prompts):
-            self.batcher.score(10, deadline_s, 0, self._scored)
+            self.batcher.score(10, deadline_s, 0, "", self._scored)
 
     def _scored(self, error: PromptError | None) -> None:
         if error is None:
@@ -84,7 +84,7 @@ def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came() -> N
     bench = Bench(batch_prompts=1)
     order: list[str] = []
     for name, priority in (("a", 0), ("b", 0), ("urgent", 5), ("later", -1), ("c", 0)):
-        bench.batcher.score(10, NEVER_S, priority, partial(_note, order, name))
+        bench.batcher.score(10, NEVER_S, priority, "", partial(_note, order, name))
     bench.clock.run()
 
     assert order == ["urgent", "a", "b", "c", "later"]
@@ -96,7 +96,7 @@ def test_a_full_queue_turns_prompts_away() -> None:
     bench.ask(5)
 
     assert [type(error) for error in bench.errors] == [Busy] * 3
-    assert bench.batcher.full
+    assert bench.batcher.full_for("")
 
 
 def test_a_prompt_whose_time_runs_out_gets_no_answer() -> None:

@@ -165,7 +165,7 @@ async def test_a_full_queue_says_busy_at_once(batching: Callable[..., Batcher]) 
     waiting = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(2)]
     await asyncio.sleep(0)
 
-    assert batcher.full
+    assert batcher.full_for("")
     with pytest.raises(Busy, match="2 prompts are waiting already"):
         await batcher.score("one too many", FAR_S)
 
@@ -282,3 +282,75 @@ async def test_a_model_that_hangs_is_noticed() -> None:
     model.release()
     await scoring
     await batcher.close()
+
+
+class Panic(BaseException):
+    """As engines raise that are written in another language."""
+
+
+class Panicking(LookupModel):
+    """Panics at one text, whatever else is in the batch."""
+
+    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+        if "panic" in texts:
+            raise Panic("index out of range")
+        return super().answer(texts)
+
+
+async def test_an_engine_that_panics_fails_that_text_alone() -> None:
+    batcher = Batcher(Panicking(), batch_prompts=4, queue_prompts=9)
+    batcher.start()
+    texts = ["a", "panic", "b"]
+    asked = [batcher.score(text, time.monotonic() + 5) for text in texts]
+    came = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
+
+    assert [type(answer) for answer in came] == [Scored, ModelFailed, Scored]
+    assert "Panic" in str(came[1])
+    assert await batcher.score("c", time.monotonic() + 5)
+    assert not batcher.hung.is_set()
+    await batcher.close()
+
+
+async def test_when_nobody_feeds_the_model_any_more_that_is_noticed_at_once() -> None:
+    batcher = Batcher(LookupModel(), batch_prompts=4, queue_prompts=9)
+    batcher.start()
+    await batcher.score("a", time.monotonic() + 5)
+    assert batcher._worker is not None
+    batcher._worker.cancel()
+    await asyncio.wait_for(batcher.hung.wait(), 2)
+
+
+async def test_who_sends_much_does_not_keep_others_waiting(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model, batch_prompts=1)
+    first = await held(batcher, model)
+    many = [asyncio.create_task(batcher.score(f"many {n}", FAR_S, 0, "a")) for n in range(50)]
+    await asyncio.sleep(0)
+    batcher.service_s = 1.0
+    assert batcher.wait_of_s("a") == 51.0
+    assert batcher.wait_of_s("b") == 2.0, "what runs, and one of the other"
+    few = [asyncio.create_task(batcher.score(f"few {n}", FAR_S, 0, "b")) for n in range(2)]
+    await asyncio.sleep(0)
+    model.release()
+    await asyncio.gather(first, *many, *few)
+
+    order = model.seen[1:]
+    assert order.index("few 0") <= 1
+    assert order.index("few 1") <= 3
+
+
+async def test_in_a_full_queue_whoever_has_most_makes_room(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = LookupModel()
+    batcher = batching(model, queue_prompts=4)
+    first = await held(batcher, model)
+    many = [asyncio.create_task(batcher.score(f"many {n}", FAR_S, 0, "a")) for n in range(4)]
+    await asyncio.sleep(0)
+    few = asyncio.create_task(batcher.score("few", FAR_S, 0, "b"))
+    await asyncio.sleep(0)
+    model.release()
+    came = await asyncio.gather(first, few, *many, return_exceptions=True)
+    assert [type(answer) for answer in came] == [Scored, Scored, Scored, Scored, Scored, Busy]

@@ -215,7 +215,7 @@ async def test_a_full_queue_is_said_at_once_to_whoever_sent_the_prompt() -> None
     await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
     await bench.send(HARD)
-    await eventually(lambda: bench.parts.station.batcher.full)
+    await eventually(lambda: bench.parts.station.batcher.full_for("device-1"))
 
     edge_hop = Hop("edge", "edge-9", 0.5, 0.7, 100)
     declined = await bench.send(HARD, hops=(DEVICE_HOP, edge_hop))
