@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 _LONGEST_S: Final = 1e9
+_Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00]*$", max_length=65_535)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -35,7 +36,7 @@ class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 
     echo: str | int
     revisions: bool = False
-    answer_to: str = ""
+    answer_to: _Topic = ""
     correlation: bytes = b""
     receipt: bool = False
 

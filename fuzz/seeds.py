@@ -8,6 +8,8 @@ import lzma
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from shared import text_files
 
 _ROOT: Final = Path(__file__).parents[1]
@@ -19,11 +21,26 @@ def seeds(target: str) -> list[bytes]:
     if target in ("prompt", "result"):
         files = [*_GOLDEN.glob(f"{target}-*.msgpack"), *_GOLDEN.glob("notice-*.msgpack")]
         return [file.read_bytes() for file in files]
+    if target == "row":
+        return [msgspec.msgpack.encode(fields) for fields in _ROWS]
     if target == "settings":
         return [file.read_bytes() for file in sorted((_ROOT / "configs").glob("*.yaml"))]
     return _TEXTS[target]
 
 
+_HOP: Final = {
+    "tier": "device",
+    "agent": "device-1",
+    "confidence": 0.25,
+    "threshold": 0.75,
+    "elapsed_us": 900,
+}
+_ROWS: Final = (
+    ["the valve sticks", "classify", 12.5, _HOP, False, [1, "negative"], 1, ["7", True]],
+    ["the valve sticks", "classify", 12.5, _HOP, True, [1, "negative"], 2, None],
+    [[1, "positive"], [_HOP, _HOP | {"tier": "edge", "agent": "edge-1"}], ""],
+    [[2, "model_failed", "it broke"], [], ""],
+)
 _AZURE: Final = (
     b"TIMESTAMP,ContextTokens,GeneratedTokens\n"
     b"2023-11-16 18:15:46.6805900,374,44\n2024-05-10 00:00:00.5+02:00,396,109\n"

@@ -29,6 +29,7 @@ _FORMS: Final[dict[str, tuple[Callable[[bytes], Any], Callable[[Any], bytes]]]] 
 }
 FORM_OF: Final = {
     "prompt": "msgpack",
+    "row": "msgpack",
     "result": "msgpack",
     "status": "json",
     "ask": "json",

@@ -14,13 +14,17 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
-from device_agent.questions import read_ask
+from device_agent.outbox import Row
+from device_agent.questions import read_ask, write_answer
+from device_agent.rows import asker_of, decode, encode_escalated, encode_settled
 from experiments.reading import read_set
 from experiments.sources import Source
 from experiments.traces import read_trace
 from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
+from fuzz.seeds import seeds
 from shared.errors import DataError, InvalidPrompt, MalformedMessage, SettingsError
 from shared.messages import Result
 from shared.settings import DeviceSettings
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
 _TOPICS: Final = Topics("recserve")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
+_ID: Final = UUID(int=7)
+_PAYLOAD: Final = seeds("row")[0]
 _ENOUGH: Final = 200
 """Arrivals of a trace that are looked at: a rate may ask for billions."""
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the file is made by mkstemp
@@ -55,6 +61,21 @@ def result(data: bytes) -> None:
             assert decode_result(encode_result(read, known_hops=0)) == read
         else:
             assert decode_result(encode_notice(read[0], read[1].code, read[1].agent)) == read
+
+
+def row(data: bytes) -> None:
+    """Read a row of the outbox, once as what was asked and once as its result."""
+    asker_of(Row(_ID, data, None))
+    for each in (Row(_ID, data, None), Row(_ID, _PAYLOAD, data)):
+        with contextlib.suppress(MalformedMessage):
+            read = decode(each, "device-1")
+            encode_prompt(read.escalated.prompt, now_s=0.0)
+            result = read.result or read.escalated.fall_back("late")
+            write_answer(result, echo=None, elapsed_s=0.0)
+            payload, settled = encode_escalated(read.escalated, read.asker), encode_settled(result)
+            reread = decode(Row(_ID, payload, settled), "device-1")
+            assert (reread.asker, reread.result) == (read.asker, result)
+            assert reread.escalated.own == read.escalated.own
 
 
 def status(data: bytes) -> None:
@@ -130,6 +151,7 @@ def flag(data: bytes) -> None:
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "prompt": prompt,
     "result": result,
+    "row": row,
     "status": status,
     "topic": topic,
     "ask": ask,
