@@ -17,8 +17,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from shared.errors import StoreError, StoreFull
-from shared.journal_file import open_existing, open_own
+from shared.errors import SettingsError, StoreError, StoreFull
+from shared.journal_file import log_exists, open_existing, open_own
 from shared.log import get_logger
 
 if TYPE_CHECKING:
@@ -45,11 +45,17 @@ class Journal:
     may run twice before it is committed once. Works are done in the order in which they came.
     """
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        name: str,
+        reopen: Callable[[], sqlite3.Connection] | None = None,
+    ) -> None:
         self.commits = 0
         """Transactions committed so far."""
         self._connection = connection
         self._name = name
+        self._reopen = reopen
         self._closed = False
         self._begun_s: float | None = None
         self._in_use = threading.Lock()
@@ -66,8 +72,13 @@ class Journal:
         A broken file, or one of another schema, is moved aside and reported. Raises
         ``SettingsError`` when the folder is missing or cannot be written.
         """
-        connection = open_own(path, schema, synchronous=synchronous, limit_bytes=limit_bytes)
-        return cls(connection, str(path or "the store in memory"))
+
+        def open_file() -> sqlite3.Connection:
+            return open_own(path, schema, synchronous=synchronous, limit_bytes=limit_bytes)
+
+        if path is None:
+            return cls(open_file(), "the store in memory")
+        return cls(open_file(), str(path), open_file)
 
     @classmethod
     def join(cls, path: Path, schema: str) -> Journal:
@@ -150,6 +161,7 @@ class Journal:
             group = [*again, *came]
             self._begun_s = time.monotonic()
             with self._in_use:
+                self._save_log()
                 self._commit(group)
             self._begun_s = None
             _tell([entry for entry in group if entry.done is not None])
@@ -158,6 +170,17 @@ class Journal:
             if not self._fold():
                 _log.warning("log not folded into its file", file=self._name)
             self._connection.close()
+
+    def _save_log(self) -> None:
+        """Bring what is in the log home, and begin another, if somebody has deleted the log."""
+        if self._reopen is None or log_exists(self._name):
+            return
+        if self._fold():
+            _log.warning("its log was deleted, and is begun anew", file=self._name)
+            with contextlib.suppress(sqlite3.Error, SettingsError):
+                connection = self._reopen()
+                self._connection.close()
+                self._connection = connection
 
     def _take(self) -> tuple[list[_Entry], bool]:
         """Return what waits, at least one entry, and whether more may come."""

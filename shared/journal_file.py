@@ -84,6 +84,11 @@ def open_existing(path: Path, schema: str) -> sqlite3.Connection:
     return connection
 
 
+def log_exists(name: str) -> bool:
+    """Say whether the log of an open file is where the next run would look for it."""
+    return os.path.exists(f"{name}-wal")  # noqa: PTH110 - asked with each commit
+
+
 def _create(path: Path) -> None:
     """Make the file for us alone; SQLite gives those that it puts beside it the same rights."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -489,3 +490,26 @@ async def test_a_disk_that_stands_still_does_not_hold_up_the_end(
     assert [log["event"] for log in logs] == ["not closed: its disk stands still"]
     go_on.set()
     await asyncio.to_thread(journal._thread.join)
+
+
+async def test_a_log_that_somebody_deletes_is_brought_home_and_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "notes.sqlite"
+    journal = opened(path)
+    await journal.write(insert(1))
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink()
+
+    with capture_logs() as logs:
+        for key in range(2, 5):
+            await journal.write(insert(key))
+
+    assert [log["event"] for log in logs] == ["its log was deleted, and is begun anew"]
+    left = list(modes(tmp_path))
+    crashed = tmp_path / "crashed"
+    crashed.mkdir()
+    for name in left:
+        shutil.copy(tmp_path / name, crashed)
+    after_it = opened(crashed / path.name)
+    assert after_it.read_now(keys) == [1, 2, 3, 4]
+    await after_it.close()
+    await journal.close()
