@@ -150,3 +150,9 @@ def test_a_port_that_is_taken_stops_the_start() -> None:
         port = listener.getsockname()[1]
         with pytest.raises(SettingsError, match=rf"metrics: cannot listen on 127\.0\.0\.1:{port}"):
             Metrics().serve(MetricsSettings(port=port))
+
+
+def test_log_lines_that_were_dropped_are_counted_for_the_whole_process() -> None:
+    dropped = [Metrics().registry.get_sample_value("recserve_log_lines_dropped_total")] * 2
+
+    assert dropped == [dropped_lines()] * 2
