@@ -97,7 +97,9 @@ class Stream:
                 task.cancel()
 
     async def _keep_up(self, loop: Callable[[], Awaitable[None]]) -> None:
-        while not await self._ends_well(loop):
+        while True:
+            if await self._ends_well(loop):
+                return
             await asyncio.sleep(_AGAIN_S)
 
     async def _ends_well(self, loop: Callable[[], Awaitable[None]]) -> bool:

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import pytest
 
 from device_agent import Device
 from device_agent.sources import running_sources
+from shared.bundle import Bundle
 from shared.metrics import Metrics
 from shared.mqtt_bus import MqttBus
 from shared.settings import DeviceSettings, MqttSettings, UpstreamSettings
 from shared.settings_file import load
-from shared.topics import matches
+from shared.source_settings import MqttSource
+from shared.topics import Topics, matches
 from tests.processes import BrokerProcess
 from tests.wires import CONNECT_S, Inbox, settled
 
@@ -67,12 +72,50 @@ async def test_what_the_page_types_gives_what_the_page_prints(tmp_path: Path) ->
     assert seen == dict(printed())
 
 
-def test_home_assistant_and_node_red_read_what_the_source_writes() -> None:
-    home_assistant, node_red = blocks()
-    (listener,) = [node for node in node_red if node["type"] == "mqtt in"]
-    labels = dict(printed())
-    assert home_assistant["state_topic"] in labels
-    assert all(matches(listener["topic"], topic) for topic in labels if "/log/" in topic)
-    assert {wire for node in node_red for out in node.get("wires", []) for wire in out} <= {
-        node["id"] for node in node_red
-    }
+def test_home_assistant_reads_what_the_sources_keep_and_knows_when_the_device_is_gone() -> None:
+    label, whole, _ = blocks()
+    topics = Topics(SETTINGS.mqtt.root)
+    labels = Bundle.open(SETTINGS.model.source).manifest.labels
+    sources = [s for s in SETTINGS.sources.values() if isinstance(s, MqttSource)]
+    kept = {source.answers for source in sources if source.retain}
+    for sensor in (label, whole):
+        assert sensor["state_topic"] in dict(printed())
+        assert any(matches(answers, sensor["state_topic"]) for answers in kept)
+        assert sensor["availability_topic"] == topics.status(SETTINGS.tier.name, SETTINGS.agent)
+        assert set(sensor["options"]) == set(labels)
+    assert whole["json_attributes_topic"] == whole["state_topic"]
+
+
+def test_the_node_red_flow_is_laid_out_and_counts_what_the_source_writes() -> None:
+    *_, flow = blocks()
+    nodes = {node["id"]: node for node in flow}
+    (listener,) = [node for node in flow if node["type"] == "mqtt in"]
+    assert all(matches(listener["topic"], topic) for topic, _ in printed() if "/log/" in topic)
+    drawn = [node for node in flow if node["type"] not in ("tab", "mqtt-broker")]
+    assert len({(node["x"], node["y"]) for node in drawn}) == len(drawn)
+    assert {nodes[node["z"]]["type"] for node in drawn} == {"tab"}
+    assert nodes[listener["broker"]]["type"] == "mqtt-broker"
+    met, node = [listener["type"]], listener
+    while node["wires"]:
+        node = nodes[node["wires"][0][0]]
+        met.append(node["type"])
+    assert met == ["mqtt in", "switch", "function", "debug"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_node_red_function_counts_each_press_by_itself() -> None:
+    *_, flow = blocks()
+    (count,) = [node["func"] for node in flow if node["type"] == "function"]
+    script = (
+        "const kept = {}; const context = {get: k => kept[k], set: (k, v) => {kept[k] = v}};"
+        f"const count = new Function('msg', 'context', {json.dumps(count)});"
+        "for (const press of ['press-3', 'press-4', 'press-3'])"
+        " console.log(JSON.stringify("
+        "count({topic: `factory/${press}/log/label`}, context).payload));"
+    )
+    said = subprocess.run(["node", "-e", script], capture_output=True, check=True).stdout
+    assert [json.loads(line) for line in said.splitlines()] == [
+        {"press": "press-3", "negative": 1},
+        {"press": "press-4", "negative": 1},
+        {"press": "press-3", "negative": 2},
+    ]

@@ -3,69 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
-from device_agent import Device
-from device_agent.sources import running_sources
 from device_agent.sources.turns import Turns
 from shared.errors import SettingsError
-from shared.metrics import Metrics
 from shared.settings import DeviceSettings, TierSettings
 from shared.settings_file import load
 from shared.source_settings import FileSource, FolderSource, MqttSource
-from tests.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
-from tests.fakes import FAILS, LookupModel
-from tests.wires import Inbox, MemoryWire, eventually, settled
+from tests.cascades import EASY, HARD, device_settings
+from tests.device_agent.sources.places import answers, place, publisher
+from tests.fakes import FAILS
+from tests.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from tests.cascades import Cascade
-
-ALONE = TierSettings(name="device")
 LOGS = MqttSource(topics="factory/+/log", answer_to="factory/{1}/log/label", answer_as="label")
-
-
-class Place:
-    """A device with sources, and a program beside it."""
-
-    def __init__(self, tiers: Cascade, device: Device, model: LookupModel) -> None:
-        self.tiers, self.device, self.model = tiers, device, model
-
-    def faults(self, source: str, fault: str) -> float:
-        labels = {"source": source, "fault": fault}
-        registry = self.device.parts.metrics.registry
-        return registry.get_sample_value("recserve_source_faults_total", labels) or 0.0
-
-
-@contextlib.asynccontextmanager
-async def place(
-    wire: MemoryWire, tier: TierSettings = ALONE, **changes: Any
-) -> AsyncIterator[Place]:
-    async with cascade(wire) as tiers:
-        if tier is not ALONE:
-            await tiers.edge()
-        settings = device_settings(wire, tier=tier, **changes)
-        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE)
-        opened = Device.open(settings, model=model, connect=wire.connect, metrics=Metrics())
-        async with opened as device, running_sources(device):
-            await device.ask(EASY)
-            await asyncio.sleep(0.05)
-            yield Place(tiers, device, model)
-            model.release()
-
-
-async def publisher(wire: MemoryWire, answers: str) -> tuple[Any, Inbox]:
-    bus = await settled(wire.bus("factory"))
-    inbox = Inbox(bus)
-    await bus.subscribe(answers, inbox.take)
-    return bus, inbox
 
 
 # -- MQTT --------------------------------------------------------------------------------------
@@ -110,6 +67,54 @@ async def test_what_cannot_be_read_is_counted_and_the_stream_goes_on(payload: by
         await bus.publish("in/b", json.dumps({"message": EASY}).encode())
         assert (await inbox.next()).topic == "out/b"
         assert here.faults("in", "unreadable") == 1
+
+
+async def test_a_topic_of_labels_carries_labels_only() -> None:
+    wire = MemoryWire()
+    async with place(wire, sources={"logs": LOGS}) as here:
+        bus, inbox = await publisher(wire, "factory/#")
+        for payload in (b"\t\n", b"", b"x" * 200_000, FAILS.encode(), EASY.encode()):
+            await bus.publish("factory/7/log", payload)
+        await eventually(lambda: here.faults("logs", "failed") == 3)
+        said = {m.payload for m in inbox.messages if m.topic == "factory/7/log/label"}
+        assert said == {b"device-1"}
+
+
+async def test_sources_that_read_the_same_messages_each_answer_each_once() -> None:
+    wire = MemoryWire()
+    sources = {
+        "label": MqttSource(topics="hall/+", answer_to="label/{1}", answer_as="label"),
+        "whole": MqttSource(topics="hall/+", answer_to="whole/{1}"),
+        "wide": MqttSource(topics="hall/#", answer_to="wide"),
+    }
+    async with place(wire, sources=sources):
+        bus, inbox = await publisher(wire, "label/+")
+        await bus.subscribe("whole/+", inbox.take)
+        await bus.subscribe("wide", inbox.take)
+        for number in range(3):
+            await bus.publish(f"hall/{number}", EASY.encode())
+        await eventually(lambda: len(inbox.messages) >= 9)
+        assert sorted(m.topic for m in inbox.messages) == sorted(
+            [f"{kind}/{number}" for kind in ("label", "whole") for number in range(3)]
+            + ["wide"] * 3
+        )
+
+
+async def test_a_source_whose_subscription_is_refused_is_reported_and_the_rest_goes_on() -> None:
+    wire = MemoryWire()
+    wire.broker.deny("secret/+")
+    sources = {"logs": LOGS, "secret": MqttSource(topics="secret/+", answer_to="out/{1}")}
+    async with place(wire, sources=sources) as here:
+        bus, inbox = await publisher(wire, "#")
+        assert here.faults("secret", "refused") == 1
+        await bus.publish("factory/a/log", EASY.encode())
+        await eventually(lambda: any(m.payload == b"device-1" for m in inbox.messages))
+
+        wire.broker.denied.clear()
+        here.device.parts.bus.reconnect("somebody gave the right")
+        await here.device.parts.bus.wait_connected(5)
+        await bus.publish("secret/b", EASY.encode())
+        await eventually(lambda: any(m.topic == "out/b" for m in inbox.messages))
 
 
 async def test_when_the_queue_is_full_the_oldest_is_dropped_and_counted() -> None:
@@ -159,10 +164,6 @@ async def test_what_waits_above_does_not_stall_the_stream() -> None:
 
 
 # -- files and folders -------------------------------------------------------------------------
-
-
-def answers(path: Path) -> list[str]:
-    return [json.loads(line)["text"] for line in path.read_text().splitlines()]
 
 
 async def test_a_growing_file_is_followed_over_rotation_and_truncation(tmp_path: Path) -> None:
@@ -239,6 +240,13 @@ async def test_the_highest_priority_goes_first_and_a_cancelled_one_holds_no_plac
     [
         ("{kind: mqtt, topics: f/+/log, answer_to: 'f/{2}/x'}", r"answer_to names \{2\}"),
         ("{kind: mqtt, topics: f/+/log, answer_to: 'f/{1}/log'}", "answer its own answers"),
+        ("{kind: mqtt, topics: '+/in', answer_to: 'out/{1}'}", "answer its own answers"),
+        ("{kind: mqtt, topics: 'f/a#', answer_to: g}", "no MQTT filter.*last level"),
+        ("{kind: mqtt, topics: 'f/x+/log', answer_to: g}", "no MQTT filter.*whole level"),
+        ("{kind: mqtt, topics: f, answer_to: g, retained: never}", "retained"),
+        ("{kind: file, path: /tmp/a.log, answers: /tmp/x/../a.log}", "answer its own answers"),
+        ("{kind: file, path: a.log, answers: b.log, from: middle}", "from"),
+        ("{kind: folder, path: in, pattern: '../*.txt'}", "pattern .* other folders"),
         ("{kind: mqtt, topics: 'f/#', answer_to: 'f/label'}", "answer its own answers"),
         ("{kind: mqtt, topics: f/log, answer_to: 'f/+'}", "no topic to publish on"),
         ("{kind: mqtt, topics: f/+, answer_to: g, template: '{who}'}", r"template names \{who\}"),
