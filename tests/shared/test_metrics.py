@@ -11,6 +11,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from shared.errors import PromptError, SettingsError
+from shared.log import dropped_lines
 from shared.metrics import Described, Metrics
 from shared.settings import MetricsSettings
 from tests.processes import ROOT, free_port
