@@ -65,7 +65,7 @@ chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count ev
 
 fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
-	@for target in prompt result status topic ask settings flag; do \
+	@for target in prompt result row status topic ask settings flag trace drawn labelled manifest site; do \
 		$(BIN)/python -m fuzz $$target $(RUNS) || exit 1; \
 	done
 

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Final
 
 import atheris
 
-with atheris.instrument_imports(include=["device_agent", "experiments", "shared", "yaml"]):
+with atheris.instrument_imports(
+    include=["broker", "device_agent", "experiments", "shared", "yaml"]
+):
     from fuzz.targets import TARGETS
 
 from fuzz.seeds import seeds

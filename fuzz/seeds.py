@@ -25,6 +25,10 @@ def seeds(target: str) -> list[bytes]:
         return [msgspec.msgpack.encode(fields) for fields in _ROWS]
     if target == "settings":
         return [file.read_bytes() for file in sorted((_ROOT / "configs").glob("*.yaml"))]
+    if target == "manifest":
+        return [
+            file.read_bytes() for file in sorted((_ROOT / "models/bundles").glob("*/bundle.yaml"))
+        ]
     return _TEXTS[target]
 
 
@@ -64,6 +68,14 @@ _TEXTS: Final = {
     "ask": [
         b"the valve sticks",
         b'{"text":"the valve sticks","id":"7","task":"classify","timeout_s":2.5}',
+    ],
+    "site": [
+        b'{"hosts":["broker.example"],"port":8883,"root":"recserve","auth":"certificate"}',
+        (
+            b'{"hosts":["::1"],"port":1,"root":"a/b","auth":"password","known":[{"member":{"name":"pump-1",'
+            b'"role":"device","reads":["factory/+/log"]},"verifier":{"password":"cA==","salt":"cw==",'
+            b'"iterations":101}}],"revoked":["0f"]}'
+        ),
     ],
     "trace": [
         b'{"timestamp": 3000, "input_length": 70.0, "output_length": 5, "hash_ids": [0, 1]}',

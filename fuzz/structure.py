@@ -35,6 +35,7 @@ FORM_OF: Final = {
     "ask": "json",
     "trace": "json",
     "labelled": "json",
+    "site": "json",
 }
 """Targets whose inputs have a form that can be kept."""
 

@@ -10,12 +10,15 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
+import shutil
 import tempfile
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from broker import site as site_file
 from device_agent.outbox import Row
 from device_agent.questions import read_ask, write_answer
 from device_agent.rows import asker_of, decode, encode_escalated, encode_settled
@@ -25,7 +28,14 @@ from experiments.traces import read_trace
 from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
 from fuzz.seeds import seeds
-from shared.errors import DataError, InvalidPrompt, MalformedMessage, SettingsError
+from shared.bundle import Bundle
+from shared.errors import (
+    BundleError,
+    DataError,
+    InvalidPrompt,
+    MalformedMessage,
+    SettingsError,
+)
 from shared.messages import Result
 from shared.settings import DeviceSettings
 from shared.settings_file import load
@@ -140,6 +150,25 @@ def labelled(data: bytes) -> None:
             assert len(found.texts) == len(found.labels) > 0
 
 
+def manifest(data: bytes) -> None:
+    """Read what a bundle says of itself; its other files are not there, so none is accepted."""
+    folder = _scratch_folder()
+    (folder / "bundle.yaml").write_bytes(data)
+    with contextlib.suppress(BundleError):
+        Bundle.open(folder)
+
+
+def site(data: bytes) -> None:
+    """Read who is a member of a provisioned site; what is read is written and read again."""
+    folder = _scratch_folder()
+    (folder / site_file.FILE).write_bytes(data)
+    with contextlib.suppress(SettingsError):
+        read = site_file.read(folder)
+        site_file.access(read)
+        (folder / site_file.FILE).write_bytes(site_file.encode(read))
+        assert site_file.read(folder) == read
+
+
 def flag(data: bytes) -> None:
     """Read a setting from a flag; one from the environment takes the same way."""
     file = _scratch_file()
@@ -160,9 +189,19 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "trace": trace,
     "drawn": drawn,
     "labelled": labelled,
+    "manifest": manifest,
+    "site": site,
 }
 
 _scratch: dict[str, Path] = {}
+
+
+@lru_cache(1)
+def _scratch_folder() -> Path:
+    """Return this process's one folder."""
+    folder = tempfile.mkdtemp(dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def _scratch_file(suffix: str = ".yaml") -> Path:

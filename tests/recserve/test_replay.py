@@ -112,8 +112,13 @@ def test_every_decision_is_explained(run: Ran) -> None:
 def test_the_bytes_in_the_records_are_those_that_the_agents_counted(run: Ran) -> None:
     burden = run.report["burden"]
 
-    assert run.report["agents"]["edge-1"]["repeats"] == 0
-    assert burden["counted_bytes"] == burden["trouble_free_bytes"]
+    repeats = sum(agent["repeats"] for agent in run.report["agents"].values())
+    more = {
+        link: counted - burden["trouble_free_bytes"][link]
+        for link, counted in burden["counted_bytes"].items()
+    }
+    assert min(more.values()) >= 0
+    assert repeats or not any(more.values()), "only what was repeated is counted besides"
     assert 0 < burden["counted_bytes"]["edge-cloud"] < burden["counted_bytes"]["device-edge"]
 
 
