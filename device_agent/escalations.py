@@ -220,7 +220,7 @@ class Escalations:
             self._take_result(came)
         else:
             self._take_notice(*came)
-        self._wake.set()
+            self._wake.set()
 
     def _take_notice(self, prompt_id: UUID, notice: Notice) -> None:
         """Take an agent's word: it is at work on the prompt, or will not have it."""

@@ -107,9 +107,8 @@ class Roster:
         candidates = [
             agent
             for agent in self.alive(task, now_s)
-            if agent not in avoid and (doubted or not self._is_doubtful(agent, now_s))
+            if agent not in avoid and self._is_free(agent, now_s, doubted=doubted)
         ]
-        candidates = [agent for agent in candidates if self._entries[agent].breaker.allows(now_s)]
         if not candidates:
             return None
         drawn = draw.sample(candidates, min(2, len(candidates)))
@@ -172,9 +171,11 @@ class Roster:
             }
         return len(self._entries) < LIMIT
 
-    def _is_doubtful(self, agent: str, now_s: float) -> bool:
+    def _is_free(self, agent: str, now_s: float, *, doubted: bool) -> bool:
         entry = self._entries[agent]
-        return entry.doubted or _is_late(entry, now_s)
+        if not doubted and (entry.doubted or _is_late(entry, now_s)):
+            return False
+        return entry.breaker.allows(now_s)
 
     def _wait_ms(self, agent: str) -> float:
         entry = self._entries[agent]
