@@ -33,6 +33,7 @@ Errors of foreign libraries are translated only in the file that imports the lib
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Final
 
 
@@ -101,6 +102,7 @@ class OtherVersion(MalformedMessage):
 
 
 _REASON_CHARACTERS: Final = 500
+_PLACES: Final = re.compile(r"(?<![\w./])/(?:[^\s/'\",:;()]+/)+")
 
 
 class PromptError(RecServeError):
@@ -116,7 +118,11 @@ class PromptError(RecServeError):
 
 
 def cut(reason: str) -> str:
-    """Return a reason that is short enough to travel, and holds no control characters."""
+    """Return a reason that may travel: short, without control characters, and without places.
+
+    Where a file lies on the machine that failed is for its log, not for whoever asked.
+    """
+    reason = _PLACES.sub("…/", reason)
     if len(reason) > _REASON_CHARACTERS:
         reason = f"{reason[: _REASON_CHARACTERS - 1]}…"
     if reason.isprintable():

@@ -8,9 +8,7 @@ or sent on.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from shared.admission import (
@@ -252,30 +250,19 @@ class Service:
         return action
 
     async def _put_aside(self, quarantine: Quarantine) -> None:
-        prompt = quarantine.prompt
-        digest = hashlib.sha256(prompt.text.encode()).hexdigest()
+        letter = DeadLetter.of(
+            quarantine.prompt, reason=quarantine.reason, attempts=quarantine.attempts
+        )
         _log.error(
             "prompt put aside",
-            id=str(prompt.id),
-            origin=prompt.origin,
-            sha256=digest,
-            attempts=quarantine.attempts,
-            reason=quarantine.reason,
+            id=str(letter.id),
+            origin=letter.origin,
+            sha256=letter.sha256,
+            attempts=letter.attempts,
+            reason=letter.reason,
         )
         self._station.metrics.refused.labels("quarantined").inc()
-        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        await self._dead_letters.quarantine(
-            DeadLetter(
-                origin=prompt.origin,
-                id=prompt.id,
-                task=prompt.task,
-                text=prompt.text,
-                reason=quarantine.reason,
-                attempts=quarantine.attempts,
-                sha256=digest,
-                quarantined_at=now,
-            )
-        )
+        await self._dead_letters.quarantine(letter)
 
     async def _reply(self, prompt: Prompt, result: Result) -> None:
         """Send the result to the origin, and a copy to the sender if it asked for one."""
