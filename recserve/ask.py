@@ -16,7 +16,7 @@ from recserve.client import Asker
 from shared import log
 from shared.brokers import addresses
 from shared.command import clear_errors
-from shared.settings import LogSettings, MqttSettings
+from shared.settings import MqttSettings
 from shared.settings_file import convert, load
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def command(
 ) -> None:
     """Exit with 1 when the answer is an error, 2 when there is none."""
     with clear_errors():
-        log.configure(LogSettings(level="error"))
+        log.silence()
         mqtt = _broker(config, {"host": host, "port": port, "root": root})
         answer = asyncio.run(_ask(mqtt, device, text, task, timeout_s))
     if answer is None:

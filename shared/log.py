@@ -56,6 +56,11 @@ def configure(settings: LogSettings) -> None:
     logging.basicConfig(level=logging.WARNING, stream=_lines())
 
 
+def silence() -> None:
+    """Log no faults: for a command that says in words of its own what is wrong."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def flush_log(timeout_s: float = 1.0) -> None:
     """Wait, no longer than this, until what was logged is written: before an end without one."""
     if _lines.cache_info().currsize:

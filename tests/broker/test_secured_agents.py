@@ -258,7 +258,7 @@ async def test_the_doctor_examines_an_agent_as_the_operator(
         topic = "recserve/v1/status/edge/edge-2"
         await say(edge, topic, msgspec.json.encode(alive), retain=True)
 
-        findings = [f async for f in examine(str(agents / "device-2/device.yaml"), flags)]
+        findings = [f async for f in examine([str(agents / "device-2/device.yaml")], flags)]
 
         await say(edge, topic, b"", retain=True)
     assert [(f.verdict, f.check) for f in findings] == [
@@ -268,3 +268,22 @@ async def test_the_doctor_examines_an_agent_as_the_operator(
         ("ok", "upstream"),
     ], findings
     assert findings[-1].detail == "edge: edge-2"
+
+
+async def test_the_doctor_says_which_source_has_no_right_to_what_it_reads(
+    certificate_site: SecuredSite, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.yaml"
+    tree = {
+        "tier": {"name": "device"},
+        "model": {"source": str(write_bundle(tmp_path / "b").folder)},
+    }
+    source = {"kind": "mqtt", "topics": "cellar/+/noise", "answer_to": "cellar/{1}/mood"}
+    own.write_text(yaml.safe_dump(tree | {"sources": {"noise": source}}))
+    connection = certificate_site.folder / "agents/device-2/mqtt.yaml"
+
+    findings = [f async for f in examine([str(own), str(connection)])]
+
+    assert (findings[-1].verdict, findings[-1].check) == ("failed", "source"), findings
+    assert "sources.noise" in findings[-1].detail
+    assert "cellar/+/noise" in findings[-1].detail
