@@ -55,3 +55,35 @@ def test_every_setting_it_names_is_one() -> None:
     named = dict(re.findall(r"\b(RECSERVE_[A-Z_]+)(?:=|: )(\S+)", text))
     assert {"RECSERVE_TIER__POLICY__BETA", "RECSERVE_MODEL__PROVIDERS"} <= set(named)
     load(DeviceSettings, ROOT / "configs/device.yaml", environment=named)
+
+
+ELSEWHERE = ("experiments/", "tests/")
+STRANGERS = re.compile(r"\b(?:pip3?|pipx|uv)\b[^\n|]*\binstall\b[^\n|]* [\"']?recserve(?![\w./-])")
+
+
+def test_nobody_is_told_to_install_a_package_of_a_name_that_is_not_ours() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    names = [n for n in listed.stdout.splitlines() if not n.startswith(ELSEWHERE)]
+    told = {
+        name: found[0]
+        for name in names
+        if (ROOT / name).suffix
+        in {"", ".md", ".py", ".yaml", ".sh", ".toml", ".example", ".service"}
+        and (found := STRANGERS.search((ROOT / name).read_text(encoding="utf-8", errors="replace")))
+    }
+    assert told == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["pip install recserve", 'pip install "recserve[edge]"', "python -m pip install -U 'recserve'"],
+)
+def test_such_a_line_would_be_found(line: str) -> None:
+    assert STRANGERS.search(line)
+
+
+@pytest.mark.parametrize("line", ['pip install -e ".[edge]"', 'pip install "/opt/recserve[cloud]"'])
+def test_what_is_installed_from_a_checkout_is_ours(line: str) -> None:
+    assert not STRANGERS.search(line)
