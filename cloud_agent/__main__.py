@@ -1,12 +1,14 @@
 """``python -m cloud_agent --config configs/cloud.yaml``."""
 
-from __future__ import annotations
+import signal
 
-from cloud_agent.app import run
-from shared.command import agent_command
-from shared.settings import AgentSettings
+if __name__ == "__main__":
+    # Loading takes seconds and leaves nothing behind: until the agent runs, Ctrl-C just ends it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-command = agent_command("cloud", AgentSettings, run, "Run a cloud agent until SIGTERM or Ctrl-C.")
+from cloud_agent.command import command
+
+__all__ = ["command"]
 
 if __name__ == "__main__":
     command()

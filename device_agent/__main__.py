@@ -1,64 +1,14 @@
 """``python -m device_agent --config configs/device.yaml``."""
 
-from __future__ import annotations
+import signal
 
-import asyncio
-from typing import TYPE_CHECKING, Any
+if __name__ == "__main__":
+    # Loading takes seconds and leaves nothing behind: until the agent runs, Ctrl-C just ends it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-from device_agent.app import Device
-from device_agent.asking import AskTopic
-from device_agent.sources import running_sources
-from shared.brokers import addresses
-from shared.command import agent_command
-from shared.log import get_logger
-from shared.running import until_stopped
-from shared.settings import DeviceSettings
+from device_agent.command import command
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-_log = get_logger()
-
-
-async def run(settings: DeviceSettings) -> int:
-    """Answer the device's ``ask`` topic and its sources until stopped.
-
-    Sources of lines end: with the last of them so does the device. Returns 1 when a line got no
-    answer.
-    """
-    async with Device.open(settings) as device, running_sources(device) as ending:
-        await AskTopic(device).start()
-        _log.info(
-            "agent started",
-            agent=settings.agent,
-            tier=settings.tier.name,
-            model=device.parts.station.batcher.model.name,
-            broker=str(addresses(settings.mqtt)[0]),
-        )
-        if not ending:
-            await until_stopped(device.parts)
-            return 0
-        stopping = asyncio.ensure_future(until_stopped(device.parts))
-        reading = asyncio.ensure_future(_failures(ending))
-        both: set[asyncio.Future[Any]] = {stopping, reading}
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if stopping.done():
-            stopping.result()
-        stopping.cancel()
-        if reading.cancel():
-            return 1
-        return min(reading.result(), 1)
-
-
-async def _failures(ending: Sequence[asyncio.Task[int]]) -> int:
-    """Wait for sources to end; return how many prompts got no answer, or raise what ended one."""
-    await asyncio.wait(ending, return_when=asyncio.FIRST_EXCEPTION)
-    return sum(source.result() for source in ending if source.done())
-
-
-command = agent_command(
-    "device", DeviceSettings, run, "Run a device agent until SIGTERM, Ctrl-C or the end of input."
-)
+__all__ = ["command"]
 
 if __name__ == "__main__":
     command()

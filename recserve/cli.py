@@ -8,16 +8,18 @@ from typing import Final
 
 import click
 
+from shared.handles import open_handles
+
 _COMMANDS: Final = {
     "ask": ("recserve.ask", "Ask a running device and print its answer."),
     "broker": ("recserve.broker", "Run an MQTT broker for this machine."),
-    "cloud": ("cloud_agent.__main__", "Run a cloud agent."),
+    "cloud": ("cloud_agent.command", "Run a cloud agent."),
     "compare": ("recserve.compare", "Two runs of replay side by side."),
     "deadletters": ("recserve.deadletters", "List, show, replay and purge prompts given up."),
     "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
-    "device": ("device_agent.__main__", "Run a device agent."),
+    "device": ("device_agent.command", "Run a device agent."),
     "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
-    "edge": ("edge_agent.__main__", "Run an edge agent."),
+    "edge": ("edge_agent.command", "Run an edge agent."),
     "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
     "measure": ("recserve.measure", "Measure what models and agents cost on this machine."),
     "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
@@ -61,3 +63,4 @@ class _LazyGroup(click.Group):
 @click.version_option(version("recserve"), prog_name="recserve")
 def main() -> None:
     """Run the subcommand."""
+    open_handles()

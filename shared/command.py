@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -11,11 +13,12 @@ import click
 
 from shared import log
 from shared.errors import Fenced, RecServeError
+from shared.handles import open_handles
 from shared.settings import AgentSettings
 from shared.settings_file import load
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 _Settings = TypeVar("_Settings", bound=AgentSettings)
 
@@ -46,12 +49,27 @@ def agent_command(
         help="Overrides one setting, e.g. --set tier.policy.beta=0.2; may be repeated.",
     )
     def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
-        with clear_errors():
+        open_handles()
+        with clear_errors(), _ending_on_interrupt():
             settings = load(kind, files, environment=os.environ, flags=flags)
             log.configure(settings.log)
-            sys.exit(asyncio.run(run(settings)) or 0)
+            status = asyncio.run(run(settings)) or 0
+        sys.exit(status)
 
     return command
+
+
+@contextlib.contextmanager
+def _ending_on_interrupt() -> Iterator[None]:
+    """Let Ctrl-C just end us until we run, and then as the event loop has it.
+
+    While a model loads there is nothing to end in good order.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 FENCED_STATUS: Final = 3
@@ -66,7 +84,10 @@ class clear_errors:  # noqa: N801 - reads as a statement
         """Begin."""
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        """Replace an error of ours by its one line."""
+        """Replace an error of ours by its one line, and Ctrl-C by a word."""
+        if isinstance(error, KeyboardInterrupt):
+            click.echo("stopped", err=True)
+            raise SystemExit(128 + signal.SIGINT) from error
         if isinstance(error, RecServeError):
             click.echo(f"error: {error}", err=True)
             fenced = isinstance(error, Fenced)

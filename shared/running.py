@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import threading
 from typing import TYPE_CHECKING
 
 from shared.assembly import assemble, make_service, mqtt, open_results
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _LAST_WORDS_S = 1.0
+_LEAVING_S = 8.0
+"""For the last words, the models' threads and the connections; a unit kills after 20 s."""
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
 HUNG = 4
 """Exit status of an agent that cannot go on: whoever watches over it starts it again."""
 
@@ -87,28 +91,32 @@ async def serve(settings: AgentSettings) -> None:
             model=parts.station.batcher.model.name,
             broker=str(addresses(settings.mqtt)[0]),
         )
-        await until_stopped(parts)
+        await until_stopped(parts, settings.limits.drain_s)
 
 
-async def until_stopped(parts: Parts) -> None:
-    """Return when the process is asked to stop.
+async def until_stopped(parts: Parts, drain_s: float) -> None:
+    """Return when the process is asked to stop; it then has ``drain_s`` and a little for the rest.
 
     Raises ``Fenced`` when a newer process has taken the agent's name. When the model hangs, the
-    process ends at once, as if killed: what it has in hand is on the disk, or with its origin.
+    process ends at once, as if killed: what it has in hand is on the disk, or with its origin. So
+    it does when it has not ended in time.
     """
     assert parts.presence is not None, "the agent runs"  # noqa: S101
     asked = asyncio.ensure_future(until_asked_to_stop())
     hung = asyncio.ensure_future(parts.station.batcher.hung.wait())
     await asyncio.wait({asked, hung, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
+    model = parts.station.batcher.model.name
     if hung.done():
-        _log.critical("the model hangs", model=parts.station.batcher.model.name)
-        flush_log()
-        os._exit(HUNG)
+        _break_off("the model hangs", model)
     hung.cancel()
     if parts.presence.done():
         _end_without(parts.presence)
     _log.info("stopping")
+    # A thread: the loop may wait for that of the model, and the process for both.
+    late = threading.Timer(drain_s + _LEAVING_S, _break_off, ("not stopped in time", model))
+    late.daemon = True
+    late.start()
 
 
 def _end_without(presence: asyncio.Task[None]) -> None:
@@ -122,12 +130,20 @@ def _end_without(presence: asyncio.Task[None]) -> None:
 
 
 async def until_asked_to_stop() -> None:
-    """Return on SIGTERM or SIGINT."""
+    """Return on SIGTERM or SIGINT; asked once more, the process ends at once, as if killed."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         loop.add_signal_handler(number, stopped.set)
     await stopped.wait()
+    for number in _STOPPING:
+        loop.add_signal_handler(number, os._exit, 128 + number)
+
+
+def _break_off(event: str, model: str) -> None:
+    _log.critical(event, model=model)
+    flush_log()
+    os._exit(HUNG)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

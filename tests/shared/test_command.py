@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from cloud_agent.__main__ import command as cloud
-from device_agent.__main__ import command as device
-from edge_agent.__main__ import command as edge
+from cloud_agent.command import command as cloud
+from device_agent.command import command as device
+from edge_agent.command import command as edge
 from shared.command import FENCED_STATUS, agent_command, clear_errors
 from shared.errors import BundleError, Fenced
 from shared.settings import AgentSettings

@@ -1,0 +1,24 @@
+"""The three standard handles, which whoever starts us may have closed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+_LAST: Final = 2
+
+
+def open_handles() -> None:
+    """Lead those that are closed to nowhere.
+
+    The next file or connection would take their numbers, and what a library prints would go there.
+    ``sys.stdin`` and ``sys.stdout`` stay None, so that whoever needs them can say so; errors are
+    written to nowhere.
+    """
+    number = 0
+    while number <= _LAST:  # opening takes the lowest number that is free
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
