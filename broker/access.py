@@ -55,6 +55,7 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
             Right("read", topics.statuses, "who is alive"),
             Right("publish", topics.ask("+"), "asks any device"),
             Right("read", topics.answers("+"), "its answers, and an echo for a round trip"),
+            Right("read", topics.answers("+", member.name), "its answers to the operator alone"),
             Right("publish", own, "as an echo to itself"),
         ]
     if member.role == "asker":
@@ -123,7 +124,11 @@ def table() -> str:
 def _asking(member: Member, topics: Topics) -> list[Right]:
     asked = [Right("publish", topics.ask(device), "asks a device") for device in member.devices]
     heard = [Right("read", topics.answers(device), "its answers") for device in member.devices]
-    return [*asked, *heard]
+    alone = [
+        Right("read", topics.answers(device, member.name), "its answers to this asker alone")
+        for device in member.devices
+    ]
+    return [*asked, *heard, *alone]
 
 
 def _device(member: Member, topics: Topics) -> list[Right]:
@@ -131,6 +136,7 @@ def _device(member: Member, topics: Topics) -> list[Right]:
         Right("publish", topics.prompts_of(member.name), "escalates prompts of its own"),
         Right("read", topics.results(member.name), "results of its own prompts"),
         Right("read", topics.ask(member.name), "what it is asked"),
+        Right("publish", topics.answers(member.name, "+"), "answers to one asker alone"),
         *(Right("read", filter_, "messages of other programs") for filter_ in member.reads),
         *(Right("publish", filter_, "answers to those") for filter_ in member.writes),
     ]

@@ -10,6 +10,7 @@ import msgspec
 
 from shared.errors import InvalidPrompt
 from shared.messages import Failure, Result
+from shared.topics import is_name
 
 if TYPE_CHECKING:
     from shared.bus import Message
@@ -114,11 +115,13 @@ def read_desk(message: Message, answers: str, root: str) -> Desk:
     topic = message.response_topic
     if not topic:
         return Desk(answers)
-    ours = topic == answers or topic.startswith(f"{answers}/")
+    ours = topic == answers or (
+        topic.startswith(f"{answers}/") and is_name(topic[len(answers) + 1 :])
+    )
     if not ours and (topic.startswith(("$", f"{root}/")) or set(topic) & set("+#\0")):
         raise InvalidPrompt(
-            f"no answer goes to the response topic {topic[:128]!r}; take one below {answers}/, or "
-            f"one that is not below {root}/"
+            f"no answer goes to the response topic {topic[:128]!r}; take {answers}/NAME, or one "
+            f"that is not below {root}/"
         )
     if len(topic.encode("utf-8", "replace")) > _TOPIC_BYTES:
         raise InvalidPrompt(f"the response topic is longer than {_TOPIC_BYTES} bytes")

@@ -36,6 +36,11 @@ TABLE: Final = (
     ),
     ("{root}/v1/ask/{device}", "anyone", "a prompt for a device: plain text or JSON"),
     ("{root}/v1/answers/{device}", "the device", "the answers to those, as JSON"),
+    (
+        "{root}/v1/answers/{device}/{asker}",
+        "the device",
+        "the same, to one who names this as the response topic (MQTT 5)",
+    ),
 )
 """Topic, who writes it, what it carries."""
 
@@ -116,9 +121,10 @@ class Topics:
         """Return the topic on which a device is asked."""
         return f"{self._base}ask/{device}"
 
-    def answers(self, device: str) -> str:
-        """Return the topic on which a device answers those who asked."""
-        return f"{self._base}answers/{device}"
+    def answers(self, device: str, asker: str = "") -> str:
+        """Return the topic on which a device answers all who asked, or one ``asker`` alone."""
+        topic = f"{self._base}answers/{device}"
+        return f"{topic}/{asker}" if asker else topic
 
     def read_prompt(self, topic: str) -> PromptAddress:
         """Take a prompt's topic apart, or raise ``MalformedMessage``."""

@@ -58,6 +58,7 @@ def test_of_other_peoples_traffic_only_results_and_what_an_operator_asks_are_ope
                 assert (right.verb, kind, *rest) in {
                     ("publish", "ask", "+"),
                     ("read", "answers", "+"),
+                    ("read", "answers", "+", "operator"),
                 }
             else:
                 assert (kind, rest) == ("results", ["+"])
@@ -118,6 +119,8 @@ def test_an_asker_of_two_devices_reaches_no_third() -> None:
         f"{BASE}/ask/fan",
         f"{BASE}/answers/pump",
         f"{BASE}/answers/fan",
+        f"{BASE}/answers/pump/bob",
+        f"{BASE}/answers/fan/bob",
         f"{BASE}/answers/bob",
     }
 

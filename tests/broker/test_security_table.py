@@ -30,6 +30,7 @@ PUBLISHES = {
         f"{T}/prompts/+/+/device-1",
         f"{T}/status/device/device-1",
         f"{T}/answers/device-1",
+        f"{T}/answers/device-1/+",
     ),
     "edge-1": (
         f"{T}/prompts/cloud-1/+/+/edge-1",
@@ -79,8 +80,8 @@ READS = {
         f"{T}/status/cloud/cloud-1",
         f"{T}/answers/cloud-1",
     ),
-    "alice": (f"{T}/answers/device-1", f"{T}/answers/alice"),
-    "operator": (f"{T}/status/#", f"{T}/answers/+"),
+    "alice": (f"{T}/answers/device-1", f"{T}/answers/device-1/alice", f"{T}/answers/alice"),
+    "operator": (f"{T}/status/#", f"{T}/answers/+", f"{T}/answers/+/operator"),
 }
 
 NAMES = ("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "alice", "operator", "nobody")
@@ -102,6 +103,7 @@ TOPICS = (
     *(f"{T}/results/{name}" for name in NAMES),
     *(f"{T}/ask/{name}" for name in NAMES),
     *(f"{T}/answers/{name}" for name in NAMES),
+    *(f"{T}/answers/{name}/{asker}" for name in NAMES for asker in ("alice", "operator", "nobody")),
     *(f"{T}/status/{tier}/{name}" for tier in TIERS for name in NAMES),
     *(f"{T}/control/x", f"{T}/models/x", "recserve", T, f"{T}/results", "elsewhere"),
     *(f"{T}/results/device-1/deeper", "recserve/v2/results/device-1", "v1/results/device-1"),

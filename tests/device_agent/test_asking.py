@@ -459,7 +459,15 @@ async def test_an_answer_goes_where_its_question_says_with_what_it_is_known_by(
 
 
 @pytest.mark.parametrize(
-    "topic", ["{root}/v1/ask/device-2", "{root}/v1/status/device/device-1", "a/+", "a/#", "$SYS/a"]
+    "topic",
+    [
+        "{root}/v1/ask/device-2",
+        "{root}/v1/status/device/device-1",
+        "{root}/v1/answers/device-1/a/b",
+        "a/+",
+        "a/#",
+        "$SYS/a",
+    ],
 )
 async def test_no_answer_goes_on_a_topic_that_others_trust(
     local: tuple[Cascade, Asker], topic: str
