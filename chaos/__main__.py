@@ -12,6 +12,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from chaos.marks import replace
 from chaos.report import page, summary, table
 from chaos.run import Outcome, run
 from chaos.scenarios import SCENARIOS, SHORT, SHORT_SHARE
@@ -22,7 +23,6 @@ from shared.settings import LogSettings
 if TYPE_CHECKING:
     from chaos.trial import Scenario
 
-_BEGIN, _END = "<!-- chaos: begin -->", "<!-- chaos: end -->"
 _SHOWN = 5
 
 
@@ -58,7 +58,7 @@ def main(
     report = [outcome.row() for outcome in outcomes]
     (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     if write is not None:
-        _replace(write, page(outcomes, seed))
+        replace(write, "chaos", page(outcomes, seed))
     console.print(f"Logs, configurations and report.json: {out}")
     sys.exit(1 if any(outcome.broken for outcome in outcomes) else 0)
 
@@ -93,15 +93,6 @@ def _say(console: Console, outcome: Outcome) -> None:
     console.print(f"{outcome.name}: {summary([outcome])}")
     for broken in outcome.broken[:_SHOWN]:
         console.print(f"  {broken}", style="red", markup=False)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Put the run's table between the page's marks."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not (begin and end):
-        raise click.ClickException(f"{path} has no lines {_BEGIN} and {_END}")
-    path.write_text(f"{before}{_BEGIN}\n{text}\n{_END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

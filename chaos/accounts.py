@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 from prometheus_client.parser import text_string_to_metric_families
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    from prometheus_client.samples import Sample
 
 _MUST_BE_ZERO = ("recserve_unaccounted", "recserve_pending")
 
@@ -35,22 +37,40 @@ async def open_accounts(ports: Mapping[str, int], limit_s: float) -> list[str]:
         await asyncio.sleep(0.2)
 
 
+async def sent_again(ports: Iterable[int]) -> int:
+    """Return how many prompts the devices have sent up once more, all of them together."""
+    pages = [await asyncio.to_thread(_fetch, port) for port in ports]
+    return int(
+        sum(
+            sample.value
+            for page in pages
+            for sample in page
+            if sample.name == "recserve_repeats_total" and sample.labels["kind"] == "retry"
+        )
+    )
+
+
 def tracebacks(folder: Path) -> list[str]:
-    """Return a sentence for every log with an error that nobody had thought of."""
+    """Return a sentence for every log with an error that nobody had thought of.
+
+    That a model raised is one that somebody had.
+    """
     return [
         f"{path.name} holds a traceback"
         for path in sorted(folder.glob("*.log"))
-        if "Traceback" in path.read_text(encoding="utf-8", errors="replace")
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+        if "Traceback" in line and "the model raised" not in line
     ]
 
 
 def _read(port: int) -> dict[str, float]:
+    values = {sample.name: sample.value for sample in _fetch(port)}
+    return {name: values[name] for name in _MUST_BE_ZERO}
+
+
+def _fetch(port: int) -> list[Sample]:
     address = f"http://127.0.0.1:{port}/metrics"
     with urllib.request.urlopen(address, timeout=5.0) as page:
         text = page.read().decode()
-    values = {
-        sample.name: sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-    return {name: values[name] for name in _MUST_BE_ZERO}
+    families = text_string_to_metric_families(text)
+    return [sample for family in families for sample in family.samples]

@@ -90,11 +90,16 @@ class Asker:
                 again_s += _AGAIN_S
                 self._ask_again()
 
-    def ask(self, text: str, *, timeout_s: float) -> None:
-        """Ask one question of one device."""
+    @property
+    def next_id(self) -> str:
+        """Return the id of the question that is asked next."""
+        return f"q{self._number + 1}"
+
+    def ask(self, text: str, *, timeout_s: float, device: str = "") -> str:
+        """Ask one question, of the device named or of the next in turn; return its id."""
+        question_id = self.next_id
         self._number += 1
-        question_id = f"q{self._number}"
-        device = self._devices[self._number % len(self._devices)]
+        device = device or self._devices[self._number % len(self._devices)]
         question = {
             "id": question_id, "text": text, "timeout_s": timeout_s,
             "receipt": True, "revisions": True,
@@ -102,6 +107,7 @@ class Asker:
         self._ledger.ask(question_id, time.monotonic())
         self._open[question_id] = (device, question)
         self._send(device, question)
+        return question_id
 
     async def until_answered(self, limit_s: float) -> None:
         """Ask again and again until every question is answered, or the time is up."""

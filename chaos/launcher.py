@@ -11,9 +11,11 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
+from tokenizers import Regex
+from tokenizers.pre_tokenizers import Split
 
 from shared import assembly
 from shared.runtimes import load_model
@@ -29,22 +31,33 @@ KILLED_BY_PROMPT = 42
 """Exit status of an agent that a poison prompt has killed."""
 
 
-class Troubled:
-    """A model that takes longer, and that dies of one text with the process around it."""
+class Trouble(NamedTuple):
+    """What is wrong with a model: times in seconds, texts that bring it down or nothing."""
 
-    def __init__(self, model: Model, *, slow_s: float, poison: str) -> None:
+    prompt_s: float
+    batch_s: float
+    poison: str
+    panic: str
+
+
+class Troubled:
+    """A model that takes longer, that dies of one text with the process, and panics at another."""
+
+    def __init__(self, model: Model, trouble: Trouble) -> None:
         self._model = model
-        self._slow_s = slow_s
-        self._poison = poison
+        self._trouble = trouble
         self.name = model.name
         self.tasks: frozenset[Task] = model.tasks
         self.labels = model.labels
 
     def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
         """Answer as the model does, if we live."""
-        if self._poison and any(self._poison in text for text in texts):
+        trouble = self._trouble
+        if trouble.poison and any(trouble.poison in text for text in texts):
             os._exit(KILLED_BY_PROMPT)
-        time.sleep(self._slow_s * len(texts))
+        if trouble.panic and any(trouble.panic in text for text in texts):
+            _panic()
+        time.sleep(trouble.batch_s + trouble.prompt_s * len(texts))
         return self._model.answer(texts)
 
     def close(self) -> None:
@@ -55,20 +68,36 @@ class Troubled:
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("role", type=click.Choice(["device", "edge", "cloud"]))
 @click.option("--slow-s", default=0.0, help="Seconds that every prompt takes in addition.")
+@click.option("--batch-s", default=0.0, help="Seconds that every batch takes, of any size.")
 @click.option("--poison", default="", help="Text that kills the agent.")
+@click.option("--panic", default="", help="Text at which the engine panics.")
 @click.option("--clock-s", default=0.0, help="Seconds that the wall clock is wrong by.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def main(role: str, slow_s: float, poison: str, clock_s: float, arguments: tuple[str, ...]) -> None:
+def main(
+    role: str,
+    slow_s: float,
+    batch_s: float,
+    poison: str,
+    panic: str,
+    clock_s: float,
+    arguments: tuple[str, ...],
+) -> None:
     """Run the agent of ROLE with its own ARGUMENTS."""
     if clock_s:
         _shift_clock(clock_s)
 
     def load_troubled(settings: ModelSettings) -> Model:
-        return Troubled(load_model(settings), slow_s=slow_s, poison=poison)
+        return Troubled(load_model(settings), Trouble(slow_s, batch_s, poison, panic))
 
     vars(assembly)["load_model"] = load_troubled
     sys.argv = [f"{role}_agent", *arguments]
     importlib.import_module(f"{role}_agent.__main__").command()
+
+
+def _panic() -> None:
+    """Let a real engine panic: a regular expression runs away, and no ``Exception`` says so."""
+    runaway = Split(Regex(r"(x+x+)+y"), "isolated")
+    runaway.pre_tokenize_str("x" * 40)
 
 
 def _shift_clock(wrong_by_s: float) -> None:

@@ -81,10 +81,20 @@ class Ledger:
                 counts["error" if question.first.error else kind] += 1
         return counts
 
-    def reasons(self) -> set[str]:
-        """Return why answers were degraded."""
+    def reasons(self, *, asked_after_s: float = 0.0) -> Counter[str]:
+        """Return why answers were degraded, of the questions asked after a time, and how many."""
+        asked = (each for each in self._questions.values() if each.asked_s >= asked_after_s)
+        return Counter(each.first.degraded for each in asked if each.first and each.first.degraded)
+
+    def errors(self) -> Counter[str]:
+        """Return the codes of answers that are none, and how many there were of each."""
         answered = (question.first for question in self._questions.values())
-        return {seen.degraded for seen in answered if seen and seen.degraded}
+        return Counter(seen.error for seen in answered if seen and seen.error)
+
+    def label(self, question_id: str) -> str:
+        """Return the label that a question was answered with, if it was."""
+        first = self._questions[question_id].first
+        return first.label if first else ""
 
     def waits_s(self) -> list[float]:
         """Return the times from asking to the answer."""

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from chaos.disks import Disk
 
 Role = Literal["device", "edge", "cloud"]
 ROOT: Final = Path(__file__).parents[1]
-_ABOVE: Final = {"device": "edge", "edge": "cloud", "cloud": None}
+_ABOVE: Final[dict[Role, Role | None]] = {"device": "edge", "edge": "cloud", "cloud": None}
+_HASTY: Final[dict[str, Any]] = {
+    "mqtt": {"keepalive_s": 2, "reconnect_max_s": 1.0},
+    "heartbeat_s": 1.0,
+    "upstream": {"patience_s": 4.0},
+    "limits": {"timeout_s": 10.0, "drain_s": 3.0},
+}
 
 
 @dataclass(frozen=True)
 class Plan:
     """Who is there, and what is wrong with them from the start.
 
-    ``trouble`` are flags of ``chaos.launcher`` by agent, ``settings`` changes by role. With
+    ``trouble`` are flags of ``chaos.launcher`` by agent, ``settings`` changes by role; ``hasty``
+    ones are those of a site that notices everything soon, else they are the defaults. With
     ``links`` every agent reaches its broker through a proxy of its own; with ``crowd`` the devices
-    share one process, called ``device-1``. Agents of the role ``small_disk`` keep their state on a
-    disk of a few hundred kilobytes.
+    share one process, called ``device-1``. With ``upper`` the cloud is on a broker of its own, and
+    edge agents on both. Agents of the role of ``disk`` keep their state on that. ``packet_bytes``
+    is what the broker carries at most, if not the usual. ``logs`` are agents whose standard error
+    has no reader any more, or a full disk. With ``lines`` devices read a file of prompts, too.
     """
 
     devices: int = 2
@@ -26,7 +38,12 @@ class Plan:
     clouds: int = 1
     links: bool = False
     crowd: bool = False
-    small_disk: Role | None = None
+    hasty: bool = True
+    upper: bool = False
+    lines: bool = False
+    packet_bytes: int = 0
+    disk: Disk | None = None
+    logs: dict[str, Literal["no reader", "full"]] = field(default_factory=dict)
     trouble: dict[str, tuple[str, ...]] = field(default_factory=dict)
     settings: dict[Role, dict[str, Any]] = field(default_factory=dict)
 
@@ -48,30 +65,41 @@ class Plan:
         """Return the names of the processes, in the order of starting."""
         return [name for name, role in self.agents().items() if not self._shares(name, role)]
 
-    def settings_of(self, name: str, *, port: int, state: Path, metrics: int) -> dict[str, Any]:
+    def settings_of(
+        self, name: str, *, port: int, state: Path, metrics: int, upper_port: int = 0
+    ) -> dict[str, Any]:
         """Return an agent's settings: ``port`` of its broker, ``metrics`` its own (0: none)."""
         role = self.agents()[name]
         settings: dict[str, Any] = {
             "agent": name,
             "tier": {"name": role, "policy": {"kind": "quantile", "beta": 0.3}},
             "model": {"source": str(ROOT / "models" / "bundles" / f"sentiment-{role}")},
-            "mqtt": {"port": port, "protocol": "5", "keepalive_s": 2, "reconnect_max_s": 1.0},
-            "heartbeat_s": 1.0,
+            "mqtt": {"port": port, "protocol": "5"},
             "state": str(state),
-            "upstream": {"patience_s": 4.0},
-            "limits": {"timeout_s": 10.0, "drain_s": 3.0},
             "metrics": {"port": metrics},
             "log": {"level": "warning", "format": "json"},
         }
+        if self.hasty:
+            _merge(settings, _HASTY)
         if _ABOVE[role]:
             settings["tier"]["upstream"] = _ABOVE[role]
-        if role == "device":
+        if role == "device" and not self.upper:
             settings["tier"]["beyond"] = ["cloud"]
+        if role == "edge" and self.upper:
+            settings["upstream"] = settings.get("upstream", {}) | {"mqtt": {"port": upper_port}}
+        if role == "device" and self.lines:
+            settings["sources"] = {"lines": lines_of(state, name)}
         _merge(settings, self.settings.get(role, {}))
         return settings
 
     def _shares(self, name: str, role: Role) -> bool:
         return self.crowd and role == "device" and name != "device-1"
+
+
+def lines_of(state: Path, device: str) -> dict[str, Any]:
+    """Return the source of a device's file of prompts, which lies beside its state folder."""
+    path, answers = (state.with_name(f"{device}.{kind}") for kind in ("lines", "answers"))
+    return {"kind": "file", "path": str(path), "answers": str(answers)}
 
 
 def _merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from chaos.run import Outcome
 
 _HEADS: Final = (
-    "scenario", "asked", "device", "edge", "cloud", "degraded", "error", "revised", "asked again",
-    "same again", "deaths", "median s", "worst s", "whole again s", "kept",
+    "scenario", "asked", "device", "edge", "cloud", "degraded", "allowed", "error", "revised",
+    "asked again", "same again", "deaths", "median s", "worst s", "whole again s", "kept",
 )  # fmt: skip
 _NARROW: Final = (
-    "scenario", "asked", "degraded", "error", "worst s", "whole again s", "kept",
+    "scenario", "asked", "degraded", "allowed", "error", "worst s", "whole again s", "kept",
 )  # fmt: skip
 _WIDE_COLUMNS: Final = 150
 
@@ -24,12 +24,14 @@ _WIDE_COLUMNS: Final = 150
 def cells(outcome: Outcome) -> dict[str, str]:
     """Return one scenario as a row, by head."""
     answered = outcome.answered
-    kinds = ("device", "edge", "cloud", "degraded", "error")
+    kinds = ("device", "edge", "cloud", "degraded")
     recovery = "" if outcome.recovery_s is None else f"{outcome.recovery_s:.2f}"
     values = [
         outcome.name,
         f"{outcome.asked:,}",
         *(f"{answered.get(kind, 0):,}" for kind in kinds),
+        f"{outcome.most_degraded:,}",
+        f"{answered.get('error', 0):,}",
         str(outcome.revised),
         f"{outcome.repeated:,}",
         str(outcome.suppressed),
@@ -58,7 +60,9 @@ def page(outcomes: Sequence[Outcome], seed: int) -> str:
     """Return the table in Markdown, with what every scenario does."""
     lines = ["| " + " | ".join(_HEADS) + " |", "|---" + "|---:" * (len(_HEADS) - 1) + "|"]
     lines += ["| " + " | ".join(cells(outcome).values()) + " |" for outcome in outcomes]
-    done = [f"- **{outcome.name}**: {outcome.says}." for outcome in outcomes]
+    done = [
+        f"- **{outcome.name}**: {outcome.says}. Degraded: {outcome.allows}." for outcome in outcomes
+    ]
     return "\n".join([f"Seed {seed}. {summary(outcomes)}", "", *lines, "", *done, ""])
 
 

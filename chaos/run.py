@@ -11,9 +11,9 @@ import numpy as np
 
 from chaos.accounts import open_accounts, tracebacks
 from chaos.asker import Asker
+from chaos.disks import NoDisk
 from chaos.ledger import Ledger
 from chaos.site import Site
-from chaos.small_disk import NoSmallDisk
 from chaos.trial import Trial
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ _ACCOUNTS_S = 5.0
 class Outcome(NamedTuple):
     """What became of one scenario; ``broken`` lists the promises that were not kept.
 
-    ``skipped`` says why it could not be run here, empty if it could.
+    ``skipped`` says why it could not be run here, empty if it could. ``most_degraded`` answers were
+    allowed to be, and ``allows`` says so with the reason.
     """
 
     name: str
@@ -44,6 +45,8 @@ class Outcome(NamedTuple):
     recovery_s: float | None = None
     broken: tuple[str, ...] = ()
     skipped: str = ""
+    most_degraded: int = 0
+    allows: str = ""
 
     def row(self) -> dict[str, Any]:
         """Return the outcome as plain values."""
@@ -57,8 +60,9 @@ async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0
     try:
         async with site:
             trial = await _try(scenario, site, ledger, seed, share)
-    except NoSmallDisk as error:
-        return Outcome(scenario.name, scenario.says, skipped=str(error))
+    except NoDisk as error:
+        allows = scenario.allowed.says()
+        return Outcome(scenario.name, scenario.says, skipped=str(error), allows=allows)
     trial.faults += [*site.faults, *tracebacks(folder)]
     return _outcome(scenario, ledger, trial)
 
@@ -96,5 +100,11 @@ def _outcome(scenario: Scenario, ledger: Ledger, trial: Trial) -> Outcome:
         median_s=float(np.median(waits_s)),
         worst_s=max(waits_s),
         recovery_s=ledger.whole_again_s(trial.healed_s),
-        broken=(*ledger.close(), *trial.faults),
+        broken=(
+            *ledger.close(),
+            *scenario.allowed.broken_by(ledger, trial.healed_s),
+            *trial.faults,
+        ),
+        most_degraded=scenario.allowed.most(ledger.asked),
+        allows=scenario.allowed.says(),
     )

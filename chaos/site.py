@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
 
 import yaml
 
 from broker.start import BrokerSettings
 from broker.start import command as broker_command
-from chaos import small_disk
+from chaos import disks
 from chaos.launcher import KILLED_BY_PROMPT
 from chaos.plan import ROOT, Plan, Role
 from chaos.presence import ChaosFailed, all_online
@@ -28,11 +30,10 @@ from shared.command import FENCED_STATUS
 from shared.settings import MqttSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
+    from collections.abc import Iterable, Iterator
 
 _STOP_S = 12.0
-_DISK_KILOBYTES = 512
+_PACKET: Final = "max_packet_size "
 
 
 class Site:
@@ -47,6 +48,7 @@ class Site:
         self.folder = folder
         self.disk = folder / "disk"
         self.port = free_port()
+        self.upper_port = free_port() if plan.upper else self.port
         self.metrics: dict[str, int] = {}
         self.proxies: dict[str, Proxy] = {}
         self.deaths: Counter[str] = Counter()
@@ -57,18 +59,19 @@ class Site:
         self._supervisor: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Site:  # noqa: PYI034 - typing has Self from 3.11 on
-        if self.plan.small_disk:
-            small_disk.mount(self.disk, kilobytes=_DISK_KILOBYTES)
+        if self.plan.disk:
+            self.plan.disk.mount(self.disk)
         try:
-            self.start_broker()
-            await self._wait_for_port()
+            for broker, port in self.brokers().items():
+                self.start(broker)
+                await self._wait_for_port(port)
             for number, name in enumerate(self.plan.agents()):
                 if self.plan.links:
                     proxy = self.proxies[name] = Proxy(self.port, self._seed + number)
                     await proxy.start()
             for name in self.plan.processes():
                 self.start(name)
-            await all_online(self.mqtt(), self.plan.agents(), self.folder)
+            await self._all_online()
         except BaseException:
             await self.close()
             raise
@@ -84,23 +87,24 @@ class Site:
             self._supervisor.cancel()
         for role in ("device", "edge", "cloud"):
             await self._end(name for name, its in self.plan.agents().items() if its == role)
-        await self._end(["broker"])
+        await self._end(self.brokers())
         for proxy in self.proxies.values():
             await proxy.close()
-        if self.plan.small_disk:
-            small_disk.unmount(self.disk)
+        if self.plan.disk:
+            disks.thaw(self.disk)
+            disks.unmount(self.disk)
 
     # -- what a scenario does to it ------------------------------------------------------------
 
-    def start_broker(self) -> None:
-        """Start the broker, on the same port each time."""
-        data = str(self.folder / "broker")
-        self._spawn("broker", broker_command(BrokerSettings(port=self.port, data_dir=data)))
+    def brokers(self) -> dict[str, int]:
+        """Return the brokers by name, with their ports."""
+        upper = {"broker-2": self.upper_port} if self.plan.upper else {}
+        return {"broker": self.port, **upper}
 
     def start(self, name: str) -> None:
-        """Start an agent, or the broker, with the state that it left."""
-        if name == "broker":
-            self.start_broker()
+        """Start an agent, or a broker, with the state that it left; on the same port each time."""
+        if name in self.brokers():
+            self._spawn(name, self._broker(name))
             return
         role, flags = self.plan.agents()[name], self.plan.trouble.get(name, ())
         config = self._write_settings(name, role)
@@ -116,6 +120,15 @@ class Site:
             self._processes[name].kill()
             self._processes[name].wait()
 
+    async def stop(self, name: str) -> None:
+        """Ask an agent to end, as a service manager does, and wait until it has."""
+        self._expected_dead.add(name)
+        process = self._processes[name]
+        process.terminate()
+        await asyncio.to_thread(process.wait, _STOP_S)
+        if process.returncode:
+            self.faults.append(f"{name} stopped with status {process.returncode}")
+
     def freeze(self, *names: str) -> None:
         """Stop processes where they stand (SIGSTOP)."""
         for name in names:
@@ -130,20 +143,54 @@ class Site:
         """Send any other signal."""
         self._processes[name].send_signal(number)
 
-    def mqtt(self) -> MqttSettings:
-        """Return how to reach the broker directly."""
-        return MqttSettings(port=self.port, protocol="5", reconnect_min_s=0.1, reconnect_max_s=0.5)
+    def process_ids(self) -> dict[str, int]:
+        """Return the process id of everybody who runs, by name."""
+        return {name: process.pid for name, process in self._processes.items()}
+
+    def mqtt(self, port: int = 0) -> MqttSettings:
+        """Return how to reach a broker directly, that of the devices unless another is named."""
+        port = port or self.port
+        return MqttSettings(port=port, protocol="5", reconnect_min_s=0.1, reconnect_max_s=0.5)
+
+    def logs(self) -> str:
+        """Return all that the processes have logged."""
+        paths = self.folder.glob("*.log")
+        return "".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
 
     # -- within --------------------------------------------------------------------------------
+
+    def _broker(self, name: str) -> list[str]:
+        """Return the command of a broker, with its configuration written."""
+        folder = self.folder / name
+        settings = BrokerSettings(port=self.brokers()[name], data_dir=str(folder))
+        command, limit = broker_command(settings), self.plan.packet_bytes
+        if limit:
+            path = folder / "mosquitto.conf"
+            usual = path.read_text(encoding="utf-8").splitlines()
+            kept = [line for line in usual if not line.startswith(_PACKET)]
+            path.write_text("\n".join([*kept, f"{_PACKET}{limit}", ""]), encoding="utf-8")
+        return command
+
+    async def _all_online(self) -> None:
+        for port in self.brokers().values():
+            there = [
+                name for name, role in self.plan.agents().items() if self._port_of(role) == port
+            ]
+            await all_online(self.mqtt(port), there, self.folder)
+
+    def _port_of(self, role: Role) -> int:
+        return self.upper_port if role == "cloud" else self.port
 
     def _write_settings(self, name: str, role: Role) -> Path:
         if role == "device" and not self.plan.crowd and name not in self.metrics:
             self.metrics[name] = free_port()
+        disk = self.plan.disk
         settings = self.plan.settings_of(
             name,
-            port=self.proxies[name].port if name in self.proxies else self.port,
-            state=self.disk if role == self.plan.small_disk else self.folder / "state",
+            port=self.proxies[name].port if name in self.proxies else self._port_of(role),
+            state=self.disk if disk and role == disk.role else self.folder / "state",
             metrics=self.metrics.get(name, 0),
+            upper_port=self.upper_port,
         )
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
@@ -151,10 +198,25 @@ class Site:
 
     def _spawn(self, name: str, command: list[str]) -> None:
         self._expected_dead.discard(name)
-        with (self.folder / f"{name}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log, self._stderr(name, log) as errors:
             self._processes[name] = subprocess.Popen(  # noqa: S603 - our own programs
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=errors
             )
+
+    @contextlib.contextmanager
+    def _stderr(self, name: str, log: IO[bytes]) -> Iterator[IO[bytes]]:
+        """Give a process its log, or what cannot be written."""
+        trouble = self.plan.logs.get(name)
+        if trouble is None:
+            yield log
+        elif trouble == "full":
+            with Path("/dev/full").open("wb") as full:
+                yield full
+        else:
+            reader, writer = os.pipe()
+            os.close(reader)
+            with os.fdopen(writer, "wb") as pipe:
+                yield pipe
 
     async def _supervise(self) -> None:
         """Start again what died by itself, as a service manager does."""
@@ -195,11 +257,11 @@ class Site:
         text = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
         return (text.strip().splitlines() or ["no word"])[-1][:300]
 
-    async def _wait_for_port(self) -> None:
+    async def _wait_for_port(self, port: int) -> None:
         for _ in range(200):
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
                 writer.close()
                 return
             await asyncio.sleep(0.05)
-        raise ChaosFailed(f"no broker on port {self.port}; see {self.folder / 'broker.log'}")
+        raise ChaosFailed(f"no broker on port {port}; see the logs in {self.folder}")

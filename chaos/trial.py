@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Awaitable, Callable
 
+    from chaos.allowed import Allowed
     from chaos.asker import Asker
     from chaos.ledger import Ledger
     from chaos.site import Site
@@ -44,12 +45,14 @@ class Trial:
 class Scenario:
     """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows.
 
+    ``allowed`` is how many answers may be degraded: more is a broken promise, as a lost one is.
     ``loses_answers`` says that the broker or its link to a device may lose an answer that is out.
     """
 
     name: str
     says: str
     disturb: Callable[[Trial], Awaitable[None]]
+    allowed: Allowed
     plan: Plan = field(default_factory=Plan)
     rate_s: float = 90.0
     seconds: float = 14.0

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.scenarios import links, processes, work
+from chaos.scenarios import disks, links, processes, slow, work
 
-SCENARIOS: Final = (*processes.SCENARIOS, *links.SCENARIOS, *work.SCENARIOS)
-SHORT: Final = ("kill-device", "kill-edge", "kill-cloud", "kill-broker", "frames")
+SCENARIOS: Final = (
+    *processes.SCENARIOS,
+    *links.SCENARIOS,
+    *slow.SCENARIOS,
+    *disks.SCENARIOS,
+    *work.SCENARIOS,
+)
+SHORT: Final = (
+    "kill-device",
+    "kill-edge",
+    "kill-cloud",
+    "kill-broker",
+    "frames",
+    "log-unwritable",
+    "packet-limit",
+    "panic",
+)
 """What is most likely to happen: the form that runs with the tests."""
 SHORT_SHARE: Final = 0.5

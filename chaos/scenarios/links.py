@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Literal
 
+from chaos.allowed import Allowed
 from chaos.plan import Plan
 from chaos.proxy import Faults
 from chaos.trial import Scenario, Trial
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
 _SILENT_S = 5.0
 _LINKS = Plan(links=True)
+_BACK = "a link is back within a second"
+_SHORTER = "the silence is shorter than the 8 s of a prompt"
 
 
 async def _cut(trial: Trial) -> None:
@@ -52,19 +55,29 @@ def _careless(faults: Faults) -> Callable[[Trial], Awaitable[None]]:
 
 
 SCENARIOS = (
-    Scenario("cut", "every link is cut, four times", _cut, _LINKS),
+    Scenario("cut", "every link is cut, four times", _cut, Allowed(_BACK), _LINKS),
     Scenario(
         "black-hole",
         "the links of an edge agent, then of a device, swallow everything for 5 s",
         _silent("up", "down"),
+        Allowed(_SHORTER),
         _LINKS,
     ),
-    Scenario("deaf", "the same links bring nothing back for 5 s", _silent("down"), _LINKS),
-    Scenario("mute", "the same links take nothing up for 5 s", _silent("up"), _LINKS),
+    Scenario(
+        "deaf",
+        "the same links bring nothing back for 5 s",
+        _silent("down"),
+        Allowed(_SHORTER),
+        _LINKS,
+    ),
+    Scenario(
+        "mute", "the same links take nothing up for 5 s", _silent("up"), Allowed(_SHORTER), _LINKS
+    ),
     Scenario(
         "frames",
         "5 % of messages are lost, 10 % come twice, 10 % out of order",
         _careless(Faults(lose=0.05, repeat=0.1, reorder=0.1)),
+        Allowed("what is lost is repeated, several times within 8 s"),
         _LINKS,
         loses_answers=True,
     ),
@@ -72,6 +85,7 @@ SCENARIOS = (
         "slow-links",
         "every packet takes 300 ms between agent and broker",
         _careless(Faults(delay_s=0.3)),
+        Allowed("a way up and back takes 1.2 s, and a prompt has 8"),
         _LINKS,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from chaos.allowed import Allowed
 from chaos.plan import Plan
 from chaos.proxy import Faults
 from chaos.trial import Scenario, Trial, nothing
@@ -84,32 +85,92 @@ async def _storm(trial: Trial) -> None:
     trial.heal()
 
 
+async def _stopped(trial: Trial) -> None:
+    """Ask every agent in turn to end, under load, and start it again."""
+    for name in ("device-1", "edge-1", "cloud-1", "edge-2", "device-2"):
+        await trial.wait(0.12)
+        await trial.site.stop(name)
+        trial.site.start(name)
+    trial.heal()
+
+
+_OTHERS = "another edge agent and the cloud are there"
+_BROKER_BACK = "the broker is back before a patience of 4 s or a prompt's 8 s are over"
+_TOO_LATE = "those in hand when it froze: their 8 s are over when it goes on"
+_NO_CLOUD = (
+    "while no cloud agent is there the edge answers what it would send on, 30 % of 30 %; it is "
+    "away, or starts, for "
+)
+
 SCENARIOS = (
-    Scenario("nothing", "nothing breaks", nothing, seconds=8),
-    Scenario("kill-device", "a device with prompts in its outbox is killed, twice", _device_killed),
-    Scenario("kill-edge", "an edge agent is killed, twice", killed("edge-1")),
-    Scenario("kill-cloud", "the cloud agent is killed, twice", killed("cloud-1")),
-    Scenario("kill-broker", "the broker is killed, twice", killed("broker"), loses_answers=True),
+    Scenario("nothing", "nothing breaks", nothing, Allowed("nothing breaks"), seconds=8),
+    Scenario(
+        "kill-device",
+        "a device with prompts in its outbox is killed, twice",
+        _device_killed,
+        Allowed("it is back, and those above are, before a prompt's 8 s are over"),
+    ),
+    Scenario("kill-edge", "an edge agent is killed, twice", killed("edge-1"), Allowed(_OTHERS)),
+    Scenario(
+        "kill-cloud",
+        "the cloud agent is killed, twice",
+        killed("cloud-1"),
+        Allowed(f"{_NO_CLOUD}half of the time", share=0.05),
+    ),
+    Scenario(
+        "kill-broker",
+        "the broker is killed, twice",
+        killed("broker"),
+        Allowed(_BROKER_BACK),
+        loses_answers=True,
+    ),
     Scenario(
         "kill-all",
         "every agent and the broker are killed at one moment, twice",
         killed("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "broker"),
+        Allowed("an edge agent may be there a second or two before the cloud is", share=0.03),
         loses_answers=True,
     ),
-    Scenario("freeze-device", "a device is frozen for 10 s", _frozen("device-1"), seconds=16),
-    Scenario("freeze-edge", "an edge agent is frozen for 10 s", _frozen("edge-1"), seconds=16),
-    Scenario("freeze-cloud", "the cloud agent is frozen for 10 s", _frozen("cloud-1"), seconds=16),
+    Scenario(
+        "freeze-device",
+        "a device is frozen for 10 s",
+        _frozen("device-1"),
+        Allowed(_TOO_LATE, share=0.01),
+        seconds=16,
+    ),
+    Scenario(
+        "freeze-edge",
+        "an edge agent is frozen for 10 s",
+        _frozen("edge-1"),
+        Allowed(_OTHERS),
+        seconds=16,
+    ),
+    Scenario(
+        "freeze-cloud",
+        "the cloud agent is frozen for 10 s",
+        _frozen("cloud-1"),
+        Allowed(f"{_NO_CLOUD}10 of 16 s, and nobody else knows", share=0.07),
+        seconds=16,
+    ),
     Scenario(
         "freeze-broker",
         "the broker is frozen for 10 s",
         _frozen("broker"),
+        Allowed(_TOO_LATE, share=0.01),
         seconds=16,
         loses_answers=True,
+    ),
+    Scenario(
+        "stop-each",
+        "every agent is asked to end (SIGTERM) under load, one after another, and started again",
+        _stopped,
+        Allowed(f"{_NO_CLOUD}a seventh of the time", share=0.02),
     ),
     Scenario(
         "storm",
         "kills, freezes and cuts drawn at random, one after another, over lossy links",
         _storm,
+        Allowed(f"{_NO_CLOUD}a third of the time", share=0.03),
         Plan(links=True),
         seconds=24,
         loses_answers=True,

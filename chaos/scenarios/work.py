@@ -1,23 +1,37 @@
-"""Prompts that kill, tiers that are slow or overloaded, full disks and wrong clocks."""
+"""Prompts that kill, panic or do not fit, two devices under one id, and wrong clocks."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaos import small_disk
+import msgspec
+
+from chaos.allowed import Allowed
 from chaos.letters import read_letters
-from chaos.plan import Plan
+from chaos.noise import prompt_of
+from chaos.plan import Plan, lines_of
 from chaos.scenarios.processes import killed
-from chaos.trial import Scenario, Trial, nothing
+from chaos.trial import Scenario, Trial
+from device_agent.questions import Ask
+from shared.errors import Quarantined
+from shared.mqtt_bus import MqttBus
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from typing import Any
 
 POISON = "the word that kills"
+PANIC = "the word that panics"
 _POISON_S = 40.0
 _ATTEMPTS = 3
+_PACKET_BYTES = 20_000
+_LARGE = 5
+_LOOKS = 100
+_GOOD = "a wonderful, perfect, lovely film, great"
+_BAD = "the worst, a dreadful and boring waste"
+_SHARED_IDS = 10
 
 
 async def _poisoned(trial: Trial) -> None:
@@ -34,6 +48,81 @@ async def _poisoned(trial: Trial) -> None:
         trial.faults.append(f"{len(letters)} dead letters: the two poison prompts are not there")
     if deaths > 2 * _ATTEMPTS * len(above):
         trial.faults.append(f"{deaths} deaths of two poison prompts, over {len(above)} agents")
+
+
+async def _poisoned_below(trial: Trial) -> None:
+    """Ask a device what kills it, again and again, as a careful asker does."""
+    await trial.wait(0.1)
+    trial.asker.ask(POISON, timeout_s=_POISON_S)
+    await trial.wait(0.9)
+    trial.heal()
+    await trial.asker.until_answered(_POISON_S)
+    deaths = trial.site.deaths["device-1"]
+    if not 0 < deaths <= _ATTEMPTS:
+        trial.faults.append(f"{deaths} deaths of one poison prompt at the device")
+
+
+async def _panics(trial: Trial) -> None:
+    await trial.wait(0.2)
+    for number in (1, 2):
+        trial.asker.ask(f"{PANIC} {number}", timeout_s=8)
+    await trial.wait(0.2)
+    trial.heal()
+    await trial.wait(0.6)
+    if "PanicException" not in trial.site.logs():
+        trial.faults.append("no engine panicked: nothing was tried")
+
+
+async def _large_lines(trial: Trial) -> None:
+    """Let a file of prompts, too large for the broker, come in among small questions."""
+    trial.heal()
+    source = lines_of(trial.site.folder / "state", "device-1")
+    path, answers = Path(source["path"]), Path(source["answers"])
+    for number in range(_LARGE):
+        await trial.wait(0.15)
+        _add_line(path, f"{number} " + "valve " * (_PACKET_BYTES // 4))
+    told: list[dict[str, Any]] = []
+    for _ in range(_LOOKS):
+        if len(told := _read_lines(answers)) == _LARGE:
+            break
+        await asyncio.sleep(0.2)
+    reasons = {str(answer.get("degraded")) for answer in told}
+    if len(told) != _LARGE or not all("limit" in reason for reason in reasons):
+        trial.faults.append(f"{len(told)} of {_LARGE} large prompts answered, with {reasons}")
+    if "broker lost" in trial.site.logs():
+        trial.faults.append("a large prompt cost somebody the connection")
+
+
+def _add_line(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    return [msgspec.json.decode(line) for line in path.read_bytes().splitlines()]
+
+
+async def _one_id(trial: Trial) -> None:
+    """Let a second device send, first and with a text of its own, what has the id of another's."""
+    trial.heal()
+    bus = MqttBus(trial.site.mqtt(), "chaos-hostile")
+    await bus.start()
+    await bus.wait_connected(10)
+    asked = []
+    for _ in range(_SHARED_IDS):
+        await trial.wait(0.08)
+        question_id = trial.asker.next_id
+        prompt_id = Ask(_GOOD, question_id).prompt_id("device-1")
+        forged = prompt_of("device-2", "edge-1", _BAD, prompt_id)
+        await bus.publish(forged.topic, forged.payload)
+        asked.append(trial.asker.ask(_GOOD, timeout_s=8, device="device-1"))
+    await trial.asker.until_answered(_POISON_S)
+    await bus.close()
+    labels = {trial.ledger.label(question_id) for question_id in asked}
+    if labels != {"positive"}:
+        trial.faults.append(f"a device got the answer to another's text: {labels}")
 
 
 async def _wrong_clock(trial: Trial) -> None:
@@ -55,74 +144,82 @@ async def _outbox_full(trial: Trial) -> None:
         trial.faults.append("the outbox was never full: nothing was tried")
 
 
-def _disk_full(sign: str) -> Callable[[Trial], Awaitable[None]]:
-    async def disturb(trial: Trial) -> None:
-        await trial.wait(0.2)
-        small_disk.fill(trial.site.disk)
-        await trial.wait(0.4)
-        small_disk.clear(trial.site.disk)
-        trial.heal()
-        logs = "".join(path.read_text(encoding="utf-8") for path in trial.site.folder.glob("*.log"))
-        if sign not in logs:
-            trial.faults.append(f"no log says {sign!r}: nothing was tried")
-
-    return disturb
-
-
-_SLOW: dict[str, tuple[str, ...]] = {"cloud-1": ("--slow-s", "0.1")}
-_OVERLOADED: dict[str, tuple[str, ...]] = {
-    "edge-1": ("--slow-s", "0.08"),
-    "cloud-1": ("--slow-s", "0.2"),
-}
 _POISONED: dict[str, tuple[str, ...]] = dict.fromkeys(("edge-1", "cloud-1"), ("--poison", POISON))
+_PANICKY: dict[str, tuple[str, ...]] = dict.fromkeys(("edge-1", "cloud-1"), ("--panic", PANIC))
 _CLOCKS: dict[str, tuple[str, ...]] = {
     "edge-1": ("--clock-s", "3600"),
     "device-1": ("--clock-s", "-3600"),
 }
+_ALL_UP = {"tier": {"policy": {"kind": "pass"}}}
 
 SCENARIOS = (
     Scenario(
         "poison",
         "two prompts kill every agent above that reads them",
         _poisoned,
-        Plan(
-            edges=1, trouble=_POISONED, settings={"device": {"tier": {"policy": {"kind": "pass"}}}}
+        Allowed(
+            "those two; and while the cloud agent starts again, at most six times, the edge "
+            "answers what it would send on: 30 % of six times a second and a half",
+            share=0.15,
+            prompts=2,
         ),
+        Plan(edges=1, trouble=_POISONED, settings={"device": _ALL_UP}),
         rate_s=30,
         seconds=16,
     ),
-    Scenario("slow-cloud", "the cloud agent takes ten times as long", nothing, Plan(trouble=_SLOW)),
     Scenario(
-        "overload",
-        "twice the load that edge and cloud can carry",
-        nothing,
-        Plan(edges=1, trouble=_OVERLOADED),
+        "poison-device",
+        "one question kills the device that reads it, and is asked again and again",
+        _poisoned_below,
+        Allowed(
+            "those above are well; the question itself ends as an error", errors=(Quarantined.code,)
+        ),
+        Plan(devices=1, trouble={"device-1": ("--poison", POISON)}),
+        rate_s=30,
+        seconds=16,
+    ),
+    Scenario(
+        "panic",
+        "the engine of every agent above panics at two prompts: no exception, and no crash",
+        _panics,
+        Allowed("those two, which nobody above can read", prompts=2),
+        Plan(edges=1, trouble=_PANICKY, settings={"device": _ALL_UP}),
+        rate_s=40,
+        seconds=10,
+    ),
+    Scenario(
+        "packet-limit",
+        "a broker that carries 20 kB, and five prompts of 30 kB from a file among small ones",
+        _large_lines,
+        Allowed("what fits is carried; the five large ones, not counted here, are answered below"),
+        Plan(packet_bytes=_PACKET_BYTES, lines=True),
+        rate_s=60,
+        seconds=8,
+    ),
+    Scenario(
+        "relay",
+        "a cloud behind a broker of its own, and prompts of two devices under one id",
+        _one_id,
+        Allowed("what an edge agent sends on has ids of its own"),
+        Plan(edges=1, upper=True, settings={"device": _ALL_UP, "edge": _ALL_UP}),
+        rate_s=20,
     ),
     Scenario(
         "outbox-full",
         "an outbox of 1 MB, prompts of 8 kB, nobody above answers",
         _outbox_full,
+        Allowed(
+            "nobody above is well for longer than a prompt has: 30 % of three fifths of the time",
+            share=0.2,
+        ),
         Plan(settings={"device": {"outbox": {"megabytes": 1}}}),
         pad_bytes=8_000,
-    ),
-    Scenario(
-        "disk-full-device",
-        "the disk of the devices is full to the last byte for a while",
-        _disk_full("disk"),
-        Plan(small_disk="device"),
-        seconds=12,
-    ),
-    Scenario(
-        "disk-full-edge",
-        "the disk of the edge agents is full to the last byte for a while",
-        _disk_full("disk"),
-        Plan(small_disk="edge"),
-        seconds=12,
     ),
     Scenario(
         "crowd",
         "the broker is killed under 300 devices, twice: they all come back at once",
         killed("broker"),
+        Allowed("it is back before anybody's patience of 4 s is over"),
         Plan(devices=300, crowd=True, settings={"device": {"heartbeat_s": 5.0}}),
         rate_s=45,
         loses_answers=True,
@@ -131,6 +228,7 @@ SCENARIOS = (
         "wrong-clock",
         "two clocks are an hour off, then the other way",
         _wrong_clock,
+        Allowed("only time left travels"),
         Plan(trouble=_CLOCKS),
     ),
 )

@@ -1,0 +1,49 @@
+"""What a scenario allows: how many answers may be degraded, and which errors there may be. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from chaos.ledger import Ledger
+
+SETTLED_S: Final = 3.0
+"""From the end of a fault to where nothing may be felt of it: an agent starts within that."""
+
+
+class Allowed(NamedTuple):
+    """Up to ``share`` of all questions, and so many ``prompts`` besides, and why no fewer.
+
+    Where the fault ends within the scenario, nothing that is asked well after its end may be
+    degraded; a ``lasting`` one does not. ``errors`` are codes that answers may carry.
+    """
+
+    why: str
+    share: float = 0.0
+    prompts: int = 0
+    lasting: bool = False
+    errors: tuple[str, ...] = ()
+
+    def most(self, asked: int) -> int:
+        """Return how many of so many answers may be degraded."""
+        return self.prompts + int(self.share * asked)
+
+    def says(self) -> str:
+        """Return the bound and its reason in words."""
+        parts = [f"{self.share * 100:.3g} %"] if self.share else []
+        parts += [str(self.prompts)] if self.prompts else []
+        return f"{' and '.join(parts) or 'none'}; {self.why}"
+
+    def broken_by(self, ledger: Ledger, healed_s: float) -> list[str]:
+        """Return a sentence for everything that is not allowed."""
+        degraded, most = ledger.by_tier()["degraded"], self.most(ledger.asked)
+        said = []
+        if degraded > most:
+            said.append(f"{degraded} answers are degraded, {most} may be: {ledger.reasons()}")
+        late = ledger.reasons(asked_after_s=healed_s + SETTLED_S)
+        if late and not self.lasting:
+            said.append(f"degraded long after all was well: {late}")
+        codes = {code: count for code, count in ledger.errors().items() if code not in self.errors}
+        if codes:
+            said.append(f"answers that are errors: {codes}")
+        return said
