@@ -4,13 +4,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
+MINUTES ?= 30
 
 # Where public data sets lie beside the checkout, the tests that read them run as well.
 ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles results plan-check chaos fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles results plan-check chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -60,8 +61,11 @@ plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and M
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }
 	@$(BIN)/python -m recserve.plan_check runs/plan-check $(AZURE) $(MOONCAKE)
 
-chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (10 min)
+chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (15 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md
+
+soak: $(VENV)/.dev ## Bear everything a network may bring for MINUTES (30) and see who grows
+	@$(BIN)/python -m chaos.soak --minutes $(MINUTES) --write docs/reliability.md
 
 fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"

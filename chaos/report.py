@@ -16,7 +16,7 @@ _HEADS: Final = (
     "asked again", "same again", "deaths", "median s", "worst s", "whole again s", "kept",
 )  # fmt: skip
 _NARROW: Final = (
-    "scenario", "asked", "degraded", "allowed", "error", "worst s", "whole again s", "kept",
+    "scenario", "asked", "degraded", "allowed", "error", "worst s", "kept",
 )  # fmt: skip
 _WIDE_COLUMNS: Final = 150
 

@@ -13,7 +13,7 @@ from chaos.allowed import Allowed
 from chaos.letters import read_letters
 from chaos.noise import prompt_of
 from chaos.plan import Plan, lines_of
-from chaos.scenarios.processes import killed
+from chaos.scenarios.processes import FIRST_BACK, killed
 from chaos.trial import Scenario, Trial
 from device_agent.questions import Ask
 from shared.errors import Quarantined
@@ -219,7 +219,7 @@ SCENARIOS = (
         "crowd",
         "the broker is killed under 300 devices, twice: they all come back at once",
         killed("broker"),
-        Allowed("it is back before anybody's patience of 4 s is over"),
+        Allowed(FIRST_BACK, share=0.01),
         Plan(devices=300, crowd=True, settings={"device": {"heartbeat_s": 5.0}}),
         rate_s=45,
         loses_answers=True,

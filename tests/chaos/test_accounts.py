@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from chaos.accounts import open_accounts, tracebacks
+from chaos.accounts import open_accounts, sent_again, tracebacks
 from recserve.processes import free_port
 from shared.metrics import Metrics
 from shared.settings import MetricsSettings
@@ -24,6 +24,27 @@ async def test_a_device_with_a_pending_prompt_is_named() -> None:
         ]
     finally:
         metrics.close()
+
+
+async def test_repeats_upwards_are_added_up_and_others_are_not() -> None:
+    ports = []
+    agents = [Metrics(), Metrics()]
+    try:
+        for number, metrics in enumerate(agents, 1):
+            ports.append(free_port())
+            metrics.serve(MetricsSettings(port=ports[-1]))
+            metrics.repeats.labels("retry").inc(number)
+            metrics.repeats.labels("ask").inc(10)
+        assert await sent_again(ports) == 3
+    finally:
+        for metrics in agents:
+            metrics.close()
+
+
+def test_that_a_model_raised_was_thought_of(tmp_path: Path) -> None:
+    line = '{"event":"the model raised","exception":"Traceback (most recent call last):"}'
+    (tmp_path / "edge-1.log").write_text(line + "\n")
+    assert tracebacks(tmp_path) == []
 
 
 def test_a_log_with_a_traceback_is_named(tmp_path: Path) -> None:

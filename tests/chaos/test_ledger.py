@@ -72,3 +72,14 @@ def test_whole_again_is_the_first_answer_from_above_to_a_later_question() -> Non
     ledger.hear(answer("c"), 4.0)
     assert ledger.whole_again_s(0.5) == 3.5
     assert ledger.whole_again_s(9.0) is None
+
+
+def test_reasons_errors_and_labels_are_told() -> None:
+    ledger = asked("a", "b", "c")
+    ledger.hear(answer("a", degraded="nobody is there"), 1.0)
+    ledger.hear(answer("b", degraded="nobody is there"), 2.0)
+    ledger.hear({"id": "c", "error": "busy"}, 3.0)
+    assert ledger.reasons() == {"nobody is there": 2}
+    assert ledger.reasons(asked_after_s=0.5) == {"nobody is there": 1}
+    assert ledger.errors() == {"busy": 1}
+    assert (ledger.label("a"), ledger.label("c")) == ("positive", "")

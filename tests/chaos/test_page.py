@@ -23,5 +23,12 @@ def test_every_test_that_is_named_is_there() -> None:
     assert [path for path in named if not (ROOT / path).is_file()] == []
 
 
+def test_every_scenario_says_what_it_allows_and_why() -> None:
+    bounds = re.findall(r"- \*\*([a-z-]+)\*\*: .*? Degraded: (.*?)\.\n", PAGE)
+    told = dict(bounds)
+    assert told == {each.name: each.allowed.says() for each in SCENARIOS}
+
+
 def test_there_is_a_place_for_the_table_of_a_run() -> None:
     assert PAGE.index("<!-- chaos: begin -->") < PAGE.index("<!-- chaos: end -->")
+    assert PAGE.index("<!-- soak: begin -->") < PAGE.index("<!-- soak: end -->")

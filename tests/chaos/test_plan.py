@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def test_the_settings_of_every_agent_are_accepted(scenario: Scenario, tmp_path: Path) -> None:
     for name, role in scenario.plan.agents().items():
         path = tmp_path / f"{name}.yaml"
-        settings = scenario.plan.settings_of(name, port=1883, state=tmp_path, metrics=0)
+        settings = scenario.plan.settings_of(
+            name, port=1883, state=tmp_path, metrics=0, upper_port=1884
+        )
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
         kind = DeviceSettings if role == "device" else AgentSettings
         assert load(kind, path, environment={}).agent == name
@@ -35,6 +37,27 @@ def test_changes_of_a_role_are_merged_and_a_policy_is_replaced_whole() -> None:
     assert device["tier"]["policy"] == {"kind": "pass"}
     assert device["tier"]["upstream"] == "edge"
     assert edge["tier"]["policy"]["kind"] == "quantile"
+
+
+def test_without_haste_settings_are_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "device.yaml"
+    settings = Plan(hasty=False).settings_of("device-1", port=1883, state=tmp_path, metrics=0)
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    device, usual = load(DeviceSettings, path, environment={}), DeviceSettings.__struct_defaults__
+    assert device.heartbeat_s in usual
+    assert device.upstream in usual
+    assert device.limits in usual
+
+
+def test_a_cloud_behind_a_broker_of_its_own_is_reached_through_the_edge_alone() -> None:
+    plan = Plan(upper=True)
+    device, edge = (
+        plan.settings_of(name, port=1, state=Path(), metrics=0, upper_port=2)
+        for name in ("device-1", "edge-1")
+    )
+    assert "beyond" not in device["tier"]
+    assert edge["upstream"]["mqtt"] == {"port": 2}
+    assert edge["upstream"]["patience_s"] == 4.0
 
 
 def test_a_crowd_is_one_process() -> None:

@@ -9,7 +9,14 @@ from rich.console import Console
 from chaos.report import page, summary, table
 from chaos.run import Outcome
 
-FINE = Outcome("cut", "links are cut", asked=1_200, answered={"device": 1_000, "edge": 200})
+FINE = Outcome(
+    "cut",
+    "links are cut",
+    asked=1_200,
+    answered={"device": 1_000, "edge": 190, "degraded": 10},
+    most_degraded=12,
+    allows="1 %; it takes a second",
+)
 LOST = Outcome("kill", "an agent is killed", asked=10, broken=("q7: no answer",))
 SKIPPED = Outcome("disk", "a disk is full", skipped="needs the right to mount")
 
@@ -29,8 +36,9 @@ def test_what_was_skipped_is_shown_and_not_counted() -> None:
 def test_the_page_has_a_row_and_a_sentence_for_each_scenario() -> None:
     text = page([FINE, LOST], seed=7)
     assert text.startswith("Seed 7.")
-    assert "| cut | 1,200 | 1,000 | 200 | 0 |" in text
+    assert "| cut | 1,200 | 1,000 | 190 | 0 | 10 | 12 | 0 |" in text
     assert "1 BROKEN |" in text
+    assert "- **cut**: links are cut. Degraded: 1 %; it takes a second." in text
     assert "- **kill**: an agent is killed." in text
 
 
