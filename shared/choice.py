@@ -20,12 +20,14 @@ if TYPE_CHECKING:
 class Chosen(NamedTuple):
     """An agent, the roster of its tier, and whose topic its prompts go on.
 
-    The ``address`` is the agent's own, or that of the pool it is in.
+    The ``address`` is the agent's own, or that of the pool it is in. A ``trial`` shows whether an
+    agent that was passed over works again: whoever sends it has to hear of its end.
     """
 
     roster: Roster
     agent: str
     address: str
+    trial: bool = False
 
     @property
     def pooled(self) -> bool:
@@ -106,7 +108,8 @@ class Choice:
 
     def _chosen(self, roster: Roster, agent: str) -> Chosen:
         nearest = roster is self.rosters[0]
-        return Chosen(roster, agent, self._pool if self._pool and nearest else agent)
+        address = self._pool if self._pool and nearest else agent
+        return Chosen(roster, agent, address, roster.passes_over(agent))
 
     def _known_by_name(self) -> list[Roster]:
         return self.rosters[1:] if self._pool else self.rosters

@@ -151,6 +151,8 @@ class Dispatcher:
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
+        if chosen.trial:
+            prompt = msgspec.structs.replace(prompt, copy=True)
         topic = self.topics.prompt(chosen.address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:

@@ -150,6 +150,11 @@ class Roster:
         entry = self._entries.get(agent)
         return entry is not None and entry.breaker.succeeded(now_s)
 
+    def passes_over(self, agent: str) -> bool:
+        """Say whether an agent gets no more than trials, because it failed."""
+        entry = self._entries.get(agent)
+        return entry is not None and not entry.breaker.closed
+
     def count_alive(self, now_s: float) -> int:
         """Return how many agents are alive."""
         return sum(_alive(entry, now_s) for entry in self._entries.values())

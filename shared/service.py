@@ -175,6 +175,8 @@ class Service:
             escalated = self._admission.find(came.id)
             if escalated is not None:
                 self._station.learn(escalated, came)
+                for hop in came.hops:
+                    self._dispatcher.succeeded(hop.agent)
             await self._see_through(self._admission.came(came))
             return
         prompt_id, notice = came

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from shared.breaker import FAILURES
 from shared.errors import NotConnected
 from shared.messages import Failure, Hop, Label, Prompt, Result
 from shared.policies import Pass, Quality
@@ -304,6 +305,32 @@ async def test_a_policy_that_learns_asks_for_a_copy_and_keeps_it_for_repeats() -
     assert again.outcome == Label("cloud says")
     assert [hop.tier for hop in again.hops] == ["edge", "cloud"]
     await bench.close()
+
+
+async def test_an_agent_above_that_was_passed_over_and_works_again_gets_all_prompts_again(
+    bench: Bench,
+) -> None:
+    await bench.cloud("cloud-1")
+    dispatcher = bench.parts.station.dispatcher
+    assert dispatcher is not None
+    for _ in range(FAILURES):
+        dispatcher.failed("cloud-1")
+    await bench.send(HARDEST)
+    assert (await bench.result()).degraded
+    dispatcher.succeeded("cloud-1")  # a late answer ends the pause
+
+    prompt_id = await bench.send(HARDEST)
+    _, trial = await bench.escalated()
+    assert trial.copy, "the answer goes to the origin: how else are we to hear of it?"
+    await bench.send(HARDEST)
+    assert (await bench.result()).degraded, "one trial at a time"
+    answer = Result(prompt_id, Label("cloud says"), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
+    await bench.tester.publish(f"{ROOT}/results/edge-1", encode_result(answer, known_hops=0))
+    await eventually(lambda: bench.counted("recserve_open_breakers", tier="cloud") == 0)
+
+    await bench.send(HARDEST)
+    _, prompt = await bench.escalated()
+    assert not prompt.copy
 
 
 async def test_whoever_asked_for_a_copy_gets_one_beside_the_origin(bench: Bench) -> None:
