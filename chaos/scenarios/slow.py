@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from chaos.noise import Made
     from chaos.plan import Role
 
-_ANSWERED_S = 60.0
+_ANSWERED_S = 90.0
 _REPEATS_EACH = 3.0
 """Repeats of a prompt, in the mean, that are no storm: the first prompts do not know how long
 answers take, and are repeated at 0.5, 1.5 and 3.5 s; later ones hardly."""
@@ -111,9 +111,9 @@ SCENARIOS = (
         _no_storm,
         Allowed(_NO_FAULT),
         Plan(hasty=False, trouble=_HEALTHY),
-        rate_s=2,
-        seconds=30,
-        timeout_s=60,
+        rate_s=1,
+        seconds=40,
+        timeout_s=90,
     ),
     Scenario(
         "queue",
