@@ -92,6 +92,10 @@ _OVERLOADED: dict[str, tuple[str, ...]] = {
     "edge-1": ("--slow-s", "0.08"),
     "cloud-1": ("--slow-s", "0.2"),
 }
+_MOSTLY_EDGE: dict[Role, dict[str, Any]] = {
+    "device": {"tier": {"policy": {"kind": "pass"}}},
+    "edge": {"tier": {"policy": {"kind": "quantile", "beta": 0.1}}},
+}
 _ALONE: dict[Role, dict[str, Any]] = {
     "device": {"tier": {"policy": {"kind": "pass"}, "beyond": []}},
     "edge": {"tier": {"policy": {"kind": "keep"}}},
@@ -107,10 +111,10 @@ SCENARIOS = (
     ),
     Scenario(
         "slow-healthy-tier",
-        "edge agents take 3 s and the cloud agent 10 s; default settings",
+        "every prompt goes up, edge agents take 3 s and the cloud agent 10; default settings",
         _no_storm,
         Allowed(_NO_FAULT),
-        Plan(hasty=False, trouble=_HEALTHY),
+        Plan(hasty=False, trouble=_HEALTHY, settings=_MOSTLY_EDGE),
         rate_s=1,
         seconds=40,
         timeout_s=90,
