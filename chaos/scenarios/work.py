@@ -140,7 +140,7 @@ async def _outbox_full(trial: Trial) -> None:
     trial.site.thaw(*above)
     trial.heal()
     await trial.asker.until_answered(_POISON_S)
-    if not any("room for prompts is full" in reason for reason in trial.ledger.reasons()):
+    if "room for prompts is full" not in trial.site.logs():
         trial.faults.append("the outbox was never full: nothing was tried")
 
 
