@@ -27,9 +27,15 @@ def test_only_the_last_of_it_counts() -> None:
     assert grows_mb_minute(readings(*warming_up, *[70.0] * 21), last_s=600) == pytest.approx(0.0)
 
 
-def test_one_step_of_a_megabyte_in_ten_minutes_is_level() -> None:
-    grows = grows_mb_minute(readings(*[70.0] * 10, *[71.0] * 11), last_s=600)
-    assert 0 < grows < LEVEL_MB_MINUTE
+@pytest.mark.parametrize("before", [4, 8, 14, 18])
+def test_one_burst_of_which_something_is_kept_is_level(before: int) -> None:
+    grows = grows_mb_minute(readings(*[70.0] * before, *[72.0] * (21 - before)), last_s=600)
+    assert grows < LEVEL_MB_MINUTE
+
+
+def test_a_leak_shows_through_bursts() -> None:
+    leaks = [70.0 + 0.2 * number + (number % 5 == 0) for number in range(21)]
+    assert grows_mb_minute(readings(*leaks), last_s=600) > LEVEL_MB_MINUTE
 
 
 def test_a_single_reading_says_nothing() -> None:
