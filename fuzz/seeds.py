@@ -77,6 +77,12 @@ _TEXTS: Final = {
             b'"iterations":101}}],"revoked":["0f"]}'
         ),
     ],
+    "desk": [
+        b"recserve/v1/answers/device-1",
+        b"recserve/v1/answers/device-1/me",
+        b"recserve/v1/results/device-1",
+        b"replies/of/mine",
+    ],
     "trace": [
         b'{"timestamp": 3000, "input_length": 70.0, "output_length": 5, "hash_ids": [0, 1]}',
         b'{"at_s": 12.5, "device": "pump-3", "task": "tag", "text": "x", "priority": 1}',

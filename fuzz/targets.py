@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+import msgspec
+
 from broker import site as site_file
 from device_agent.outbox import Row
-from device_agent.questions import read_ask, write_answer
+from device_agent.questions import read_ask, read_desk, read_echo, write_answer
 from device_agent.rows import asker_of, decode, encode_escalated, encode_settled
 from experiments.reading import read_set
 from experiments.sources import Source
@@ -29,6 +31,7 @@ from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
 from fuzz.seeds import seeds
 from shared.bundle import Bundle
+from shared.bus import Message
 from shared.errors import (
     BundleError,
     DataError,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _TOPICS: Final = Topics("recserve")
+_ANSWERS: Final = _TOPICS.answers("device-1")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
 _ID: Final = UUID(int=7)
 _PAYLOAD: Final = seeds("row")[0]
@@ -105,9 +109,20 @@ def topic(data: bytes) -> None:
 
 
 def ask(data: bytes) -> None:
-    """Read a question as people and other programs put it."""
+    """Read a question as people and other programs put it, and what of it a refusal repeats."""
     with contextlib.suppress(InvalidPrompt):
         read_ask(data).prompt_id("device-1")
+    msgspec.json.encode(read_echo(data))
+
+
+def desk(data: bytes) -> None:
+    """Read where a question wants its answer; what others trust is never such a place."""
+    wanted = data.decode("utf-8", "replace")
+    message = Message("ask", b"", response_topic=wanted, correlation=data)
+    with contextlib.suppress(InvalidPrompt):
+        answer_to, _ = read_desk(message, _ANSWERS, _TOPICS.root)
+        ours = answer_to == _ANSWERS or answer_to.startswith(f"{_ANSWERS}/")
+        assert ours or not answer_to.startswith((f"{_TOPICS.root}/", "$"))
 
 
 def settings(data: bytes) -> None:
@@ -184,6 +199,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "status": status,
     "topic": topic,
     "ask": ask,
+    "desk": desk,
     "settings": settings,
     "flag": flag,
     "trace": trace,
