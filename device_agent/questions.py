@@ -23,13 +23,18 @@ _CORRELATION_BYTES: Final = 1024
 
 Echo = str | int
 """An asker's own id of a question, as it came."""
+_Id = (
+    Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)]
+    | Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+)
+"""An outbox holds no larger number."""
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One question as it came in; ``id`` is the asker's own and only echoed."""
 
     text: str | None = None
-    id: Annotated[str, msgspec.Meta(min_length=1, max_length=_ID_BYTES)] | int | None = None
+    id: _Id | None = None
     task: Annotated[str, msgspec.Meta(max_length=_ID_BYTES)] = "classify"
     timeout_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
     priority: int = 0

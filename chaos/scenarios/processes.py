@@ -96,7 +96,7 @@ async def _stopped(trial: Trial) -> None:
 
 _OTHERS = "another edge agent and the cloud are there"
 FIRST_BACK = (
-    "for a second after the broker's return an edge agent may be there before the cloud is, and "
+    "for a second after connections are back an edge agent may be there before the cloud is, and "
     "answers what it would send on"
 )
 _TOO_LATE = "those in hand when it froze: their 8 s are over when it goes on"

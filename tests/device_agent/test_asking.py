@@ -62,6 +62,8 @@ def test_a_json_object_carries_text_and_wishes() -> None:
         (b'{"text": "a", "id": true}', "Expected `int | str | null`"),
         (b'{"text": "a", "id": 1.5}', "Expected `int | str | null`"),
         (b'{"text": "a", "id": ""}', "length >= 1"),
+        (b'{"text": "a", "id": 9223372036854775808}', "<= 9223372036854775807"),
+        (b'{"text": "a", "id": -1234567890123456789012}', ">= -9223372036854775808"),
         (b'{"text": "a", "id": "' + b"x" * 200 + b'"}', "length <= 128"),
         (b'{"text": "a", "timeout_s": 0}', "> 0"),
         (b'{"text": "a", "timeout_s": -1}', "> 0"),
