@@ -22,14 +22,18 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.messages import Task
+from shared.messages import LABEL_CHARACTERS, Task
+from shared.yaml_file import NotYaml, read_yaml
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"
 WEIGHTS: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
+_SHORT: Final = 40
 
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+LabelName = Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)]
+Side = Literal["left", "right"]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -48,8 +52,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What ``bundle.yaml`` says.
 
     ``labels`` is in the order of the model's outputs; ``confidence`` names the definition in
-    ``shared.confidence``; ``max_tokens`` counts the special tokens too; ``files`` maps each file
-    to its SHA-256.
+    ``shared.confidence``; ``max_tokens`` counts the special tokens too, and ``truncation`` is the
+    end at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
+    ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
     """
 
     format: Literal[1] = FORMAT
@@ -58,9 +63,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     task: Task = "classify"
     runtime: Literal["onnx"] = "onnx"
     precision: Literal["float32", "int8"] = "float32"
-    labels: Annotated[tuple[str, ...], Meta(min_length=2)]
+    labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
     confidence: Literal["max_probability"] = "max_probability"
     max_tokens: Annotated[int, Meta(ge=8)]
+    truncation: Side = "right"
+    padding: Side = "right"
+    pad_token: Annotated[int, Meta(ge=0)] = 0
     source: str = ""
     licence: str = ""
     description: str = ""
@@ -127,29 +135,32 @@ class Bundle(msgspec.Struct, frozen=True):
 def _read_manifest(path: Path) -> Manifest:
     tree = _read_yaml(path)
     if tree.get("format") != FORMAT:
+        found = repr(tree.get("format"))
+        found = found if len(found) <= _SHORT else f"{found[:_SHORT]}…"
         raise BundleError(
-            f"{path}: format is {tree.get('format')!r}, but this version reads format {FORMAT}; "
+            f"{path}: format is {found}, but this version reads format {FORMAT}; "
             "upgrade recserve or pack the model again"
         )
     try:
-        return msgspec.convert(tree, Manifest)
+        manifest = msgspec.convert(tree, Manifest)
     except msgspec.ValidationError as error:
         raise BundleError(f"{path}: {error}; correct it or pack the model again") from error
+    if len(set(manifest.labels)) < len(manifest.labels):
+        raise BundleError(f"{path}: labels holds a name twice; correct it or pack the model again")
+    return manifest
 
 
 def _read_yaml(path: Path) -> dict[Any, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = read_yaml(path)
     except FileNotFoundError:
         raise BundleError(
             f"{path.parent}: holds no {MANIFEST}, so it is no bundle; make one with recserve pack"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BundleError(f"{path}: cannot be read as UTF-8 text ({error})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise BundleError(f"{path}: is not YAML{line}; correct it or pack it again") from error
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    except NotYaml as error:
+        raise BundleError(f"{path}: {error}; correct it or pack it again") from error
     if not isinstance(tree, dict):
         raise BundleError(f"{path}: must hold a mapping of keys to values; pack it again")
     return tree

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import string
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
@@ -70,10 +70,26 @@ def write_classifier(folder: Path, *, labels: tuple[str, ...] = LABELS, seed: in
     return folder
 
 
-def write_tokenizer(folder: Path) -> None:
+def write_network(folder: Path, network: Any, **tokenizer: object) -> Path:
+    """Write any untrained classifier of transformers, made sure of something, with the tokenizer.
+
+    ``tokenizer`` holds further keys of its ``tokenizer_config.json``.
+    """
+    import torch  # noqa: PLC0415 - optional
+
+    torch.manual_seed(3)
+    for weights in network.parameters():
+        if weights.dim() > 1:
+            torch.nn.init.normal_(weights, std=0.3)
+    network.eval().save_pretrained(folder)
+    write_tokenizer(folder, **tokenizer)
+    return folder
+
+
+def write_tokenizer(folder: Path, **more: object) -> None:
     """Write the tiny tokenizer as transformers reads it."""
     tiny_tokenizer().save(str(folder / TOKENIZER))
-    settings = {
+    settings: dict[str, object] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": MAX_TOKENS,
         "pad_token": "[PAD]",
@@ -81,6 +97,8 @@ def write_tokenizer(folder: Path) -> None:
         "cls_token": "[CLS]",
         "sep_token": "[SEP]",
     }
+    settings |= more
+    settings = {key: value for key, value in settings.items() if value is not None}
     (folder / "tokenizer_config.json").write_text(json.dumps(settings))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 from rich.console import Console
@@ -13,7 +14,7 @@ from rich.console import Console
 from models.pack.agreement import Agreement, compare
 from models.pack.facts import read_facts
 from models.pack.labelled import LabelledSet, measure, truth_of
-from models.pack.samples import SAMPLES
+from models.pack.samples import SAMPLES, beyond
 from shared.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.runtimes.torch_classifier import TorchClassifier
+
+
+_TOGETHER: Final = 16
+"""Prompts at a time in the second comparison, as agents run them."""
+_NAMELESS: Final = re.compile("LABEL_[0-9]+")
 
 
 @dataclass(frozen=True)
@@ -37,12 +43,16 @@ class Bounds:
     int8_same_label: float = 0.95
     int8_mean_difference: float = 0.05
 
-    def hold_float32(self, found: Agreement) -> None:
+    def hold_float32(self, found: Agreement, together: int) -> None:
         """Raise ``BundleError`` when an exported model is too far from its original."""
         if found.max_difference > self.float32_difference:
+            how = (
+                "with prompts one by one" if together == 1 else f"with {together} prompts at a time"
+            )
             raise BundleError(
-                f"the exported model does not agree with its original: {found}, where "
-                f"{self.float32_difference} at most is allowed; nothing was written"
+                f"the exported model does not agree with its original {how}: {found}, where "
+                f"{self.float32_difference} at most is allowed; nothing was written; serve the "
+                "model with the runtime transformers instead (model.runtime: transformers)"
             )
 
     def hold_int8(self, found: Agreement) -> None:
@@ -96,22 +106,32 @@ def pack(
             version=version,
             labels=original.labels,
             max_tokens=original.max_tokens,
+            truncation=original.tokenizer.truncation_side,
+            padding=original.padding.side,
+            pad_token=original.padding.token,
             source=facts.source,
             licence=licence,
             description=description or facts.description,
             trained_on=facts.trained_on,
         )
+        if any(_NAMELESS.fullmatch(label) for label in original.labels):
+            console.print(
+                f"its labels have no names ({', '.join(original.labels)}): --label names them"
+            )
+        samples = [*samples, *beyond(samples, original.count_tokens, original.max_tokens)]
         status.update("exporting")
         bundle = _export(original, Path(work) / "float32", manifest)
-        found = _agreement(original, bundle, samples)
-        bounds.hold_float32(found)
-        console.print(f"exported: {found}")
+        for together in (1, _TOGETHER):
+            found = _agreement(original, bundle, samples, together)
+            bounds.hold_float32(found, together)
+            console.print(f"exported: {found}, {together} at a time")
         if quantise:
             status.update("quantising")
             bundle = _quantise(bundle, Path(work) / "int8")
-            found = _agreement(original, bundle, samples)
-            bounds.hold_int8(found)
-            console.print(f"quantised: {found}")
+            for together in (1, _TOGETHER):
+                found = _agreement(original, bundle, samples, together)
+                bounds.hold_int8(found)
+                console.print(f"quantised: {found}, {together} at a time")
         for data in sets:
             status.update(f"measuring on {data.name}, {len(data.texts):,} rows")
             bundle = _with_quality(bundle, data)
@@ -138,6 +158,7 @@ def _load_original(source: str, labels: tuple[str, ...], max_tokens: int | None)
         device="cpu",
         precision="float32",
         threads=0,
+        batch_prompts=1,
         labels=labels,
         max_tokens=max_tokens,
     )
@@ -175,8 +196,9 @@ def _quantise(bundle: Bundle, folder: Path) -> Bundle:
     return Bundle.write(folder, msgspec.structs.replace(bundle.manifest, precision="int8"))
 
 
-def _agreement(original: Model, bundle: Bundle, samples: Sequence[str]) -> Agreement:
-    packed = _serve(bundle)
+def _agreement(original: Model, bundle: Bundle, samples: Sequence[str], together: int) -> Agreement:
+    """Compare with the original, which answers one prompt at a time."""
+    packed = _serve(bundle, together)
     try:
         return compare(original, packed, samples)
     finally:
@@ -192,9 +214,10 @@ def _with_quality(bundle: Bundle, data: LabelledSet) -> Bundle:
     return Bundle.write(bundle.folder, msgspec.structs.replace(bundle.manifest, quality=quality))
 
 
-def _serve(bundle: Bundle) -> Model:
+def _serve(bundle: Bundle, together: int = 1) -> Model:
     """Load the bundle as a device would; one prompt at a time is exactly repeatable."""
-    return load_model(ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=1))
+    settings = ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=together)
+    return load_model(settings)
 
 
 def _put(bundle: Bundle, out: Path, aside: Path) -> Bundle:

@@ -6,7 +6,10 @@ not matter, only that both versions of it see the same.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 SAMPLES: Final = (
     "Good.",
@@ -58,3 +61,26 @@ SAMPLES: Final = (
         "The people on the telephone were friendly each time. The chair itself is comfortable."
     ),
 )
+
+
+_LONGEST_TOKENS: Final = 2_048
+"""Beyond this a model's limit is believed: one such text would take a minute."""
+
+
+def beyond(
+    samples: Sequence[str], count_tokens: Callable[[str], int], max_tokens: int
+) -> list[str]:
+    """Return texts made of the samples that fill a model's limit by half, just so, and twice over.
+
+    What is cut off, and at which end, shows only in those, and so does a window that slides.
+    """
+    words = " ".join(samples).split()
+    wanted = min(max_tokens, _LONGEST_TOKENS)
+    made = []
+    for share in (0.5, 0.99, 1.5, 2.0):
+        text, number = "", 0
+        while count_tokens(text) < share * wanted and number < 4 * wanted:
+            text = " ".join([text, *(words[(number + step) % len(words)] for step in range(25))])
+            number += 25
+        made.append(text)
+    return made

@@ -7,6 +7,7 @@ and a batch of tokens into logits are handed in.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
@@ -20,6 +21,7 @@ Tokenise: TypeAlias = Callable[[str], Tokens]
 Forward: TypeAlias = Callable[[list[Tokens]], list[list[float]]]
 """From a batch of token ids to one row of logits per prompt."""
 
+_ENDS = (KeyboardInterrupt, SystemExit)
 _FREE_PADDING_TOKENS = 8
 _PADDING_SHARE = 0.25
 
@@ -34,11 +36,14 @@ class Batches:
         tokenise: Tokenise,
         forward: Forward,
         batch_prompts: int,
+        batch_tokens: int = sys.maxsize,
     ) -> None:
+        """Run as many prompts together as both limits allow, ``batch_tokens`` with the padding."""
         self._answers = tuple(Label(label) for label in labels)
         self._tokenise = tokenise
         self._forward = forward
         self._batch_prompts = batch_prompts
+        self._batch_tokens = batch_tokens
 
     def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
         """Return one entry per text, in order; see ``Model.answer``."""
@@ -49,10 +54,12 @@ class Batches:
             start_s = time.perf_counter()
             try:
                 tokens[index] = self._tokenise(text)
-            except Exception as error:  # noqa: BLE001 - whatever the engine raises
+            except _ENDS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
                 entries[index] = _failed("tokenise", error)
             tokenise_us[index] = (time.perf_counter() - start_s) * 1e6
-        for batch in _cut(tokens, self._batch_prompts):
+        for batch in _cut(tokens, self._batch_prompts, self._batch_tokens):
             entries.update(self._run(batch, tokens, tokenise_us))
         return [entries[index] for index in range(len(texts))]
 
@@ -63,7 +70,9 @@ class Batches:
         start_s = time.perf_counter()
         try:
             rows = self._forward([tokens[index] for index in batch])
-        except Exception as error:  # noqa: BLE001 - whatever the engine raises
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
             if len(batch) == 1:
                 yield batch[0], _failed("run on", error)
                 return
@@ -83,20 +92,22 @@ class Batches:
         return Scored(self._answers[index], confidence, elapsed_us, probabilities)
 
 
-def _cut(tokens: dict[int, Tokens], batch_prompts: int) -> Iterator[list[int]]:
+def _cut(tokens: dict[int, Tokens], batch_prompts: int, batch_tokens: int) -> Iterator[list[int]]:
     """Yield the prompts in batches of similar length, the shortest first."""
     batch: list[int] = []
     limit_tokens = 0.0
     for index in sorted(tokens, key=lambda index: len(tokens[index])):
-        if batch and (len(batch) == batch_prompts or len(tokens[index]) > limit_tokens):
+        length = len(tokens[index])
+        full = len(batch) == batch_prompts or (len(batch) + 1) * length > batch_tokens
+        if batch and (full or length > limit_tokens):
             yield batch
             batch = []
         if not batch:
-            limit_tokens = len(tokens[index]) * (1 + _PADDING_SHARE) + _FREE_PADDING_TOKENS
+            limit_tokens = length * (1 + _PADDING_SHARE) + _FREE_PADDING_TOKENS
         batch.append(index)
     if batch:
         yield batch
 
 
-def _failed(what: str, error: Exception) -> ModelFailed:
+def _failed(what: str, error: BaseException) -> ModelFailed:
     return ModelFailed(f"the model could not {what} this prompt: {type(error).__name__}: {error}")

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from shared.bundle import Bundle
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.runtimes.batches import Batches, Tokens
+from shared.runtimes.padding import Padding, pad
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,8 @@ _PROVIDERS: Final = {
 }
 _INPUTS: Final = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _ERRORS_ONLY: Final = 3
+_BATCH_TOKENS: Final = 2_048
+"""Run together, at most: what a run needs once, the engine keeps, and longer runs are no faster."""
 
 
 class OnnxClassifier:
@@ -42,6 +45,7 @@ class OnnxClassifier:
         self.name = bundle.manifest.name
         self.labels = bundle.manifest.labels
         self._tokenizer = _load_tokenizer(bundle, settings.max_tokens)
+        self._padding = Padding(bundle.manifest.pad_token, bundle.manifest.padding)
         self._session: onnxruntime.InferenceSession | None = _load_session(bundle, settings)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
         _check_graph(bundle, self._session)
@@ -50,6 +54,7 @@ class OnnxClassifier:
             tokenise=self._tokenise,
             forward=self._forward,
             batch_prompts=settings.batch_prompts,
+            batch_tokens=_BATCH_TOKENS,
         )
 
     def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
@@ -69,25 +74,18 @@ class OnnxClassifier:
 
     def _forward(self, batch: list[Tokens]) -> list[list[float]]:
         assert self._session is not None  # noqa: S101 - answer() has seen to it
-        feed = _feed(batch, self._inputs)
-        logits: list[list[float]] = self._session.run(None, feed)[0].tolist()
+        ids, mask = pad(batch, self._padding)
+        feed = {"input_ids": ids, "attention_mask": mask}
+        if "token_type_ids" in self._inputs:
+            feed["token_type_ids"] = np.zeros_like(ids)
+        output = self._session.run(None, {name: feed[name] for name in self._inputs})[0]
+        if output.shape != (len(batch), len(self.labels)):
+            raise ValueError(
+                f"{len(batch)} prompts of {len(self.labels)} labels gave logits of shape "
+                f"{output.shape}"
+            )
+        logits: list[list[float]] = output.tolist()
         return logits
-
-
-def _feed(batch: list[Tokens], inputs: frozenset[str]) -> dict[str, np.ndarray]:
-    """Return the int64 arrays that the graph takes, each of shape (prompts, longest prompt).
-
-    Shorter prompts end in zeros, which the mask hides.
-    """
-    ids = np.zeros((len(batch), max(map(len, batch))), np.int64)
-    mask = np.zeros_like(ids)
-    for row, tokens in enumerate(batch):
-        ids[row, : len(tokens)] = tokens
-        mask[row, : len(tokens)] = 1
-    feed = {"input_ids": ids, "attention_mask": mask}
-    if "token_type_ids" in inputs:
-        feed["token_type_ids"] = np.zeros_like(ids)
-    return {name: feed[name] for name in inputs}
 
 
 def _load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
@@ -98,13 +96,15 @@ def _load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
         )
     try:
         tokenizer = Tokenizer.from_file(str(bundle.tokenizer))
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # its panics are no exceptions
         raise BundleError(
             f"{bundle.tokenizer}: is no tokenizer that this version of tokenizers reads "
             f"({error}); pack the bundle again"
         ) from error
     tokenizer.no_padding()
-    tokenizer.enable_truncation(max_tokens or limit)
+    tokenizer.enable_truncation(max_tokens or limit, direction=bundle.manifest.truncation)
     return tokenizer
 
 
@@ -152,7 +152,13 @@ def _check_graph(bundle: Bundle, session: onnxruntime.InferenceSession) -> None:
             f"{bundle.weights}: wants inputs that nobody gives ({', '.join(unknown)}); "
             "pack the bundle again"
         )
-    width = session.get_outputs()[0].shape[-1]
+    shape = session.get_outputs()[0].shape
+    if len(shape) != 2:  # noqa: PLR2004 - prompts, labels
+        raise BundleError(
+            f"{bundle.weights}: gives values of shape {shape}, not one for each prompt and label; "
+            "pack the bundle again"
+        )
+    width = shape[-1]
     if isinstance(width, int) and width != len(bundle.manifest.labels):
         raise BundleError(
             f"{bundle.folder}: bundle.yaml has {len(bundle.manifest.labels)} labels, but "

@@ -127,10 +127,42 @@ def test_a_manifest_that_is_no_mapping_is_refused(folder: Path) -> None:
 
 def test_a_manifest_that_is_no_text_is_refused(folder: Path) -> None:
     (folder / MANIFEST).write_bytes(b"\xff\xfe\x00")
-    refuses(folder, str(folder / MANIFEST), "UTF-8")
+    refuses(folder, str(folder / MANIFEST), "UTF-16")
 
 
 def test_two_labels_at_least_are_wanted(folder: Path) -> None:
     change(folder, labels=["only"])
     with pytest.raises(BundleError, match=re.escape("$.labels")):
         Bundle.open(folder)
+
+
+def test_two_labels_of_one_name_are_refused(folder: Path) -> None:
+    change(folder, labels=["same", "same"])
+    refuses(folder, str(folder / MANIFEST), "twice")
+
+
+def test_a_label_that_no_answer_could_carry_is_refused(folder: Path) -> None:
+    change(folder, labels=["x" * 300, "y"])
+    refuses(folder, str(folder / MANIFEST), "labels")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name: &a [x, x]\nformat: *a\n",
+        "format: " + "[" * 3_000,
+        "format: 2026-13-45\n",
+        "a: &a [1,1,1,1,1,1,1,1,1]\n"
+        + "".join(
+            f"{n}: &{n} [{', '.join(['*' + p] * 9)}]\n"
+            for p, n in zip("abcdefg", "bcdefgh", strict=True)
+        ),
+        "format: " + "9" * 5_000,
+    ],
+    ids=["an alias", "brackets", "a date that is none", "an alias bomb", "a long number"],
+)
+def test_a_manifest_that_means_harm_is_one_short_sentence(folder: Path, text: str) -> None:
+    (folder / MANIFEST).write_text(text)
+    with pytest.raises(BundleError) as caught:
+        Bundle.open(folder)
+    assert len(str(caught.value)) < 600

@@ -89,3 +89,51 @@ def test_the_label_is_the_most_probable_and_the_first_of_equals(text: str, label
     (entry,) = batches(Ledger()).answer([text])
     assert isinstance(entry, Scored)
     assert entry.answer == Label(label)
+
+
+def test_no_run_has_more_tokens_than_allowed_padding_included() -> None:
+    ran: list[list[int]] = []
+
+    def forward(batch: list[Tokens]) -> list[list[float]]:
+        ran.append([len(tokens) for tokens in batch])
+        return [[0.0, 1.0] for _ in batch]
+
+    batches = Batches(
+        ("a", "b"),
+        tokenise=lambda text: [0] * int(text),
+        forward=forward,
+        batch_prompts=64,
+        batch_tokens=100,
+    )
+    answers = batches.answer([*["10"] * 25, *["60"] * 3, "400"])
+    assert len(answers) == 29
+    assert all(len(run) * max(run) <= 100 or len(run) == 1 for run in ran)
+    assert max(map(len, ran)) == 10
+
+
+def test_an_engine_whose_fault_is_no_exception_fails_that_text_alone() -> None:
+    class Panic(BaseException):
+        pass
+
+    def tokenise(text: str) -> Tokens:
+        if text == "panic":
+            raise Panic("out of range")
+        return [1]
+
+    batches = Batches(
+        ("a", "b"),
+        tokenise=tokenise,
+        forward=lambda batch: [[0.0, 1.0]] * len(batch),
+        batch_prompts=4,
+    )
+    kinds = [type(entry).__name__ for entry in batches.answer(["x", "panic", "y"])]
+    assert kinds == ["Scored", "ModelFailed", "Scored"]
+
+
+def test_somebody_who_wants_to_end_the_program_may() -> None:
+    def tokenise(text: str) -> Tokens:
+        raise KeyboardInterrupt
+
+    batches = Batches(("a", "b"), tokenise=tokenise, forward=lambda _: [], batch_prompts=4)
+    with pytest.raises(KeyboardInterrupt):
+        batches.answer(["x"])
