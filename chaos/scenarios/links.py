@@ -55,7 +55,7 @@ def _careless(faults: Faults) -> Callable[[Trial], Awaitable[None]]:
 
 
 SCENARIOS = (
-    Scenario("cut", "every link is cut, four times", _cut, Allowed(FIRST_BACK, share=0.01), _LINKS),
+    Scenario("cut", "every link is cut, four times", _cut, Allowed(FIRST_BACK, prompts=12), _LINKS),
     Scenario(
         "black-hole",
         "the links of an edge agent, then of a device, swallow everything for 5 s",

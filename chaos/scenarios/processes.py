@@ -118,13 +118,17 @@ SCENARIOS = (
         "kill-cloud",
         "the cloud agent is killed, twice",
         killed("cloud-1"),
-        Allowed(f"{_NO_CLOUD}half of the time", share=0.05),
+        Allowed(
+            f"{_NO_CLOUD}a fifth of the time and for two starts of two seconds, eight a second",
+            share=0.02,
+            prompts=32,
+        ),
     ),
     Scenario(
         "kill-broker",
         "the broker is killed, twice",
         killed("broker"),
-        Allowed(FIRST_BACK, share=0.01),
+        Allowed(FIRST_BACK, prompts=12),
         loses_answers=True,
     ),
     Scenario(
