@@ -20,8 +20,8 @@ SHORT: Final = (
     "kill-broker",
     "frames",
     "log-unwritable",
-    "packet-limit",
     "panic",
+    "packet-limit",
 )
 """What is most likely to happen: the form that runs with the tests."""
 SHORT_SHARE: Final = 0.5
