@@ -69,6 +69,21 @@ _TEXTS: Final = {
         b"the valve sticks",
         b'{"text":"the valve sticks","id":"7","task":"classify","timeout_s":2.5}',
     ],
+    "tokenizer": [
+        (
+            b'{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":'
+            b'{"type":"Lowercase"},"pre_tokenizer":{"type":"Whitespace"},"post_processor":null,'
+            b'"decoder":null,"model":{"type":"WordLevel","vocab":{"[UNK]":0,"good":1,"film":2},'
+            b'"unk_token":"[UNK]"}}'
+        ),
+        (
+            b'{"version":"1.0","normalizer":{"type":"Replace","pattern":{"Regex":"a+"},"content":"b"},'
+            b'"pre_tokenizer":{"type":"Split","pattern":{"Regex":"\\\\s+"},"behavior":"Removed",'
+            b'"invert":false},"model":{"type":"WordPiece","unk_token":"[UNK]",'
+            b'"continuing_subword_prefix":"##","max_input_chars_per_word":100,"vocab":{"[UNK]":0,"g":1,'
+            b'"##o":2}}}'
+        ),
+    ],
     "site": [
         b'{"hosts":["broker.example"],"port":8883,"root":"recserve","auth":"certificate"}',
         (

@@ -36,6 +36,7 @@ FORM_OF: Final = {
     "trace": "json",
     "labelled": "json",
     "site": "json",
+    "tokenizer": "json",
 }
 """Targets whose inputs have a form that can be kept."""
 

@@ -30,7 +30,7 @@ from experiments.traces import read_trace
 from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
 from fuzz.seeds import seeds
-from shared.bundle import Bundle
+from shared.bundle import Bundle, Manifest
 from shared.bus import Message
 from shared.errors import (
     BundleError,
@@ -40,6 +40,8 @@ from shared.errors import (
     SettingsError,
 )
 from shared.messages import Result
+from shared.runtimes.batches import Batches
+from shared.runtimes.onnx_classifier import load_tokenizer
 from shared.settings import DeviceSettings
 from shared.settings_file import load
 from shared.status import decode_status
@@ -54,6 +56,7 @@ _ANSWERS: Final = _TOPICS.answers("device-1")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
 _ID: Final = UUID(int=7)
 _PAYLOAD: Final = seeds("row")[0]
+_READ: Final = ("a good film", "", "naïve 最高 👍", "x" * 300, "half a \ud800 character")
 _ENOUGH: Final = 200
 """Arrivals of a trace that are looked at: a rate may ask for billions."""
 _SHARED_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - the file is made by mkstemp
@@ -173,6 +176,22 @@ def manifest(data: bytes) -> None:
         Bundle.open(folder)
 
 
+def tokenizer(data: bytes) -> None:
+    """Read a bundle's tokenizer and let it read texts: each is answered, or fails alone."""
+    folder = _scratch_folder()
+    bundle = Bundle(folder, Manifest(name="m", version="1", labels=("a", "b"), max_tokens=64))
+    bundle.tokenizer.write_bytes(data)
+    with contextlib.suppress(BundleError):
+        read = load_tokenizer(bundle, None)
+        batches = Batches(
+            ("a", "b"),
+            tokenise=lambda text: list(read.encode(text).ids),
+            forward=lambda batch: [[0.0, 1.0]] * len(batch),
+            batch_prompts=4,
+        )
+        assert len(batches.answer(_READ)) == len(_READ)
+
+
 def site(data: bytes) -> None:
     """Read who is a member of a provisioned site; what is read is written and read again."""
     folder = _scratch_folder()
@@ -207,6 +226,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "labelled": labelled,
     "manifest": manifest,
     "site": site,
+    "tokenizer": tokenizer,
 }
 
 _scratch: dict[str, Path] = {}

@@ -44,7 +44,7 @@ class OnnxClassifier:
         bundle = Bundle.open(settings.source)
         self.name = bundle.manifest.name
         self.labels = bundle.manifest.labels
-        self._tokenizer = _load_tokenizer(bundle, settings.max_tokens)
+        self._tokenizer = load_tokenizer(bundle, settings.max_tokens)
         self._padding = Padding(bundle.manifest.pad_token, bundle.manifest.padding)
         self._session: onnxruntime.InferenceSession | None = _load_session(bundle, settings)
         self._inputs = frozenset(node.name for node in self._session.get_inputs())
@@ -88,7 +88,11 @@ class OnnxClassifier:
         return logits
 
 
-def _load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
+def load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
+    """Return a bundle's tokenizer, which cuts off what is beyond its limit, or ``max_tokens``.
+
+    Raises ``BundleError`` when it is none, and ``SettingsError`` for a limit beyond the bundle's.
+    """
     limit = bundle.manifest.max_tokens
     if max_tokens is not None and max_tokens > limit:
         raise SettingsError(
