@@ -28,7 +28,7 @@ _SHOWN = 5
 
 @click.command(help="Break a running cascade in every way we know, and check its promises.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this scenario; may be repeated.")
-@click.option("--short", is_flag=True, help="A few scenarios, half as long: about a minute.")
+@click.option("--short", is_flag=True, help="A few scenarios, half as long: a minute and a half.")
 @click.option("--seed", default=1, show_default=True, help="Of texts, blows and faults on links.")
 @click.option("--share", default=1.0, show_default=True, help="Of every scenario's time.")
 @click.option(
