@@ -183,6 +183,7 @@ class AskTopic:
         finally:
             self._open.pop(key, None)
             self._answered[key] = asked.prompt.id
+            self._answered.move_to_end(key)
             if len(self._answered) > _ANSWERED:
                 self._answered.popitem(last=False)
 

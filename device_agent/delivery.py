@@ -56,6 +56,7 @@ class _Entry:
     state: _State = _State.HERE
     escalated: Escalated | None = None
     settling: Result | None = None
+    better: Result | None = None
     holder: Holder = field(default_factory=Holder)
     silence_s: float = 0.0
     due_s: float = math.inf
@@ -143,7 +144,14 @@ class Delivery:
     def settled(self, prompt_id: UUID) -> list[Action]:
         """Answer once the result is committed."""
         entry = self._entries.pop(prompt_id, None)
-        return [Answer(entry.settling)] if entry and entry.settling else []
+        if entry is None or entry.settling is None:
+            return []
+        return [Answer(entry.settling), *(self._revise(entry.better) if entry.better else [])]
+
+    def settle_at_once(self) -> list[Action]:
+        """Answer whatever waits for its commit: there is no more time to wait for the disk."""
+        waiting = [key for key, entry in self._entries.items() if entry.settling is not None]
+        return [action for prompt_id in waiting for action in self.settled(prompt_id)]
 
     # -- from whoever sends --------------------------------------------------------------------
 
@@ -208,7 +216,7 @@ class Delivery:
             self._repeats.note_word(took_s)
         if entry.holder.sending:
             return []
-        entry.wanted = False
+        entry.wanted, entry.give_up_s = False, 0.0
         self._repeats.end(prompt_id)
         entry.silence_s = self._repeats.longer_s(entry.silence_s)
         self._schedule(prompt_id, entry, now_s + self._repeats.draw_s(entry.silence_s))
@@ -219,6 +227,8 @@ class Delivery:
         entry = self._entries.get(result.id)
         if entry is None:
             return self._revise(result)
+        if entry.settling is not None and entry.settling.degraded:
+            entry.better = result  # for a revision, where one is wanted
         if entry.state is not _State.ABOVE or entry.escalated is None:
             return []
         if isinstance(result.outcome, Failure):
@@ -251,7 +261,7 @@ class Delivery:
         for prompt_id, entry in self._entries.items():
             if entry.state is not _State.ABOVE or (unsent_only and entry.holder.agent):
                 continue
-            entry.holder.lost()
+            entry.holder.uncertain()
             self._schedule(prompt_id, entry, now_s)
 
     def next_due_s(self) -> float | None:

@@ -20,12 +20,12 @@ from device_agent.delivery import Delivery
 from device_agent.in_hand import Asked, InHand
 from device_agent.repeats import Backoff
 from device_agent.rows import asker_of, decode
-from shared.errors import Lost, MalformedMessage, ModelFailed, StoreError, TooLarge
+from shared.errors import BusError, Lost, MalformedMessage, Quarantined, StoreError, TooLarge
 from shared.escalated import failed
 from shared.log import get_logger
 from shared.messages import Failure, Prompt, Result
 from shared.refusals import Refusals
-from shared.supervision import Supervised
+from shared.supervision import Supervised, logged_if_broken
 from shared.wire import WORKING, decode_result
 
 if TYPE_CHECKING:
@@ -126,6 +126,7 @@ class Escalations:
         settling = self._stop(_STOPPING)
         if settling and (waiting := self.in_hand.waiting()):
             await asyncio.wait(waiting, timeout=_SETTLE_S)
+        self._do(self._delivery.settle_at_once())
         if self._watch is not None:
             await self._watch.stop()
         for task in self._work:
@@ -146,22 +147,27 @@ class Escalations:
     # -- what the core wants done --------------------------------------------------------------
 
     def _do(self, actions: Iterable[to_do.Action]) -> None:
+        """Do one thing after another; one that breaks does not keep the others from being done."""
         for action in actions:
-            match action:
-                case to_do.Store(escalated):
-                    self._begin(self._store(escalated))
-                case to_do.Send():
-                    self._begin(self._send(action))
-                case to_do.Doubt(agent, stopped):
-                    self._dispatcher.doubt(agent, stopped=stopped)
-                case to_do.Settle(result):
-                    self._begin(self._settle(result))
-                case to_do.Answer(result):
-                    self.in_hand.answer(result)
-                case to_do.Revise(result):
-                    self.in_hand.revise(result)
-                case to_do.Forget(prompt_id):
-                    self._commits.forget(prompt_id)
+            with logged_if_broken("an action of the delivery", action=type(action).__name__):
+                self._do_one(action)
+
+    def _do_one(self, action: to_do.Action) -> None:
+        match action:
+            case to_do.Store(escalated):
+                self._begin(self._store(escalated))
+            case to_do.Send():
+                self._begin(self._send(action))
+            case to_do.Doubt(agent, stopped):
+                self._dispatcher.doubt(agent, stopped=stopped)
+            case to_do.Settle(result):
+                self._begin(self._settle(result))
+            case to_do.Answer(result):
+                self.in_hand.answer(result)
+            case to_do.Revise(result):
+                self.in_hand.revise(result)
+            case to_do.Forget(prompt_id):
+                self._commits.forget(prompt_id)
 
     async def _store(self, escalated: Escalated) -> None:
         prompt_id = escalated.prompt.id
@@ -182,21 +188,25 @@ class Escalations:
         if send.to or send.tried:
             self._station.metrics.repeats.labels("retry").inc()
             _log.info("prompt repeated", id=str(prompt.id), to=send.to, tried=sorted(send.tried))
-        chosen, refused = None, ""
+        chosen, fault = None, None
         try:
             chosen = await self._dispatcher.send(
                 prompt, up, to=send.to, tried=send.tried, again=not send.declined
             )
-        except TooLarge as error:
-            refused = str(error)
+        except BusError as error:
+            fault = error
         finally:
-            self._do(self._sent(send, chosen, refused))
+            self._do(self._sent(send, chosen, fault))
             self._wake.set()
 
-    def _sent(self, send: to_do.Send, chosen: Chosen | None, refused: str) -> list[to_do.Action]:
+    def _sent(
+        self, send: to_do.Send, chosen: Chosen | None, fault: BusError | None
+    ) -> list[to_do.Action]:
         prompt_id, now_s = send.escalated.prompt.id, time.monotonic()
-        if refused:
-            return self._delivery.refused(prompt_id, refused, now_s)
+        if isinstance(fault, TooLarge):
+            return self._delivery.refused(prompt_id, str(fault), now_s)
+        if fault is not None:  # whoever else was asked: this one was not
+            return self._delivery.unsent(prompt_id, now_s, reason=f"not sent: {fault}")
         if chosen is not None:
             return self._delivery.sent(prompt_id, chosen.agent, now_s, pooled=chosen.pooled)
         reason = self._dispatcher.why_nobody()
@@ -245,8 +255,8 @@ class Escalations:
             self._station.learn(escalated, result)
             for hop in result.hops:
                 self._dispatcher.succeeded(hop.agent)
-        elif result.outcome.code == ModelFailed.code and holder:
-            self._dispatcher.failed(holder)
+        elif result.outcome.code == Quarantined.code and holder and not result.hops:
+            self._dispatcher.failed(holder)  # with hops it was somebody above the holder
 
     # -- what the clock brings -----------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import LostAtOnce, NotConnected, NotNow, RecServeError, Refused
 from shared.log import get_logger
+from shared.packet_limit import LARGE_BYTES
 
 if TYPE_CHECKING:
     from shared.bus import Bus, Delivery
@@ -16,6 +17,8 @@ _CONNECT_S: Final = 5.0
 _NOT_NOW_S: Final = 1.0
 _NOT_NOW_MAX_S: Final = 30.0
 _BREAKS: Final = 2
+_BREAKS_OF_SMALL: Final = 10
+"""Connections end for other reasons than a small message, several times in a row, too."""
 
 
 async def publish_until_taken(
@@ -23,10 +26,11 @@ async def publish_until_taken(
 ) -> Delivery | None:
     """Publish until the broker has it: a lost connection comes back, and so does a quota.
 
-    None when the broker refused it, which it will again, or when the connection ended twice under
-    it and might a third time; that is logged.
+    None when the broker refused it, which it will again, or when the connection ended under it
+    twice in a row and might a third time (ten times, if it is small); that is logged.
     """
     breaks, pause_s = 0, _NOT_NOW_S
+    most = _BREAKS if len(payload) >= LARGE_BYTES else _BREAKS_OF_SMALL
     while True:
         if not await _connected(bus):
             continue
@@ -34,7 +38,7 @@ async def publish_until_taken(
             return await bus.publish(topic, payload, retain=retain, correlation=correlation)
         except LostAtOnce as error:
             breaks += 1
-            if breaks == _BREAKS:
+            if breaks == most:
                 _log.error("message given up", topic=topic, bytes=len(payload), reason=str(error))
                 return None
         except NotConnected:

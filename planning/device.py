@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from device_agent import actions as to_do
-from shared.errors import ModelFailed
+from shared.errors import Quarantined
 from shared.messages import Failure, Result
 from shared.wire import WORKING
 
@@ -102,7 +102,7 @@ class DeviceAgent:
             back = [choice.succeeded(hop.agent, now_s) for hop in result.hops]
             if any(back):
                 self._delivery.rearm(now_s, unsent_only=True)
-        elif result.outcome.code == ModelFailed.code and holder:
+        elif result.outcome.code == Quarantined.code and holder and not result.hops:
             choice.failed(holder, now_s)
 
     # -- what the core wants done --------------------------------------------------------------

@@ -15,6 +15,7 @@ origin and id.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -130,7 +131,7 @@ class Admission:
         self._rates = rates
         self._attempts = attempts
         self._new_id = new_id
-        self._in_hand: set[Key] = set()
+        self._in_hand: dict[Key, float] = {}
         self._sent_on = SentOn(limit_bytes)
 
     # -- from below ----------------------------------------------------------------------------
@@ -148,25 +149,37 @@ class Admission:
             return None  # nobody waits for it any more
         onward = self._sent_on.find(key)
         if onward is not None:
-            return self._repeated(prompt, onward, now_s) if admitted else None
-        if key in self._in_hand:
-            return Working(prompt) if admitted else None
+            return self._repeated(prompt, onward, now_s, admitted=admitted)
+        told_s = self._in_hand.get(key)
+        if told_s is not None:
+            return self._in_hand_still(prompt, told_s, now_s)
         too_late = queue.full or queue.wait_s > remaining_s / 2
         if too_late or not admitted:
             return Decline(prompt, Busy.code)
-        self._in_hand.add(key)
+        self._in_hand[key] = -math.inf
         return Attempt(prompt)
 
     def _admits(self, prompt: Prompt, now_s: float) -> bool:
-        device = prompt.hops[0].agent if prompt.hops else ""
+        device = prompt.hops[0].agent if len(prompt.hops) > 1 else ""
         size_bytes = len(prompt.text.encode())
         return self._rates.admit(prompt.origin, now_s, size_bytes=size_bytes, device=device)
 
-    def _repeated(self, prompt: Prompt, onward: Onward, now_s: float) -> Action | None:
+    def _in_hand_still(self, prompt: Prompt, told_s: float, now_s: float) -> Action | None:
+        """Say that a prompt is in hand, unless that was only just said: silence would be blamed."""
+        if now_s - told_s < _REPEAT_S:
+            return None
+        self._in_hand[key_of(prompt)] = now_s
+        return Working(prompt)
+
+    def _repeated(
+        self, prompt: Prompt, onward: Onward, now_s: float, *, admitted: bool
+    ) -> Action | None:
         """Ask again above about a prompt that was sent on, unless that was only just done."""
         if now_s - onward.repeated_s < _REPEAT_S:
             return None
         onward.repeated_s = now_s
+        if not admitted:
+            return Working(prompt)
         deadline_s = prompt.deadline_s  # the time that its asker gives it now
         fresh = msgspec.structs.replace(onward.escalated.prompt, deadline_s=deadline_s)
         onward.escalated = msgspec.structs.replace(onward.escalated, prompt=fresh)
@@ -187,7 +200,7 @@ class Admission:
 
     def dropped(self, prompt: Prompt) -> None:
         """Let go of a prompt whose work broke off; its origin will repeat it."""
-        self._in_hand.discard(key_of(prompt))
+        self._in_hand.pop(key_of(prompt), None)
 
     # -- from the store and the model ----------------------------------------------------------
 
@@ -202,7 +215,7 @@ class Admission:
         """Go on with what the station made of the prompt."""
         prompt = judge.prompt
         if isinstance(settled, Escalated):
-            self._in_hand.discard(key_of(prompt))
+            self.dropped(prompt)
             id_above = self._new_id() if self._new_id else prompt.id
             onward = Onward(settled, id_above, Holder())
             self._sent_on.put(onward)

@@ -102,7 +102,8 @@ class Batcher:
         waiting = _Waiting(text, time.perf_counter(), scored)
         busy = f"{len(self._queue)} prompts are waiting already"
         try:
-            displaced = self._queue.put(waiting, origin, priority, len(text))
+            size = len(text) if text.isascii() else len(text.encode(errors="replace"))
+            displaced = self._queue.put(waiting, origin, priority, size)
         except Full:
             raise Busy(busy) from None
         for other in displaced:

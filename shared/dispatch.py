@@ -12,7 +12,7 @@ import msgspec
 from shared.burden import link, packet_bytes
 from shared.bus import Delivery
 from shared.choice import Choice
-from shared.errors import BusError, MalformedMessage, TooLarge
+from shared.errors import BusError, MalformedMessage
 from shared.log import get_logger
 from shared.refusals import Refusals
 from shared.status import Status, decode_status
@@ -125,7 +125,7 @@ class Dispatcher:
         agent is passed over for the next one up, then for those below it. Agents in ``tried`` were
         silent or busy and are left out; with ``again`` they all get another chance once no other is
         left. A broker that knows of no subscriber makes us try the next agent at once, a few times.
-        Raises ``TooLarge`` when it cannot travel, whoever it is for.
+        Raises ``BusError`` when it could not be sent: ``TooLarge`` if it never can.
         """
         for _ in range(_TRIES):
             now_s = time.monotonic()
@@ -134,8 +134,8 @@ class Dispatcher:
             if chosen is None:
                 return None
             delivery = await self._publish(prompt, chosen, now_s)
-            if delivery is not Delivery.NO_SUBSCRIBER:
-                return chosen if delivery is Delivery.TAKEN else None
+            if delivery is Delivery.TAKEN:
+                return chosen
             # It is not connected, whatever it said last; its next word brings it back.
             chosen.roster.forget(chosen.agent)
         return None
@@ -147,7 +147,7 @@ class Dispatcher:
             return "no agent above is alive whose model has the same labels as ours"
         return "no agent above is alive"
 
-    async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery | None:
+    async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery:
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
@@ -159,12 +159,10 @@ class Dispatcher:
             delivery = await self._bus.publish(
                 topic, payload, expiry_s=max(prompt.deadline_s - now_s, 0.0)
             )
-        except TooLarge:
-            raise
         except BusError as error:
             to = chosen.address
             _log.warning("prompt not sent", id=str(prompt.id), to=to, reason=str(error))
-            return None
+            raise
         name = link(self._tier, chosen.roster.tier)
         self._metrics.count_link(name, "up", packet_bytes(topic, payload))
         return delivery

@@ -59,11 +59,7 @@ class FairQueue(Generic[Item]):
 
     def full_for(self, origin: str) -> bool:
         """Say whether a prompt of an origin would be turned away."""
-        if self.taken < self.places:
-            return False
-        held = self._origins.get(origin)
-        mine = held.places if held is not None else 0
-        return mine + 1 >= max(other.places for other in self._origins.values())
+        return not self._fits(origin, 1)
 
     def ahead_of(self, origin: str) -> int:
         """Return about how many would be taken before a prompt of an origin that came now."""
@@ -77,12 +73,12 @@ class FairQueue(Generic[Item]):
 
         Raises ``Full`` when nobody has to.
         """
-        if self.full_for(origin):
+        places = min(1 + size // PLACE_BYTES, self.places)
+        if not self._fits(origin, places):
             raise Full
         self._number += 1
         held = self._origins.setdefault(origin, _Held())
         turn = self._entries[held.numbers[-1]].turn + 1 if held.numbers else self._turn
-        places = min(1 + size // PLACE_BYTES, self.places)
         entry = _Entry(-priority, max(turn, self._turn), self._number, origin, places)
         self._items[entry.number], self._entries[entry.number] = item, entry
         held.numbers.append(entry.number)
@@ -106,6 +102,15 @@ class FairQueue(Generic[Item]):
                 taken.append(self._remove(entry))
                 self._turn = max(self._turn, entry.turn + 1)
         return taken
+
+    def _fits(self, origin: str, places: int) -> bool:
+        """Say whether there is room, or others have so much more that they can make it."""
+        missing = self.taken + places - self.places
+        if missing <= 0:
+            return True
+        held = self._origins.get(origin)
+        mine = places + (held.places if held is not None else 0)
+        return missing <= sum(max(0, other.places - mine) for other in self._origins.values())
 
     def _displace(self) -> Item:
         """Take out the newest of whoever has most."""

@@ -39,6 +39,8 @@ class Holder(msgspec.Struct):
     _early: dict[str, str] = {}
     _pooled: bool = False
     _probed: bool = False
+    _uncertain: bool = False
+    _spoken: set[str] = set()
     _works: bool = False
     _sent_s: float = 0.0
 
@@ -54,6 +56,7 @@ class Holder(msgspec.Struct):
         if not to:
             self.agent = ""
         self.sending = True
+        self._spoken.clear()
         return Next(to, tried, doubted, stopped)
 
     def sent(self, agent: str, now_s: float, *, pooled: bool = False) -> str:
@@ -66,16 +69,26 @@ class Holder(msgspec.Struct):
             self._asked_s = {agent: self._asked_s[agent]}
             self._declined.clear()
         self._asked_s.setdefault(agent, now_s)
-        self._probed = again
-        self._works = self._works and again
+        spoke = agent in self._spoken or (pooled and bool(self._spoken))
+        self._probed = again and not spoke and not self._uncertain
+        self._works = spoke or (self._works and again)
+        self._uncertain = False
         self._pooled, self._sent_s = pooled, now_s
         self.agent, self.sending = agent, False
         early, self._early = self._early, {}
         return next(iter(early.values()), "") if pooled else early.get(agent, "")
 
     def lost(self) -> None:
-        """Take note that nobody has the prompt, or that it may be with nobody."""
-        self.agent, self.sending, self._probed, self._works = "", False, False, False
+        """Take note that nobody has the prompt."""
+        self.agent = ""
+        self.uncertain()
+
+    def uncertain(self) -> None:
+        """Take note that the prompt may be with nobody: it is sent anew, to the same agent if any.
+
+        Nobody is to be blamed for what a lost connection may have swallowed.
+        """
+        self.sending, self._probed, self._works, self._uncertain = False, False, False, True
         self._early.clear()
 
     def declines(self, agent: str, code: str) -> bool:
@@ -95,9 +108,17 @@ class Holder(msgspec.Struct):
         return True
 
     def works(self, agent: str, now_s: float) -> float | None:
-        """Take an agent's word that it is at work; return how long it took to say so when asked."""
-        asked = self._probed and (agent == self.agent or self._pooled)
-        self._probed, self._works = False, True
+        """Take an agent's word that it is at work; return how long it took to say so when asked.
+
+        It may overtake the broker's word that the agent has the prompt; that of one who does not
+        have it (any more) says nothing of the one who does.
+        """
+        if self.sending:
+            self._spoken.add(agent)
+            return None
+        if agent != self.agent and not self._pooled:
+            return None
+        asked, self._probed, self._works = self._probed, False, True
         return now_s - self._sent_s if asked else None
 
     @property

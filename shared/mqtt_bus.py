@@ -83,6 +83,8 @@ class MqttBus:
     async def wait_connected(self, timeout_s: float) -> None:
         """Return when connected; raise the last cause after ``timeout_s``."""
         assert self._keeping is not None, "start() comes first"  # noqa: S101
+        if self._live is None:  # lost a moment ago, and nobody has been told yet
+            self._connected.clear()
         try:
             await asyncio.wait_for(self._connected.wait(), timeout_s)
         except asyncio.TimeoutError:
@@ -155,19 +157,26 @@ class MqttBus:
         self._connected.clear()
 
     @property
+    def _live(self) -> MqttConnection | None:
+        """The connection of the moment, unless it is lost."""
+        connection = self._connection
+        return None if connection is None or connection.lost.done() else connection
+
+    @property
     def _last_error(self) -> RecServeError:
         return self._keeper.last_error
 
     async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
         """Publish on the connection of the moment, if the broker carries that much."""
         async with self._in_flight:
-            if self._connection is None:
+            connection = self._live
+            if connection is None:
                 raise NotConnected(str(self._last_error))
             sent_s = time.monotonic()
             more_bytes = len(terms.correlation) + len(terms.response_topic.encode())
             size = self._limit.check(topic, payload, sent_s, more_bytes=more_bytes)
             try:
-                delivery = await self._connection.publish(topic, payload, terms)
+                delivery = await connection.publish(topic, payload, terms)
             except NotConnected as error:
                 now_s = time.monotonic()
                 if now_s - sent_s > _AT_ONCE_S:

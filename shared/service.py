@@ -152,21 +152,25 @@ class Service:
         try:
             return await self._see_through(first)
         except BaseException:
-            self._admission.dropped(prompt)
+            if isinstance(first, Attempt):  # a repeat says nothing of the first
+                self._admission.dropped(prompt)
             raise
 
     async def _see_out(self, judge: Judge) -> None:
         """Judge a prompt that is in our hands, and do all that follows."""
         following: Judge | None = judge
+        broken = True
         try:
             while following is not None:
                 following = await self._see_through(await self._judge(following))
+            broken = False
         except (BusError, StoreError) as error:
             _log.warning("prompt not finished; its origin will ask again", reason=str(error))
         except Exception:  # noqa: BLE001 - logged, and the service lives on
             _log.exception("a prompt broke the service", id=str(judge.prompt.id))
         finally:
-            self._admission.dropped(judge.prompt)
+            if broken:
+                self._admission.dropped(judge.prompt)
 
     async def _heed(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
@@ -233,6 +237,8 @@ class Service:
             )
         except TooLarge as error:
             return self._admission.unsent(send_on, str(error))
+        except BusError:
+            chosen = None
         if chosen is None:
             above = " or ".join(self._station.tier.above)
             return self._admission.unsent(send_on, f"no {above} agent took the prompt")
@@ -288,5 +294,8 @@ class Service:
 
     def _known(self, prompt: Prompt) -> Result | None:
         payload = self._results.find(key_of(prompt))
-        result = decode_result(payload) if payload is not None else None
+        try:
+            result = decode_result(payload) if payload is not None else None
+        except MalformedMessage:  # kept by another version
+            return None
         return result if isinstance(result, Result) else None

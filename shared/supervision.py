@@ -7,15 +7,25 @@ every ``except Exception`` ends it as well. Nobody waits for such a task, so nob
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
 _log = get_logger()
 PAUSE_S: Final = 0.5
+
+
+@contextlib.contextmanager
+def logged_if_broken(what: str, **where: str) -> Iterator[None]:
+    """Log an exception, and go on behind it."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - logged, and gone on behind it
+        _log.exception("something broke", what=what, **where)
 
 
 class Supervised:

@@ -239,8 +239,9 @@ def test_one_that_stays_silent_gives_its_place_to_the_next() -> None:
     for send in sends(delivery.tick(0.5)):
         delivery.sent(send.escalated.prompt.id, "edge-1", 0.5)
     following = sends(delivery.tick(3.0))
-    assert following[0] == Send(items[3], tried=frozenset({"edge-1"}))
-    assert [send.to for send in following] == ["", "edge-1", "edge-1"]
+    assert [send.escalated for send in following[:1]] == items[3:]
+    assert len(following) == 3
+    assert [send.to for send in following] == ["edge-1"] * 3
 
 
 def test_at_its_deadline_a_prompt_gets_our_own_answer() -> None:
@@ -345,6 +346,35 @@ def test_a_better_answer_after_a_degraded_one_is_a_revision_where_one_is_wanted(
         joined = from_above(1).after(item.prompt.hops)
         assert revised == ([Revise(joined)] if wanted else [])
         assert delivery.came(from_above(1), 1.6) == []
+
+
+def test_word_of_an_agent_ends_the_patience_too() -> None:
+    delivery = core()
+    item = send_up(delivery, 1, deadline_s=FAR_S)
+    delivery.rearm(0.5)
+    delivery.tick(0.5)
+    delivery.unsent(item.prompt.id, 0.5)
+    delivery.working(item.prompt.id, "edge-1", 0.6)
+    assert degraded(delivery.tick(2.6)) == []
+
+
+def test_a_better_answer_that_comes_while_a_degraded_one_is_committed_is_a_revision() -> None:
+    delivery = core()
+    item = send_up(delivery, 1, deadline_s=1.0, revisions=True)
+    (settle,) = delivery.tick(1.0)
+    assert isinstance(settle, Settle)
+    assert delivery.came(from_above(1), 1.01) == []
+    joined = from_above(1).after(item.prompt.hops)
+    assert delivery.settled(item.prompt.id) == [Answer(settle.result), Revise(joined)]
+
+
+def test_whoever_leaves_answers_what_waits_for_its_commit() -> None:
+    delivery = core()
+    send_up(delivery, 1)
+    (settle,) = delivery.stop("stopping", 0.0)
+    assert isinstance(settle, Settle)
+    assert delivery.settle_at_once() == [Answer(settle.result)]
+    assert delivery.settle_at_once() == []
 
 
 def test_what_was_restored_is_sent_at_once() -> None:

@@ -11,6 +11,7 @@ from device_agent import publishing
 from device_agent.publishing import publish_until_taken
 from shared.errors import LostAtOnce, NotConnected, NotNow, Refused, TooLarge
 from shared.memory_bus import MemoryBroker, MemoryBus
+from shared.packet_limit import LARGE_BYTES
 
 if TYPE_CHECKING:
     from shared.bus import Delivery
@@ -39,11 +40,12 @@ async def test_what_met_a_lost_connection_is_published_again(mood: Exception) ->
     assert bus.published == 2
 
 
-async def test_what_ends_the_connection_twice_is_not_tried_a_third_time() -> None:
-    bus = Moody(*[LostAtOnce("gone")] * 5)
+@pytest.mark.parametrize(("size", "tries"), [(LARGE_BYTES, 2), (20, 10)])
+async def test_what_ends_the_connection_again_and_again_is_given_up(size: int, tries: int) -> None:
+    bus = Moody(*[LostAtOnce("gone")] * 20)
     await bus.start()
-    assert not await publish_until_taken(bus, "t", b"x")
-    assert bus.published == 2
+    assert not await publish_until_taken(bus, "t", bytes(size))
+    assert bus.published == tries
 
 
 async def test_connections_that_end_for_other_reasons_in_between_are_forgiven() -> None:

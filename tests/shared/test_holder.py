@@ -88,12 +88,40 @@ def test_what_an_answer_took_counts_from_when_its_agent_was_first_asked() -> Non
     assert holder.took_s("edge-2", 13.0) is None
 
 
-def test_nobody_is_doubted_for_what_a_lost_connection_may_have_swallowed() -> None:
+def test_what_a_lost_connection_may_have_swallowed_is_sent_anew_and_nobody_doubted_for_it() -> None:
     holder = held_by("edge-1")
     holder.next()
     holder.sent("edge-1", 1.0)
-    holder.lost()
-    assert holder.next() == Next(tried=frozenset({"edge-1"}))
+    holder.uncertain()
+    assert holder.next() == Next(to="edge-1", tried=frozenset({"edge-1"})), "it may be at work"
+    holder.sent("edge-1", 2.0)
+    assert not holder.probed, "it may have heard of the prompt for the first time"
+    assert holder.next().to == "edge-1"
+
+
+def test_word_that_overtakes_the_brokers_counts_for_who_gave_it() -> None:
+    holder = held_by("edge-1")
+    holder.next()
+    holder.works("edge-1", 1.0)
+    holder.sent("edge-1", 1.1)
+    assert not holder.probed
+    assert holder.next() == Next(to="edge-1", tried=frozenset({"edge-1"}))
+
+
+def test_word_of_one_who_had_the_prompt_says_nothing_of_the_one_who_has_it() -> None:
+    holder = held_by("edge-1")
+    holder.next()
+    holder.sent("edge-1", 1.0)
+    assert holder.next().doubted == "edge-1"
+    holder.works("edge-1", 1.5)
+    holder.sent("edge-2", 2.0)
+    holder.next()
+    holder.sent("edge-2", 3.0)
+    holder.works("edge-1", 3.1)
+    assert holder.probed
+    assert holder.next() == Next(
+        tried=frozenset({"edge-1", "edge-2"}), doubted="edge-2", stopped=False
+    )
 
 
 def test_two_holders_share_nothing() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from shared.brokers import Address
 from shared.bus import Delivery, Will
-from shared.errors import NotConnected, Refused, SettingsError
+from shared.errors import LostAtOnce, NotConnected, Refused, SettingsError
 from shared.mqtt_bus import MqttBus
 from shared.mqtt_connection import WrongProtocol
 from shared.settings import MqttSettings, TlsSettings
@@ -340,3 +340,21 @@ def test_a_missing_password_file_stops_the_start(tmp_path: Path) -> None:
     missing = tmp_path / "password"
     with pytest.raises(SettingsError, match=r"mqtt.password_file '.*password' cannot be read"):
         MqttBus(MqttSettings(username="device-1", password_file=str(missing)), "device-1")
+
+
+async def test_what_comes_between_a_loss_and_word_of_it_waits_for_the_next_connection(
+    own_broker: BrokerProcess, open_bus: Callable[..., MqttBus]
+) -> None:
+    """The connection is gone, and nobody has been told yet: it is not the message's doing."""
+    wire = MqttWire(own_broker)
+    bus = open_bus(wire.settings(), "sender")
+    await settled(bus)
+    lost = bus._connection
+    assert lost is not None
+    lost.abandon("a test")
+    with pytest.raises(NotConnected) as caught:
+        await bus.publish("t", b"x")
+    assert not isinstance(caught.value, LostAtOnce)
+    await bus.wait_connected(10)
+    assert bus._connection is not lost
+    assert await bus.publish("t", b"x") is not None

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from shared import admission
 from shared.breaker import FAILURES
 from shared.errors import NotConnected
 from shared.messages import Failure, Hop, Label, Prompt, Result
@@ -95,7 +96,10 @@ async def test_a_repeat_is_answered_from_memory_without_model_or_window(bench: B
     assert bench.counted("recserve_repeats_total", kind="prompt") == 1
 
 
-async def test_a_repeat_of_what_is_in_hand_is_told_so_and_left_to_the_first(bench: Bench) -> None:
+async def test_a_repeat_of_what_is_in_hand_is_told_so_and_left_to_the_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "_REPEAT_S", 0.0)
     bench.model.hold()
     prompt_id = await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
@@ -110,6 +114,39 @@ async def test_a_repeat_of_what_is_in_hand_is_told_so_and_left_to_the_first(benc
 
     assert len(bench.results.messages) == 4
     assert bench.model.seen == [HARD]
+
+
+async def test_a_word_that_cannot_be_said_does_not_let_a_prompt_run_twice(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admission, "_REPEAT_S", 0.0)
+    bench.model.hold()
+    prompt_id = await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    publish = bench.bus.publish
+
+    async def lost(*_args: Any, **_how: Any) -> Any:
+        raise NotConnected("gone")
+
+    monkeypatch.setattr(bench.bus, "publish", lost)
+    for _ in range(4):
+        await bench.send(HARD, prompt_id=prompt_id)
+    await eventually(lambda: bench.bus.acknowledged == 5)
+    monkeypatch.setattr(bench.bus, "publish", publish)
+    bench.model.release()
+    await bench.result()
+    assert bench.model.seen == [HARD]
+
+
+async def test_a_device_beyond_its_rate_still_hears_that_its_prompt_is_in_hand() -> None:
+    bench = await Bench(limits=LimitSettings(device_prompts_s=0.01, device_burst=1)).start()
+    bench.model.hold()
+    prompt_id = await bench.send(HARD)
+    await eventually(lambda: bench.model.busy)
+    await bench.send(HARD, prompt_id=prompt_id)
+    told = decode_result((await bench.results.next()).payload)
+    assert told == (prompt_id, Notice("working", "edge-1"))
+    await bench.close()
 
 
 async def test_a_prompt_is_acknowledged_before_the_model_is_done(bench: Bench) -> None:
