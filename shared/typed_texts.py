@@ -9,6 +9,7 @@ type that was expected.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from msgspec import inspect
@@ -20,6 +21,7 @@ _WORDS: Final = {
     **dict.fromkeys(("true", "yes", "on"), True),
     **dict.fromkeys(("false", "no", "off"), False),
 }
+_KINDS: Final = 16
 _INTEGER: Final = re.compile(r"[-+]?\d[\d_]*|[-+]?0x[\da-fA-F]+|[-+]?0o[0-7]+")
 _NUMBER: Final = re.compile(r"[-+]?(\d[\d_]*\.?\d*|\.\d+)([eE][-+]?\d+)?|[-+]?\.inf|\.nan")
 _CONTAINERS: Final = (
@@ -30,8 +32,9 @@ _CONTAINERS: Final = (
 )
 
 
+@lru_cache(_KINDS)
 def types_of(kind: Any) -> Types:
-    """Return what may stand for settings of a kind."""
+    """Return what may stand for settings of a kind; to look that up takes longer than to read."""
     return _alternatives(inspect.type_info(kind))
 
 
