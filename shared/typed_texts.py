@@ -32,9 +32,14 @@ _CONTAINERS: Final = (
 )
 
 
-@lru_cache(_KINDS)
 def types_of(kind: Any) -> Types:
-    """Return what may stand for settings of a kind; to look that up takes longer than to read."""
+    """Return what may stand for settings of a kind."""
+    return _looked_up(kind)
+
+
+@lru_cache(_KINDS)
+def _looked_up(kind: Any) -> Types:
+    """Look once: it takes longer than to read the settings."""
     return _alternatives(inspect.type_info(kind))
 
 
