@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from typing import IO
 
 _LAST: Final = 2
 
@@ -22,3 +26,14 @@ def open_handles() -> None:
     os.close(number)
     if sys.stderr is None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
+
+
+def give_up(stream: IO[str]) -> None:
+    """Lead a stream that cannot be written to nowhere, with what it still holds.
+
+    Python tries that again when it ends, and then ends with a status of its own.
+    """
+    with contextlib.suppress(OSError, ValueError):  # no file behind it, or a closed one
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -16,6 +16,7 @@ import msgspec
 from device_agent.sources.in_order import InOrder
 from device_agent.sources.stream import Event, Stream
 from shared.errors import InvalidPrompt, SettingsError
+from shared.handles import give_up
 from shared.messages import Failure, Result
 from shared.source_settings import STANDARD_INPUT
 from shared.station import check_text
@@ -102,6 +103,7 @@ class LinesStream:
             except (OSError, ValueError) as error:  # a closed file raises the latter
                 reason = getattr(error, "strerror", None) or error
                 said = f"sources.{self._name}: answers cannot be printed ({reason})"
+                give_up(self._out)
                 raise SettingsError(said) from error
             await self._order.kept(len(ready))
 

@@ -115,7 +115,14 @@ def hanging(start: Callable[..., subprocess.Popen[str]], folder: Path) -> subpro
     assert device.stderr is not None
     while "agent started" not in device.stderr.readline():
         assert device.poll() is None
+    until(lambda: catches(device, signal.SIGTERM), device)
     return device
+
+
+def catches(process: subprocess.Popen[str], number: int) -> bool:
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    (caught,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(caught, 16) >> (number - 1) & 1)
 
 
 def test_an_agent_whose_model_hangs_ends_in_its_time_when_it_is_asked_to(
