@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 import click
 
-from shared.handles import open_handles
+from shared.handles import can_be_written, give_up, open_handles
 
 _COMMANDS: Final = {
     "ask": ("recserve.ask", "Ask a running device and print its answer."),
@@ -32,6 +33,17 @@ _COMMANDS: Final = {
 
 class _LazyGroup(click.Group):
     """Lists every subcommand without importing any: an engine takes seconds to load on a Pi."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run it; a standard output on a full disk is one sentence, whichever command prints."""
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            if sys.stdout is None or can_be_written(sys.stdout):
+                raise
+            give_up(sys.stdout)
+            click.echo(f"Error: standard output cannot be written ({error.strerror})", err=True)
+            sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names, sorted."""

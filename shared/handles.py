@@ -28,6 +28,16 @@ def open_handles() -> None:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - to the end
 
 
+def can_be_written(stream: IO[str]) -> bool:
+    """Try it with an empty line."""
+    try:
+        stream.write("\n")
+        stream.flush()
+    except (OSError, ValueError):
+        return False
+    return True
+
+
 def give_up(stream: IO[str]) -> None:
     """Lead a stream that cannot be written to nowhere, with what it still holds.
 

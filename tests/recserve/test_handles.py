@@ -47,6 +47,15 @@ def test_what_a_device_cannot_do_without_is_missed_in_one_line(line: str, says: 
     assert ran.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", ["doctor --set mqtt.port=1", "--help", "plan --help"])
+@pytest.mark.parametrize("buffered", ["", "1"])
+def test_what_nobody_can_print_is_missed_in_one_line(words: str, buffered: str) -> None:
+    ran = shell(f"PYTHONUNBUFFERED={buffered} {sys.executable} -m recserve {words} >/dev/full")
+    assert ran.returncode == 1
+    assert "standard output cannot be written (No space left on device)" in ran.stderr
+    assert ran.stderr.count("\n") == 1
+
+
 def test_a_device_answers_where_nobody_hears_its_log() -> None:
     ran = shell(f"printf 'splendid\\ndreadful\\n' | {DEVICE} 2>&-")
     assert ran.returncode == 0
