@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from shared.settings import MqttSettings
 
 _log = get_logger()
-_IN_FLIGHT = 100
 _AT_ONCE_S = 1.0
 """A connection that ends this soon after a message may have ended because of it."""
 
@@ -63,7 +62,6 @@ class MqttBus:
         self._watchers: list[Callable[[bool], None]] = []
         self._connection: MqttConnection | None = None
         self._connected = asyncio.Event()
-        self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._limit = PacketLimit(settings.packet_bytes)
         self._keeper = Keeper(
             settings,
@@ -168,10 +166,12 @@ class MqttBus:
 
     async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
         """Publish on the connection of the moment, if the broker carries that much."""
-        async with self._in_flight:
-            connection = self._live
-            if connection is None:
-                raise NotConnected(str(self._last_error))
+        connection = self._live
+        if connection is None:
+            raise NotConnected(str(self._last_error))
+        async with connection.in_flight:
+            if connection.lost.done():
+                raise NotConnected(connection.lost.result())
             sent_s = time.monotonic()
             more_bytes = len(terms.correlation) + len(terms.response_topic.encode())
             size = self._limit.check(topic, payload, sent_s, more_bytes=more_bytes)

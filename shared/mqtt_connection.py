@@ -36,6 +36,7 @@ _UNSUPPORTED_VERSION = (0x01, 0x84)
 _NOT_NOW = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, over quota, too many connections a second
 _PUBLISH_NOT_NOW = (0x91, 0x97)  # packet identifier in use, over quota
 _FOUR_BYTES = 0xFFFF_FFFF
+_IN_FLIGHT = 100
 
 
 class Terms(NamedTuple):
@@ -75,6 +76,8 @@ class MqttConnection:
         self._deliver = deliver
         self.packet_bytes: int | None = None
         """The largest packet that the broker takes, if it said so."""
+        self.in_flight = asyncio.Semaphore(_IN_FLIGHT)
+        """Entered for each message until it is acknowledged; a broker may allow fewer."""
         self._connack: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._published: dict[int, asyncio.Future[Delivery]] = {}
@@ -190,6 +193,8 @@ class MqttConnection:
             may = getattr(properties, "SubscriptionIdentifierAvailable", 1)
             self._identifies = self._version >= 5 and bool(may)  # noqa: PLR2004 - MQTT 5 and later
             self.packet_bytes = getattr(properties, "MaximumPacketSize", None)
+            most = min(getattr(properties, "ReceiveMaximum", _IN_FLIGHT), _IN_FLIGHT)
+            self.in_flight = asyncio.Semaphore(most)
             self._connack.set_result(None)
         elif reason.value in _UNSUPPORTED_VERSION:
             self._connack.set_exception(WrongProtocol(f"the broker refused MQTT: {reason}"))

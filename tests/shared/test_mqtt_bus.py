@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import socket
 import statistics
@@ -26,6 +27,8 @@ from tests.wires import Inbox, MqttWire, eventually, settled
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+CONNECT, PUBLISH_QOS_1 = 0x10, 0x32
 
 
 @pytest.fixture
@@ -220,6 +223,39 @@ async def test_a_broker_that_answers_nothing_holds_nobody_up(
     await bus.close()
 
     assert time.monotonic() - started_s < 3
+
+
+async def test_no_more_messages_wait_than_the_broker_allows() -> None:
+    allowed, waiting, most = 3, set[bytes](), 0
+
+    async def strict(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal most
+        later = asyncio.get_running_loop().call_later
+
+        def acknowledge(mid: bytes) -> None:
+            waiting.discard(mid)
+            writer.write(b"\x40\x02" + mid)
+
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                kind, length = await reader.readexactly(2)
+                body = await reader.readexactly(length)
+                if kind == CONNECT:
+                    writer.write(b"\x20\x06\x00\x00\x03\x21" + allowed.to_bytes(2, "big"))
+                elif kind == PUBLISH_QOS_1:
+                    mid = body[2 + int.from_bytes(body[:2], "big") :][:2]
+                    waiting.add(mid)
+                    most = max(most, len(waiting))
+                    later(0.02, acknowledge, mid)
+
+    async with serving(strict) as port:
+        bus = MqttBus(MqttSettings(port=port, protocol="5"), "patient")
+        await bus.start()
+        await bus.wait_connected(5)
+        await asyncio.gather(*(bus.publish("some/topic", b"short") for _ in range(10)))
+        await bus.close()
+
+    assert most == allowed
 
 
 async def test_closing_waits_until_what_was_published_has_arrived(
