@@ -317,6 +317,7 @@ async def test_the_same_question_asked_twice_at_a_time_runs_and_is_answered_once
 async def test_the_most_urgent_question_is_the_models_next(tiers: Cascade, wire: Wire) -> None:
     device = await tiers.device(tier=TierSettings(name="device"), in_flight=8, knows_above=False)
     await AskTopic(device).start()
+    await device.parts.bus.wait_connected(10)
     asker = await Asker(wire).start()
     model = tiers.models["device-1"]
     model.hold()
@@ -347,6 +348,7 @@ async def test_a_question_that_went_up_is_answered_from_there(tiers: Cascade, wi
     await tiers.edge()
     device = await tiers.device()
     await AskTopic(device).start()
+    await device.parts.bus.wait_connected(10)
     asker = await Asker(wire).start()
 
     answer = await asker.ask({"text": HARD, "id": "up"})
