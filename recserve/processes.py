@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import itertools
 import os
 import secrets
 import signal
@@ -35,6 +36,8 @@ _STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _ORDER = {"device": 0, "edge": 1, "cloud": 2}
+_FIRST_PORT, _PORTS = 20_000, 12_000
+_turns = itertools.count(secrets.randbelow(_PORTS))
 
 
 class ProcessFailed(RecServeError):
@@ -213,10 +216,11 @@ def reachable(host: str) -> str:
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on at this moment.
 
-    It lies below those that Linux gives to outgoing connections, one of which could take it.
+    It lies below those that Linux gives to outgoing connections, one of which could take it, and
+    is none that this process was given lately and may not have come to use.
     """
     while True:
-        port = secrets.randbelow(12_000) + 20_000
+        port = _FIRST_PORT + next(_turns) % _PORTS
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

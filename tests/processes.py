@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from broker.start import BrokerSettings, choose, command
+from recserve.processes import free_port
 from shared.errors import RuntimeUnavailable
 
 if TYPE_CHECKING:
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 Kind = Literal["embedded", "mosquitto"]
 ROOT = Path(__file__).parents[1]
 _START_S = 20.0
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody listened on a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def skip_without(kind: Kind) -> None:

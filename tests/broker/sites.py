@@ -11,11 +11,12 @@ import msgspec
 from broker.access import Member
 from broker.provision import Request, provision
 from broker.start import BrokerSettings, command
+from recserve.processes import free_port
 from shared.mqtt_connection import MqttConnection, Terms
 from shared.settings import MqttSettings
 from shared.settings_file import load
 from tests.deploy.agents import Process
-from tests.processes import free_port, skip_without
+from tests.processes import skip_without
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -12,10 +12,11 @@ import pytest
 
 from broker import start
 from broker.start import CONFIGURATION, BrokerSettings, choose, command, configuration
+from recserve.processes import free_port
 from shared.errors import RuntimeUnavailable, SettingsError
 from shared.mqtt_bus import MqttBus
 from shared.settings import MqttSettings
-from tests.processes import BrokerProcess, free_port, skip_without
+from tests.processes import BrokerProcess, skip_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable

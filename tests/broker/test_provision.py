@@ -23,11 +23,12 @@ from broker.provision import Request, provision
 from broker.secured import listening_port
 from broker.site import Site, read
 from recserve.cli import main
+from recserve.processes import free_port
 from shared.errors import SettingsError
 from shared.settings import DeviceSettings
 from shared.settings_file import load
 from tests.deploy.agents import Process
-from tests.processes import ROOT, free_port
+from tests.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from recserve.processes import free_port
 from shared.mqtt_bus import MqttBus
 from shared.settings import MqttSettings
 from shared.status import Status, decode_status
 from shared.topics import Topics
-from tests.processes import free_port
 from tests.tiny_models import write_bundle
 
 if TYPE_CHECKING:

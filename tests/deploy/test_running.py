@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 
+from recserve.processes import free_port
 from tests.deploy.agents import ROOT, Process, here, model_source, presence
 from tests.deploy.reading import (
     UNITS,
@@ -25,7 +26,7 @@ from tests.deploy.reading import (
     unit,
     variables,
 )
-from tests.processes import free_port, skip_without, skip_without_program
+from tests.processes import skip_without, skip_without_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from recserve.processes import free_port
 from shared.errors import BusError, Refused
 from shared.mqtt_bus import MqttBus
 from shared.settings import MqttSettings, TlsSettings
 from shared.topics import Topics
 from tests.deploy.agents import ROOT, Process, model_source
-from tests.processes import free_port, skip_without, skip_without_program
+from tests.processes import skip_without, skip_without_program
 from tests.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:

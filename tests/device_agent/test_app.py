@@ -10,13 +10,13 @@ from uuid import uuid4
 import pytest
 
 from device_agent import Device
+from recserve.processes import free_port
 from shared.errors import BundleError, SettingsError
 from shared.memory_bus import MemoryBus
 from shared.messages import Failure, Label, Result, Task
 from shared.settings import LimitSettings, MqttSettings, TierSettings, UpstreamSettings
 from tests.cascades import EASY, HARD, Cascade, cascade, device_settings
 from tests.fakes import BREAKS, FAILS, LookupModel
-from tests.processes import free_port
 from tests.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ import pytest
 
 from experiments.playback.target import Question
 from recserve.fleet import Fleet, OneAtATime, names_like
+from recserve.processes import free_port
 from shared.errors import NotConnected, SettingsError
 from shared.messages import Label, Scored
 from shared.settings import DeviceSettings, MqttSettings, UpstreamSettings
 from shared.settings_file import load
 from shared.topics import Topics
-from tests.processes import free_port
 from tests.wires import Inbox, MqttWire, eventually, settled
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from recserve.processes import free_port
 from shared.assembly import Parts, assemble
 from shared.errors import BundleError, SettingsError
 from shared.running import running, serving
@@ -14,7 +15,6 @@ from shared.settings import MetricsSettings, MqttSettings
 from shared.status import decode_status
 from tests.cascades import cloud_settings, device_settings, edge_settings
 from tests.fakes import LookupModel
-from tests.processes import free_port
 from tests.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ from importlib.metadata import version
 import pytest
 from prometheus_client import generate_latest
 
+from recserve.processes import free_port
 from shared.errors import PromptError, SettingsError
 from shared.log import dropped_lines
 from shared.metrics import Described, Metrics
 from shared.settings import MetricsSettings
-from tests.processes import ROOT, free_port
+from tests.processes import ROOT
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "counter": ("_total",),

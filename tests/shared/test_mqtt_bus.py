@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from recserve.processes import free_port
 from shared.brokers import Address
 from shared.bus import Delivery, Will
 from shared.errors import LostAtOnce, NotConnected, Refused, SettingsError
@@ -20,7 +21,7 @@ from shared.mqtt_bus import MqttBus
 from shared.mqtt_connection import WrongProtocol
 from shared.settings import MqttSettings, TlsSettings
 from tests.certificates import self_signed
-from tests.processes import BrokerProcess, free_port
+from tests.processes import BrokerProcess
 from tests.servers import serving
 from tests.wires import Inbox, MqttWire, eventually, settled
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from recserve.processes import free_port
 from shared.bus import Will
 from shared.errors import NotConnected
 from shared.mqtt_bus import MqttBus
@@ -17,7 +18,7 @@ from shared.presence import Announcer
 from shared.settings import MqttSettings, TlsSettings
 from shared.status import Load
 from tests.certificates import self_signed
-from tests.processes import BrokerProcess, free_port
+from tests.processes import BrokerProcess
 from tests.servers import serving
 from tests.wires import Inbox, eventually, settled
 
