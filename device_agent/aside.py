@@ -69,14 +69,6 @@ class Aside:
             self._attempts.forget(prompt.text)
 
     async def _write(self, letter: DeadLetter) -> bool:
-        _log.error(
-            "prompt put aside",
-            id=str(letter.id),
-            origin=letter.origin,
-            sha256=letter.sha256,
-            attempts=letter.attempts,
-            reason=letter.reason,
-        )
         try:
             await self._letters.quarantine(letter)
         except StoreError as error:

@@ -87,7 +87,15 @@ class DeadLetters:
         return cls(Journal.open(path, TABLE, synchronous="FULL", limit_bytes=2 * LIMIT_BYTES))
 
     async def quarantine(self, letter: DeadLetter) -> None:
-        """Return once the letter is committed. Raises ``StoreError``."""
+        """Say so in the log, and return once the letter is committed. Raises ``StoreError``."""
+        _log.error(
+            "prompt put aside",
+            id=str(letter.id),
+            origin=letter.origin,
+            sha256=letter.sha256,
+            attempts=letter.attempts,
+            reason=letter.reason,
+        )
         row = tuple(msgspec.to_builtins(letter).values())
         dropped = await self._journal.write(lambda connection: _insert(connection, row))
         if dropped:

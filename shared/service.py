@@ -261,14 +261,6 @@ class Service:
         letter = DeadLetter.of(
             quarantine.prompt, reason=quarantine.reason, attempts=quarantine.attempts
         )
-        _log.error(
-            "prompt put aside",
-            id=str(letter.id),
-            origin=letter.origin,
-            sha256=letter.sha256,
-            attempts=letter.attempts,
-            reason=letter.reason,
-        )
         self._station.metrics.refused.labels("quarantined").inc()
         await self._dead_letters.quarantine(letter)
 

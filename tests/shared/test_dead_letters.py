@@ -85,7 +85,9 @@ async def test_beyond_a_thousand_the_oldest_go_and_are_counted(store: ResultStor
 
     assert [each.id.int for each in await letters.all()] == list(range(3, 1_003))
     assert letters.dropped == 3
-    assert [log["since_start"] for log in logs] == [1, 2, 3]
+    said = [log for log in logs if log["event"] == "dead letters dropped"]
+    assert [log["since_start"] for log in said] == [1, 2, 3]
+    assert len([log for log in logs if log["event"] == "prompt put aside"]) == 1_003
 
 
 async def test_long_texts_push_out_the_oldest_but_never_themselves(store: ResultStore) -> None:
