@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from device_agent.aside import Aside
-from device_agent.escalations import Escalations
+from device_agent.escalations import STOPPING, Escalations
 from device_agent.in_hand import Asked
 from device_agent.outbox import Outbox
 from shared.assembly import assemble, mqtt
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 _Value = TypeVar("_Value")
-_STOPPING = "the device is shutting down"
 _LONGEST_S = 7 * 24 * 3600.0
 """Time that a prompt is given at most: what asks for ever is not waited for as long."""
 
@@ -216,7 +215,7 @@ class Device:
         settled: Result | Escalated | None = None
         try:
             if turned_away:
-                settled = failed(prompt, Stopping(_STOPPING))
+                settled = failed(prompt, Stopping(STOPPING))
                 return
             async with self._room:
                 settled = await self._settle(prompt)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shared.wire import Notice
 
 _log = get_logger()
-_STOPPING = "the device is shutting down"
+STOPPING = "the device is shutting down"
 _SETTLE_S = 1.0
 
 
@@ -106,7 +106,7 @@ class Escalations:
         if isinstance(settled, Result):
             self._do(self._delivery.answer(settled))
         elif self._stopping:
-            self._do(self._delivery.answer(settled.fall_back(_STOPPING)))
+            self._do(self._delivery.answer(settled.fall_back(STOPPING)))
         else:
             self._do(self._delivery.escalate(settled))
             self._wake.set()
@@ -123,7 +123,7 @@ class Escalations:
         self._stopping = True
         if waiting := self.in_hand.waiting():
             await asyncio.wait(waiting, timeout=timeout_s)
-        settling = self._stop(_STOPPING)
+        settling = self._stop(STOPPING)
         if settling and (waiting := self.in_hand.waiting()):
             await asyncio.wait(waiting, timeout=_SETTLE_S)
         self._do(self._delivery.settle_at_once())

@@ -161,11 +161,12 @@ class UpperAgent:
 
     def _send_on(self, send_on: SendOn) -> None:
         now_s = self._clock.now_s
-        if send_on.doubted:
-            self._upward.choice.doubt(send_on.doubted, now_s, stopped=send_on.stopped)
+        following = send_on.following
+        if following.doubted:
+            self._upward.choice.doubt(following.doubted, now_s, stopped=following.stopped)
         up, again = send_on.onward.escalated.verdict.up, send_on.again
         agent = self._upward.send(
-            send_on.prompt, up, to=send_on.to, tried=send_on.tried, again=again
+            send_on.prompt, up, to=following.to, tried=following.tried, again=again
         )
         if agent:
             self._see_through(self._admission.sent(send_on, agent, now_s))

@@ -23,7 +23,7 @@ import msgspec
 
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.escalated import Escalated, failed
-from shared.holder import Holder
+from shared.holder import Holder, Next
 from shared.messages import Failure, Prompt, Result
 from shared.sent_on import Onward, SentOn
 
@@ -60,20 +60,15 @@ class Judge(NamedTuple):
 
 
 class SendOn(NamedTuple):
-    """Give the ``prompt``, as it goes up, to an agent above; then say ``sent`` or ``unsent``.
+    """Give the ``prompt``, as it goes up, to whoever is ``following``; then say if it was ``sent``.
 
-    ``to`` is the agent that has it and is asked again; without one any
-    will do that is not in ``tried``, and ``again`` lets all be asked once more. ``doubted`` is one
-    that said nothing when it was asked again; see ``shared.holder.Next``.
+    ``again`` lets all that were tried be asked once more.
     """
 
     onward: Onward
     prompt: Prompt
-    to: str = ""
-    tried: frozenset[str] = frozenset()
-    again: bool = False
-    doubted: str = ""
-    stopped: bool = False
+    following: Next
+    again: bool
 
 
 class Working(NamedTuple):
@@ -186,17 +181,8 @@ class Admission:
         return Working(prompt, self._send_on(onward, again=True))
 
     def _send_on(self, onward: Onward, *, again: bool) -> SendOn:
-        following = onward.holder.next()
         prompt = msgspec.structs.replace(onward.escalated.prompt, id=onward.id_above)
-        return SendOn(
-            onward,
-            prompt,
-            to=following.to,
-            tried=following.tried,
-            again=again,
-            doubted=following.doubted,
-            stopped=following.stopped,
-        )
+        return SendOn(onward, prompt, onward.holder.next(), again)
 
     def dropped(self, prompt: Prompt) -> None:
         """Let go of a prompt whose work broke off; its origin will repeat it."""

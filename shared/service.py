@@ -228,12 +228,13 @@ class Service:
         await self._bus.publish(topic, encode_notice(prompt.id, code, self._station.agent))
 
     async def _send_on(self, send_on: SendOn) -> Action | None:
-        if send_on.doubted:
-            self._dispatcher.doubt(send_on.doubted, stopped=send_on.stopped)
+        following = send_on.following
+        if following.doubted:
+            self._dispatcher.doubt(following.doubted, stopped=following.stopped)
         up = send_on.onward.escalated.verdict.up
         try:
             chosen = await self._dispatcher.send(
-                send_on.prompt, up, to=send_on.to, tried=send_on.tried, again=send_on.again
+                send_on.prompt, up, to=following.to, tried=following.tried, again=send_on.again
             )
         except TooLarge as error:
             return self._admission.unsent(send_on, str(error))
