@@ -25,7 +25,6 @@ COPY edge_agent/ edge_agent/
 COPY experiments/ experiments/
 COPY models/__init__.py models/
 COPY models/pack/ models/pack/
-COPY planning/ planning/
 COPY recserve/ recserve/
 COPY shared/ shared/
 RUN pip install .

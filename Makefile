@@ -59,7 +59,7 @@ results: $(VENV)/.dev ## Write docs/results.md from the studies on the public se
 
 plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (40 min on an idle machine)
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }
-	@$(BIN)/python -m recserve.plan_check runs/plan-check $(AZURE) $(MOONCAKE)
+	@$(BIN)/python -m experiments.simulator.validate runs/plan-check $(AZURE) $(MOONCAKE)
 
 chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (15 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md

@@ -1,9 +1,9 @@
 """Who may say and hear what: the rights of every role, and Mosquitto's file that enforces them.
 
-Every topic below comes from ``shared.topics``. What is not listed here is denied, for publishing,
-for subscribing and for delivery alike. Rights are per name, never per tier: a member that is taken
-over can do what its own role lists, in its own name, and nothing else; ``docs/security.md`` says
-what that leaves. This file knows no passwords, certificates or folders.
+Every topic below comes from ``shared.wire.topics``. What is not listed here is denied, for
+publishing, for subscribing and for delivery alike. Rights are per name, never per tier: a member
+that is taken over can do what its own role lists, in its own name, and nothing else;
+``docs/security.md`` says what that leaves. This file knows no passwords, certificates or folders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from shared.topics import Topics, split_pool
+from shared.wire.topics import Topics, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.errors import RuntimeUnavailable, SettingsError
-from shared.settings_file import load
+from shared.settings.file import load
 
 AUTHORITY: Final = "ca.crt"
 CERTIFICATE: Final = "broker.crt"

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from broker.access import Member, dynamic_security, rights
 from shared.errors import SettingsError
-from shared.topics import Topics, check_name
+from shared.wire.topics import Topics, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

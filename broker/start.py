@@ -19,9 +19,9 @@ from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from broker.secured import broker_folder, find_plugin, listener
-from shared.brokers import read_host
+from shared.bus.mqtt.credentials import is_loopback
 from shared.errors import RuntimeUnavailable, SettingsError
-from shared.mqtt_credentials import is_loopback
+from shared.settings.address import read_host
 
 EVERYWHERE = "*"
 CONFIGURATION = Path(__file__).with_name("mosquitto.conf")

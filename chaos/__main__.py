@@ -16,9 +16,8 @@ from chaos.marks import replace
 from chaos.report import page, summary, table
 from chaos.run import Outcome, run
 from chaos.scenarios import SCENARIOS, SHORT, SHORT_SHARE
-from shared.command import clear_errors
-from shared.log import configure
-from shared.settings import LogSettings
+from shared.cli import clear_errors
+from shared.telemetry.log import LogSettings, configure
 
 if TYPE_CHECKING:
     from chaos.trial import Scenario

@@ -7,36 +7,32 @@ again; where the broker may lose the answer itself, only the answer is.
 from __future__ import annotations
 
 import asyncio
-import csv
 import random
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import msgspec
 
-from recserve import demo
+from experiments.datasets.bundled import read_prompts
+from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError
-from shared.mqtt_bus import MqttBus
-from shared.topics import Topics
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from chaos.ledger import Ledger
     from shared.bus import Message
-    from shared.settings import MqttSettings
+    from shared.bus.mqtt.settings import MqttSettings
 
 _AGAIN_S = 2.0
 _PUBLISH_S = 2.0
 
 
 def read_texts() -> list[str]:
-    """Return the demo's prompts."""
-    path = Path(demo.__file__).parent / "prompts.tsv"
-    with path.open(encoding="utf-8", newline="") as file:
-        return [row["text"] for row in csv.DictReader(file, delimiter="\t")]
+    """Return the bundled prompts."""
+    return [prompt.text for prompt in read_prompts()]
 
 
 class Asker:

@@ -13,12 +13,12 @@ import click
 import msgspec
 
 from device_agent import Device
-from device_agent.asking import AskTopic
-from shared.metrics import Metrics
-from shared.running import until_asked_to_stop
+from device_agent.api.mqtt import AskTopic
+from device_agent.settings import DeviceSettings
+from shared.agent.run import until_asked_to_stop
 from shared.runtimes import load_model
-from shared.settings import DeviceSettings
-from shared.settings_file import load
+from shared.settings.file import load
+from shared.telemetry.metrics import Metrics
 
 
 @click.command()

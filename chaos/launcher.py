@@ -17,7 +17,7 @@ import click
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
-from shared import assembly
+from shared.agent import build as assembly
 from shared.runtimes import load_model
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ import msgspec
 
 from shared.errors import BusError
 from shared.messages import Failure, Hop, Label, Prompt, Result
-from shared.topics import Topics
-from shared.wire import encode_notice, encode_prompt, encode_result
+from shared.wire.codec import encode_notice, encode_prompt, encode_result
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

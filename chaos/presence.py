@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from shared.bus.mqtt.bus import MqttBus
 from shared.errors import MalformedMessage, RecServeError
-from shared.mqtt_bus import MqttBus
-from shared.status import decode_status
-from shared.topics import Topics
+from shared.membership.status import decode_status
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from shared.bus import Message
-    from shared.settings import MqttSettings
+    from shared.bus.mqtt.settings import MqttSettings
 
 _READY_S = 60.0
 

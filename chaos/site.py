@@ -25,9 +25,9 @@ from chaos.launcher import KILLED_BY_PROMPT
 from chaos.plan import ROOT, Plan, Role
 from chaos.presence import ChaosFailed, all_online
 from chaos.proxy import Proxy
-from recserve.processes import free_port
-from shared.command import FENCED_STATUS
-from shared.settings import MqttSettings
+from experiments.testbed.processes import free_port
+from shared.bus.mqtt.settings import MqttSettings
+from shared.cli import FENCED_STATUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -26,10 +26,9 @@ from chaos.memory import LEVEL_MB_MINUTE, Reading, grows_mb_minute, watch
 from chaos.noise import KINDS, send_all
 from chaos.plan import Plan
 from chaos.site import Site
-from shared.command import clear_errors
-from shared.log import configure
-from shared.mqtt_bus import MqttBus
-from shared.settings import LogSettings
+from shared.bus.mqtt.bus import MqttBus
+from shared.cli import clear_errors
+from shared.telemetry.log import LogSettings, configure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

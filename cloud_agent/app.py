@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared.agent.run import serve
 from shared.errors import SettingsError
-from shared.running import serve
 
 if TYPE_CHECKING:
-    from shared.settings import AgentSettings
+    from shared.agent.settings import AgentSettings
 
 
 async def run(settings: AgentSettings) -> None:

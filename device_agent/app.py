@@ -1,7 +1,7 @@
 """A device: takes prompts from its program, answers what it can, and waits for the rest.
 
-``ask`` is where the path of a prompt begins. It goes on in ``shared.station`` (settle, judge,
-dispatch), ``shared.cascade`` (keep or escalate) and ``shared.threshold``.
+``ask`` is where the path of a prompt begins. It goes on in ``shared.serving.station`` (settle,
+judge, dispatch), ``shared.cascade.tier`` (keep or escalate) and ``shared.cascade.threshold``.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from device_agent.aside import Aside
-from device_agent.escalations import STOPPING, Escalations
-from device_agent.in_hand import Asked
-from device_agent.outbox import Outbox
-from shared.assembly import assemble, mqtt
+from device_agent.delivery.driver import STOPPING, Escalations
+from device_agent.delivery.outbox import Outbox
+from device_agent.delivery.quarantine import Aside
+from device_agent.delivery.requests import Asked
+from device_agent.settings import DeviceSettings
+from shared.agent.build import assemble, mqtt
+from shared.agent.run import running
+from shared.cascade.escalated import failed
 from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping, UnknownTask
-from shared.escalated import failed
-from shared.log import configure_once, get_logger
 from shared.messages import TASKS, Prompt, Result, Task
-from shared.running import running
-from shared.settings import DeviceSettings
-from shared.settings_file import load
-from shared.state import state_folder
+from shared.settings.file import load
+from shared.storage.state_dir import state_folder
+from shared.telemetry.log import configure_once, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-    from device_agent.rows import Asker
-    from shared.assembly import Connect, Parts
-    from shared.escalated import Escalated
-    from shared.metrics import Metrics
+    from device_agent.delivery.outbox_codec import Asker
+    from shared.agent.build import Connect, Parts
+    from shared.cascade.escalated import Escalated
     from shared.runtimes import Model
+    from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
 _Value = TypeVar("_Value")
@@ -88,7 +88,7 @@ class Device:
             settings = load(DeviceSettings, settings, environment=os.environ)
         configure_once(settings.log)
         async with contextlib.AsyncExitStack() as closing:
-            folder = closing.enter_context(state_folder(settings))
+            folder = closing.enter_context(state_folder(settings.state, settings.agent))
             outbox = aside = None
             if folder is not None:
                 limit_bytes = settings.outbox.megabytes << 20

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from device_agent.api.mqtt import AskTopic
 from device_agent.app import Device
-from device_agent.asking import AskTopic
+from device_agent.settings import DeviceSettings
 from device_agent.sources import running_sources
-from shared.brokers import addresses
-from shared.command import agent_command
-from shared.log import get_logger
-from shared.running import until_stopped
-from shared.settings import DeviceSettings
+from shared.agent.command import agent_command
+from shared.agent.run import until_stopped
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ async def run(settings: DeviceSettings) -> int:
             agent=settings.agent,
             tier=settings.tier.name,
             model=device.parts.station.batcher.model.name,
-            broker=str(addresses(settings.mqtt)[0]),
+            broker=str(settings.mqtt.brokers[0]),
         )
         if not ending:
             await until_stopped(device.parts, settings.limits.drain_s)

@@ -21,32 +21,32 @@ from uuid import UUID
 import msgspec
 
 from broker import site as site_file
-from device_agent.outbox import Row
-from device_agent.questions import read_ask, read_desk, read_echo, write_answer
-from device_agent.rows import asker_of, decode, encode_escalated, encode_settled
-from experiments.reading import read_set
-from experiments.sources import Source
+from device_agent.api.schema import read_ask, read_desk, read_echo, write_answer
+from device_agent.delivery.outbox import Row
+from device_agent.delivery.outbox_codec import asker_of, decode, encode_escalated, encode_settled
+from device_agent.settings import DeviceSettings
+from experiments.datasets.read import read_set
+from experiments.datasets.source import Source
 from experiments.traces import read_trace
 from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
 from fuzz.seeds import seeds
-from shared.bundle import Bundle, Manifest
 from shared.bus import Message
-from shared.errors import (
-    BundleError,
-    DataError,
-    InvalidPrompt,
-    MalformedMessage,
-    SettingsError,
-)
+from shared.errors import BundleError, DataError, InvalidPrompt, MalformedMessage, SettingsError
+from shared.membership.status import decode_status
 from shared.messages import Result
-from shared.runtimes.batches import Batches
+from shared.runtimes.bundle import Bundle, Manifest
+from shared.runtimes.classifier_batches import Batches
 from shared.runtimes.onnx_classifier import load_tokenizer
-from shared.settings import DeviceSettings
-from shared.settings_file import load
-from shared.status import decode_status
-from shared.topics import PromptAddress, Topics
-from shared.wire import decode_prompt, decode_result, encode_notice, encode_prompt, encode_result
+from shared.settings.file import load
+from shared.wire.codec import (
+    decode_prompt,
+    decode_result,
+    encode_notice,
+    encode_prompt,
+    encode_result,
+)
+from shared.wire.topics import PromptAddress, Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable

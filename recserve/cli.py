@@ -9,25 +9,37 @@ from typing import Any, Final
 
 import click
 
-from shared.handles import can_be_written, give_up, open_handles
+from shared.cli import can_be_written, give_up, open_handles
 
 _COMMANDS: Final = {
-    "ask": ("recserve.ask", "Ask a running device and print its answer."),
-    "broker": ("recserve.broker", "Run an MQTT broker for this machine."),
+    "ask": ("recserve.commands.ask", "Ask a running device and print its answer."),
+    "broker": ("recserve.commands.broker", "Run an MQTT broker for this machine."),
     "cloud": ("cloud_agent.command", "Run a cloud agent."),
-    "compare": ("recserve.compare", "Two runs of replay side by side."),
-    "deadletters": ("recserve.deadletters", "List, show, replay and purge prompts given up."),
+    "compare": ("recserve.commands.compare", "Two runs of replay side by side."),
+    "deadletters": (
+        "recserve.commands.deadletters",
+        "List, show, replay and purge prompts given up.",
+    ),
     "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
     "device": ("device_agent.command", "Run a device agent."),
-    "doctor": ("recserve.doctor", "Check broker, bundles, engines and settings."),
+    "doctor": ("recserve.commands.doctor", "Check broker, bundles, engines and settings."),
     "edge": ("edge_agent.command", "Run an edge agent."),
-    "evaluate": ("recserve.evaluate", "Compare policies on labelled sets."),
-    "measure": ("recserve.measure", "Measure what models and agents cost on this machine."),
-    "pack": ("recserve.pack", "Turn a Hugging Face classifier into a bundle."),
-    "plan": ("recserve.plan", "Simulate an installation, or find how many agents it needs."),
-    "provision": ("recserve.provision", "Make a site's certificates, passwords and rights."),
-    "replay": ("recserve.replay", "Play a trace to devices and report."),
-    "up": ("recserve.up", "Run a broker and any number of agents on this machine."),
+    "evaluate": ("recserve.commands.evaluate", "Compare policies on labelled sets."),
+    "measure": (
+        "recserve.commands.measure",
+        "Measure what models and agents cost on this machine.",
+    ),
+    "pack": ("recserve.commands.pack", "Turn a Hugging Face classifier into a bundle."),
+    "plan": (
+        "recserve.commands.plan",
+        "Simulate an installation, or find how many agents it needs.",
+    ),
+    "provision": (
+        "recserve.commands.provision",
+        "Make a site's certificates, passwords and rights.",
+    ),
+    "replay": ("recserve.commands.replay", "Play a trace to devices and report."),
+    "up": ("recserve.commands.up", "Run a broker and any number of agents on this machine."),
 }
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final
 import click
 import msgspec
 
+from device_agent.settings import DeviceSettings
+from experiments.testbed.processes import UpSettings
 from recserve.cli import main as command_line
-from recserve.processes import UpSettings
-from shared.metrics import Metrics
-from shared.settings import DeviceSettings
-from shared.topics import TABLE
+from shared.telemetry.metrics import Metrics
+from shared.wire.topics import TABLE
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n"

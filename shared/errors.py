@@ -13,6 +13,7 @@
     │   ├── NotNow            the broker said no, for now
     │   └── Refused           the broker said no, and will say it again
     │       └── TooLarge      it carries no message of that size
+    ├── AgentRunning          another process on this machine runs as this agent
     ├── Fenced                a newer process runs under this agent's name
     ├── StoreError            what must outlive the process cannot be kept
     │   └── StoreFull         its disk, or the room it was given there, is full
@@ -83,6 +84,10 @@ class TooLarge(Refused):
 
 class Fenced(RecServeError):
     """A newer process runs under this agent's name, and this one has to end."""
+
+
+class AgentRunning(RecServeError):
+    """Another process on this machine runs as this agent; names its pid and the lock."""
 
 
 class StoreError(RecServeError):

@@ -1,6 +1,6 @@
 """The values that pass between the parts: prompts, answers, hops, results.
 
-All are frozen. How they look on the wire is the business of ``shared.wire``.
+All are frozen. How they look on the wire is the business of ``shared.wire.codec``.
 """
 
 from __future__ import annotations

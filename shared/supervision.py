@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.log import get_logger
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

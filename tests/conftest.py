@@ -9,9 +9,9 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from tests import leftovers
-from tests.processes import BrokerProcess, Kind
-from tests.wires import MemoryWire, MqttWire, Wire
+from tests.support import leftovers
+from tests.support.processes import BrokerProcess, Kind
+from tests.support.wires import MemoryWire, MqttWire, Wire
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

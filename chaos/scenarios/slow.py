@@ -10,7 +10,7 @@ from chaos.allowed import Allowed
 from chaos.noise import Noise, prompt_of, send_all
 from chaos.plan import Plan
 from chaos.trial import Scenario, Trial, nothing
-from shared.mqtt_bus import MqttBus
+from shared.bus.mqtt.bus import MqttBus
 
 if TYPE_CHECKING:
     from chaos.noise import Made

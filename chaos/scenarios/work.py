@@ -15,9 +15,9 @@ from chaos.noise import prompt_of
 from chaos.plan import Plan, lines_of
 from chaos.scenarios.processes import FIRST_BACK, killed
 from chaos.trial import Scenario, Trial
-from device_agent.questions import Ask
+from device_agent.api.schema import Ask
+from shared.bus.mqtt.bus import MqttBus
 from shared.errors import Quarantined
-from shared.mqtt_bus import MqttBus
 
 if TYPE_CHECKING:
     from typing import Any

@@ -1,5 +1,5 @@
 """Streams of prompts that a device takes by itself, and where their answers go."""
 
-from device_agent.sources.running import running_sources
+from device_agent.sources.runner import running_sources
 
 __all__ = ["running_sources"]

@@ -23,9 +23,9 @@ from shared.errors import SettingsError
 
 if TYPE_CHECKING:
     from device_agent.app import Device
-    from device_agent.sources.turns import Turns
+    from device_agent.settings.sources import FileSource
+    from device_agent.sources.priority_semaphore import Turns
     from shared.messages import Result
-    from shared.source_settings import FileSource
 
 _NAMESPACE = UUID("8a1d0c2e-6f0b-4b7e-9f36-0d8a0f6c9b11")
 _POLL_S: Final = 0.2

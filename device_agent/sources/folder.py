@@ -26,9 +26,9 @@ from shared.messages import Failure
 
 if TYPE_CHECKING:
     from device_agent.app import Device
-    from device_agent.sources.turns import Turns
+    from device_agent.settings.sources import FolderSource
+    from device_agent.sources.priority_semaphore import Turns
     from shared.messages import Result
-    from shared.source_settings import FolderSource
 
 _NAMESPACE = UUID("2b5a6f7e-35a1-4a0f-8a4c-7e2f1f0c5d02")
 _POLL_S: Final = 0.5

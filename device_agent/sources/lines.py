@@ -13,20 +13,20 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
+from device_agent.settings.sources import STANDARD_INPUT
 from device_agent.sources.in_order import InOrder
 from device_agent.sources.stream import Event, Stream
+from shared.cli import give_up
 from shared.errors import InvalidPrompt, SettingsError
-from shared.handles import give_up
 from shared.messages import Failure, Result
-from shared.source_settings import STANDARD_INPUT
-from shared.station import check_text
+from shared.serving.station import check_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from device_agent.app import Device
-    from device_agent.sources.turns import Turns
-    from shared.source_settings import LinesSource
+    from device_agent.settings.sources import LinesSource
+    from device_agent.sources.priority_semaphore import Turns
 
 _NAMESPACE = UUID("c1f6b7a4-0f0e-4d55-9d0d-5a8f5d9f2e31")
 _READ_AHEAD = 16

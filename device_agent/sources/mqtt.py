@@ -11,21 +11,21 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
-from device_agent.publishing import publish_until_taken
+from device_agent.api.publishing import publish_until_taken
+from device_agent.settings.sources import PLACEHOLDER
 from device_agent.sources.seen import Said, Seen
 from device_agent.sources.stream import Event, Stream
 from shared.messages import Failure
-from shared.source_settings import PLACEHOLDER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from device_agent.app import Device
-    from device_agent.sources.turns import Turns
+    from device_agent.settings.sources import MqttSource
+    from device_agent.sources.priority_semaphore import Turns
     from shared.bus import Message
     from shared.errors import Refused
     from shared.messages import Result
-    from shared.source_settings import MqttSource
 
 _NAMESPACE = UUID("6d0c8b51-3f1c-4f0b-9c8e-2f6a4f1b7a90")
 

@@ -7,19 +7,19 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from device_agent.questions import write_answer
+from device_agent.api.schema import write_answer
 from shared.errors import ModelFailed
-from shared.log import get_logger
 from shared.messages import Failure, Result
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from uuid import UUID
 
     from device_agent.app import Device
-    from device_agent.in_hand import Asked
-    from device_agent.sources.turns import Turns
-    from shared.source_settings import Source
+    from device_agent.delivery.requests import Asked
+    from device_agent.settings.sources import Source
+    from device_agent.sources.priority_semaphore import Turns
 
 _log = get_logger()
 _QUIET_S = 60.0

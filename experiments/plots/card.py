@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from experiments.plots.style import (
-    INK,
-    MUTED,
-    TIER_COLOURS,
-    headline,
-    new_figure,
-    percent,
-    styled,
-)
-from experiments.statistics import accuracy, auroc, reliability, risk_coverage
+from experiments.evaluation.statistics import accuracy, auroc, reliability, risk_coverage
+from experiments.plots.style import INK, MUTED, TIER_COLOURS, headline, new_figure, percent, styled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from experiments.matrix import Matrix
+    from experiments.evaluation.matrix import Matrix
 
 
 _FULL_PROMPTS: Final = 20

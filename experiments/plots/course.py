@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from experiments.replay import Replay
+    from experiments.evaluation.offline import Replay
 
 _POINTS = 800
 """More points than this on a line only make the files larger."""

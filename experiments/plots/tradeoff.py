@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from experiments.oracle import Curve
-    from experiments.statistics import Interval
+    from experiments.evaluation.oracle import Curve
+    from experiments.evaluation.statistics import Interval
 
 
 class Point(NamedTuple):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from experiments.playback.samples import Sample
+    from experiments.replay.samples import Sample
 
 
 def by_agent(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from experiments.grid import Grid
 from experiments.plots.style import MUTED, PALETTE, headline, label_ends, new_figure, percent
 from experiments.report.axes import few_ticks
 from experiments.report.figures import Picture
-from experiments.report.page import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

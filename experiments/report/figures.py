@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from experiments.plots.style import (
-    MUTED,
-    PALETTE,
-    headline,
-    label_ends,
-    new_figure,
-    percent,
-)
+from experiments.plots.style import MUTED, PALETTE, headline, label_ends, new_figure, percent
 from experiments.report.axes import (
     SIZE_IN,
     Line,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from experiments.grid import Grid
     from experiments.report.figures import Picture
 
 _STYLE: Final = Path(__file__).with_name("page.css")
@@ -29,15 +30,6 @@ class Card(NamedTuple):
     value: str
     what: str
     bad: bool = False
-
-
-class Grid(NamedTuple):
-    """A table: a heading, columns, rows of cells, and which rows are noticed."""
-
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    noticed: frozenset[int] = frozenset()
 
 
 def write_page(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from experiments.playback.records import LOST, Record, read_records
-from experiments.playback.run_file import RunFile, read_run
-from experiments.playback.samples import Sample, read_samples
-from experiments.playback.saturation import Tick, read_ticks
+from experiments.replay.records import LOST, Record, read_records
+from experiments.replay.run_file import RunFile, read_run
+from experiments.replay.samples import Sample, read_samples
+from experiments.replay.saturation import Tick, read_ticks
 from shared.errors import DataError
 
 if TYPE_CHECKING:

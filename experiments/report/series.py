@@ -15,7 +15,7 @@ from experiments.report.agents import by_agent, steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.playback.samples import Sample
+    from experiments.replay.samples import Sample
     from experiments.report.run import Flags, Floats, Played
 
 _BINS: Final = 60

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from experiments.playback.saturation import find_saturation
+from experiments.replay.saturation import find_saturation
 from experiments.report.agents import agent_figures, link_totals
 from experiments.report.series import make_series
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from experiments.report.page import Card, Grid
+from experiments.grid import Grid
+from experiments.report.page import Card
 
 Report = dict[str, Any]
 _MOSTLY = 0.99

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from rich.markup import escape
 
+from experiments.grid import print_grid
 from experiments.plots.style import styled
 from experiments.report.figures import draw_run
 from experiments.report.page import write_page
 from experiments.report.run import read_played
 from experiments.report.summary import summarise
-from experiments.report.tables import print_grid
 from experiments.report.words import cards, grids, subtitle, title, warnings
 from shared.errors import RuntimeUnavailable
 

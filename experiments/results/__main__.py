@@ -14,16 +14,16 @@ import click
 import numpy as np
 from rich.console import Console
 
-from experiments.evaluate import SetResult, measure, run_study
-from experiments.matrix import fill_matrix
-from experiments.pictures import draw_study
-from experiments.reading import DATA_VARIABLE
+from experiments.datasets.read import DATA_VARIABLE
+from experiments.evaluation.evaluate import SetResult, measure, run_study
+from experiments.evaluation.matrix import fill_matrix
+from experiments.evaluation.study import Study
+from experiments.evaluation.tier_models import TierModel
+from experiments.plots.study import draw_study
 from experiments.results import ours, paper
-from experiments.study import Study
-from experiments.tier_models import TierModel
-from shared.command import clear_errors
+from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
-from shared.settings_file import load
+from shared.settings.file import load
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from experiments.budget_study import KINDS, SHARE, spend
-from experiments.comparisons import hops, saved_by, weighted
-from experiments.evaluate import measure
+from experiments.evaluation.budget_study import KINDS, SHARE, spend
+from experiments.evaluation.comparisons import hops, saved_by, weighted
+from experiments.evaluation.evaluate import measure
 from experiments.results.text import mean_of, rows_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.equal_accuracy import Saving
-    from experiments.evaluate import SetResult
+    from experiments.evaluation.equal_accuracy import Saving
+    from experiments.evaluation.evaluate import SetResult
+    from experiments.evaluation.study import Study
     from experiments.results.text import Runs
-    from experiments.study import Study
 
     _Savings = list[tuple[str, float, Saving]]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from experiments.comparisons import gain_over
-from experiments.evaluate import cards, measure
+from experiments.evaluation.comparisons import gain_over
+from experiments.evaluation.evaluate import cards, measure
 from experiments.results.text import all_of, mean_of, rows_of, table, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.comparisons import Gain
-    from experiments.evaluate import SetResult
+    from experiments.evaluation.comparisons import Gain
+    from experiments.evaluation.evaluate import SetResult
     from experiments.results.text import Rows, Runs
 
 _BETAS: Final = (0.1, 0.3, 0.5)

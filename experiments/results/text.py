@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from experiments.evaluate import SetResult
-    from experiments.study import Study
+    from experiments.evaluation.evaluate import SetResult
+    from experiments.evaluation.study import Study
 
     Runs = dict[str, tuple[Study, list[SetResult]]]
     Rows = list[dict[str, Any]]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from shared.bundle import Bundle
+    from shared.runtimes.bundle import Bundle
 
 
 def main(

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from shared.bundle import Quality
 from shared.errors import BundleError, DataError, ModelFailed, SettingsError
+from shared.runtimes.bundle import Quality
 from shared.text_files import Line, read_lines
 
 if TYPE_CHECKING:

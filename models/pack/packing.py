@@ -15,9 +15,9 @@ from models.pack.agreement import Agreement, compare
 from models.pack.facts import read_facts
 from models.pack.labelled import LabelledSet, measure, truth_of
 from models.pack.samples import SAMPLES, beyond
-from shared.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
+from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

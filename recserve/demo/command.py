@@ -15,24 +15,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from broker.start import choose
-from recserve.demo.prompts import LabelledPrompt, read_prompts
+from experiments.datasets.bundled import LabelledPrompt, read_prompts
+from experiments.testbed.processes import Agent, UpSettings, free_port, plan, running
 from recserve.demo.report import build_report
 from recserve.demo.stream import Answered, stream
 from recserve.demo.table import print_report
-from recserve.processes import Agent, UpSettings, free_port, plan, running
-from shared import log
-from shared.command import clear_errors
+from shared.cascade.policies import Quantile
+from shared.cli import clear_errors
 from shared.messages import Label, Scored
-from shared.policies import Quantile
 from shared.runtimes import load_model
-from shared.settings import LogSettings
-from shared.settings_file import load
-from shared.topics import Topics
+from shared.settings.file import load
+from shared.telemetry import log
+from shared.telemetry.log import LogSettings
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from recserve.client import Answer
+    from experiments.testbed.client import Answer
 
 _CONFIG = Path(__file__).parents[2] / "configs" / "up.yaml"
 

@@ -8,17 +8,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared.burden import packet_bytes
 from shared.messages import Hop, Label, Prompt, Result
-from shared.wire import encode_prompt, encode_result
+from shared.wire.burden import packet_bytes
+from shared.wire.codec import encode_prompt, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from recserve.client import Answer
-    from recserve.demo.prompts import LabelledPrompt
+    from experiments.datasets.bundled import LabelledPrompt
+    from experiments.testbed.client import Answer
     from recserve.demo.stream import Answered
-    from shared.topics import Topics
+    from shared.wire.topics import Topics
 
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msgspec")
 _Z95 = 1.959964

@@ -6,13 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from recserve.client import Answer, Asker
+from experiments.testbed.client import Answer, Asker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from recserve.demo.prompts import LabelledPrompt
-    from shared.settings import MqttSettings
+    from experiments.datasets.bundled import LabelledPrompt
+    from shared.bus.mqtt.settings import MqttSettings
 
 _GRACE_S = 0.5
 

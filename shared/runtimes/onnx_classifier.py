@@ -1,8 +1,9 @@
 """Classification with ONNX Runtime and ``tokenizers`` alone: what a device runs.
 
-Answers from a bundle (``shared.bundle``). Leaves out how the weights were made (``models.pack``).
-A bundle whose weights are int8 computes the range of its activations for each batch, so its
-probabilities move a little with the batch; ``batch_prompts: 1`` makes them exactly repeatable.
+Answers from a bundle (``shared.runtimes.bundle``). Leaves out how the weights were made
+(``models.pack``). A bundle whose weights are int8 computes the range of its activations for each
+batch, so its probabilities move a little with the batch; ``batch_prompts: 1`` makes them exactly
+repeatable.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ import numpy as np
 import onnxruntime
 from tokenizers import Tokenizer
 
-from shared.bundle import Bundle
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
-from shared.runtimes.batches import Batches, Tokens
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.classifier_batches import Batches, Tokens
 from shared.runtimes.padding import Padding, pad
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.bundle import Side
+    from shared.runtimes.bundle import Side
 
 
 class Padding(NamedTuple):

@@ -16,7 +16,7 @@ import transformers
 
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.messages import LABEL_CHARACTERS
-from shared.runtimes.batches import Batches, Tokens
+from shared.runtimes.classifier_batches import Batches, Tokens
 from shared.runtimes.padding import Padding, pad
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.broker.sites import SecuredSite
+from tests.support.sites import SecuredSite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.access import ROLES, Member, Right, dynamic_security, rights, table
-from shared.topics import Topics, split_pool
+from shared.wire.topics import Topics, split_pool
 
 TOPICS = Topics("plant/7")
 BASE = "plant/7/v1"

@@ -12,11 +12,11 @@ import pytest
 
 from broker import start
 from broker.start import CONFIGURATION, BrokerSettings, choose, command, configuration
-from recserve.processes import free_port
+from experiments.testbed.processes import free_port
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import RuntimeUnavailable, SettingsError
-from shared.mqtt_bus import MqttBus
-from shared.settings import MqttSettings
-from tests.processes import BrokerProcess, skip_without
+from tests.support.processes import BrokerProcess, skip_without
 
 if TYPE_CHECKING:
     from collections.abc import Callable

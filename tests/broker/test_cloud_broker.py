@@ -8,19 +8,19 @@ from uuid import uuid4
 
 import msgspec
 
-from shared.dispatch import Dispatcher
+from shared.bus.mqtt.bus import MqttBus
+from shared.membership.status import Status
 from shared.messages import Hop, Label, Prompt, Result
-from shared.metrics import Metrics
-from shared.mqtt_bus import MqttBus
-from shared.status import Status
-from shared.topics import Topics
-from shared.wire import decode_prompt, decode_result, encode_result
-from tests.broker.sites import say
-from tests.wires import Inbox, eventually, settled
+from shared.serving.dispatcher import Dispatcher
+from shared.telemetry.metrics import Metrics
+from shared.wire.codec import decode_prompt, decode_result, encode_result
+from shared.wire.topics import Topics
+from tests.support.sites import say
+from tests.support.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
     from shared.bus import Message
-    from tests.broker.sites import SecuredSite
+    from tests.support.sites import SecuredSite
 
 GATEWAY = "device-1"
 """The name by which the cloud's site knows the edge agent."""

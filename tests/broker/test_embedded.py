@@ -9,7 +9,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from tests.processes import BrokerProcess
+from tests.support.processes import BrokerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -22,13 +22,13 @@ from broker.private_files import write_folder
 from broker.provision import Request, provision
 from broker.secured import listening_port
 from broker.site import Site, read
+from device_agent.settings import DeviceSettings
+from experiments.testbed.processes import free_port
 from recserve.cli import main
-from recserve.processes import free_port
 from shared.errors import SettingsError
-from shared.settings import DeviceSettings
-from shared.settings_file import load
-from tests.deploy.agents import Process
-from tests.processes import ROOT
+from shared.settings.file import load
+from tests.support.deployed_agents import Process
+from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

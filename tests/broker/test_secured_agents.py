@@ -14,30 +14,30 @@ import yaml
 from prometheus_client import generate_latest
 
 from broker.access import Member
-from recserve.client import Asker
-from recserve.doctor import examine
-from shared.assembly import assemble, make_service, open_results
+from experiments.testbed.client import Asker
+from recserve.commands.doctor import examine
+from shared.agent.build import assemble, make_service, open_results
+from shared.agent.run import running
+from shared.agent.settings import AgentSettings, TierSettings
+from shared.bus.mqtt.bus import MqttBus
+from shared.cascade.policies import Keep
 from shared.errors import Refused
+from shared.membership.status import Status, decode_status
 from shared.messages import Hop, Prompt
-from shared.mqtt_bus import MqttBus
-from shared.policies import Keep
-from shared.running import running
 from shared.runtimes import ModelSettings
-from shared.settings import AgentSettings, TierSettings
-from shared.status import Status, decode_status
-from shared.wire import encode_prompt
-from tests.broker.sites import MEMBERS, SEER, SecuredSite, say
-from tests.deploy.agents import Process
-from tests.tiny_models import write_bundle
-from tests.wires import eventually, settled
+from shared.wire.codec import encode_prompt
+from tests.support.deployed_agents import Process
+from tests.support.sites import MEMBERS, SEER, SecuredSite, say
+from tests.support.tiny_models import write_bundle
+from tests.support.wires import eventually, settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from shared.assembly import Parts
+    from shared.agent.build import Parts
     from shared.bus import Message
-    from shared.mqtt_connection import MqttConnection
+    from shared.bus.mqtt.connection import MqttConnection
 
 AGENTS = {
     "device-1": {"tier": {"name": "device", "policy": {"kind": "pass"}, "upstream": "edge"}},

@@ -14,15 +14,15 @@ import pytest
 
 from shared.bus import Will
 from shared.errors import BusError, Refused
-from shared.topics import split_pool
-from tests.broker.sites import SEER, SecuredSite, connect, say
-from tests.wires import eventually
+from shared.wire.topics import split_pool
+from tests.support.sites import SEER, SecuredSite, connect, say
+from tests.support.wires import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from shared.bus import Message
-    from shared.mqtt_connection import MqttConnection
+    from shared.bus.mqtt.connection import MqttConnection
 
 T = "recserve/v1"
 PUBLISHES = {

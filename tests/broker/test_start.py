@@ -11,7 +11,7 @@ from broker import secured
 from broker.provision import Request, provision
 from broker.start import BrokerSettings, command, configuration
 from shared.errors import RuntimeUnavailable, SettingsError
-from tests.processes import skip_without
+from tests.support.processes import skip_without
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,12 +14,12 @@ from broker.access import Member
 from broker.authority import Authority, Credential
 from broker.private_files import write_folder
 from broker.provision import Request, provision
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.connection import WrongProtocol
+from shared.bus.mqtt.settings import MqttSettings, TlsSettings
 from shared.errors import BusError, NotConnected, Refused, SettingsError
-from shared.mqtt_bus import MqttBus
-from shared.mqtt_connection import WrongProtocol
-from shared.settings import MqttSettings, TlsSettings
-from tests.broker.sites import SecuredSite, connect, say
-from tests.wires import Inbox, eventually, settled
+from tests.support.sites import SecuredSite, connect, say
+from tests.support.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

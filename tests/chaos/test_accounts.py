@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chaos.accounts import open_accounts, sent_again, tracebacks
-from recserve.processes import free_port
-from shared.metrics import Metrics
-from shared.settings import MetricsSettings
+from experiments.testbed.processes import free_port
+from shared.telemetry.metrics import Metrics, MetricsSettings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from chaos.noise import KINDS, ORIGINS, Made, Noise, prompt_of, send_all
-from device_agent.questions import read_ask
+from device_agent.api.schema import read_ask
+from shared.bus.memory import MemoryBroker
 from shared.errors import InvalidPrompt, MalformedMessage
-from shared.memory_bus import MemoryBroker
 from shared.messages import Result
-from shared.station import check_text
-from shared.topics import Topics
-from shared.wire import decode_prompt, decode_result
-from tests.wires import Inbox
+from shared.serving.station import check_text
+from shared.wire.codec import decode_prompt, decode_result
+from shared.wire.topics import Topics
+from tests.support.wires import Inbox
 
 ANYWHERE, MALFORMED, MISADDRESSED, UNASKED, NOTICES, NO_RESULT, REFUSED = (
     kind.make for kind in KINDS

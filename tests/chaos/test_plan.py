@@ -10,8 +10,9 @@ import yaml
 
 from chaos.plan import Plan
 from chaos.scenarios import SCENARIOS, SHORT
-from shared.settings import AgentSettings, DeviceSettings
-from shared.settings_file import load
+from device_agent.settings import DeviceSettings
+from shared.agent.settings import AgentSettings
+from shared.settings.file import load
 
 if TYPE_CHECKING:
     from chaos.trial import Scenario

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chaos.proxy import Faults, Proxy
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import NotConnected
-from shared.mqtt_bus import MqttBus
-from shared.settings import MqttSettings
-from tests.processes import BrokerProcess
-from tests.wires import Inbox, eventually
+from tests.support.processes import BrokerProcess
+from tests.support.wires import Inbox, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

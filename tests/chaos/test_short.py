@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from chaos.scenarios import SHORT
-from tests.processes import skip_without
+from tests.support.processes import skip_without
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from chaos.soak import Grown, Soaked, page
-from tests.processes import skip_without
+from tests.support.processes import skip_without
 
 ROOT = Path(__file__).parents[2]
 LEVEL = Grown("edge-1", 80.0, 90.0, 90.5, 0.05)

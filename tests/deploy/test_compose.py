@@ -8,9 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from shared.settings import AgentSettings, DeviceSettings
-from shared.settings_file import load
-from tests.deploy.reading import ROOT, compose, dockerfile, lineage, schema, seconds
+from device_agent.settings import DeviceSettings
+from shared.agent.settings import AgentSettings
+from shared.settings.file import load
+from tests.support.deploy_files import ROOT, compose, dockerfile, lineage, schema, seconds
 
 CUDA = ("compose.yaml", "deploy/compose.cuda.yaml")
 SERVICES: dict[str, dict[str, Any]] = compose()["services"]

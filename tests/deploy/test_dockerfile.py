@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.deploy.reading import ROOT, Stage, dockerfile, ingredients, lineage
+from tests.support.deploy_files import ROOT, Stage, dockerfile, ingredients, lineage
 
 TIERS = ("device", "edge", "cloud")
 ENGINES = {"torch", "transformers"}

@@ -8,10 +8,10 @@ import subprocess
 import click
 import pytest
 
+from device_agent.settings import DeviceSettings
 from recserve.cli import main
-from shared.settings import DeviceSettings
-from shared.settings_file import load
-from tests.deploy.reading import ROOT, UNITS, compose
+from shared.settings.file import load
+from tests.support.deploy_files import ROOT, UNITS, compose
 
 TEXT = (ROOT / "docs/deploy.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from shared.running import HUNG
+from shared.agent.run import HUNG
 
 ROOT = Path(__file__).parents[2]
 

@@ -15,9 +15,8 @@ from uuid import uuid4
 
 import pytest
 
-from recserve.processes import free_port
-from tests.deploy.agents import ROOT, Process, here, model_source, presence
-from tests.deploy.reading import (
+from experiments.testbed.processes import free_port
+from tests.support.deploy_files import (
     UNITS,
     compose,
     dockerfile,
@@ -26,7 +25,8 @@ from tests.deploy.reading import (
     unit,
     variables,
 )
-from tests.processes import skip_without, skip_without_program
+from tests.support.deployed_agents import ROOT, Process, here, model_source, presence
+from tests.support.processes import skip_without, skip_without_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from recserve.processes import free_port
+from experiments.testbed.processes import free_port
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.settings import MqttSettings, TlsSettings
 from shared.errors import BusError, Refused
-from shared.mqtt_bus import MqttBus
-from shared.settings import MqttSettings, TlsSettings
-from shared.topics import Topics
-from tests.deploy.agents import ROOT, Process, model_source
-from tests.processes import skip_without, skip_without_program
-from tests.wires import Inbox, eventually, settled
+from shared.wire.topics import Topics
+from tests.support.deployed_agents import ROOT, Process, model_source
+from tests.support.processes import skip_without, skip_without_program
+from tests.support.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.command import FENCED_STATUS
-from shared.settings import AgentSettings, DeviceSettings
-from shared.settings_file import load
-from tests.deploy.reading import ROOT, UNITS, unit, variables
-from tests.processes import skip_without_program
+from device_agent.settings import DeviceSettings
+from shared.agent.settings import AgentSettings
+from shared.cli import FENCED_STATUS
+from shared.settings.file import load
+from tests.support.deploy_files import ROOT, UNITS, unit, variables
+from tests.support.processes import skip_without_program
 
 if TYPE_CHECKING:
     from pathlib import Path

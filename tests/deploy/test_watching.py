@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from shared.metrics import Metrics
-from tests.deploy.reading import ROOT
-from tests.processes import skip_without_program
+from shared.telemetry.metrics import Metrics
+from tests.support.deploy_files import ROOT
+from tests.support.processes import skip_without_program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,14 +10,15 @@ from uuid import uuid4
 import pytest
 
 from device_agent import Device
-from recserve.processes import free_port
+from experiments.testbed.processes import free_port
+from shared.agent.settings import LimitSettings, TierSettings, UpstreamSettings
+from shared.bus.memory import MemoryBus
+from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import BundleError, SettingsError
-from shared.memory_bus import MemoryBus
 from shared.messages import Failure, Label, Result, Task
-from shared.settings import LimitSettings, MqttSettings, TierSettings, UpstreamSettings
-from tests.cascades import EASY, HARD, Cascade, cascade, device_settings
-from tests.fakes import BREAKS, FAILS, LookupModel
-from tests.wires import MemoryWire, eventually
+from tests.support.cascades import EASY, HARD, Cascade, cascade, device_settings
+from tests.support.fakes import BREAKS, FAILS, LookupModel
+from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

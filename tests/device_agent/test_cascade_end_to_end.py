@@ -9,20 +9,20 @@ from uuid import uuid4
 
 import pytest
 
+from shared.agent.settings import LimitSettings, TierSettings, UpstreamSettings
 from shared.messages import Failure, Label, Result
 from shared.runtimes import ModelSettings
-from shared.settings import LimitSettings, TierSettings, UpstreamSettings
-from shared.wire import encode_result
-from tests.cascades import EASY, HARD, HARDEST, SURE, UNSURE, Cascade, cascade
-from tests.processes import BrokerProcess
-from tests.wires import MqttWire, eventually
+from shared.wire.codec import encode_result
+from tests.support.cascades import EASY, HARD, HARDEST, SURE, UNSURE, Cascade, cascade
+from tests.support.processes import BrokerProcess
+from tests.support.wires import MqttWire, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from device_agent import Device
-    from tests.wires import Wire
+    from tests.support.wires import Wire
 
 
 @pytest.fixture

@@ -10,29 +10,24 @@ import msgspec
 import pytest
 
 from device_agent import Device
+from device_agent.settings import DeviceSettings
+from shared.agent.run import serving
+from shared.agent.settings import AgentSettings, LimitSettings, TierSettings, UpstreamSettings
+from shared.bus.mqtt.settings import MqttSettings
+from shared.cascade.policies import Pass, Quality
 from shared.messages import Label, Prompt
-from shared.metrics import Metrics
-from shared.policies import Pass, Quality
-from shared.running import serving
-from shared.settings import (
-    AgentSettings,
-    DeviceSettings,
-    LimitSettings,
-    MqttSettings,
-    TierSettings,
-    UpstreamSettings,
-)
-from shared.wire import encode_prompt
-from tests.cascades import MODEL
-from tests.fakes import LookupModel
-from tests.processes import BrokerProcess
-from tests.wires import CONNECT_S, eventually
+from shared.telemetry.metrics import Metrics
+from shared.wire.codec import encode_prompt
+from tests.support.cascades import MODEL
+from tests.support.fakes import LookupModel
+from tests.support.processes import BrokerProcess
+from tests.support.wires import CONNECT_S, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from shared.assembly import Parts
+    from shared.agent.build import Parts
 
 
 class Brokers:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.settings import UpstreamSettings
-from tests.cascades import EASY, HARD, Cascade, cascade
-from tests.wires import eventually
+from shared.agent.settings import UpstreamSettings
+from tests.support.cascades import EASY, HARD, Cascade, cascade
+from tests.support.wires import eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shared.assembly import Parts
-    from tests.wires import Wire
+    from shared.agent.build import Parts
+    from tests.support.wires import Wire
 
 PATIENCE_S = 0.3
 

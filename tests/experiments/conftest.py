@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.sets import LabelledSet, Part
-from experiments.tier_models import TierModel
+from experiments.datasets.sets import LabelledSet, Part
+from experiments.evaluation.tier_models import TierModel
 from shared.runtimes import ModelSettings
-from tests.tiny_models import LABELS, write_bundle
+from tests.support.tiny_models import LABELS, write_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import models
-from shared.bundle import Bundle
 from shared.messages import Label, Scored
 from shared.runtimes import ModelSettings, load_model
+from shared.runtimes.bundle import Bundle
 
 BUNDLES = Path(models.__file__).parent / "bundles"
 MEGABYTE = 1e6

@@ -8,11 +8,11 @@ import pytest
 from rich.console import Console
 
 from models.pack import Bounds, main, pack
-from shared.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from tests.tiny_models import LABELS, MAX_TOKENS, write_classifier
+from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle
+from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from tests.tiny_models import MAX_TOKENS, tiny_tokenizer, write_network
+from tests.support.tiny_models import MAX_TOKENS, tiny_tokenizer, write_network
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from shared.bundle import Bundle
+    from shared.runtimes.bundle import Bundle
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
@@ -149,7 +149,7 @@ def test_what_does_not_agree_names_a_way_out(
 ) -> None:
     """A bundle that fills up with the wrong token is right alone and wrong together."""
     source = write_network(tmp_path / "source", gpt2(7))
-    from shared.bundle import Bundle  # noqa: PLC0415
+    from shared.runtimes.bundle import Bundle  # noqa: PLC0415
 
     write = Bundle.write
 

@@ -17,7 +17,7 @@ from models.train.data import Example, Row
 from models.train.distil import PoolShape, draw_pool, label_pool, shift
 from models.train.errors import DataError
 from models.train.pool_file import read_pool, write_pool
-from tests.models.tiny import tiny_student
+from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
     from pathlib import Path

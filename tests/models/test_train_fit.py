@@ -19,7 +19,7 @@ import torch
 from models.train.batches import Encoded, collate, encode, shuffled_batches
 from models.train.data import Example
 from models.train.fit import Schedule, fit, predict, soft_cross_entropy, train_step
-from tests.models.tiny import tiny_student
+from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
     from models.train.student import Student

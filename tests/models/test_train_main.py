@@ -16,7 +16,7 @@ pytest.importorskip("transformers")
 from models.train.__main__ import main
 from models.train.data import REVIEW_SETS, SENTENCE_SETS
 from models.train.folder import save
-from tests.models.tiny import tiny_student
+from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
     from pathlib import Path

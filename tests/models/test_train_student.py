@@ -28,7 +28,7 @@ from models.train.student import (
     principal_components,
 )
 from models.train.vocabulary import Pruned, count_tokens, prune
-from tests.models.tiny import tiny_student
+from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ pytest.importorskip("transformers")
 from typing import TYPE_CHECKING
 
 from models.train.vocabulary import SPECIAL, count_tokens, prune, with_limit
-from tests.models.tiny import tiny_tokenizer
+from tests.support.tiny_training import tiny_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -15,7 +15,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.protocol.world import LONG_S, Fault, World
+from tests.support.crashing_world import LONG_S, Fault, World
 
 RUNS = settings(
     max_examples=200,

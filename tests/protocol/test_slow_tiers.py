@@ -14,18 +14,18 @@ from uuid import UUID
 
 import pytest
 
-from device_agent import actions as to_do
-from device_agent.delivery import Delivery
-from device_agent.repeats import Backoff
-from shared import admission
-from shared.admission import Admission, Queue
-from shared.choice import Choice
-from shared.escalated import Escalated
+from device_agent.delivery import actions as to_do
+from device_agent.delivery.protocol import Delivery
+from device_agent.delivery.retry import Backoff
+from shared.cascade.escalated import Escalated
+from shared.cascade.policies import Seen, Verdict
+from shared.membership.balancer import Choice
+from shared.membership.status import Status
 from shared.messages import Hop, Label, Prompt, Result
-from shared.policies import Seen, Verdict
-from shared.rates import RateLimits
-from shared.status import Status
-from shared.wire import WORKING
+from shared.protocol import admission
+from shared.protocol.admission import Admission, Queue
+from shared.protocol.rate_limit import RateLimits
+from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

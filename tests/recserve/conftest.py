@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
-from recserve.processes import free_port
+from experiments.testbed.processes import free_port
 
 ROOT = Path(__file__).parents[2]
 

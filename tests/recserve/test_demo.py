@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from recserve.demo.prompts import read_prompts
+from experiments.datasets.bundled import read_prompts
 from shared.errors import SettingsError
 
 ROOT = Path(__file__).parents[2]

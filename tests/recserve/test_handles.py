@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recserve.processes import free_port
+from experiments.testbed.processes import free_port
 from tests.recserve.conftest import ROOT, running_up
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 import pytest
 
+from experiments.testbed.processes import free_port
 from recserve.cli import main
-from recserve.processes import free_port
 from shared.messages import Scored
 from shared.runtimes import load_model
 from shared.runtimes.model import ModelSettings

@@ -9,7 +9,7 @@ import pytest
 
 from shared import supervision
 from shared.supervision import Supervised
-from tests.wires import eventually
+from tests.support.wires import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,16 +13,18 @@ import msgspec
 import pytest
 
 from device_agent import Device
+from device_agent.settings import DeviceSettings
+from device_agent.settings.sources import MqttSource
 from device_agent.sources import running_sources
-from shared.bundle import Bundle
-from shared.metrics import Metrics
-from shared.mqtt_bus import MqttBus
-from shared.settings import DeviceSettings, MqttSettings, UpstreamSettings
-from shared.settings_file import load
-from shared.source_settings import MqttSource
-from shared.topics import Topics, matches
-from tests.processes import BrokerProcess
-from tests.wires import CONNECT_S, Inbox, settled
+from shared.agent.settings import UpstreamSettings
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.settings import MqttSettings
+from shared.runtimes.bundle import Bundle
+from shared.settings.file import load
+from shared.telemetry.metrics import Metrics
+from shared.wire.topics import Topics, matches
+from tests.support.processes import BrokerProcess
+from tests.support.wires import CONNECT_S, Inbox, settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

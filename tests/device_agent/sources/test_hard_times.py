@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from shared.source_settings import FileSource, FolderSource, MqttSource
-from tests.cascades import EASY
-from tests.device_agent.sources.places import answers, place, publisher
-from tests.fakes import FAILS
-from tests.small_disk import fill, small_disk
-from tests.wires import Inbox, MemoryWire, eventually
+from device_agent.settings.sources import FileSource, FolderSource, MqttSource
+from tests.support.cascades import EASY
+from tests.support.fakes import FAILS
+from tests.support.small_disk import fill, small_disk
+from tests.support.source_places import answers, place, publisher
+from tests.support.wires import Inbox, MemoryWire, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,16 +12,17 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
+from device_agent.settings import DeviceSettings
+from device_agent.settings.sources import LinesSource
 from device_agent.sources.lines import LinesStream
-from device_agent.sources.turns import Turns
+from device_agent.sources.priority_semaphore import Turns
+from shared.agent.settings import TierSettings
 from shared.errors import SettingsError
-from shared.settings import DeviceSettings, TierSettings
-from shared.settings_file import convert
-from shared.source_settings import LinesSource
-from tests.cascades import EASY, Cascade, cascade
-from tests.fakes import FAILS
-from tests.processes import ROOT
-from tests.wires import MemoryWire, eventually
+from shared.settings.file import convert
+from tests.support.cascades import EASY, Cascade, cascade
+from tests.support.fakes import FAILS
+from tests.support.processes import ROOT
+from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -133,9 +134,9 @@ async def test_standard_input_that_stays_open_does_not_keep_the_process() -> Non
     program = f"""
 import asyncio, io, sys
 sys.path.insert(0, {str(ROOT)!r})
-from tests.cascades import cascade
+from tests.support.cascades import cascade
 from tests.device_agent.sources.test_lines import ALONE, answer_lines
-from tests.wires import MemoryWire
+from tests.support.wires import MemoryWire
 async def main():
     async with cascade(MemoryWire()) as tiers:
         device = await tiers.device(tier=ALONE, knows_above=False)

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from device_agent.sources.turns import Turns
+from device_agent.settings import DeviceSettings
+from device_agent.settings.sources import FileSource, FolderSource, MqttSource
+from device_agent.sources.priority_semaphore import Turns
+from shared.agent.settings import TierSettings
 from shared.errors import SettingsError
-from shared.settings import DeviceSettings, TierSettings
-from shared.settings_file import load
-from shared.source_settings import FileSource, FolderSource, MqttSource
-from tests.cascades import EASY, HARD, device_settings
-from tests.device_agent.sources.places import answers, place, publisher
-from tests.fakes import FAILS
-from tests.wires import MemoryWire, eventually
+from shared.settings.file import load
+from tests.support.cascades import EASY, HARD, device_settings
+from tests.support.fakes import FAILS
+from tests.support.source_places import answers, place, publisher
+from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from experiments.report.comparison import Comparison, Difference, compare
 from experiments.report.run import read_played
-from recserve.compare import command
-from tests.experiments.playback.runs import noisy_records, write_made_run
+from recserve.commands.compare import command
+from tests.support.replay_runs import noisy_records, write_made_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,10 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from experiments.playback.saturation import Tick
-from experiments.report.page import Card, Grid, write_page
+from experiments.grid import Grid
+from experiments.replay.saturation import Tick
+from experiments.report.page import Card, write_page
 from experiments.report.write import write_report
-from tests.experiments.playback.runs import made_record, made_samples, write_made_run
+from tests.support.replay_runs import made_record, made_samples, write_made_run
 
 if TYPE_CHECKING:
     from pathlib import Path

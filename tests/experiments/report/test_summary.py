@@ -6,18 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.playback.records import LOST
-from experiments.playback.saturation import Tick
+from experiments.replay.records import LOST
+from experiments.replay.saturation import Tick
 from experiments.report.run import read_played
 from experiments.report.summary import summarise
 from shared.errors import DataError
-from tests.experiments.playback.runs import (
-    CLOUD_MS,
-    DEVICE_MS,
-    made_record,
-    made_samples,
-    write_made_run,
-)
+from tests.support.replay_runs import CLOUD_MS, DEVICE_MS, made_record, made_samples, write_made_run
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from shared.runtimes import Model, ModelSettings, load_model
-from tests.tiny_models import write_classifier
+from tests.support.tiny_models import write_classifier
 
 if TYPE_CHECKING:
     from pathlib import Path

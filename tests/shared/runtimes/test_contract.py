@@ -9,7 +9,7 @@ import pytest
 from shared.errors import ModelFailed, RuntimeUnavailable
 from shared.messages import Label, Scored, Task
 from shared.runtimes import Model, ModelSettings, load_model
-from tests.tiny_models import LABELS, SURROGATE
+from tests.support.tiny_models import LABELS, SURROGATE
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from shared.bundle import TOKENIZER, WEIGHTS, Bundle
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 from shared.messages import Label, Scored
 from shared.runtimes import ModelSettings, load_model
-from tests.tiny_models import LABELS, MAX_TOKENS, write_bundle
+from shared.runtimes.bundle import TOKENIZER, WEIGHTS, Bundle
+from tests.support.tiny_models import LABELS, MAX_TOKENS, write_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

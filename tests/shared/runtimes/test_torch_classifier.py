@@ -8,7 +8,7 @@ import pytest
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 from shared.messages import Scored
 from shared.runtimes import Model, ModelSettings, load_model
-from tests.tiny_models import LABELS, MAX_TOKENS, write_classifier
+from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,1 @@
+"""How people and other programs ask a device."""

@@ -1,0 +1,1 @@
+"""From an escalated prompt to its one result, whatever fails on the way."""

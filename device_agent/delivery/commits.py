@@ -1,0 +1,87 @@
+"""The outbox as a device's delivery uses it: bounded in prompts, and optional.
+
+Without an outbox everything is as committed as memory can be, for as long as the process lives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from device_agent.delivery.outbox_codec import encode_escalated, encode_settled
+from shared.errors import StoreError, StoreFull
+from shared.telemetry.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from device_agent.delivery.outbox import Outbox, Row
+    from device_agent.delivery.outbox_codec import Asker
+    from device_agent.delivery.quarantine import Aside
+    from shared.cascade.escalated import Escalated
+    from shared.messages import Result
+
+_log = get_logger()
+
+
+class Commits:
+    """What is committed and not forgotten yet."""
+
+    def __init__(self, outbox: Outbox | None, aside: Aside | None, limit_prompts: int) -> None:
+        self._outbox = outbox
+        self._aside = aside
+        self._limit_prompts = limit_prompts
+        self._held: set[UUID] = set()
+
+    def recovered(self) -> Iterator[Row]:
+        """Yield what an earlier run left."""
+        for row in self._outbox.recovered() if self._outbox is not None else ():
+            self._held.add(row.id)
+            yield row
+
+    async def store(self, escalated: Escalated, asker: Asker | None) -> None:
+        """Return once the prompt is committed.
+
+        Raises ``StoreError`` in words for its asker, who is not to hear of files.
+        """
+        if len(self._held) >= self._limit_prompts:
+            raise StoreFull(f"{self._limit_prompts} prompts wait for an answer already")
+        prompt_id = escalated.prompt.id
+        self._held.add(prompt_id)
+        if self._outbox is None:
+            return
+        try:
+            await self._outbox.store(prompt_id, encode_escalated(escalated, asker))
+        except StoreError as error:
+            self._held.discard(prompt_id)
+            _log.warning("prompt not stored", id=str(prompt_id), reason=str(error))
+            if isinstance(error, StoreFull):
+                raise StoreFull("the outbox is full, or its disk") from error
+            raise StoreError("the outbox cannot be written") from error
+
+    async def settle(self, result: Result) -> None:
+        """Return once the result is committed, or cannot be.
+
+        Better to answer anew after a crash than not to answer now.
+        """
+        if self._outbox is None or result.id not in self._held:
+            return
+        try:
+            await self._outbox.settle(result.id, encode_settled(result))
+        except StoreError as error:
+            _log.warning("result not stored", id=str(result.id), reason=str(error))
+
+    def forget(self, prompt_id: UUID) -> None:
+        """Let go of a prompt that may have been stored."""
+        if prompt_id in self._held:
+            self._held.discard(prompt_id)
+            if self._outbox is not None:
+                self._outbox.forget(prompt_id)
+
+    async def put_aside(self, row: Row, reason: str) -> None:
+        """Let go of a row that cannot be read, once it lies with the dead letters."""
+        self._held.discard(row.id)
+        if self._outbox is None or self._aside is None:
+            return
+        if await self._aside.row(row, reason):
+            self._outbox.forget(row.id)

@@ -1,0 +1,339 @@
+"""Drives a device's delivery: does what its ``protocol`` says, and tells it what happened.
+
+Silence is answered by sending again, a refusal by trying another agent, and the end of a prompt's
+time by our own answer, marked as degraded. With an outbox all of that goes on after a crash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from device_agent.delivery import actions as to_do
+from device_agent.delivery.commits import Commits
+from device_agent.delivery.outbox_codec import asker_of, decode
+from device_agent.delivery.protocol import Delivery
+from device_agent.delivery.requests import Asked, InHand
+from device_agent.delivery.retry import Backoff
+from shared.cascade.escalated import failed
+from shared.errors import BusError, Lost, MalformedMessage, Quarantined, StoreError, TooLarge
+from shared.messages import Failure, Prompt, Result
+from shared.supervision import Supervised, logged_if_broken
+from shared.telemetry.log import get_logger
+from shared.telemetry.rejections import Refusals
+from shared.wire.codec import WORKING, decode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+    from uuid import UUID
+
+    from device_agent.delivery.outbox import Outbox, Row
+    from device_agent.delivery.quarantine import Aside
+    from device_agent.settings import DeviceSettings
+    from shared.agent.build import Parts
+    from shared.bus import Message
+    from shared.cascade.escalated import Escalated
+    from shared.membership.balancer import Chosen
+    from shared.serving.dispatcher import Dispatcher
+    from shared.wire.codec import Notice
+
+_log = get_logger()
+STOPPING = "the device is shutting down"
+_SETTLE_S = 1.0
+
+
+class Escalations:
+    """Every accepted prompt of one device, on its way to its result."""
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        parts: Parts,
+        outbox: Outbox | None,
+        aside: Aside | None = None,
+    ) -> None:
+        self._settings = settings
+        self._station = parts.station
+        self._bus = parts.upper_bus
+        self._commits = Commits(outbox, aside, settings.outbox.prompts)
+        upstream = settings.upstream
+        self._delivery = Delivery(
+            Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
+            random.Random(),  # noqa: S311 - jitter
+        )
+        self.in_hand = InHand(parts.metrics, settings.tier.name)
+        self._refusals = Refusals(parts.metrics)
+        self._work: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._watched_s = math.inf
+        self._watch: Supervised | None = None
+        self._stopping = False
+        parts.metrics.pending.set_function(lambda: len(self._delivery))
+        parts.metrics.unaccounted.set_function(self._unaccounted)
+
+    async def start(self) -> None:
+        """Go on with what an earlier run left, listen for results, and watch the clock."""
+        for row in self._commits.recovered():
+            self._take_up(row)
+            await asyncio.sleep(0)
+        self._watch = Supervised("deadlines", self._watch_clock)
+        dispatcher = self._station.dispatcher
+        if dispatcher is None:
+            self._stop("no tier is above this device any more")
+            return
+        await dispatcher.start()
+        results = dispatcher.topics.results(self._settings.agent)
+        dispatcher.on_agent(lambda: self._rearm(unsent_only=True))
+        self._bus.watch(lambda connected: self._rearm() if connected else None)
+        await self._bus.subscribe(results, self._take)
+
+    def accept(self, asked: Asked) -> None:
+        """Take responsibility for a prompt."""
+        prompt = asked.prompt
+        self.in_hand.add(asked)
+        revisions = asked.revised is not None
+        self._delivery.accept(prompt.id, prompt.deadline_s, revisions=revisions)
+        if prompt.deadline_s < self._watched_s:
+            self._wake.set()
+
+    def settle(self, settled: Result | Escalated) -> None:
+        """Answer a prompt that was judged, or begin to send it up."""
+        if isinstance(settled, Result):
+            self._do(self._delivery.answer(settled))
+        elif self._stopping:
+            self._do(self._delivery.answer(settled.fall_back(STOPPING)))
+        else:
+            self._do(self._delivery.escalate(settled))
+            self._wake.set()
+
+    def out(self, asked: Asked) -> None:
+        """Let go of a prompt whose result is out, or whose asker went away."""
+        if not self.in_hand.remove(asked):
+            return
+        self._delivery.withdraw(asked.prompt.id)
+        self._commits.forget(asked.prompt.id)
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for results; what is still above by then gets our own answer."""
+        self._stopping = True
+        if waiting := self.in_hand.waiting():
+            await asyncio.wait(waiting, timeout=timeout_s)
+        settling = self._stop(STOPPING)
+        if settling and (waiting := self.in_hand.waiting()):
+            await asyncio.wait(waiting, timeout=_SETTLE_S)
+        self._do(self._delivery.settle_at_once())
+        if self._watch is not None:
+            await self._watch.stop()
+        for task in self._work:
+            task.cancel()
+        await asyncio.gather(*self._work, return_exceptions=True)
+
+    def _stop(self, reason: str) -> list[to_do.Action]:
+        """Answer here whatever still waits above; return what that takes."""
+        actions = self._delivery.stop(reason, time.monotonic())
+        self._do(actions)
+        return actions
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        assert self._station.dispatcher is not None, "only a tier with tiers above sends up"  # noqa: S101
+        return self._station.dispatcher
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _do(self, actions: Iterable[to_do.Action]) -> None:
+        """Do one thing after another; one that breaks does not keep the others from being done."""
+        for action in actions:
+            with logged_if_broken("an action of the delivery", action=type(action).__name__):
+                self._do_one(action)
+
+    def _do_one(self, action: to_do.Action) -> None:
+        match action:
+            case to_do.Store(escalated):
+                self._begin(self._store(escalated))
+            case to_do.Send():
+                self._begin(self._send(action))
+            case to_do.Doubt(agent, stopped):
+                self._dispatcher.doubt(agent, stopped=stopped)
+            case to_do.Settle(result):
+                self._begin(self._settle(result))
+            case to_do.Answer(result):
+                self.in_hand.answer(result)
+            case to_do.Revise(result):
+                self.in_hand.revise(result)
+            case to_do.Forget(prompt_id):
+                self._commits.forget(prompt_id)
+
+    async def _store(self, escalated: Escalated) -> None:
+        prompt_id = escalated.prompt.id
+        asked = self.in_hand.find(prompt_id)
+        if asked is None:
+            return
+        try:
+            await self._commits.store(escalated, asked.asker)
+        except StoreError as error:
+            self._do(self._delivery.unstored(prompt_id, str(error)))
+            return
+        asked.accept()
+        self._do(self._delivery.stored(prompt_id))
+
+    async def _send(self, send: to_do.Send) -> None:
+        """Send a prompt up, and say what came of it; what breaks here is an attempt that failed."""
+        prompt, up = send.escalated.prompt, send.escalated.verdict.up
+        if send.to or send.tried:
+            self._station.metrics.repeats.labels("retry").inc()
+            _log.info("prompt repeated", id=str(prompt.id), to=send.to, tried=sorted(send.tried))
+        chosen, fault = None, None
+        try:
+            chosen = await self._dispatcher.send(
+                prompt, up, to=send.to, tried=send.tried, again=not send.declined
+            )
+        except BusError as error:
+            fault = error
+        finally:
+            self._do(self._sent(send, chosen, fault))
+            self._wake.set()
+
+    def _sent(
+        self, send: to_do.Send, chosen: Chosen | None, fault: BusError | None
+    ) -> list[to_do.Action]:
+        prompt_id, now_s = send.escalated.prompt.id, time.monotonic()
+        if isinstance(fault, TooLarge):
+            return self._delivery.refused(prompt_id, str(fault), now_s)
+        if fault is not None:  # whoever else was asked: this one was not
+            return self._delivery.unsent(prompt_id, now_s, reason=f"not sent: {fault}")
+        if chosen is not None:
+            return self._delivery.sent(prompt_id, chosen.agent, now_s, pooled=chosen.pooled)
+        reason = self._dispatcher.why_nobody()
+        return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
+
+    async def _settle(self, result: Result) -> None:
+        await self._commits.settle(result)
+        self._do(self._delivery.settled(result.id))
+
+    # -- what comes from above -----------------------------------------------------------------
+
+    def _take(self, message: Message) -> None:
+        """Match what came from above to the prompt it belongs to."""
+        self._bus.acknowledge(message)
+        try:
+            came = decode_result(message.payload)
+        except MalformedMessage as error:
+            self._refusals.note(message.topic, error)
+            return
+        if isinstance(came, Result):
+            self._take_result(came)
+        else:
+            self._take_notice(*came)
+            self._wake.set()
+
+    def _take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+        """Take an agent's word: it is at work on the prompt, or will not have it."""
+        if notice.code != WORKING:
+            self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
+            return
+        self._dispatcher.works(notice.agent)
+        self._do(self._delivery.working(prompt_id, notice.agent, time.monotonic()))
+
+    def _take_result(self, result: Result) -> None:
+        escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
+        actions = self._delivery.came(result, time.monotonic())
+        if not actions:
+            self._station.metrics.repeats.labels("result").inc()
+        if escalated is not None:
+            self._heed(escalated, result, holder)
+        self._do(actions)
+
+    def _heed(self, escalated: Escalated, result: Result, holder: str) -> None:
+        """Learn from a result, and of the agents that it came through."""
+        if not isinstance(result.outcome, Failure):
+            self._station.learn(escalated, result)
+            for hop in result.hops:
+                self._dispatcher.succeeded(hop.agent)
+        elif result.outcome.code == Quarantined.code and holder and not result.hops:
+            self._dispatcher.failed(holder)  # with hops it was somebody above the holder
+
+    # -- what the clock brings -----------------------------------------------------------------
+
+    async def _watch_clock(self) -> None:
+        """Send again what got no answer, and give up on what cannot get one in time."""
+        while True:
+            await self._until_due()
+            self._do(self._delivery.tick(time.monotonic()))
+
+    async def _until_due(self) -> None:
+        """Return when the delivery has something to say, or there is something new to look at."""
+        loop = asyncio.get_running_loop()
+        self._wake.clear()
+        next_s = self._delivery.next_due_s()
+        self._watched_s = math.inf if next_s is None else next_s
+        # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
+        timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
+        try:
+            await self._wake.wait()
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _rearm(self, *, unsent_only: bool = False) -> None:
+        self._delivery.rearm(time.monotonic(), unsent_only=unsent_only)
+        self._wake.set()
+
+    def _unaccounted(self) -> int:
+        return self.in_hand.accepted - self.in_hand.answered - len(self._delivery)
+
+    def _begin(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._work.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("the delivery of a prompt broke", exc_info=error)
+
+    # -- what an earlier run left --------------------------------------------------------------
+
+    def _take_up(self, row: Row) -> None:
+        """Go on with a prompt that was stored, or with its answer if that is settled."""
+        try:
+            escalated, asker, result = decode(row, self._settings.agent)
+        except MalformedMessage as error:
+            self._lose(row, str(error))
+            return
+        asked = Asked(escalated.prompt, asker)
+        asked.accept()
+        self.in_hand.add(asked)
+        if result is None:
+            revisions = asker is not None and asker.revisions
+            self._delivery.restore(
+                self._within_reach(escalated), revisions=revisions, now_s=time.monotonic()
+            )
+        else:
+            self.in_hand.answer(result)
+        if asker is None:  # whoever asked died with that run; the same question finds the result
+            asked.result.add_done_callback(lambda _: self.out(asked))
+        _log.info("prompt of an earlier run", id=str(row.id), settled=result is not None)
+
+    def _within_reach(self, escalated: Escalated) -> Escalated:
+        """Return the prompt as it goes up now: there may be fewer tiers above than there were."""
+        verdict, tiers = escalated.verdict, len(self._settings.tier.above)
+        if verdict.up <= tiers:
+            return escalated
+        return msgspec.structs.replace(escalated, verdict=verdict._replace(up=max(tiers, 1)))
+
+    def _lose(self, row: Row, reason: str) -> None:
+        """Put a row aside that cannot be read, and tell whoever asked if that can be read."""
+        self._begin(self._commits.put_aside(row, reason))
+        asker = asker_of(row)
+        if asker is None:
+            return
+        asked = Asked(Prompt(row.id, self._settings.agent, "classify", "", time.monotonic()), asker)
+        self.in_hand.add(asked)
+        error = Lost("the device cannot read any more what it had stored of it; ask again")
+        self.in_hand.answer(failed(asked.prompt, error))

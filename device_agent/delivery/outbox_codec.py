@@ -1,0 +1,148 @@
+"""What a row of the outbox holds: an escalated prompt, who asked, and in time its result.
+
+MessagePack, strict, and what was read can be served: every figure lies where it may. The time left
+is what it was when the prompt was accepted: a restart gives it all of that again, since no clock is
+known to have run through.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from shared.cascade.escalated import Escalated
+from shared.cascade.policies import Seen, Verdict
+from shared.errors import MalformedMessage
+from shared.messages import Answer, Failure, Hop, Prompt, Result, Task
+from shared.wire.topics import is_name
+
+if TYPE_CHECKING:
+    from device_agent.delivery.outbox import Row
+
+_Value = TypeVar("_Value")
+_LONGEST_S: Final = 1e9
+_Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00]*$", max_length=65_535)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where an answer goes that nobody in this process waits for, and what is wanted there.
+
+    ``echo`` is the asker's own id of the question. With ``answer_to`` the answer goes on that
+    topic, with the ``correlation`` that its asker knows it by; ``receipt`` if it was promised one.
+    """
+
+    echo: str | int
+    revisions: bool = False
+    answer_to: _Topic = ""
+    correlation: bytes = b""
+    receipt: bool = False
+
+
+class Stored(NamedTuple):
+    """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
+
+    escalated: Escalated
+    asker: Asker | None
+    result: Result | None
+
+
+class _Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    tier: str
+    agent: str
+    confidence: _Share
+    threshold: _Share
+    elapsed_us: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    text: str
+    task: Task
+    remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
+    hop: _Hop
+    copy: bool
+    answer: Answer
+    up: Annotated[int, msgspec.Meta(ge=1)]
+    asker: Asker | None
+
+
+class _Settled(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    outcome: Answer | Failure
+    hops: tuple[_Hop, ...]
+    degraded: str
+
+
+_encoder = msgspec.msgpack.Encoder()
+_payloads = msgspec.msgpack.Decoder(_Payload)
+_results = msgspec.msgpack.Decoder(_Settled)
+
+
+def encode_escalated(escalated: Escalated, asker: Asker | None) -> bytes:
+    """Return the payload of a row."""
+    prompt, own = escalated.prompt, escalated.own
+    assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
+    remaining_s = min(max(prompt.deadline_s - time.monotonic(), 0.0), _LONGEST_S)
+    hop, up = _pack(prompt.hops[-1]), escalated.verdict.up
+    return _encoder.encode(
+        _Payload(prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up, asker)
+    )
+
+
+def encode_settled(result: Result) -> bytes:
+    """Return the result of a row."""
+    hops = tuple(map(_pack, result.hops))
+    return _encoder.encode(_Settled(result.outcome, hops, result.degraded))
+
+
+def decode(row: Row, origin: str) -> Stored:
+    """Read a row of the outbox of ``origin``. Raises ``MalformedMessage``.
+
+    A result that cannot be read is none: the prompt still waits for one.
+    """
+    read = _decode(_payloads, row.payload)
+    now_s, hops = time.monotonic(), (_unpack(read.hop),)
+    prompt = Prompt(row.id, origin, read.task, read.text, now_s + read.remaining_s, hops, read.copy)
+    own = Result(row.id, read.answer, hops)
+    seen = Seen(read.hop.confidence, now_s, len(read.text.encode()))
+    verdict = Verdict(read.up, read.hop.threshold)
+    return Stored(Escalated(prompt, own, seen, verdict), read.asker, _result(row))
+
+
+def asker_of(row: Row) -> Asker | None:
+    """Return who waits for a row that cannot be read, if that much of it can be."""
+    try:
+        return msgspec.convert(msgspec.msgpack.decode(row.payload)[-1], Asker | None)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
+        return None
+
+
+def _result(row: Row) -> Result | None:
+    if row.result is None:
+        return None
+    try:
+        read = _decode(_results, row.result)
+        hops = tuple(map(_unpack, read.hops))
+    except MalformedMessage:
+        return None
+    if not hops and not isinstance(read.outcome, Failure):
+        return None  # an answer that nobody gave
+    return Result(row.id, read.outcome, hops, read.degraded)
+
+
+def _pack(hop: Hop) -> _Hop:
+    return _Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+
+
+def _unpack(hop: _Hop) -> Hop:
+    if not (is_name(hop.tier) and is_name(hop.agent)):
+        raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {hop.agent!r}: no such names")
+    return Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_Value], payload: bytes) -> _Value:
+    try:
+        return decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise MalformedMessage(f"not a row of this version's outbox: {error}") from error

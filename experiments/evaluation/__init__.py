@@ -1,0 +1,1 @@
+"""What policies do with the recorded answers of real models."""

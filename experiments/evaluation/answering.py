@@ -1,0 +1,59 @@
+"""Asks a model for the answers that are not kept yet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from experiments.evaluation.answer_store import Kept, prompt_key
+from shared.errors import DataError, ModelFailed
+from shared.runtimes import load_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.evaluation.answer_store import AnswerStore
+    from experiments.evaluation.tier_models import ModelFacts
+
+_CHUNK_PROMPTS: Final = 64
+"""Answers are on disk after so many prompts at the latest."""
+
+
+def answer_missing(
+    name: str,
+    texts: Sequence[str],
+    facts: ModelFacts,
+    store: AnswerStore,
+    advance: Callable[[float], object],
+) -> None:
+    """Fill the store with a model's answers to texts; ``advance`` is told how many are done.
+
+    The model is loaded only where an answer is missing. Raises ``DataError`` naming ``name`` and
+    the row when it fails on a text; the answers made until then are kept.
+    """
+    keys = [prompt_key(text) for text in texts]
+    missing = {key: row for row, key in enumerate(keys) if key not in store.answers}
+    advance(len(set(keys)) - len(missing))
+    if not missing:
+        return
+    model = load_model(facts.settings)
+    try:
+        waiting = list(missing.items())
+        for start in range(0, len(waiting), _CHUNK_PROMPTS):
+            chunk = waiting[start : start + _CHUNK_PROMPTS]
+            entries = model.answer([texts[row] for _, row in chunk])
+            scored = zip(chunk, entries, strict=True)
+            store.append(
+                (key, Kept(entry.elapsed_us, entry.probabilities))
+                for (key, _), entry in scored
+                if not isinstance(entry, ModelFailed)
+            )
+            _refuse_failures(name, [row for _, row in chunk], entries)
+            advance(len(chunk))
+    finally:
+        model.close()
+
+
+def _refuse_failures(name: str, rows: Sequence[int], entries: Sequence[object]) -> None:
+    for row, entry in zip(rows, entries, strict=True):
+        if isinstance(entry, ModelFailed):
+            raise DataError(f"{name}: prompt {row + 1}: {entry}; leave it out") from entry

@@ -1,0 +1,200 @@
+"""Run a study: fill the matrix of every set, replay every policy over it, and measure.
+
+Nothing here decides anything: that is done in ``experiments.evaluation.offline``, by what the
+agents run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from experiments.datasets.read import read_set
+from experiments.datasets.sets import concatenate, order_rows
+from experiments.evaluation.arrivals import arrivals_s
+from experiments.evaluation.burden import paper_bytes, paper_hops, sent_bytes
+from experiments.evaluation.matrix import Matrix, fill_matrix
+from experiments.evaluation.offline import Replay, replay
+from experiments.evaluation.statistics import (
+    agreement,
+    auroc,
+    bootstrap,
+    macro_f1,
+    reliability,
+    risk_coverage,
+)
+from experiments.evaluation.study import Candidate, Study, candidates
+from experiments.evaluation.tier_models import TierModel, read_facts
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+
+class Run(NamedTuple):
+    """One policy at one point of its grid on one order of one set.
+
+    ``rows`` says which row of the set came at each place of the order.
+    """
+
+    candidate: Candidate
+    seed: int
+    rows: list[int]
+    replay: Replay
+
+
+class SetResult(NamedTuple):
+    """All runs on one set.
+
+    ``matrix`` is in the set's given order; so is ``before``, with the answers of the tiers' models
+    before they were quantised, where the study names those.
+    """
+
+    matrix: Matrix
+    runs: tuple[Run, ...]
+    before: Matrix | None = None
+
+
+def run_study(study: Study, cache: Path, console: Console | None = None) -> list[SetResult]:
+    """Return every run of the study, set by set.
+
+    Bad sets, labels and policies raise ``DataError``, ``BundleError`` or ``SettingsError`` before
+    any model runs.
+    """
+    console = console or Console(quiet=True)
+    tried = candidates(study)
+    labels = read_facts(study.tiers[0].model).labels
+    sets = [read_set(source, labels) for source in study.sets]
+    if study.joined:
+        sets = [concatenate(sets)]
+    unquantised = [
+        TierModel(tier=tier.tier, model=tier.before) for tier in study.tiers if tier.before
+    ]
+    results = []
+    for data in sets:
+        matrix = fill_matrix(data, study.tiers, cache, console)
+        before = fill_matrix(data, unquantised, cache, console) if unquantised else None
+        results.append(SetResult(matrix, tuple(_runs(study, tried, matrix, console)), before))
+    return results
+
+
+def _runs(study: Study, tried: list[Candidate], matrix: Matrix, console: Console) -> list[Run]:
+    orders = [
+        order_rows(matrix.data, study.arrival.order, seed) for seed in range(study.arrival.seeds)
+    ]
+    ordered = [matrix.take(rows) for rows in orders]
+    arrival = study.arrival
+    times_s = [
+        arrivals_s(arrival.process, len(matrix.data), arrival.rate_per_s, seed)
+        for seed in range(arrival.seeds)
+    ]
+    runs = []
+    for candidate in track(tried, f"{matrix.data.name} · policies", console=console):
+        for seed, rows in enumerate(orders):
+            replayed = replay(
+                ordered[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed
+            )
+            runs.append(Run(candidate, seed, rows, replayed))
+    return runs
+
+
+def measure(result: SetResult, weights: tuple[float, ...]) -> list[dict[str, Any]]:
+    """Return one flat row of figures per run, in the order of the runs.
+
+    Burdens are means per prompt: ``hops`` counts one unit for each time a prompt is sent, whatever
+    tier it goes to; ``weighted`` one unit for each link it crosses, at that link's weight;
+    ``text_bytes`` and ``sent_bytes`` as ``experiments.evaluation.burden`` defines them.
+    ``compute_ms`` is the mean model time per prompt.
+    """
+    intervals = bootstrap(np.stack([_in_given_order(run) for run in result.runs]))
+    rows = []
+    for number, run in enumerate(result.runs):
+        low, high = intervals.accuracy(number)
+        rows.append(
+            {
+                "set": result.matrix.data.name,
+                "policy": run.candidate.name,
+                **run.candidate.parameters,
+                "seed": run.seed,
+                "accuracy": float(run.replay.right.mean()),
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "macro_f1": macro_f1(run.replay.labels, run.replay.matrix.truth),
+                "agreement": agreement(run.replay.labels, run.replay.matrix.tiers[-1].labels),
+                **_shares(run.replay),
+                **_burdens(run.replay, weights),
+                "compute_ms": float(run.replay.compute_us.sum(axis=0).mean() / 1000),
+            }
+        )
+    return rows
+
+
+def cards(result: SetResult) -> list[dict[str, Any]]:
+    """Return the report card of every tier's model on a set."""
+    matrix, rows = result.matrix, []
+    unquantised = _calibration_errors(result.before) if result.before is not None else {}
+    for tier, right in zip(matrix.tiers, matrix.right, strict=True):
+        low, high = bootstrap(right[None, :]).accuracy(0)
+        rows.append(
+            {
+                "set": matrix.data.name,
+                "tier": tier.tier,
+                "prompts": len(right),
+                "accuracy": float(right.mean()),
+                "accuracy_low": low,
+                "accuracy_high": high,
+                "macro_f1": macro_f1(tier.labels, matrix.truth),
+                "auroc": auroc(tier.confidence, right),
+                "aurc": risk_coverage(tier.confidence, right).area,
+                "calibration_error": reliability(tier.confidence, right).error,
+                **unquantised.get(tier.tier, {}),
+                "compute_ms": float(tier.elapsed_us.mean() / 1000),
+            }
+        )
+    return rows
+
+
+def _calibration_errors(before: Matrix) -> dict[str, dict[str, float]]:
+    return {
+        tier.tier: {
+            "accuracy_before": float(right.mean()),
+            "auroc_before": auroc(tier.confidence, right),
+            "calibration_error_before": reliability(tier.confidence, right).error,
+        }
+        for tier, right in zip(before.tiers, before.right, strict=True)
+    }
+
+
+def _in_given_order(run: Run) -> NDArray[np.bool_]:
+    """Return which prompts a run had right, as the set lists them, so that runs can be paired."""
+    right = np.empty_like(run.replay.right)
+    right[run.rows] = run.replay.right
+    return right
+
+
+def _shares(replayed: Replay) -> dict[str, float]:
+    """Return each tier's share of the answers, and which part of what it saw it escalated."""
+    figures = {}
+    for index, tier in enumerate(replayed.matrix.tiers):
+        seen = replayed.seen[index]
+        figures[f"share_{tier.tier}"] = float(replayed.share[index])
+        escalated = (replayed.tier[seen] > index).mean() if seen.any() else float("nan")
+        figures[f"escalated_{tier.tier}"] = float(escalated)
+    return figures
+
+
+def _burdens(replayed: Replay, weights: tuple[float, ...]) -> dict[str, float]:
+    crossed, sent = paper_hops(replayed), sent_bytes(replayed)
+    figures = {
+        "hops": float(replayed.seen.sum(axis=0).mean() - 1.0),
+        "weighted": float((np.asarray(weights)[:, None] * crossed.up).sum(axis=0).mean()),
+        "text_bytes": float(paper_bytes(replayed).per_prompt.mean()),
+        "sent_bytes": float(sent.per_prompt.mean()),
+    }
+    for link, up, down in zip(sent.links, sent.up, sent.down, strict=True):
+        figures[f"sent_bytes_{link}"] = float((up + down).mean())
+    return figures

@@ -1,0 +1,147 @@
+"""The answer matrix: what every tier's model says to every prompt of a set.
+
+Filling it is the one slow step; everything after it only reads. Answers are kept on disk by model
+and prompt (``experiments.evaluation.answer_store``), so an interrupted matrix goes on where it
+stopped and sets that share prompts share answers. ``elapsed_us`` is the time it took on the machine
+that filled the store, one prompt after another in one process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from experiments.evaluation.answer_store import AnswerStore, open_store, prompt_key
+from experiments.evaluation.answering import answer_missing
+from experiments.evaluation.tier_models import ModelFacts, TierModel, read_facts
+from shared.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from experiments.datasets.sets import LabelledSet
+
+
+@dataclass(frozen=True, eq=False)
+class TierAnswers:
+    """One tier's answers to the n prompts of a set, in the set's order.
+
+    ``probabilities`` has shape (n, labels) in the order of the set's ``label_names``;
+    ``elapsed_us`` has shape (n,).
+    """
+
+    tier: str
+    probabilities: NDArray[np.float64]
+    elapsed_us: NDArray[np.int64]
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Index of the most probable label, the first of equals; shape (n,)."""
+        labels: NDArray[np.int64] = self.probabilities.argmax(axis=1)
+        return labels
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """The largest probability, as ``shared.tasks.classify`` defines it; shape (n,)."""
+        confidence: NDArray[np.float64] = self.probabilities.max(axis=1)
+        return confidence
+
+    def take(self, rows: Sequence[int]) -> TierAnswers:
+        """Return the answers to these prompts in this order."""
+        return TierAnswers(self.tier, self.probabilities[rows], self.elapsed_us[rows])
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """A set and every tier's answers to it, the lowest tier first."""
+
+    data: LabelledSet
+    tiers: tuple[TierAnswers, ...]
+
+    @cached_property
+    def truth(self) -> NDArray[np.int64]:
+        """Index of the true label; shape (n,)."""
+        return np.array(self.data.labels, np.int64)
+
+    @cached_property
+    def right(self) -> NDArray[np.bool_]:
+        """Whether each tier's answer is the true one; shape (tiers, n)."""
+        return np.array([tier.labels == self.truth for tier in self.tiers])
+
+    @cached_property
+    def prompt_bytes(self) -> NDArray[np.int64]:
+        """Length of each text in UTF-8; shape (n,)."""
+        return np.array([len(text.encode()) for text in self.data.texts], np.int64)
+
+    def take(self, rows: Sequence[int]) -> Matrix:
+        """Return the matrix of these rows in this order, such as ``order_rows`` gives."""
+        return Matrix(self.data.take(rows), tuple(tier.take(rows) for tier in self.tiers))
+
+
+def fill_matrix(
+    data: LabelledSet,
+    tiers: Sequence[TierModel],
+    folder: Path,
+    console: Console | None = None,
+) -> Matrix:
+    """Return the matrix of a set, running the models only on prompts they have not answered.
+
+    Models are loaded one at a time, and only where an answer is missing. Raises ``BundleError``
+    when a model's labels are not those of the set, before any is run, and ``DataError`` naming
+    the row when a model fails on a prompt; the answers made until then are kept.
+    """
+    console = console or Console(quiet=True)
+    facts = [_facts_for(tier, data) for tier in tiers]
+    keys = [prompt_key(text) for text in data.texts]
+    columns = []
+    with _progress(console) as progress:
+        for tier, known in zip(tiers, facts, strict=True):
+            task = progress.add_task(f"{data.name} · {tier.tier}", total=len(set(keys)))
+            with open_store(folder, known.fingerprint, len(known.labels)) as store:
+                advance = partial(progress.advance, task)
+                answer_missing(data.name, data.texts, known, store, advance)
+                columns.append(_column(tier.tier, data, keys, known, store))
+    return Matrix(data, tuple(columns))
+
+
+def _facts_for(tier: TierModel, data: LabelledSet) -> ModelFacts:
+    facts = read_facts(tier.model)
+    if sorted(facts.labels) != sorted(data.label_names):
+        raise BundleError(
+            f"{tier.model.source}: the model of {tier.tier} knows {', '.join(facts.labels)}, but "
+            f"{data.name} was read for {', '.join(data.label_names)}; every tier needs the same"
+        )
+    return facts
+
+
+def _column(
+    tier: str,
+    data: LabelledSet,
+    keys: Sequence[bytes],
+    facts: ModelFacts,
+    store: AnswerStore,
+) -> TierAnswers:
+    """Lay the answers out in the set's order of rows and of labels."""
+    kept = [store.answers[key] for key in keys]
+    order = [facts.labels.index(name) for name in data.label_names]
+    probabilities = np.array([answer.probabilities for answer in kept], np.float64)
+    elapsed_us = np.array([answer.elapsed_us for answer in kept], np.int64)
+    return TierAnswers(tier, probabilities[:, order], elapsed_us)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    )

@@ -1,0 +1,65 @@
+"""The oracle bound: the best accuracy that any routing can have at each burden.
+
+The oracle knows which tiers are right about a prompt. It answers every prompt where that is
+cheapest, and spends burden only to reach the cheapest tier that is right, prompts that gain the
+most for the least first. Each prompt it pays for gains exactly one right answer, so taking the
+cheapest first is optimal at every point of the curve. No policy over the same tiers and the same
+accounting lies above it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from experiments.evaluation.offline import replay
+from shared.cascade.policies import Keep, Pass
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from experiments.evaluation.burden import Burden
+    from experiments.evaluation.matrix import Matrix
+    from experiments.evaluation.offline import Replay
+
+
+class Curve(NamedTuple):
+    """Accuracy at each mean burden per prompt, both rising; shape (points,)."""
+
+    burden: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+
+    def at(self, burden: float) -> float:
+        """Return the best accuracy at no more than this burden; NaN below the cheapest."""
+        point = int(np.searchsorted(self.burden, burden, side="right")) - 1
+        return float(self.accuracy[point]) if point >= 0 else float("nan")
+
+
+def straight_costs(matrix: Matrix, accounting: Callable[[Replay], Burden]) -> NDArray[np.float64]:
+    """Return what each prompt costs if the lowest tier sends it straight to each tier.
+
+    Shape (tiers, n); ``accounting`` is one of the functions of ``experiments.evaluation.burden``.
+    """
+    others = [Keep()] * (len(matrix.tiers) - 1)
+    replays = [replay(matrix, [Keep(), *others])]
+    replays += [replay(matrix, [Pass(up=up), *others]) for up in range(1, len(matrix.tiers))]
+    return np.stack([accounting(replayed).per_prompt for replayed in replays])
+
+
+def oracle(right: NDArray[np.bool_], costs: NDArray[np.float64]) -> Curve:
+    """Return the bound for answers that are ``right`` at ``costs``; both of shape (tiers, n).
+
+    The first point spends nothing that gains nothing; the last one has every prompt right that
+    any tier has right.
+    """
+    cheapest = costs.min(axis=0)
+    extra = np.where(right, costs, np.inf).min(axis=0) - cheapest
+    gains = np.sort(extra[np.isfinite(extra)])
+    free = int(np.searchsorted(gains, 0.0, side="right"))
+    spent = np.concatenate([[0.0], np.cumsum(gains[free:])])
+    hits = np.arange(free, len(gains) + 1)
+    prompts = right.shape[1]
+    return Curve((cheapest.sum() + spent) / prompts, hits / prompts)

@@ -1,0 +1,100 @@
+"""What is known of a tier's model before it is loaded: its labels, and its fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from shared.errors import BundleError
+from shared.runtimes import ModelSettings
+from shared.runtimes.bundle import Bundle
+
+_CONFIG = "config.json"
+
+
+class TierModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A tier and the model that it serves.
+
+    ``before`` is the same model before it was quantised: its reliability is reported beside.
+    """
+
+    tier: Annotated[str, Meta(min_length=1, description="name of the tier")]
+    model: ModelSettings
+    before: ModelSettings | None = None
+
+
+class ModelFacts(NamedTuple):
+    """Facts of one model.
+
+    ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files and with
+    every setting that can move its probabilities or its speed. ``settings`` are those to load it
+    with. ``max_tokens`` is where longer prompts are cut; None if only the loaded model knows.
+    """
+
+    fingerprint: str
+    labels: tuple[str, ...]
+    settings: ModelSettings
+    max_tokens: int | None
+
+
+def read_facts(settings: ModelSettings) -> ModelFacts:
+    """Read the facts of the model that the settings name, without loading it.
+
+    The probabilities of int8 weights move with their batch, so they are run prompt by prompt.
+    Raises ``BundleError`` when the model is missing, altered or only named, not here.
+    """
+    if settings.runtime == "transformers":
+        return _folder_facts(settings)
+    manifest = Bundle.open(settings.source).manifest
+    if manifest.precision == "int8":
+        settings = msgspec.structs.replace(settings, batch_prompts=1)
+    return ModelFacts(
+        _fingerprint(settings, manifest.files),
+        manifest.labels,
+        settings,
+        settings.max_tokens or manifest.max_tokens,
+    )
+
+
+def _folder_facts(settings: ModelSettings) -> ModelFacts:
+    folder = Path(settings.source)
+    if not (folder / _CONFIG).is_file():
+        raise BundleError(
+            f"{folder}: is no model folder with a {_CONFIG}; answers are kept by the hashes of a "
+            "model's files, so download a model of the hub into a folder and name that"
+        )
+    files = {path.name: _sha256(path) for path in folder.iterdir() if path.is_file()}
+    return ModelFacts(
+        _fingerprint(settings, files),
+        settings.labels or _config_labels(folder / _CONFIG),
+        settings,
+        settings.max_tokens,
+    )
+
+
+def _config_labels(path: Path) -> tuple[str, ...]:
+    try:
+        names = msgspec.json.decode(path.read_bytes())["id2label"]
+        return tuple(str(names[str(index)]) for index in range(len(names)))
+    except (msgspec.DecodeError, KeyError, TypeError) as error:
+        raise BundleError(
+            f"{path}: does not name the labels under id2label; set model.labels"
+        ) from error
+
+
+def _fingerprint(settings: ModelSettings, files: dict[str, str]) -> str:
+    """Hash the files' hashes and the settings, less the place where the files lie."""
+    how = msgspec.json.encode(msgspec.structs.replace(settings, source="-"), order="sorted")
+    return hashlib.sha256(how + msgspec.json.encode(files, order="sorted")).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

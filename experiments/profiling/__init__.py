@@ -1,0 +1,1 @@
+"""What models and agents cost on this machine."""

@@ -1,0 +1,140 @@
+"""Looks at agents once a second while a run goes on: at their metrics, and at their heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import urllib.request
+from http.client import HTTPException
+from typing import IO, TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+import msgspec
+from prometheus_client.parser import text_string_to_metric_families
+
+from experiments.replay.json_lines import appending
+from experiments.replay.samples import FILE, Sample, make_sample
+from shared.bus.mqtt.bus import MqttBus
+from shared.errors import MalformedMessage
+from shared.membership.status import decode_status
+from shared.wire.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from experiments.replay.pacing import Clock
+    from shared.bus import Message
+    from shared.bus.mqtt.settings import MqttSettings
+    from shared.telemetry.metrics import Metrics
+
+_EVERY_S = 1.0
+_PAGE_S = 2.0
+
+
+class Seat(NamedTuple):
+    """An agent to look at, and where: a ``/metrics`` page, or counters in this process."""
+
+    agent: str
+    tier: str
+    url: str = ""
+    metrics: Metrics | None = None
+
+
+async def look_at(seat: Seat, at_s: float, wait_ms: float | None = None) -> Sample:
+    """Read what an agent has counted; raises what the network or half a page raises."""
+    if seat.metrics is not None:
+        families = seat.metrics.registry.collect()
+    else:
+        page = await asyncio.to_thread(_get, seat.url)
+        families = text_string_to_metric_families(page)
+    return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
+
+
+class Sampler:
+    """Writes one line per agent and second."""
+
+    def __init__(
+        self, seats: Sequence[Seat], mqtt: MqttSettings, clock: Clock, file: IO[bytes]
+    ) -> None:
+        self._seats = {seat.agent: seat for seat in seats}
+        self._topics = Topics(mqtt.root)
+        # A broker that knows us by a user name has one connection for it: the target's.
+        self._bus = None if mqtt.username else MqttBus(mqtt, f"recserve-replay-{uuid4().hex[:8]}")
+        self._clock = clock
+        self._file = file
+        self._wait_ms: dict[str, float] = {}
+        self._tiers: dict[str, str] = {}
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls,
+        seats: Sequence[Seat],
+        mqtt: MqttSettings,
+        clock: Clock,
+        folder: Path,
+        *,
+        heartbeats_of: Sequence[str],
+    ) -> AsyncIterator[None]:
+        """Sample for as long as the context lasts, and once more at its end.
+
+        ``heartbeats_of`` names the tiers whose heartbeats are of interest.
+        """
+        with appending(folder / FILE) as file:
+            sampler = cls(seats, mqtt, clock, file)
+            await sampler._listen(heartbeats_of)
+            work = asyncio.create_task(sampler._run())
+            try:
+                yield
+            finally:
+                work.cancel()
+                await asyncio.gather(work, return_exceptions=True)
+                await sampler._look()
+                if sampler._bus is not None:
+                    await sampler._bus.close()
+
+    async def _listen(self, tiers: Sequence[str]) -> None:
+        if self._bus is None:
+            return
+        for tier in tiers:
+            await self._bus.subscribe(self._topics.status(tier, "+"), self._hear)
+        await self._bus.start()
+
+    async def _run(self) -> None:
+        due_s = self._clock.now_s()
+        while True:
+            await self._look()
+            due_s = max(due_s + _EVERY_S, self._clock.now_s())
+            await self._clock.sleep_until(due_s)
+
+    async def _look(self) -> None:
+        at_s = round(self._clock.now_s(), 3)
+        looks = [self._look_at(seat, at_s) for seat in self._seats.values()]
+        samples = [sample for sample in await asyncio.gather(*looks) if sample is not None]
+        for agent, wait_ms in self._wait_ms.items():
+            if agent not in self._seats:
+                samples.append(Sample(at_s, agent, self._tiers[agent], wait_ms=wait_ms))
+        self._file.writelines(msgspec.json.encode(sample) + b"\n" for sample in samples)
+
+    async def _look_at(self, seat: Seat, at_s: float) -> Sample | None:
+        # An agent that died says no more, or half a page; its prompts show it.
+        with contextlib.suppress(OSError, HTTPException, ValueError):
+            return await look_at(seat, at_s, self._wait_ms.get(seat.agent))
+        return None
+
+    def _hear(self, message: Message) -> None:
+        assert self._bus is not None, "it brought the message"  # noqa: S101
+        self._bus.acknowledge(message)
+        with contextlib.suppress(MalformedMessage):
+            address = self._topics.read_status(message.topic)
+            status = decode_status(message.payload)
+            if status.state == "online":
+                self._wait_ms[address.agent] = status.load.wait_ms
+                self._tiers[address.agent] = address.tier
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=_PAGE_S) as page:  # noqa: S310 - our own address
+        text: str = page.read().decode()
+        return text

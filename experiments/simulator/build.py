@@ -1,0 +1,215 @@
+"""Puts a plan together: machines, lines, the broker, and every agent, in simulated time."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from device_agent.delivery.protocol import Delivery
+from device_agent.delivery.retry import Backoff
+from device_agent.settings import DeviceSettings
+from experiments.profiling.profile import Cost
+from experiments.simulator.batcher import Batcher, Tally
+from experiments.simulator.clock import Clock
+from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
+from experiments.simulator.device import DeviceAgent, DeviceSteps
+from experiments.simulator.dispatcher import Board, Upward
+from experiments.simulator.link import Line
+from experiments.simulator.network import Ends, Network
+from experiments.simulator.service_times import ServiceTimes
+from experiments.simulator.station import Station
+from experiments.simulator.upper_agent import UpperAgent, UpperSteps
+from experiments.simulator.world import BROKER, DEVICES, WATCH_S, Generator, Seat, World
+from shared.cascade.tier import Tier
+from shared.protocol.admission import Admission
+from shared.protocol.rate_limit import RateLimits
+from shared.wire.topics import Topics
+
+if TYPE_CHECKING:
+    from experiments.profiling.profile import Handling
+    from experiments.simulator.scenario import Machine, TierPlan, WorldPlan
+
+_HALF: Final = 0.5
+_TO_SEND: Final = 0.1
+_STATUSES_EVERY_S: Final = 0.1
+_VIRTUAL_STATUSES_S: Final = 10.0
+
+
+class _Builder:
+    """Puts one plan together."""
+
+    def __init__(self, plan: WorldPlan, seed: int) -> None:
+        self._plan = plan
+        self._seed = seed
+        self._clock = Clock()
+        self._draws: dict[str, random.Random] = {}
+        self._board = Board()
+        topics = Topics(plan.root)
+        machine = plan.broker
+        handling = machine.measured.handling
+        self._processors: dict[tuple[str, str], Processor] = {}
+        processor = self._processor(machine, BROKER)
+        broker = Worker(self._clock, processor)
+        self.world = World(self._clock, Network(broker, step(handling.message, handling)), topics)
+        self.world.agents[BROKER] = Seat("", processor, (broker,))
+        self._readers: dict[str, DeviceAgent | UpperAgent] = {}
+
+    def build(self) -> World:
+        """Put everything in its place, from the top down: who sends must know who hears."""
+        for tier in reversed(self._plan.tiers[1:]):
+            for number, name in enumerate(tier.names):
+                self._add_upper(tier, name, number)
+        self._add_devices(self._plan.tiers[0])
+        return self.world
+
+    def _add_upper(self, tier: TierPlan, name: str, number: int) -> None:
+        settings, handling = tier.settings, tier.machine.measured.handling
+        processor = self._processor(tier.machine, name)
+        loop, thread = self._workers(tier, processor)
+        limits = settings.limits
+        extra = handling.pass_on.beyond(handling.answer)
+        agent = UpperAgent(
+            self._station(tier, name, loop, thread),
+            Admission(
+                RateLimits(limits.device_prompts_s, limits.device_burst),
+                attempts=limits.attempts,
+                limit_bytes=limits.results_megabytes << 20,
+            ),
+            UpperSteps(
+                arrive=step(handling.answer, handling, _HALF),
+                decide=step(handling.answer, handling, _HALF),
+                pass_on=step(extra, handling),
+            ),
+            self.world.network,
+            self._readers,
+            self.world.topics,
+            heartbeat_s=settings.heartbeat_s,
+            listeners=self._listeners(tier),
+        )
+        self.world.agents[name] = Seat(settings.tier.name, processor, (loop, thread))
+        self._readers[name] = agent
+        # Agents were not all started at one moment, and do not all speak at one.
+        first_s = settings.heartbeat_s * number / len(tier.names)
+        agent.beat(self._board, first_s)
+
+    def _add_devices(self, tier: TierPlan) -> None:
+        handling = tier.machine.measured.handling
+        settings = tier.settings
+        assert isinstance(settings, DeviceSettings), "the lowest tier is of devices"  # noqa: S101
+        steps = DeviceSteps(
+            accept=step(handling.keep, handling, _HALF),
+            settle=step(handling.keep, handling, _HALF),
+            send=step(handling.escalate, handling, _HALF),
+            take=step(handling.escalate, handling, _HALF),
+        )
+        processor = self._processor(tier.machine, tier.names[0])
+        loop, thread = self._workers(tier, processor)
+        for number, name in enumerate(tier.names):
+            if number and not tier.virtual:
+                processor = self._processor(tier.machine, name)
+                loop, thread = self._workers(tier, processor)
+            upstream = settings.upstream
+            delivery = Delivery(
+                Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
+                self._draw(DEVICES),
+            )
+            agent = DeviceAgent(
+                self._station(tier, name, loop, thread),
+                delivery,
+                steps,
+                in_flight=settings.in_flight,
+            )
+            self.world.agents[name] = Seat(settings.tier.name, processor, (loop, thread))
+            self.world.devices[name] = self._readers[name] = agent
+        heartbeat_s = tier.settings.heartbeat_s
+        if tier.virtual:
+            heartbeat_s = max(heartbeat_s, len(tier.names) / _VIRTUAL_STATUSES_S)
+        self._statuses_s = len(tier.names) / heartbeat_s
+        self._announce_devices(_STATUSES_EVERY_S)
+        if tier.virtual:
+            watch = Cost(handling.watch_us, handling.watch_us)
+            self.world.generator = Generator(
+                loop,
+                send=step(handling.generate, handling, _TO_SEND),
+                record=step(handling.generate, handling, 1.0 - _TO_SEND),
+                watch=step(watch, handling, WATCH_S),
+            )
+
+    def _station(self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread) -> Station:
+        settings = tier.settings
+        self.world.network.join(name, self._ends(tier))
+        place = settings.tier
+        owner = DEVICES if tier is self._plan.tiers[0] else name
+        draw = self._draw(owner)
+        tally = self.world.tallies.setdefault((owner, place.name), Tally())
+        upward = None
+        if place.above:
+            upward = Upward(
+                self._clock,
+                self.world.network,
+                self._board,
+                settings,
+                name,
+                self.world.topics,
+                draw,
+            )
+        return Station(
+            self._clock,
+            name,
+            Tier(place.name, place.policy, place.above, seed=draw.getrandbits(64)),
+            Batcher(
+                self._clock,
+                loop,
+                thread,
+                ServiceTimes(tier.model, draw),
+                tally,
+                batch_prompts=settings.model.batch_prompts,
+                queue_prompts=settings.limits.queue_prompts,
+            ),
+            loop,
+            tier.spoken,
+            upward,
+        )
+
+    def _workers(self, tier: TierPlan, processor: Processor) -> tuple[Worker, ModelThread]:
+        """Return an agent's event loop, and its model's thread."""
+        loop = Worker(self._clock, processor)
+        return loop, ModelThread(self._clock, processor, loop, tier.model.threads)
+
+    def _ends(self, tier: TierPlan) -> Ends:
+        draw = self._draw("lines")
+        return Ends(Line(self._clock, tier.line, draw), Line(self._clock, tier.line, draw))
+
+    def _listeners(self, tier: TierPlan) -> int:
+        """Return how many hear a status of this tier: its sender, and all who may ask it."""
+        name = tier.settings.tier.name
+        below = (each for each in self._plan.tiers if name in each.settings.tier.above)
+        return 1 + sum(len(each.names) for each in below)
+
+    def _announce_devices(self, every_s: float) -> None:
+        """Let devices say that they are alive: so many that they may as well come evenly."""
+        self.world.network.announce(every_s * self._statuses_s, 1)
+        self._clock.after(every_s, self._announce_devices, every_s)
+
+    def _processor(self, machine: Machine, agent: str) -> Processor:
+        key = ("machine", machine.name) if machine.single else ("agent", agent)
+        if key not in self._processors:
+            self._processors[key] = Processor(self._clock, machine.cores, machine.speed)
+        return self._processors[key]
+
+    def _draw(self, owner: str) -> random.Random:
+        """Return what draws for an agent; ten thousand devices share one."""
+        if owner not in self._draws:
+            self._draws[owner] = random.Random(f"{self._seed} {owner}")  # noqa: S311 - guards nothing
+        return self._draws[owner]
+
+
+def build_world(plan: WorldPlan, seed: int = 0) -> World:
+    """Put a plan together; equal seeds give equal worlds."""
+    return _Builder(plan, seed).build()
+
+
+def step(cost: Cost, handling: Handling, share: float = 1.0) -> Step:
+    """Return a share of a measured cost as a piece of work."""
+    us = 1e-6 * share
+    return Step(cost.cold_us * us, cost.warm_us * us, handling.on_path)

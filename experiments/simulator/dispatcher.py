@@ -1,0 +1,96 @@
+"""An agent's sight of the tiers above, and its word to them, in simulated time.
+
+Everybody hears every status of the tiers above. To spare a large fleet millions of them, an agent
+takes in what was announced since when it next has something to send: the same statuses, as of when
+they were announced. Their way to the agent takes no time here, though the broker's work counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared.membership.balancer import Choice
+from shared.wire.burden import link, packet_bytes
+from shared.wire.codec import encode_prompt
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection
+
+    from experiments.simulator.clock import Clock
+    from experiments.simulator.network import Network
+    from experiments.simulator.upper_agent import UpperAgent
+    from shared.agent.settings import AgentSettings
+    from shared.membership.status import Status
+    from shared.messages import Prompt
+    from shared.wire.topics import Topics
+
+
+class Announced(NamedTuple):
+    """The latest status of an agent: which one it is, when it came, and who is meant."""
+
+    number: int
+    at_s: float
+    status: Status
+    agent: UpperAgent
+
+
+class Board:
+    """The latest statuses of all upper agents, by tier and agent."""
+
+    def __init__(self) -> None:
+        self.tiers: dict[str, dict[str, Announced]] = {}
+
+    def announce(self, tier: str, agent: UpperAgent, status: Status, now_s: float) -> None:
+        """Take in a status."""
+        known = self.tiers.setdefault(tier, {})
+        before = known.get(agent.name)
+        number = before.number + 1 if before else 1
+        known[agent.name] = Announced(number, now_s, status, agent)
+
+
+class Upward:
+    """One agent's way up."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        network: Network,
+        board: Board,
+        settings: AgentSettings,
+        name: str,
+        topics: Topics,
+        draw: random.Random,
+    ) -> None:
+        tier = settings.tier
+        self.choice = Choice(tier.above, draw)
+        self._clock = clock
+        self._network = network
+        self._board = board
+        self._topics = topics
+        self._name = name
+        self._tier = tier.name
+        self._heard: dict[str, int] = {}
+
+    def send(self, prompt: Prompt, up: int, *, to: str, tried: Collection[str], again: bool) -> str:
+        """Give the prompt to an agent above and return which, or nothing."""
+        now_s = self._clock.now_s
+        self._look()
+        chosen = self.choice.take(to, prompt, now_s) if to else None
+        chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
+        if chosen is not None:
+            above = chosen.roster.tier
+            topic = self._topics.prompt(chosen.agent, prompt.task, prompt.origin, prompt.sender)
+            size = packet_bytes(topic, encode_prompt(prompt, now_s))
+            self._network.link_bytes[link(self._tier, above)] += size
+            reader = self._board.tiers[above][chosen.agent].agent
+            self._network.send(self._name, chosen.agent, size, reader.take_prompt, prompt)
+        return chosen.agent if chosen else ""
+
+    def _look(self) -> None:
+        """Hear the statuses that came since the last time."""
+        for roster in self.choice.rosters:
+            for name, announced in self._board.tiers.get(roster.tier, {}).items():
+                if self._heard.get(name) != announced.number:
+                    self._heard[name] = announced.number
+                    roster.hear(name, announced.status, announced.at_s)

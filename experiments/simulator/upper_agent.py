@@ -1,0 +1,200 @@
+"""An upper agent in simulated time: drives admission as the real service does."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from shared.membership.status import Load, Status
+from shared.messages import Result
+from shared.protocol.admission import (
+    Action,
+    Admission,
+    Attempt,
+    Decline,
+    Judge,
+    Keep,
+    Quarantine,
+    Queue,
+    Reply,
+    SendOn,
+    Working,
+    key_of,
+)
+from shared.wire.burden import links, packet_bytes
+from shared.wire.codec import WORKING, Notice, encode_notice, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from uuid import UUID
+
+    from experiments.simulator.cpu import Step
+    from experiments.simulator.device import DeviceAgent
+    from experiments.simulator.dispatcher import Board, Upward
+    from experiments.simulator.network import Network
+    from experiments.simulator.station import Station
+    from shared.cascade.escalated import Escalated
+    from shared.messages import Prompt
+    from shared.protocol.admission import Key
+    from shared.wire.topics import Topics
+
+_REMEMBERED: Final = 100_000
+
+
+class UpperSteps(NamedTuple):
+    """What an upper agent's event loop does for a prompt: before the model, and after it.
+
+    ``pass_on`` comes on top where the prompt goes further up.
+    """
+
+    arrive: Step
+    decide: Step
+    pass_on: Step
+
+
+class UpperAgent:
+    """Takes prompts and replies, or sends them on."""
+
+    def __init__(
+        self,
+        station: Station,
+        admission: Admission,
+        steps: UpperSteps,
+        network: Network,
+        readers: Mapping[str, DeviceAgent | UpperAgent],
+        topics: Topics,
+        *,
+        heartbeat_s: float,
+        listeners: int,
+    ) -> None:
+        """``readers`` has every agent that replies and notices can be for, by name.
+
+        ``listeners`` is how many hear each of its statuses.
+        """
+        self.name = station.name
+        self.station = station
+        self._clock = station.clock
+        self._admission = admission
+        self._steps = steps
+        self._network = network
+        self._readers = readers
+        self._topics = topics
+        self._heartbeat_s = heartbeat_s
+        self._listeners = listeners
+        self._results: OrderedDict[Key, Result] = OrderedDict()
+
+    def beat(self, board: Board, next_s: float | None = None) -> None:
+        """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
+        self._network.announce(1, self._listeners)
+        batcher = self.station.batcher
+        load = Load(batcher.wait_s * 1000, batcher.service_s * 1000)
+        status = Status("online", 1, ("classify",), load=load, heartbeat_s=self._heartbeat_s)
+        board.announce(self.station.tier.name, self, status, self._clock.now_s)
+        self._clock.after(next_s or self._heartbeat_s, self.beat, board)
+
+    def take_prompt(self, prompt: Prompt) -> None:
+        """Take a prompt from below."""
+        self.station.loop.do(self._steps.arrive, self._admit, prompt)
+
+    def take_result(self, result: Result) -> None:
+        """Take the copy of a result: the policy learns from it."""
+        self.station.loop.do(self._steps.arrive, self._came, result)
+
+    def take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+        """Take word from above: an agent is at work on a prompt, or will not have it."""
+        self.station.loop.do(self._steps.arrive, self._noticed, prompt_id, notice)
+
+    def _noticed(self, prompt_id: UUID, notice: Notice) -> None:
+        if notice.code == WORKING:
+            self._upward.choice.works(notice.agent)
+            self._admission.works(prompt_id, notice.agent, self._clock.now_s)
+        else:
+            self._see_through(self._admission.declined(prompt_id, notice.agent, notice.code))
+
+    def _came(self, result: Result) -> None:
+        escalated = self._admission.find(result.id)
+        if escalated is not None:
+            self.station.learn(escalated, result)
+        self._see_through(self._admission.came(result))
+
+    def _admit(self, prompt: Prompt) -> None:
+        known = self._results.get(key_of(prompt))
+        batcher = self.station.batcher
+        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
+        self._see_through(self._admission.arrived(prompt, known, queue, self._clock.now_s))
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    def _see_through(self, action: Action | None) -> None:
+        while action is not None:
+            action = self._do(action)
+
+    def _do(self, action: Action) -> Action | None:
+        match action:
+            case Attempt(prompt):
+                return self._admission.attempted(prompt, 1)
+            case Judge(prompt):
+                self.station.settle(prompt, self._steps.decide, lambda s: self._judged(action, s))
+            case SendOn():
+                self.station.loop.do(self._steps.pass_on, self._send_on, action)
+            case Working(prompt, then):
+                self._notify(prompt, WORKING)
+                return then
+            case Quarantine():
+                return self._admission.quarantined(action)
+            case Keep(prompt, result):
+                self._results[key_of(prompt)] = result
+                if len(self._results) > _REMEMBERED:
+                    self._results.popitem(last=False)
+                return self._admission.kept(action)
+            case Reply(prompt, result):
+                self._reply(prompt, result)
+            case Decline(prompt, code):
+                self._notify(prompt, code)
+        return None
+
+    def _notify(self, prompt: Prompt, code: str) -> None:
+        payload = encode_notice(prompt.id, code, self.name)
+        size = packet_bytes(self._topics.results(prompt.sender), payload)
+        reader, notice = self._readers[prompt.sender], Notice(code, self.name)
+        self._network.send(self.name, prompt.sender, size, reader.take_notice, prompt.id, notice)
+
+    def _send_on(self, send_on: SendOn) -> None:
+        now_s = self._clock.now_s
+        following = send_on.following
+        if following.doubted:
+            self._upward.choice.doubt(following.doubted, now_s, stopped=following.stopped)
+        up, again = send_on.onward.escalated.verdict.up, send_on.again
+        agent = self._upward.send(
+            send_on.prompt, up, to=following.to, tried=following.tried, again=again
+        )
+        if agent:
+            self._see_through(self._admission.sent(send_on, agent, now_s))
+        else:
+            above = " or ".join(self.station.tier.above)
+            self._see_through(self._admission.unsent(send_on, f"no {above} agent took the prompt"))
+
+    @property
+    def _upward(self) -> Upward:
+        assert self.station.upward is not None, "the top of the cascade keeps everything"  # noqa: S101
+        return self.station.upward
+
+    def _judged(self, judge: Judge, settled: Result | Escalated) -> None:
+        self._see_through(self._admission.judged(judge, settled))
+
+    def _reply(self, prompt: Prompt, result: Result) -> None:
+        """Send the result to the origin, and a copy to the sender if it asked for one."""
+        mine = self.station.tier.name
+        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
+        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
+        self._send(prompt.origin, result, known_hops, tiers)
+        if prompt.copy and prompt.sender not in (prompt.origin, self.name):
+            self._send(prompt.sender, result, len(prompt.hops), tiers[-1:])
+
+    def _send(self, name: str, result: Result, known_hops: int, tiers: list[str]) -> None:
+        payload = encode_result(result, known_hops=known_hops)
+        size = packet_bytes(self._topics.results(name), payload)
+        for link in links([*tiers, self.station.tier.name]):
+            self._network.link_bytes[link] += size
+        shorter = Result(result.id, result.outcome, result.hops[known_hops:], result.degraded)
+        self._network.send(self.name, name, size, self._readers[name].take_result, shorter)

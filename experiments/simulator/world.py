@@ -1,0 +1,54 @@
+"""A planned installation, ready to be played to; ``simulator.build`` puts it together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from experiments.simulator.batcher import Tally
+    from experiments.simulator.clock import Clock
+    from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
+    from experiments.simulator.device import DeviceAgent
+    from experiments.simulator.network import Network
+    from shared.wire.topics import Topics
+
+BROKER: Final = "broker"
+DEVICES: Final = "devices"
+"""What all devices together are called where they are counted."""
+WATCH_S: Final = 0.25
+"""Time between two looks of a replay at its agents."""
+
+
+@dataclass
+class World:
+    """Everything that takes part."""
+
+    clock: Clock
+    network: Network
+    topics: Topics
+    devices: dict[str, DeviceAgent] = field(default_factory=dict)
+    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    """What models did, by agent and tier; the devices together."""
+    generator: Generator | None = None
+    """The replay that virtual devices are part of."""
+
+    agents: dict[str, Seat] = field(default_factory=dict)
+    """Where every agent, and the broker, does its work."""
+
+
+class Seat(NamedTuple):
+    """An agent's tier, the cores that it is on, and what it does its work with."""
+
+    tier: str
+    processor: Processor
+    workers: tuple[Worker | ModelThread, ...]
+
+
+class Generator(NamedTuple):
+    """A replay's event loop, and what it does there: send and record a prompt, watch agents."""
+
+    loop: Worker
+    send: Step
+    record: Step
+    watch: Step

@@ -1,0 +1,114 @@
+"""``recserve ask``: put one prompt to a running device and show what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.testbed.client import Asker
+from shared.bus.mqtt.settings import MqttSettings
+from shared.cli import clear_errors
+from shared.settings.file import convert, load
+from shared.telemetry import log
+
+if TYPE_CHECKING:
+    from experiments.testbed.client import Answer
+
+
+@click.command("ask", help="Ask a running device and print its answer with its hops.")
+@click.argument("text")
+@click.option("--device", default="device-1", show_default=True, help="Name of the device.")
+@click.option("--task", default="classify", show_default=True, help="Kind of answer wanted.")
+@click.option(
+    "--config",
+    "-c",
+    type=click.Path(dir_okay=False),
+    help="YAML file with the broker under mqtt, as recserve provision writes it.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Broker.")
+@click.option("--port", default=1883, show_default=True, help="Its TCP port.")
+@click.option("--root", default="recserve", show_default=True, help="First level of the topics.")
+@click.option("--timeout-s", default=30.0, show_default=True, help="Time for the answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as it came.")
+def command(
+    text: str,
+    device: str,
+    task: str,
+    config: str | None,
+    host: str,
+    port: int,
+    root: str,
+    timeout_s: float,
+    as_json: bool,
+) -> None:
+    """Exit with 1 when the answer is an error, 2 when there is none."""
+    with clear_errors():
+        log.silence()
+        mqtt = _broker(config, {"host": host, "port": port, "root": root})
+        answer = asyncio.run(_ask(mqtt, device, text, task, timeout_s))
+    if answer is None:
+        where = mqtt.brokers[0]
+        click.echo(f"error: {device} did not answer; is it running on {where}?", err=True)
+        sys.exit(2)
+    if as_json:
+        click.echo(msgspec.json.encode(answer))
+    else:
+        _show(answer)
+    sys.exit(1 if "error" in answer else 0)
+
+
+class ClientSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who asks, and the broker to ask over."""
+
+    agent: str = ""
+    mqtt: MqttSettings = MqttSettings()
+
+
+def _broker(config: str | None, flags: dict[str, Any]) -> MqttSettings:
+    """Return the broker of a file, or of the flags where no file is named."""
+    if config:
+        return load(ClientSettings, config).mqtt
+    return convert(MqttSettings, flags, "recserve ask")
+
+
+async def _ask(
+    mqtt: MqttSettings, device: str, text: str, task: str, timeout_s: float
+) -> Answer | None:
+    async with Asker.open(mqtt) as asker:
+        return await asker.ask(device, text, task=task, timeout_s=timeout_s)
+
+
+def _show(answer: Answer) -> None:
+    console, degraded = Console(), answer.get("degraded")
+    if "error" in answer:
+        console.print(
+            f"[bold red]{answer['error']}[/]: {escape(answer['reason'])}", highlight=False
+        )
+    else:
+        console.print(
+            f"[bold]{answer['label']}[/] from {answer['agent']}, "
+            f"{answer['elapsed_ms']:.1f} ms" + (f" ({degraded})" if degraded else "")
+        )
+    if not answer["hops"]:
+        return
+    table = Table()
+    table.add_column("tier")
+    table.add_column("agent")
+    for column in ("confidence", "threshold", "elapsed ms"):
+        table.add_column(column, justify="right")
+    for hop in answer["hops"]:
+        table.add_row(
+            hop["tier"],
+            hop["agent"],
+            f"{hop['confidence']:.4f}",
+            f"{hop['threshold']:.4f}",
+            f"{hop['elapsed_ms']:.1f}",
+        )
+    console.print(table)

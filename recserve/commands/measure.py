@@ -1,0 +1,131 @@
+"""``recserve measure``: what models and agents cost on this machine, for ``recserve plan``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from rich.console import Console
+
+from broker.start import choose
+from experiments.datasets.bundled import read_prompts
+from experiments.grid import Grid, print_grid
+from experiments.profiling.agents import make_handling, shipped_models, watch_agents
+from experiments.profiling.models import Bench
+from experiments.profiling.profile import Handling, Measured, check_place, model_key, write_measured
+from shared.cli import clear_errors
+from shared.runtimes import ModelSettings
+from shared.telemetry import log
+from shared.telemetry.log import LogSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
+
+
+@click.command("measure", help="Measure what models and agents cost on this machine.")
+@click.argument("bundles", nargs=-1, type=click.Path(file_okay=False))
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=6,
+    show_default=True,
+    help="Everything is measured so many times, in turns.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Of the bundles named.",
+)
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("measured.json"),
+    show_default=True,
+    help="File to write.",
+)
+@click.option(
+    "--name", default=platform.node(), help="Name of the machine; its own if none is given."
+)
+def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name: str) -> None:
+    """Measure the bundles named, or the three of the demo as its agents run them."""
+    console = Console()
+    log.configure(LogSettings(level="error"))
+    texts = [prompt.text for prompt in read_prompts()]
+    with clear_errors(), console.status("measuring ...") as status:
+        check_place(out)
+        settings = [
+            ModelSettings(source=source, threads=threads) for source in bundles
+        ] or shipped_models()
+        # Agents are watched with models of one thread, whose time is that of one core.
+        watched = [msgspec.structs.replace(model, threads=1) for model in _three(settings)]
+        bench = Bench([*settings, *watched], texts)
+        for number in range(rounds):
+            status.update(f"models, round {number + 1} of {rounds}")
+            bench.round()
+        agents = asyncio.run(
+            watch_agents([each.source for each in watched], texts, rounds, status.update)
+        )
+        models = bench.close()
+        measured = Measured(
+            machine=name,
+            cores=os.cpu_count() or 1,
+            measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            broker=choose("auto"),
+            versions={package: version(package) for package in _PACKAGES}
+            | {"python": platform.python_version(), "machine": platform.machine()},
+            handling=make_handling(agents, [model.times for model in models[len(settings) :]]),
+            models={
+                model_key(name, times.threads): times for name, times in models[: len(settings)]
+            },
+        )
+        write_measured(out, measured)
+    print_grid(console, _models(measured))
+    print_grid(console, _handling(measured.handling))
+    console.print(f"Written to {out}; recserve plan takes it from there.")
+
+
+def _three(models: Sequence[ModelSettings]) -> list[ModelSettings]:
+    """Return models for a device, an edge and a cloud agent; the last again if there are fewer."""
+    return [models[min(place, len(models) - 1)] for place in range(3)]
+
+
+def _models(measured: Measured) -> Grid:
+    """Say how long models run on batches of each size, per prompt."""
+    sizes = [f"of {batch.prompts}" for batch in next(iter(measured.models.values())).batches]
+    rows = [
+        [
+            name,
+            *(f"{batch.p50_us / batch.prompts / 1000:.2f}" for batch in times.batches),
+            f"+{times.cold_us / 1000:.2f}",
+        ]
+        for name, times in measured.models.items()
+    ]
+    return Grid("Models: ms per prompt in batches", ["model", *sizes, "cold"], rows)
+
+
+def _handling(handling: Handling) -> Grid:
+    """Say what agents spend besides."""
+    steps = {
+        "a device, on a prompt it keeps": handling.keep,
+        "more, on one it sends up": handling.escalate,
+        "an upper agent, on one it answers": handling.answer,
+        "on one it passes on": handling.pass_on,
+        "the broker, on a message": handling.message,
+        "a replay, on a prompt": handling.generate,
+    }
+    rows = [
+        [what, f"{cost.cold_us / 1000:.2f}", f"{cost.warm_us / 1000:.2f}"]
+        for what, cost in steps.items()
+    ]
+    return Grid("Agents: ms of a core, models apart", ["", "cold", "warm"], rows)

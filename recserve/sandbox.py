@@ -1,0 +1,88 @@
+"""One text through a model in a process of its own, which may hang or die without harm to ours.
+
+``python -m recserve.sandbox`` is that process: the model's settings and the text come on standard
+input, what became of them goes out on standard output.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.errors import ModelFailed, RecServeError
+from shared.messages import Task
+from shared.runtimes import ModelSettings, load_model
+
+if TYPE_CHECKING:
+    from shared.storage.dead_letters import DeadLetter
+
+
+class Answered(msgspec.Struct, frozen=True, tag="answered"):
+    """What the model said."""
+
+    label: str
+    confidence: float
+    elapsed_us: int
+
+
+class Failed(msgspec.Struct, frozen=True, tag="failed"):
+    """Why the model said nothing."""
+
+    reason: str
+
+
+class _Order(msgspec.Struct, frozen=True):
+    model: ModelSettings
+    task: Task
+    text: str
+
+
+def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> Answered | Failed:
+    """Load the model anew, give it the letter's text, and return what became of it.
+
+    The process is killed when that takes longer than ``timeout_s``.
+    """
+    order = msgspec.json.encode(_Order(model, letter.task, letter.text))
+    command = [sys.executable, "-m", "recserve.sandbox"]
+    try:
+        ran = subprocess.run(  # noqa: S603 - ourselves
+            command, input=order, capture_output=True, timeout=timeout_s, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Failed(f"the model was not done after {timeout_s:g} s")
+    if ran.returncode < 0:
+        died_of = signal.strsignal(-ran.returncode) or f"signal {-ran.returncode}"
+        return Failed(f"the model's process died: {died_of}")
+    if ran.returncode > 0:
+        said = ran.stderr.decode(errors="replace").strip().splitlines() or [""]
+        return Failed(f"the model's process ended with {ran.returncode}: {said[-1]}")
+    return msgspec.json.decode(ran.stdout, type=Answered | Failed)
+
+
+def _try(order: _Order) -> Answered | Failed:
+    try:
+        model = load_model(order.model)
+    except RecServeError as error:
+        return Failed(str(error))
+    if order.task not in model.tasks:
+        return Failed(f"{model.name} does not {order.task}")
+    (outcome,) = model.answer([order.text])
+    if isinstance(outcome, ModelFailed):
+        return Failed(str(outcome))
+    return Answered(outcome.answer.label, outcome.confidence, outcome.elapsed_us)
+
+
+def _main() -> None:
+    out = os.dup(1)
+    os.dup2(2, 1)  # what an engine prints is not our answer
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=_Order)
+    os.write(out, msgspec.json.encode(_try(order)))
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,1 @@
+"""Any agent as a whole: its settings, how it is built, and how it runs."""

@@ -1,0 +1,180 @@
+"""Joins the parts that every agent has: model, tier, bus, presence, metrics. Nothing runs yet."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+import msgspec
+
+from shared.bus.mqtt.bus import MqttBus
+from shared.cascade.tier import Tier
+from shared.membership.announcer import Announcer
+from shared.membership.status import Load, name_labels
+from shared.protocol.admission import Admission
+from shared.protocol.rate_limit import RateLimits
+from shared.runtimes import load_model
+from shared.serving.batcher import Batcher
+from shared.serving.dispatcher import Dispatcher
+from shared.serving.service import Service
+from shared.serving.station import Station
+from shared.storage.dead_letters import DeadLetters
+from shared.storage.results import ResultStore
+from shared.telemetry.metrics import Metrics
+from shared.wire.topics import Topics
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from shared.agent.settings import AgentSettings
+    from shared.bus import Bus, Will
+    from shared.runtimes import Model
+
+    Connect = Callable[[AgentSettings, Will | None], Bus]
+
+_MESSAGES: Final = 1_000
+"""Messages in hand at a time, besides the prompts that may wait for the model."""
+
+
+@dataclass
+class Parts:
+    """What an application is built on.
+
+    ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
+    ``own_model`` is a model to be closed at the end. ``presence`` is the task that keeps our status
+    true while the agent runs; it ends by itself only with ``Fenced``.
+    """
+
+    bus: Bus
+    upper_bus: Bus
+    topics: Topics
+    station: Station
+    metrics: Metrics
+    announcer: Announcer
+    own_model: Model | None
+    presence: asyncio.Task[None] | None = None
+
+    @property
+    def buses(self) -> tuple[Bus, ...]:
+        """Every connection of the agent."""
+        return (self.bus,) if self.upper_bus is self.bus else (self.bus, self.upper_bus)
+
+
+def mqtt(settings: AgentSettings, will: Will | None) -> Bus:
+    """Return the bus to the settings' broker."""
+    return MqttBus(settings.mqtt, settings.agent, will=will)
+
+
+def assemble(
+    settings: AgentSettings,
+    *,
+    model: Model | None = None,
+    connect: Connect = mqtt,
+    metrics: Metrics | None = None,
+) -> Parts:
+    """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
+
+    Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
+    """
+    own_model = load_model(settings.model) if model is None else None
+    model = model or own_model
+    assert model is not None  # noqa: S101 - one of the two
+    metrics = metrics or Metrics()
+    topics = Topics(settings.mqtt.root)
+    labels = name_labels(model.labels)
+    batcher = Batcher(
+        model,
+        batch_prompts=settings.model.batch_prompts,
+        queue_prompts=settings.limits.queue_prompts,
+        limit_s=settings.limits.model_s,
+        metrics=metrics,
+    )
+    announcer = Announcer(
+        topics.status(settings.tier.name, settings.agent),
+        tasks=model.tasks,
+        model=model.name,
+        labels=labels,
+        heartbeat_s=settings.heartbeat_s,
+        load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
+    )
+    bus = connect(settings, announcer.will())
+    above = settings.upstream.mqtt
+    upper_bus = bus
+    if above is not None:
+        upper_bus = connect(msgspec.structs.replace(settings, mqtt=above), None)
+    tier = settings.tier
+    station = Station(
+        settings.agent,
+        Tier(tier.name, tier.policy, tier.above),
+        batcher,
+        metrics,
+        prompt_bytes=settings.limits.prompt_bytes,
+        dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
+    )
+    parts = Parts(bus, upper_bus, topics, station, metrics, announcer, own_model)
+    metrics.introduce(settings.agent, tier.name, model.name)
+    metrics.waiting.set_function(lambda: batcher.waiting)
+    for name, each in zip(("own", "above"), parts.buses, strict=False):
+        connected = metrics.connected.labels(name)
+        connected.set(0)
+        each.watch(connected.set)
+    metrics.serve(settings.metrics)
+    return parts
+
+
+def open_results(settings: AgentSettings, folder: Path | None = None) -> ResultStore:
+    """Open an agent's memory of results, in a folder or in memory only.
+
+    Raises ``SettingsError``.
+    """
+    limits = settings.limits
+    limit_bytes = limits.results_megabytes << 20
+    return ResultStore.open(
+        folder, settings.agent, limit_bytes=limit_bytes, keep_s=limits.results_s
+    )
+
+
+def make_service(settings: AgentSettings, parts: Parts, results: ResultStore) -> Service:
+    """Return what serves prompts with an agent's parts; it is not started."""
+    limits = settings.limits
+    limit_bytes = limits.results_megabytes << 20
+    rates = RateLimits(limits.device_prompts_s, limits.device_burst)
+    return Service(
+        parts.station,
+        parts.bus,
+        parts.topics,
+        Admission(
+            rates,
+            attempts=limits.attempts,
+            limit_bytes=limit_bytes,
+            new_id=uuid4 if parts.upper_bus is not parts.bus else None,
+        ),
+        results,
+        DeadLetters(results.journal),
+        room=_MESSAGES + limits.queue_prompts,
+        pool=settings.pool,
+        upper_bus=parts.upper_bus,
+    )
+
+
+def _dispatcher(
+    settings: AgentSettings, bus: Bus, metrics: Metrics, labels: str
+) -> Dispatcher | None:
+    if not settings.tier.above:
+        return None
+    above = settings.upstream.mqtt
+    return Dispatcher(
+        bus,
+        Topics((above or settings.mqtt).root),
+        metrics,
+        tier=settings.tier.name,
+        above=settings.tier.above,
+        pool=settings.upstream.pool,
+        origin=settings.agent if above is not None else "",
+        labels=labels,
+        draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
+    )

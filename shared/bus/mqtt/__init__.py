@@ -1,0 +1,1 @@
+"""The bus over MQTT; the only folder that knows the MQTT library."""

@@ -1,0 +1,131 @@
+"""Spend a given number of bytes, on the prompts that are least sure.
+
+The quantile is no longer the user's: it is steered so that what is sent in any window of
+``period_s`` stays within a few percent of ``budget_bytes``, whatever load and confidences do.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.threshold import QuantileWindow
+
+if TYPE_CHECKING:
+    from shared.cascade.policies.base import Returned, Seen
+
+_SLOTS = 200
+_REACTION = 60
+_MEMORY = 10
+_CEILING = 1.03
+
+
+class Budget(Closed, frozen=True, kw_only=True, tag="budget"):
+    """Escalate as much as a budget of bytes allows."""
+
+    budget_bytes: Annotated[float, Meta(gt=0, le=1e15, description="bytes to spend in each period")]
+    period_s: Annotated[
+        float, Meta(ge=0.001, le=31_536_000, description="length of the period, in seconds")
+    ] = 86_400.0
+    overhead_bytes: Annotated[
+        float,
+        Meta(ge=0, le=1e6, description="what topic, header and result add to a prompt's text"),
+    ] = 200.0
+    window_prompts: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="confidences the window holds")
+    ] = 10_000
+
+
+class BudgetPolicy:
+    """A quantile window whose β follows the money.
+
+    At each prompt the wanted rate of spending is the budget's own plus whatever the last period is
+    behind or ahead, to be made good within a sixtieth of the period. Divided by the rate at which
+    bytes arrive, taken over a tenth of it, that is the share of prompts to escalate: β. A ceiling
+    of 103 % of the budget on every sliding period holds even when the load jumps before β has
+    followed.
+    """
+
+    def __init__(self, settings: Budget) -> None:
+        self._settings = settings
+        self._window = QuantileWindow(0.5, settings.window_prompts)
+        self._rate = settings.budget_bytes / settings.period_s
+        self._reaction_s = settings.period_s / _REACTION
+        self._ledger = _Ledger(settings.period_s)
+        self._offered = _Rate(settings.period_s / _MEMORY)
+        self._started_s: float | None = None
+
+    def decide(self, seen: Seen) -> Verdict:
+        """Append the confidence, set β by what may be spent, and hold it against the quantile."""
+        cost = seen.prompt_bytes + self._settings.overhead_bytes
+        now_s = seen.at_s
+        if self._started_s is None:
+            self._started_s = now_s
+        self._window.append(seen.confidence)
+        offered = self._offered.add(cost, now_s)
+        spent = self._ledger.spent(now_s)
+        elapsed_s = min(now_s - self._started_s, self._settings.period_s)
+        behind = self._rate * elapsed_s - spent
+        wanted = self._rate + behind / self._reaction_s
+        share = min(max(wanted / offered, 0.0), 1.0)
+        threshold = self._window.quantile(share)
+        certain = share >= 1.0
+        if not certain and seen.confidence >= threshold:
+            return Verdict(0, threshold)
+        if spent + cost > self._settings.budget_bytes * _CEILING:
+            return Verdict(0, threshold)
+        self._ledger.spend(cost, now_s)
+        return Verdict(1, 1.0 if certain else threshold)
+
+    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        """Learn nothing: what was sent is known when it is sent."""
+
+    def report(self) -> dict[str, float]:
+        """Return what was spent in the last period, as a share of the budget."""
+        return {"budget_spent_ratio": self._ledger.total / self._settings.budget_bytes}
+
+
+class _Ledger:
+    """Bytes spent in the last period, kept in slots of a two-hundredth of it."""
+
+    def __init__(self, period_s: float) -> None:
+        self.total = 0.0
+        self._slot_s = period_s / _SLOTS
+        self._slots = [0.0] * _SLOTS
+        self._head = 0
+
+    def spent(self, now_s: float) -> float:
+        """Return the bytes of the last period; slots that fell out of it are cleared."""
+        head = int(now_s / self._slot_s)
+        for gone in range(max(self._head + 1, head - _SLOTS + 1), head + 1):
+            self.total -= self._slots[gone % _SLOTS]
+            self._slots[gone % _SLOTS] = 0.0
+        self._head = max(head, self._head)
+        return self.total
+
+    def spend(self, cost: float, now_s: float) -> None:
+        """Book bytes to the current slot."""
+        self.spent(now_s)
+        self._slots[self._head % _SLOTS] += cost
+        self.total += cost
+
+
+class _Rate:
+    """Bytes per second, smoothed over a time constant and right from the start."""
+
+    def __init__(self, constant_s: float) -> None:
+        self._constant_s = constant_s
+        self._bytes = 0.0
+        self._time_s = 0.0
+        self._last_s: float | None = None
+
+    def add(self, cost: float, now_s: float) -> float:
+        """Take in bytes and return the rate with them."""
+        gap_s = now_s - self._last_s if self._last_s is not None else 0.0
+        self._last_s = now_s
+        keep = self._constant_s / (self._constant_s + gap_s)
+        self._bytes = self._bytes * keep + cost
+        self._time_s = (self._time_s + gap_s) * keep
+        return self._bytes / max(self._time_s, self._constant_s * 1e-3)

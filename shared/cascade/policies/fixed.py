@@ -1,0 +1,36 @@
+"""CasServe's rule: a constant threshold. The yardstick for what learning it is worth."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from shared.cascade.policies.base import Closed, Verdict
+
+if TYPE_CHECKING:
+    from shared.cascade.policies.base import Returned, Seen
+
+
+class Fixed(Closed, frozen=True, kw_only=True, tag="fixed"):
+    """Escalate below a constant."""
+
+    threshold: Annotated[float, Meta(ge=0, le=1, description="confidence to keep a prompt at")]
+
+
+class FixedPolicy:
+    """Keeps at or above the threshold, whatever the traffic does."""
+
+    def __init__(self, settings: Fixed) -> None:
+        self._threshold = settings.threshold
+
+    def decide(self, seen: Seen) -> Verdict:
+        """Compare."""
+        return Verdict(int(seen.confidence < self._threshold), self._threshold)
+
+    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        """Learn nothing."""
+
+    def report(self) -> dict[str, float]:
+        """Return nothing: the threshold of each verdict says it all."""
+        return {}

@@ -1,0 +1,115 @@
+"""Hold a tolerated rate of disagreement with the tiers above, with as few escalations as it takes.
+
+What comes back from above is a free label: our own answer agreed with it, or not. A small audit
+share of confident prompts goes up as well, so that the sure answers are checked too. From both the
+policy learns how likely disagreement is at each confidence, and keeps no more than it may.
+"""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated
+
+from msgspec import Meta
+
+from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.policies.response_curve import BINS, Response, bin_of, lower_edge
+
+if TYPE_CHECKING:
+    import random
+
+    from shared.cascade.policies.base import Returned, Seen
+
+_REFIT = 20
+
+
+class Quality(Closed, frozen=True, kw_only=True, tag="quality"):
+    """Escalate as little as a tolerated disagreement allows."""
+
+    tolerance: Annotated[
+        float,
+        Meta(
+            gt=0,
+            lt=1,
+            description="prompts whose answer the tiers above would change, as a share of all",
+        ),
+    ] = 0.05
+    audit: Annotated[
+        float, Meta(gt=0, le=1, description="share of confident prompts sent up to be checked")
+    ] = 0.05
+    certainty: Annotated[
+        float, Meta(ge=0.5, lt=1, description="how sure to be that the tolerance is held")
+    ] = 0.95
+    window_prompts: Annotated[
+        int, Meta(ge=100, le=10_000_000, description="prompts that are remembered")
+    ] = 5_000
+
+
+class QualityPolicy:
+    """Keeps from the lowest confidence at which the tolerance is held with the wanted certainty.
+
+    The estimate is the mean over the recent prompts of the learned chance of disagreement, counted
+    where they would be kept. Its upper bound adds the error of the curve and the chance error of
+    as many prompts as the window holds. The chance of disagreement depends on the confidence
+    alone, and so does what is labelled, so labels from the unsure end do not bias the sure one.
+    """
+
+    def __init__(self, settings: Quality, draw: random.Random) -> None:
+        self._settings = settings
+        self._draw = draw
+        self._z = NormalDist().inv_cdf(settings.certainty)
+        self._response = Response(memory=settings.window_prompts)
+        self._counts = [0.0] * BINS
+        self._total = 0.0
+        self._since_fit = 0
+        self._first_kept = BINS
+        self._estimate = (0.0, 0.0, 0.0)
+
+    def decide(self, seen: Seen) -> Verdict:
+        """Count the prompt, and keep it if it is sure enough and not drawn for an audit."""
+        index = bin_of(seen.confidence)
+        self._counts[index] += 1.0
+        self._total += 1.0
+        self._since_fit += 1
+        if self._since_fit >= _REFIT:
+            self._refit()
+        keep = index >= self._first_kept and self._draw.random() >= self._settings.audit
+        return Verdict(0 if keep else 1, lower_edge(self._first_kept))
+
+    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+        """Take the answer from above as the label of our own."""
+        del sent
+        self._response.add(bin_of(seen.confidence), not returned.agreed)
+
+    def report(self) -> dict[str, float]:
+        """Return the estimated rate of disagreement and its interval."""
+        estimate, low, high = self._estimate
+        return {
+            "disagreement_ratio": estimate,
+            "disagreement_low_ratio": low,
+            "disagreement_high_ratio": high,
+        }
+
+    def _refit(self) -> None:
+        """Fit the curve, then find the lowest bin from which the bound still holds."""
+        self._since_fit = 0
+        self._response.fit()
+        excess = self._total / self._settings.window_prompts
+        if excess > 1.0:
+            self._counts = [count / excess for count in self._counts]
+            self._total /= excess
+        first = BINS
+        while first > 0 and self._bound(first - 1)[2] <= self._settings.tolerance:
+            first -= 1
+        self._first_kept = first
+        self._estimate = self._bound(first)
+
+    def _bound(self, first: int) -> tuple[float, float, float]:
+        """Return estimate, lower and upper bound of disagreement if all from ``first`` is kept."""
+        unchecked = 1.0 - self._settings.audit
+        mean, error = self._response.mean(self._counts, first, self._total)
+        rate = mean * unchecked
+        chance = rate / self._total
+        half = self._z * math.sqrt((error * unchecked) ** 2 + chance)
+        return rate, max(rate - half, 0.0), rate + half

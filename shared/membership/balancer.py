@@ -1,0 +1,116 @@
+"""Which agent above gets a prompt: of the wanted tier if it has a free one, else of another.
+
+Pure: it is told the time, draws from the generator it is given and keeps what statuses tell in
+``shared.membership.roster``. Publishing is the business of ``shared.serving.dispatcher``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared.membership.roster import Roster
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Collection, Sequence
+
+    from shared.messages import Prompt
+
+
+class Chosen(NamedTuple):
+    """An agent, the roster of its tier, and whose topic its prompts go on.
+
+    The ``address`` is the agent's own, or that of the pool it is in. A ``trial`` shows whether an
+    agent that was passed over works again: whoever sends it has to hear of its end.
+    """
+
+    roster: Roster
+    agent: str
+    address: str
+    trial: bool = False
+
+    @property
+    def pooled(self) -> bool:
+        """Whether any member of a pool may get the prompt, not this one."""
+        return self.address != self.agent
+
+
+class Choice:
+    """The agents of all tiers above one agent, nearest tier first."""
+
+    def __init__(
+        self, above: Sequence[str], draw: random.Random, *, pool: str = "", labels: str = ""
+    ) -> None:
+        """Choose among the agents of the tiers named; those of the nearest may form a ``pool``.
+
+        ``labels`` are those of the model below, as ``shared.membership.status.name_labels`` writes
+        them.
+        """
+        self.rosters = [Roster(tier, labels) for tier in above]
+        self._draw = draw
+        self._pool = pool
+
+    def pick(
+        self, prompt: Prompt, up: int, tried: Collection[str], now_s: float, *, again: bool
+    ) -> Chosen | None:
+        """Choose an agent ``up`` tiers above that was not ``tried`` yet.
+
+        A tier without a free agent is passed over for the next one up, then for those below it.
+        With ``again`` all get another chance once no other is left.
+        """
+        chosen = self._pick(prompt, up, tried, now_s)
+        if chosen is None and again and tried:
+            chosen = self._pick(prompt, up, (), now_s)
+        return chosen
+
+    def take(self, agent: str, prompt: Prompt, now_s: float) -> Chosen | None:
+        """Choose the agent named, if it can be sent the prompt."""
+        for roster in self.rosters:
+            if roster.take(agent, prompt.task, now_s) is not None:
+                return self._chosen(roster, agent)
+        return None
+
+    def doubt(self, agent: str, now_s: float, *, stopped: bool) -> Roster | None:
+        """Prefer others to an agent for a while; return its roster if that opened its breaker.
+
+        Behind a pool's address nobody knows whose failure it was.
+        """
+        opened = (
+            roster
+            for roster in self._known_by_name()
+            if roster.doubt(agent, now_s, self._draw, stopped=stopped)
+        )
+        return next(opened, None)
+
+    def failed(self, agent: str, now_s: float) -> Roster | None:
+        """Count a failure against an agent; return its roster if that opened its breaker."""
+        opened = (r for r in self._known_by_name() if r.failed(agent, now_s, self._draw))
+        return next(opened, None)
+
+    def works(self, agent: str) -> None:
+        """Take an agent's word for it that it lives."""
+        for roster in self.rosters:
+            roster.works(agent)
+
+    def succeeded(self, agent: str, now_s: float) -> Roster | None:
+        """Take note of an agent's answer; return its roster if that closed its breaker."""
+        closed = (r for r in self._known_by_name() if r.succeeded(agent, now_s))
+        return next(closed, None)
+
+    def _pick(self, prompt: Prompt, up: int, tried: Collection[str], now_s: float) -> Chosen | None:
+        wanted = self.rosters[up - 1]
+        rosters = (wanted, *self.rosters[up:], *reversed(self.rosters[: up - 1]))
+        for doubted in (False, True):
+            for roster in rosters:
+                agent = roster.pick(prompt.task, now_s, self._draw, tried, doubted=doubted)
+                if agent is not None:
+                    return self._chosen(roster, agent)
+        return None
+
+    def _chosen(self, roster: Roster, agent: str) -> Chosen:
+        nearest = roster is self.rosters[0]
+        address = self._pool if self._pool and nearest else agent
+        return Chosen(roster, agent, address, roster.passes_over(agent))
+
+    def _known_by_name(self) -> list[Roster]:
+        return self.rosters[1:] if self._pool else self.rosters

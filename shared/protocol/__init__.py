@@ -1,0 +1,1 @@
+"""What an upper agent does next, decided without I/O."""

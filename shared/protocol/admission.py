@@ -1,0 +1,283 @@
+"""The protocol core of an upper agent: from a prompt's arrival to its reply.
+
+Pure. What happens comes in as a call with the time, and each call returns the one thing to do next,
+or None; the driver, ``shared.serving.service``, does it and reports back. A prompt goes one way::
+
+    arrived ─► Attempt ─ attempted ─► Judge ─ judged ─► Keep ─ kept ─► Reply
+                  ▲                     │ └─ escalated: SendOn ─ sent ─► (a tier above replies)
+                  └── the model failed ─┘ └─ three times: Quarantine ─ quarantined ─► Keep …
+
+An attempt is counted before the model runs, where a crash cannot undo it: a prompt that kills its
+agent is taken three times and no more. A result is kept before it is out, so that a repeat never
+runs the model twice. A repeat of what is in hand is answered that it is. Prompts are known by
+origin and id.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from shared.cascade.escalated import Escalated, failed
+from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
+from shared.messages import Failure, Prompt, Result
+from shared.protocol.forwarded import Onward, SentOn
+from shared.protocol.holder import Holder, Next
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.protocol.rate_limit import RateLimits
+
+Key = tuple[str, UUID]
+_NOT_HERE = (Busy.code, Stopping.code)
+"""Failures of this agent and not of the prompt: another agent may do better."""
+_REPEAT_S = 0.2
+"""Repeats of one prompt that come faster than this do not go up again."""
+
+
+class Queue(NamedTuple):
+    """How long a prompt of an origin would wait that came now, and whether there is room for it."""
+
+    wait_s: float
+    full: bool
+
+
+class Attempt(NamedTuple):
+    """Count an attempt durably; then say ``attempted``."""
+
+    prompt: Prompt
+
+
+class Judge(NamedTuple):
+    """Score the prompt and decide; then say ``judged``."""
+
+    prompt: Prompt
+    attempt: int
+
+
+class SendOn(NamedTuple):
+    """Give the ``prompt``, as it goes up, to whoever is ``following``; then say if it was ``sent``.
+
+    ``again`` lets all that were tried be asked once more.
+    """
+
+    onward: Onward
+    prompt: Prompt
+    following: Next
+    again: bool
+
+
+class Working(NamedTuple):
+    """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
+
+    prompt: Prompt
+    then: SendOn | None = None
+
+
+class Quarantine(NamedTuple):
+    """Put the prompt with the dead letters; then say ``quarantined``."""
+
+    prompt: Prompt
+    attempts: int
+    reason: str
+
+
+class Keep(NamedTuple):
+    """Store the result; then say ``kept``. It goes out afterwards if ``reply`` is set."""
+
+    prompt: Prompt
+    result: Result
+    reply: bool = True
+
+
+class Reply(NamedTuple):
+    """Publish the result."""
+
+    prompt: Prompt
+    result: Result
+
+
+class Decline(NamedTuple):
+    """Tell the sender to try another agent."""
+
+    prompt: Prompt
+    code: str
+
+
+Action = Attempt | Judge | SendOn | Working | Quarantine | Keep | Reply | Decline
+
+
+class Admission:
+    """What is under way at one upper agent."""
+
+    def __init__(
+        self,
+        rates: RateLimits,
+        *,
+        attempts: int,
+        limit_bytes: int,
+        new_id: Callable[[], UUID] | None = None,
+    ) -> None:
+        """Give prompts a ``new_id`` on their way up if results from there come through here."""
+        self._rates = rates
+        self._attempts = attempts
+        self._new_id = new_id
+        self._in_hand: dict[Key, float] = {}
+        self._sent_on = SentOn(limit_bytes)
+
+    # -- from below ----------------------------------------------------------------------------
+
+    def arrived(
+        self, prompt: Prompt, known: Result | None, queue: Queue, now_s: float
+    ) -> Action | None:
+        """Take a prompt; ``known`` is its result if it is remembered."""
+        key = key_of(prompt)
+        admitted = self._admits(prompt, now_s)
+        if known is not None:
+            return Reply(prompt, known) if admitted else None
+        remaining_s = prompt.deadline_s - now_s
+        if remaining_s <= 0:
+            return None  # nobody waits for it any more
+        onward = self._sent_on.find(key)
+        if onward is not None:
+            return self._repeated(prompt, onward, now_s, admitted=admitted)
+        told_s = self._in_hand.get(key)
+        if told_s is not None:
+            return self._in_hand_still(prompt, told_s, now_s)
+        too_late = queue.full or queue.wait_s > remaining_s / 2
+        if too_late or not admitted:
+            return Decline(prompt, Busy.code)
+        self._in_hand[key] = -math.inf
+        return Attempt(prompt)
+
+    def _admits(self, prompt: Prompt, now_s: float) -> bool:
+        device = prompt.hops[0].agent if len(prompt.hops) > 1 else ""
+        size_bytes = len(prompt.text.encode())
+        return self._rates.admit(prompt.origin, now_s, size_bytes=size_bytes, device=device)
+
+    def _in_hand_still(self, prompt: Prompt, told_s: float, now_s: float) -> Action | None:
+        """Say that a prompt is in hand, unless that was only just said: silence would be blamed."""
+        if now_s - told_s < _REPEAT_S:
+            return None
+        self._in_hand[key_of(prompt)] = now_s
+        return Working(prompt)
+
+    def _repeated(
+        self, prompt: Prompt, onward: Onward, now_s: float, *, admitted: bool
+    ) -> Action | None:
+        """Ask again above about a prompt that was sent on, unless that was only just done."""
+        if now_s - onward.repeated_s < _REPEAT_S:
+            return None
+        onward.repeated_s = now_s
+        if not admitted:
+            return Working(prompt)
+        deadline_s = prompt.deadline_s  # the time that its asker gives it now
+        fresh = msgspec.structs.replace(onward.escalated.prompt, deadline_s=deadline_s)
+        onward.escalated = msgspec.structs.replace(onward.escalated, prompt=fresh)
+        return Working(prompt, self._send_on(onward, again=True))
+
+    def _send_on(self, onward: Onward, *, again: bool) -> SendOn:
+        prompt = msgspec.structs.replace(onward.escalated.prompt, id=onward.id_above)
+        return SendOn(onward, prompt, onward.holder.next(), again)
+
+    def dropped(self, prompt: Prompt) -> None:
+        """Let go of a prompt whose work broke off; its origin will repeat it."""
+        self._in_hand.pop(key_of(prompt), None)
+
+    # -- from the store and the model ----------------------------------------------------------
+
+    def attempted(self, prompt: Prompt, attempt: int) -> Action:
+        """Go on with the attempt of this number, the first being 1."""
+        if attempt > self._attempts:
+            reason = f"the agent died at it {self._attempts} times"
+            return Quarantine(prompt, self._attempts, reason)
+        return Judge(prompt, attempt)
+
+    def judged(self, judge: Judge, settled: Result | Escalated) -> Action | None:
+        """Go on with what the station made of the prompt."""
+        prompt = judge.prompt
+        if isinstance(settled, Escalated):
+            self.dropped(prompt)
+            id_above = self._new_id() if self._new_id else prompt.id
+            onward = Onward(settled, id_above, Holder())
+            self._sent_on.put(onward)
+            return self._send_on(onward, again=False)
+        code = settled.outcome.code if isinstance(settled.outcome, Failure) else ""
+        if code == ModelFailed.code:
+            assert isinstance(settled.outcome, Failure)  # noqa: S101 - it has a code
+            if judge.attempt < self._attempts:
+                return Attempt(prompt)
+            return Quarantine(prompt, judge.attempt, settled.outcome.reason)
+        if code == Expired.code:
+            self.dropped(prompt)
+            return None
+        if code in _NOT_HERE:
+            self.dropped(prompt)
+            return Decline(prompt, code)
+        return Keep(prompt, settled)
+
+    def quarantined(self, quarantine: Quarantine) -> Action:
+        """Answer with the reason; repeats get the same answer."""
+        reason = f"put aside after {quarantine.attempts} attempts: {quarantine.reason}"
+        return Keep(quarantine.prompt, failed(quarantine.prompt, Quarantined(reason)))
+
+    def kept(self, keep: Keep) -> Action | None:
+        """Reply once the result is stored."""
+        self.dropped(keep.prompt)
+        return Reply(keep.prompt, keep.result) if keep.reply else None
+
+    # -- from above ----------------------------------------------------------------------------
+
+    def sent(
+        self, send_on: SendOn, agent: str, now_s: float, *, pooled: bool = False
+    ) -> Action | None:
+        """Take note of who has the prompt now; an agent's refusal may have been quicker."""
+        holder = send_on.onward.holder
+        code = holder.sent(agent, now_s, pooled=pooled)
+        return self._elsewhere(send_on.onward, agent, code) if code else None
+
+    def unsent(self, send_on: SendOn, reason: str) -> Action:
+        """Answer ourselves what nobody above took; a repeat tries again."""
+        escalated = send_on.onward.escalated
+        send_on.onward.holder.lost()
+        return Reply(escalated.prompt, escalated.fall_back(reason))
+
+    def declined(self, id_above: UUID, agent: str, code: str) -> Action | None:
+        """Try another agent above, if it is the one that has the prompt who will not have it."""
+        onward = self._sent_on.by_id(id_above)
+        return self._elsewhere(onward, agent, code) if onward is not None else None
+
+    def works(self, id_above: UUID, agent: str, now_s: float) -> None:
+        """Take an agent's word that it is at work on a prompt."""
+        onward = self._sent_on.by_id(id_above)
+        if onward is not None:
+            onward.holder.works(agent, now_s)
+
+    def find(self, id_above: UUID) -> Escalated | None:
+        """Return a prompt that was sent on and has no result yet."""
+        onward = self._sent_on.by_id(id_above)
+        return onward.escalated if onward is not None else None
+
+    def came(self, result: Result) -> Action | None:
+        """Keep the result that came from above, for repeats; or pass it down, if it is ours to."""
+        onward = self._sent_on.by_id(result.id)
+        if onward is None:
+            return None
+        prompt = onward.escalated.prompt
+        self._sent_on.pop(onward.key)
+        if self._new_id is not None:
+            return Keep(prompt, msgspec.structs.replace(result, id=prompt.id))
+        return Keep(prompt, result.after(prompt.hops), reply=False)
+
+    def _elsewhere(self, onward: Onward, agent: str, code: str) -> Action | None:
+        declined = onward.holder.declines(agent, code)
+        return self._send_on(onward, again=False) if declined else None
+
+
+def key_of(prompt: Prompt) -> Key:
+    """Return what a prompt is known by: ids are drawn by origins, each for itself."""
+    return prompt.origin, prompt.id

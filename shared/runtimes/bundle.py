@@ -1,0 +1,184 @@
+"""A bundle: a folder that holds a model ready to serve.
+
+::
+
+    sentiment-device/
+        bundle.yaml       what it is: the manifest below
+        model.onnx        weights and graph
+        tokenizer.json    from text to token ids
+
+Opening a bundle checks the SHA-256 of every file before anything is loaded. Leaves out loading
+itself (``shared.runtimes``) and making bundles (``models.pack``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+
+from shared.errors import BundleError
+from shared.messages import LABEL_CHARACTERS, Task
+from shared.settings.yaml_file import NotYaml, read_yaml
+
+FORMAT: Final = 1
+MANIFEST: Final = "bundle.yaml"
+WEIGHTS: Final = "model.onnx"
+TOKENIZER: Final = "tokenizer.json"
+_SHORT: Final = 40
+
+FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+LabelName = Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)]
+Side = Literal["left", "right"]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How well the packed model did on one labelled set, over its first ``rows`` rows.
+
+    ``mean_confidence`` above ``accuracy`` means that the model is surer than it should be.
+    """
+
+    rows: Annotated[int, Meta(ge=1)]
+    accuracy: Annotated[float, Meta(ge=0, le=1)]
+    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What ``bundle.yaml`` says.
+
+    ``labels`` is in the order of the model's outputs; ``confidence`` names the definition in
+    ``shared.tasks.classify``; ``max_tokens`` counts the special tokens too, and ``truncation`` is
+    the end at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
+    ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
+    """
+
+    format: Literal[1] = FORMAT
+    name: Annotated[str, Meta(min_length=1)]
+    version: Annotated[str, Meta(min_length=1)]
+    task: Task = "classify"
+    runtime: Literal["onnx"] = "onnx"
+    precision: Literal["float32", "int8"] = "float32"
+    labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
+    confidence: Literal["max_probability"] = "max_probability"
+    max_tokens: Annotated[int, Meta(ge=8)]
+    truncation: Side = "right"
+    padding: Side = "right"
+    pad_token: Annotated[int, Meta(ge=0)] = 0
+    source: str = ""
+    licence: str = ""
+    description: str = ""
+    trained_on: tuple[str, ...] = ()
+    quality: dict[str, Quality] = {}
+    files: dict[FileName, Sha256] = {}
+
+
+class Bundle(msgspec.Struct, frozen=True):
+    """A folder whose files are those that its manifest names."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Bundle:
+        """Read the manifest and check every file against it.
+
+        Raises ``BundleError`` naming the folder, file or key that is wrong.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise BundleError(f"{folder}: there is no such bundle folder; check model.source")
+        manifest = _read_manifest(folder / MANIFEST)
+        for name in (WEIGHTS, TOKENIZER):
+            if name not in manifest.files:
+                raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
+        for name, expected in manifest.files.items():
+            _verify(folder / name, expected)
+        return cls(folder, manifest)
+
+    @classmethod
+    def write(cls, folder: str | Path, manifest: Manifest) -> Bundle:
+        """Write ``bundle.yaml`` beside the files in ``folder``, with their hashes, and open it."""
+        folder = Path(folder)
+        files = {
+            path.name: _sha256(path)
+            for path in sorted(folder.iterdir())
+            if path.is_file() and path.name != MANIFEST
+        }
+        complete = msgspec.structs.replace(manifest, files=files)
+        text = yaml.safe_dump(
+            msgspec.to_builtins(complete), sort_keys=False, allow_unicode=True, width=100
+        )
+        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        return cls.open(folder)
+
+    @property
+    def weights(self) -> Path:
+        """The ONNX graph with its weights."""
+        return self.folder / WEIGHTS
+
+    @property
+    def tokenizer(self) -> Path:
+        """The tokenizer."""
+        return self.folder / TOKENIZER
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all files together, the manifest included."""
+        return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
+
+
+def _read_manifest(path: Path) -> Manifest:
+    tree = _read_yaml(path)
+    if tree.get("format") != FORMAT:
+        found = repr(tree.get("format"))
+        found = found if len(found) <= _SHORT else f"{found[:_SHORT]}…"
+        raise BundleError(
+            f"{path}: format is {found}, but this version reads format {FORMAT}; "
+            "upgrade recserve or pack the model again"
+        )
+    try:
+        manifest = msgspec.convert(tree, Manifest)
+    except msgspec.ValidationError as error:
+        raise BundleError(f"{path}: {error}; correct it or pack the model again") from error
+    if len(set(manifest.labels)) < len(manifest.labels):
+        raise BundleError(f"{path}: labels holds a name twice; correct it or pack the model again")
+    return manifest
+
+
+def _read_yaml(path: Path) -> dict[Any, Any]:
+    try:
+        tree = read_yaml(path)
+    except FileNotFoundError:
+        raise BundleError(
+            f"{path.parent}: holds no {MANIFEST}, so it is no bundle; make one with recserve pack"
+        ) from None
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
+    except NotYaml as error:
+        raise BundleError(f"{path}: {error}; correct it or pack it again") from error
+    if not isinstance(tree, dict):
+        raise BundleError(f"{path}: must hold a mapping of keys to values; pack it again")
+    return tree
+
+
+def _verify(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
+    if _sha256(path) != expected:
+        raise BundleError(
+            f"{path}: the file is not the one that was packed (its SHA-256 differs); "
+            "copy the whole bundle again"
+        )
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,113 @@
+"""How a classifier works through a list of prompts, whatever its engine.
+
+Prompts are tokenised one by one, sorted by length and cut into batches of similar length, so
+that little padding is computed. Leaves out everything an engine does: turning a text into tokens
+and a batch of tokens into logits are handed in.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from shared.errors import ModelFailed
+from shared.messages import Label, Scored
+from shared.tasks.classify import max_probability, softmax
+
+Tokens: TypeAlias = list[int]
+Tokenise: TypeAlias = Callable[[str], Tokens]
+Forward: TypeAlias = Callable[[list[Tokens]], list[list[float]]]
+"""From a batch of token ids to one row of logits per prompt."""
+
+_ENDS = (KeyboardInterrupt, SystemExit)
+_FREE_PADDING_TOKENS = 8
+_PADDING_SHARE = 0.25
+
+
+class Batches:
+    """Answers lists of prompts with one model, ``batch_prompts`` at a time at most."""
+
+    def __init__(
+        self,
+        labels: tuple[str, ...],
+        *,
+        tokenise: Tokenise,
+        forward: Forward,
+        batch_prompts: int,
+        batch_tokens: int = sys.maxsize,
+    ) -> None:
+        """Run as many prompts together as both limits allow, ``batch_tokens`` with the padding."""
+        self._answers = tuple(Label(label) for label in labels)
+        self._tokenise = tokenise
+        self._forward = forward
+        self._batch_prompts = batch_prompts
+        self._batch_tokens = batch_tokens
+
+    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+        """Return one entry per text, in order; see ``Model.answer``."""
+        entries: dict[int, Scored | ModelFailed] = {}
+        tokens: dict[int, Tokens] = {}
+        tokenise_us: dict[int, float] = {}
+        for index, text in enumerate(texts):
+            start_s = time.perf_counter()
+            try:
+                tokens[index] = self._tokenise(text)
+            except _ENDS:
+                raise
+            except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
+                entries[index] = _failed("tokenise", error)
+            tokenise_us[index] = (time.perf_counter() - start_s) * 1e6
+        for batch in _cut(tokens, self._batch_prompts, self._batch_tokens):
+            entries.update(self._run(batch, tokens, tokenise_us))
+        return [entries[index] for index in range(len(texts))]
+
+    def _run(
+        self, batch: list[int], tokens: dict[int, Tokens], tokenise_us: dict[int, float]
+    ) -> Iterator[tuple[int, Scored | ModelFailed]]:
+        """Answer one batch; when it fails as a whole, its prompts one at a time."""
+        start_s = time.perf_counter()
+        try:
+            rows = self._forward([tokens[index] for index in batch])
+        except _ENDS:
+            raise
+        except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
+            if len(batch) == 1:
+                yield batch[0], _failed("run on", error)
+                return
+            for index in batch:
+                yield from self._run([index], tokens, tokenise_us)
+            return
+        share_us = (time.perf_counter() - start_s) * 1e6 / len(batch)
+        for index, logits in zip(batch, rows, strict=True):
+            yield index, self._scored(logits, round(share_us + tokenise_us[index]))
+
+    def _scored(self, logits: list[float], elapsed_us: int) -> Scored | ModelFailed:
+        try:
+            probabilities = softmax(logits)
+        except ValueError as error:
+            return ModelFailed(f"the model gave no probabilities: {error}")
+        index, confidence = max_probability(probabilities)
+        return Scored(self._answers[index], confidence, elapsed_us, probabilities)
+
+
+def _cut(tokens: dict[int, Tokens], batch_prompts: int, batch_tokens: int) -> Iterator[list[int]]:
+    """Yield the prompts in batches of similar length, the shortest first."""
+    batch: list[int] = []
+    limit_tokens = 0.0
+    for index in sorted(tokens, key=lambda index: len(tokens[index])):
+        length = len(tokens[index])
+        full = len(batch) == batch_prompts or (len(batch) + 1) * length > batch_tokens
+        if batch and (full or length > limit_tokens):
+            yield batch
+            batch = []
+        if not batch:
+            limit_tokens = length * (1 + _PADDING_SHARE) + _FREE_PADDING_TOKENS
+        batch.append(index)
+    if batch:
+        yield batch
+
+
+def _failed(what: str, error: BaseException) -> ModelFailed:
+    return ModelFailed(f"the model could not {what} this prompt: {type(error).__name__}: {error}")

@@ -1,0 +1,1 @@
+"""The one loop of every agent: prompts in, decisions made, results out."""

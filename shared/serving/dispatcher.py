@@ -1,0 +1,210 @@
+"""Sends an escalated prompt to one living agent of the tier above, and to another if need be."""
+
+from __future__ import annotations
+
+import random
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from shared.bus import Delivery
+from shared.errors import BusError, MalformedMessage
+from shared.membership.balancer import Choice
+from shared.membership.status import Status, decode_status
+from shared.telemetry.log import get_logger
+from shared.telemetry.rejections import Refusals
+from shared.wire.burden import link, packet_bytes
+from shared.wire.codec import encode_prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from shared.bus import Bus, Message
+    from shared.membership.balancer import Chosen
+    from shared.membership.roster import Roster
+    from shared.messages import Prompt
+    from shared.telemetry.metrics import Metrics
+    from shared.wire.topics import Topics
+
+_log = get_logger()
+_TRIES = 8
+"""Agents that one prompt is offered to in a row: more that are not there are somebody's making."""
+
+
+class Dispatcher:
+    """Knows who is alive above and puts prompts on their topics."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Topics,
+        metrics: Metrics,
+        *,
+        tier: str,
+        above: Sequence[str],
+        pool: str = "",
+        origin: str = "",
+        labels: str = "",
+        draw: random.Random | None = None,
+    ) -> None:
+        """Send as of the prompts' own origins, or all as of ``origin`` where one is named.
+
+        The latter is for an agent with a bus of its own to the tiers above, on a broker that does
+        not know the devices: results come back to it there, with all hops, and are its to pass on.
+        Agents with other ``labels`` (``shared.membership.status.name_labels``) are not asked.
+        """
+        self.choice = Choice(
+            above,
+            draw or random.Random(),  # noqa: S311 - spreads load, guards nothing
+            pool=pool,
+            labels=labels,
+        )
+        self._tier = tier
+        self._bus = bus
+        self.topics = topics
+        self._metrics = metrics
+        self._refusals = Refusals(metrics)
+        self._origin = origin
+        self._appeared: list[Callable[[], None]] = []
+        for roster in self.choice.rosters:
+            metrics.open_breakers.labels(roster.tier).set_function(roster.count_open_breakers)
+            metrics.agents_above.labels(roster.tier).set_function(partial(_count_fit, roster))
+
+    async def start(self) -> None:
+        """Listen to the statuses of the tiers above."""
+        for roster in self.choice.rosters:
+            await self._bus.subscribe(self.topics.status(roster.tier, "+"), self._hear)
+
+    def on_agent(self, appeared: Callable[[], None]) -> None:
+        """Call ``appeared`` whenever an agent above comes alive, or works again after failures.
+
+        Not when its breaker lets a first trial through: whoever waits would come for that one place
+        all at once. The next prompt, or a repeat, is the trial.
+        """
+        self._appeared.append(appeared)
+
+    def doubt(self, agent: str, *, stopped: bool) -> None:
+        """Prefer others to an agent that said nothing when it was asked again.
+
+        Where its heartbeat is late too, or it ``stopped`` saying that it works, that is a failure.
+        """
+        self._passed_over(agent, self.choice.doubt(agent, time.monotonic(), stopped=stopped))
+
+    def failed(self, agent: str) -> None:
+        """Count a model's failure against an agent; being ``busy`` is none.
+
+        Agents that fail several times in a row are passed over for a while, and a tier of nothing
+        else as if it were dead. Behind a pool's address nobody knows whose failure it was.
+        """
+        self._passed_over(agent, self.choice.failed(agent, time.monotonic()))
+
+    def works(self, agent: str) -> None:
+        """Take note that an agent said it is at work."""
+        self.choice.works(agent)
+
+    def succeeded(self, agent: str) -> None:
+        """Take note that an agent answered; one that was passed over may be sent prompts again."""
+        roster = self.choice.succeeded(agent, time.monotonic())
+        if roster is not None:
+            self._welcome(agent, roster)
+
+    async def send(
+        self,
+        prompt: Prompt,
+        up: int,
+        *,
+        to: str = "",
+        tried: Collection[str] = (),
+        again: bool = False,
+    ) -> Chosen | None:
+        """Send the prompt ``up`` tiers and return who has it; None if nobody took it.
+
+        It goes ``to`` the agent named, if there is one that can take it. Else a tier without a free
+        agent is passed over for the next one up, then for those below it. Agents in ``tried`` were
+        silent or busy and are left out; with ``again`` they all get another chance once no other is
+        left. A broker that knows of no subscriber makes us try the next agent at once, a few times.
+        Raises ``BusError`` when it could not be sent: ``TooLarge`` if it never can.
+        """
+        for _ in range(_TRIES):
+            now_s = time.monotonic()
+            chosen = self.choice.take(to, prompt, now_s) if to else None
+            chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
+            if chosen is None:
+                return None
+            delivery = await self._publish(prompt, chosen, now_s)
+            if delivery is Delivery.TAKEN:
+                return chosen
+            # It is not connected, whatever it said last; its next word brings it back.
+            chosen.roster.forget(chosen.agent)
+        return None
+
+    def why_nobody(self) -> str:
+        """Say why no agent above takes a prompt, in words for whoever asked."""
+        now_s = time.monotonic()
+        if any(roster.misfits(now_s) for roster in self.choice.rosters):
+            return "no agent above is alive whose model has the same labels as ours"
+        return "no agent above is alive"
+
+    async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery:
+        if self._origin:
+            own = {"origin": self._origin, "sender": self._origin}
+            prompt = msgspec.structs.replace(prompt, **own)
+        if chosen.trial:
+            prompt = msgspec.structs.replace(prompt, copy=True)
+        topic = self.topics.prompt(chosen.address, prompt.task, prompt.origin, prompt.sender)
+        payload = encode_prompt(prompt, now_s)
+        try:
+            delivery = await self._bus.publish(
+                topic, payload, expiry_s=max(prompt.deadline_s - now_s, 0.0)
+            )
+        except BusError as error:
+            to = chosen.address
+            _log.warning("prompt not sent", id=str(prompt.id), to=to, reason=str(error))
+            raise
+        name = link(self._tier, chosen.roster.tier)
+        self._metrics.count_link(name, "up", packet_bytes(topic, payload))
+        return delivery
+
+    def _passed_over(self, agent: str, roster: Roster | None) -> None:
+        if roster is not None:
+            _log.warning("agent above passed over", agent=agent, tier=roster.tier)
+
+    def _hear(self, message: Message) -> None:
+        self._bus.acknowledge(message)
+        try:
+            address = self.topics.read_status(message.topic)
+            status = decode_status(message.payload) if message.payload else None
+        except MalformedMessage as error:
+            self._refusals.note(message.topic, error)
+            return
+        for roster in self.choice.rosters:
+            if roster.tier == address.tier:
+                self._update(roster, address.agent, status)
+
+    def _update(self, roster: Roster, agent: str, status: Status | None) -> None:
+        if status is None:
+            roster.forget(agent)
+        elif roster.hear(agent, status, time.monotonic(), clock_ms=int(time.time() * 1000)):
+            self._welcome(agent, roster)
+            if not roster.fits(status):
+                _log.warning(
+                    "agent above has other labels and is not asked",
+                    agent=agent,
+                    tier=roster.tier,
+                    model=status.model,
+                    labels=status.labels,
+                    ours=roster.labels,
+                )
+
+    def _welcome(self, agent: str, roster: Roster) -> None:
+        _log.info("agent above", agent=agent, tier=roster.tier)
+        for appeared in self._appeared:
+            appeared()
+
+
+def _count_fit(roster: Roster) -> int:
+    """Return how many living agents prompts can be sent to."""
+    now_s = time.monotonic()
+    return roster.count_alive(now_s) - len(roster.misfits(now_s))

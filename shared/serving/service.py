@@ -1,0 +1,294 @@
+"""Serves prompts that come over the bus: what edge and cloud agents do all day.
+
+Drives ``shared.protocol.admission``: does what it says, and tells it what happened. A message is
+acknowledged when its prompt waits for the model, or else when its work is done: answered, declined
+or sent on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from shared.errors import BusError, MalformedMessage, StoreError, TooLarge
+from shared.messages import Prompt, Result
+from shared.protocol.admission import (
+    Action,
+    Admission,
+    Attempt,
+    Decline,
+    Judge,
+    Keep,
+    Quarantine,
+    Queue,
+    Reply,
+    SendOn,
+    Working,
+    key_of,
+)
+from shared.storage.dead_letters import DeadLetter
+from shared.telemetry.log import get_logger
+from shared.telemetry.rejections import Refusals
+from shared.wire.burden import links, packet_bytes
+from shared.wire.codec import WORKING, decode_prompt, decode_result, encode_notice, encode_result
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from shared.bus import Bus, Message
+    from shared.serving.dispatcher import Dispatcher
+    from shared.serving.station import Station
+    from shared.storage.dead_letters import DeadLetters
+    from shared.storage.results import ResultStore
+    from shared.wire.topics import Topics
+
+    _Take = Callable[[Message], Awaitable[Judge | None]]
+
+_log = get_logger()
+
+
+class Service:
+    """One station's work on the bus.
+
+    ``upper_bus`` leads to the tiers above. Where that is another connection, results from there
+    come to this agent, which passes them on to their origins.
+    """
+
+    def __init__(
+        self,
+        station: Station,
+        bus: Bus,
+        topics: Topics,
+        admission: Admission,
+        results: ResultStore,
+        dead_letters: DeadLetters,
+        *,
+        room: int,
+        pool: str = "",
+        upper_bus: Bus,
+    ) -> None:
+        """Have no more than ``room`` messages in hand at a time."""
+        self._station = station
+        self._bus = bus
+        self._topics = topics
+        self._admission = admission
+        self._results = results
+        self._dead_letters = dead_letters
+        self._room = room
+        self._pool = pool
+        self._upper_bus = upper_bus
+        self._in_hand: set[asyncio.Task[None]] = set()
+        self._refusals = Refusals(station.metrics)
+
+    async def start(self) -> None:
+        """Take prompts addressed to this agent, and to its pool."""
+        agent = self._station.agent
+        if self._station.dispatcher is not None:
+            await self._station.dispatcher.start()
+            await self._upper_bus.subscribe(
+                self._station.dispatcher.topics.results(agent), self._take_word
+            )
+        await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
+        if self._pool:
+            shared = self._topics.prompts(self._pool, pool=self._pool)
+            await self._bus.subscribe(shared, self._take_prompt)
+
+    async def drain(self, timeout_s: float) -> int:
+        """Finish what is in hand; return how many prompts were not finished in time."""
+        if not self._in_hand:
+            return 0
+        _, unfinished = await asyncio.wait(self._in_hand, timeout=timeout_s)
+        return len(unfinished)
+
+    def _take_prompt(self, message: Message) -> None:
+        self._start(self._bus, message, self._admit)
+
+    def _take_word(self, message: Message) -> None:
+        self._start(self._upper_bus, message, self._heed)
+
+    def _start(self, bus: Bus, message: Message, take: _Take) -> None:
+        """Begin with a message, or drop it: a flood at QoS 0 knows no window and no end."""
+        if len(self._in_hand) >= self._room:
+            self._station.metrics.refused.labels("flooded").inc()
+            bus.acknowledge(message)
+            return
+        task = asyncio.ensure_future(self._serve(bus, message, take))
+        self._in_hand.add(task)
+        task.add_done_callback(self._in_hand.discard)
+
+    async def _serve(self, bus: Bus, message: Message, take: _Take) -> None:
+        """Do the work that came with a message; whatever happens, it is acknowledged.
+
+        A prompt is, as soon as it is in the queue of the model: without a session the broker
+        forgets it anyway when we die, and what waits to be acknowledged holds up all that comes
+        after it, repeats and our own heartbeat among that.
+        """
+        judge: Judge | None = None
+        try:
+            judge = await take(message)
+        except MalformedMessage as error:
+            self._refusals.note(message.topic, error)
+        except (BusError, StoreError) as error:
+            _log.warning("prompt not finished; its origin will ask again", reason=str(error))
+        except Exception:  # noqa: BLE001 - logged, and the service lives on
+            _log.exception("a message broke the service", topic=message.topic)
+        finally:
+            bus.acknowledge(message)
+        if judge is not None:
+            await self._see_out(judge)
+
+    async def _admit(self, message: Message) -> Judge | None:
+        """Take a prompt from below; return it if the model is to see it."""
+        now_s = time.monotonic()
+        address = self._topics.read_prompt(message.topic)
+        prompt = decode_prompt(message.payload, address, now_s=now_s)
+        known = self._known(prompt)
+        batcher = self._station.batcher
+        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
+        first = self._admission.arrived(prompt, known, queue, now_s)
+        if not isinstance(first, Attempt | Decline):
+            self._station.metrics.repeats.labels("prompt").inc()
+        try:
+            return await self._see_through(first)
+        except BaseException:
+            if isinstance(first, Attempt):  # a repeat says nothing of the first
+                self._admission.dropped(prompt)
+            raise
+
+    async def _see_out(self, judge: Judge) -> None:
+        """Judge a prompt that is in our hands, and do all that follows."""
+        following: Judge | None = judge
+        broken = True
+        try:
+            while following is not None:
+                following = await self._see_through(await self._judge(following))
+            broken = False
+        except (BusError, StoreError) as error:
+            _log.warning("prompt not finished; its origin will ask again", reason=str(error))
+        except Exception:  # noqa: BLE001 - logged, and the service lives on
+            _log.exception("a prompt broke the service", id=str(judge.prompt.id))
+        finally:
+            if broken:
+                self._admission.dropped(judge.prompt)
+
+    async def _heed(self, message: Message) -> None:
+        """Take word from above of a prompt that was sent on."""
+        came = decode_result(message.payload)
+        if isinstance(came, Result):
+            escalated = self._admission.find(came.id)
+            if escalated is not None:
+                self._station.learn(escalated, came)
+                for hop in came.hops:
+                    self._dispatcher.succeeded(hop.agent)
+            await self._see_through(self._admission.came(came))
+            return
+        prompt_id, notice = came
+        if notice.code == WORKING:
+            self._dispatcher.works(notice.agent)
+            self._admission.works(prompt_id, notice.agent, time.monotonic())
+        else:
+            declined = self._admission.declined(prompt_id, notice.agent, notice.code)
+            await self._see_through(declined)
+
+    # -- what the core wants done --------------------------------------------------------------
+
+    async def _see_through(self, action: Action | None) -> Judge | None:
+        """Do one thing after another, up to the model."""
+        while action is not None and not isinstance(action, Judge):
+            action = await self._do(action)
+        return action
+
+    async def _do(self, action: Action) -> Action | None:
+        match action:
+            case Attempt(prompt):
+                attempt = await self._results.attempt(key_of(prompt))
+                return self._admission.attempted(prompt, attempt)
+            case SendOn():
+                return await self._send_on(action)
+            case Working(prompt, then):
+                await self._notify(prompt, WORKING)
+                return then
+            case Quarantine():
+                await self._put_aside(action)
+                return self._admission.quarantined(action)
+            case Keep(prompt, result):
+                payload = encode_result(result, known_hops=0)
+                await self._results.keep(key_of(prompt), payload, time.monotonic())
+                return self._admission.kept(action)
+            case Reply(prompt, result):
+                await self._reply(prompt, result)
+            case Decline(prompt, code):
+                self._station.metrics.refused.labels(code).inc()
+                await self._notify(prompt, code)
+        return None
+
+    async def _notify(self, prompt: Prompt, code: str) -> None:
+        topic = self._topics.results(prompt.sender)
+        await self._bus.publish(topic, encode_notice(prompt.id, code, self._station.agent))
+
+    async def _send_on(self, send_on: SendOn) -> Action | None:
+        following = send_on.following
+        if following.doubted:
+            self._dispatcher.doubt(following.doubted, stopped=following.stopped)
+        up = send_on.onward.escalated.verdict.up
+        try:
+            chosen = await self._dispatcher.send(
+                send_on.prompt, up, to=following.to, tried=following.tried, again=send_on.again
+            )
+        except TooLarge as error:
+            return self._admission.unsent(send_on, str(error))
+        except BusError:
+            chosen = None
+        if chosen is None:
+            above = " or ".join(self._station.tier.above)
+            return self._admission.unsent(send_on, f"no {above} agent took the prompt")
+        now_s = time.monotonic()
+        return self._admission.sent(send_on, chosen.agent, now_s, pooled=chosen.pooled)
+
+    @property
+    def _dispatcher(self) -> Dispatcher:
+        assert self._station.dispatcher is not None, "only a tier with tiers above sends on"  # noqa: S101
+        return self._station.dispatcher
+
+    async def _judge(self, judge: Judge) -> Action | None:
+        settled = await self._station.settle(judge.prompt)
+        action = self._admission.judged(judge, settled)
+        if not isinstance(action, Keep | Attempt | Quarantine):
+            self._results.drop_attempt(key_of(judge.prompt))
+        return action
+
+    async def _put_aside(self, quarantine: Quarantine) -> None:
+        letter = DeadLetter.of(
+            quarantine.prompt, reason=quarantine.reason, attempts=quarantine.attempts
+        )
+        self._station.metrics.refused.labels("quarantined").inc()
+        await self._dead_letters.quarantine(letter)
+
+    async def _reply(self, prompt: Prompt, result: Result) -> None:
+        """Send the result to the origin, and a copy to the sender if it asked for one."""
+        mine = self._station.tier.name
+        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
+        # A failure may come without our hop, but its reply starts from here all the same.
+        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
+        await self._send(prompt.origin, encode_result(result, known_hops=known_hops), tiers)
+        if prompt.copy and prompt.sender not in (prompt.origin, self._station.agent):
+            known_hops = len(prompt.hops)
+            await self._send(
+                prompt.sender, encode_result(result, known_hops=known_hops), tiers[-1:]
+            )
+
+    async def _send(self, reader: str, payload: bytes, tiers: list[str]) -> None:
+        """Publish on a results topic and count the bytes on every link down through ``tiers``."""
+        topic = self._topics.results(reader)
+        await self._bus.publish(topic, payload)
+        for link in links([*tiers, self._station.tier.name]):
+            self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
+
+    def _known(self, prompt: Prompt) -> Result | None:
+        payload = self._results.find(key_of(prompt))
+        try:
+            result = decode_result(payload) if payload is not None else None
+        except MalformedMessage:  # kept by another version
+            return None
+        return result if isinstance(result, Result) else None

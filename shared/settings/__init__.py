@@ -1,0 +1,1 @@
+"""Settings of any kind: typed, closed, and loud about what is wrong in them."""

@@ -1,0 +1,70 @@
+"""The folder for what must outlive an agent's process, held by one process at a time.
+
+The operating system lets go of the lock when its holder dies, however it dies, so no stale lock is
+ever in the way. The file stays: removing it would let two processes lock two files of one name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from shared.errors import AgentRunning, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def state_folder(path: str, agent: str) -> Iterator[Path | None]:
+    """Hold an agent's state folder as long as the context lasts; None if the path is empty.
+
+    It is made if it is missing. Raises ``SettingsError`` when that cannot be done and
+    ``AgentRunning`` when another process runs as the same agent on it.
+    """
+    if not path:
+        yield None
+        return
+    folder = Path(path)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"state: {folder} cannot be made ({error.strerror})") from error
+    with hold(folder / f"{agent}.lock"):
+        yield folder
+
+
+@contextlib.contextmanager
+def hold(path: Path) -> Iterator[None]:
+    """Hold the lock file of an agent, ``{agent}.lock``, for as long as the context lasts.
+
+    Raises ``AgentRunning`` that names the file and the process that holds it, ``SettingsError``
+    when the file cannot be opened.
+    """
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
+    try:
+        _lock(lock, path)
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        yield
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)
+
+
+def _lock(lock: int, path: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        agent = path.name.removesuffix(".lock")
+        raise AgentRunning(
+            f"another process runs as {agent!r} (pid {holder}, lock {path}); "
+            "stop it, or give this one another name"
+        ) from error

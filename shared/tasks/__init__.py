@@ -1,0 +1,1 @@
+"""The kinds of answer that can be asked for, one file each."""

@@ -1,0 +1,1 @@
+"""What an agent lets people see of itself: its log and its metrics."""

@@ -1,0 +1,288 @@
+"""What an agent counts, in Prometheus' terms; each agent has a registry of its own.
+
+The page docs/metrics.md is written from what is described here.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
+
+from msgspec import Meta
+from msgspec.structs import force_setattr
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
+
+from shared.errors import SettingsError
+from shared.settings.address import Address, read_host
+from shared.settings.base import Closed, Port
+from shared.telemetry.log import dropped_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from wsgiref.simple_server import WSGIServer
+
+    from prometheus_client import Metric
+
+
+_Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
+_NAMES = 8
+_SERIES = 512
+_BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
+_BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_TIER = "the agent's own tier"
+_ABOVE = "a tier above"
+_TASK = "`classify`"
+
+
+class MetricsSettings(Closed, frozen=True, kw_only=True):
+    """Where Prometheus finds this agent."""
+
+    host: Annotated[str, Meta(description="address to listen on")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="TCP port of /metrics; 0: none")] = 0
+
+    def __post_init__(self) -> None:
+        """Hold the address to the form of one."""
+        force_setattr(self, "host", read_host(self.host, "metrics.host"))
+
+
+class Described(NamedTuple):
+    """One metric as its readers find it; ``labels`` says of each label what it may be."""
+
+    name: str
+    type: Literal["counter", "gauge", "histogram", "info"]
+    meaning: str
+    labels: dict[str, str]
+
+
+class Metrics:
+    """The counters of one agent."""
+
+    def __init__(self) -> None:
+        self.registry = _Registry()
+        self.described: list[Described] = []
+        self._server: WSGIServer | None = None
+        self._links: set[str] = set()
+        self._tiers: set[str] = set()
+        self.prompts = self._counter(
+            "recserve_prompts",
+            "Prompts judged, by what became of them. One that was escalated and comes to nothing "
+            "counts as degraded as well.",
+            tier=_TIER,
+            task=_TASK,
+            outcome="`kept`, `escalated`, `degraded`, `failed`",
+        )
+        self.threshold = self._gauge(
+            "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
+        )
+        self.policy = self._gauge(
+            "recserve_policy",
+            "What the policy of a tier is to hold, and what it believes.",
+            tier=_TIER,
+            task=_TASK,
+            figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
+            "`disagreement_low_ratio` and `disagreement_high_ratio`, `gain_1_ratio` and on",
+        )
+        self.accepted = self._counter(
+            "recserve_accepted", "Prompts that this device took responsibility for."
+        )
+        self.answered = self._counter(
+            "recserve_answered",
+            "Their results.",
+            kind="`answer`, `degraded`, `failure`, `withdrawn`",
+        )
+        for kind in ("answer", "degraded", "failure", "withdrawn"):
+            self.answered.labels(kind)  # a share of none is 0, not nothing
+        self.pending = self._gauge(
+            "recserve_pending", "Prompts that this device accepted and that have no result yet."
+        )
+        self.unaccounted = self._gauge(
+            "recserve_unaccounted",
+            "Accepted less answered less pending: anything but 0 is a fault.",
+        )
+        self.answer_seconds = self._histogram(
+            "recserve_answer_seconds",
+            "What askers of a device waited: from a prompt's arrival to its answer. For a prompt "
+            "of an earlier run the time begins with this one.",
+            _BUCKETS_S,
+            tier=f"the tier that answered; those past the first {_NAMES} are `other`",
+            degraded="`yes` where a better answer could not be had, else `no`",
+        )
+        self.seconds = self._histogram(
+            "recserve_prompt_seconds",
+            "Time from a prompt's arrival at this agent to its decision.",
+            _BUCKETS_S,
+            tier=_TIER,
+        )
+        self.queue_seconds = self._histogram(
+            "recserve_queue_seconds",
+            "Time that a prompt waited for the model's turn.",
+            _BUCKETS_S,
+        )
+        self.waiting = self._gauge(
+            "recserve_waiting_prompts", "Prompts that wait for the model's turn."
+        )
+        self.batch_prompts = self._histogram(
+            "recserve_batch_prompts", "Prompts that the model ran together.", _BATCHES
+        )
+        self.connected = self._gauge(
+            "recserve_connected",
+            "1 while the connection to a broker stands, else 0.",
+            broker="`own`, or `above` for the broker of `upstream.mqtt`",
+        )
+        self.agents_above = self._gauge(
+            "recserve_agents_above", "Living agents that prompts can be sent to.", tier=_ABOVE
+        )
+        self.open_breakers = self._gauge(
+            "recserve_open_breakers",
+            "Agents above that are passed over, or only tried, because they failed.",
+            tier=_ABOVE,
+        )
+        self.repeats = self._counter(
+            "recserve_repeats",
+            "What went or came more than once.",
+            kind="`retry`: a prompt sent again after silence; `prompt`, `ask`, `result`: one that "
+            "came again; `revision`: a better answer after a degraded one",
+        )
+        self.refused = self._counter(
+            "recserve_refused",
+            "Messages and prompts not taken.",
+            fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
+            "answer that nobody was there for; or the code of the refusal: `invalid_prompt`, "
+            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`",
+        )
+        self.source_faults = self._counter(
+            "recserve_source_faults",
+            "What went wrong at a source of prompts.",
+            source="the source's name in the settings",
+            fault="`dropped`, `unreadable`, `refused`, `failed`, `vanished`: a prompt that got no "
+            "answer; `not written`: an answer; `not remembered`, `forgotten`: how far it was; "
+            "`broken`: a fault of RecServe",
+        )
+        self.link_bytes = self._counter(
+            "recserve_link_bytes",
+            "Bytes of MQTT PUBLISH packets put on a link.",
+            link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
+            direction="`up`, `down`",
+        )
+        self._log_lines()
+        self._about = self._info(
+            "recserve_info",
+            "Always 1; its labels say what runs here.",
+            version="of RecServe",
+            agent="the agent's name",
+            tier=_TIER,
+            model="the model's name",
+        )
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+
+    def introduce(self, agent: str, tier: str, model: str) -> None:
+        """Say whose metrics these are."""
+        self._about.info(
+            {"version": version("recserve"), "agent": agent, "tier": tier, "model": model}
+        )
+
+    def count_link(self, link: str, direction: Literal["up", "down"], packet_bytes: int) -> None:
+        """Count a packet on a link."""
+        link = _one_of_few(self._links, link)
+        self.link_bytes.labels(link, direction).inc(packet_bytes)
+
+    def count_answer(self, tier: str, waited_s: float, *, degraded: bool) -> None:
+        """Count what an asker waited for an answer of a tier."""
+        tier = _one_of_few(self._tiers, tier)
+        self.answer_seconds.labels(tier, "yes" if degraded else "no").observe(waited_s)
+
+    def serve(self, settings: MetricsSettings) -> None:
+        """Serve ``/metrics`` if a port is set; raises ``SettingsError`` if it is taken."""
+        if not settings.port:
+            return
+        try:
+            self._server, _ = start_http_server(
+                settings.port, settings.host, registry=self.registry
+            )
+        except OSError as error:
+            where = Address(settings.host, settings.port)
+            raise SettingsError(f"metrics: cannot listen on {where} ({error.strerror})") from error
+
+    def close(self) -> None:
+        """Stop serving ``/metrics``."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def _counter(self, name: str, meaning: str, **labels: str) -> Counter:
+        self.described.append(Described(f"{name}_total", "counter", meaning, labels))
+        return _quick(Counter(name, meaning, list(labels), registry=self.registry))
+
+    def _gauge(self, name: str, meaning: str, **labels: str) -> Gauge:
+        self.described.append(Described(name, "gauge", meaning, labels))
+        return _quick(Gauge(name, meaning, list(labels), registry=self.registry))
+
+    def _histogram(
+        self, name: str, meaning: str, buckets: Sequence[float], **labels: str
+    ) -> Histogram:
+        self.described.append(Described(name, "histogram", meaning, labels))
+        return _quick(
+            Histogram(name, meaning, list(labels), buckets=buckets, registry=self.registry)
+        )
+
+    def _info(self, name: str, meaning: str, **labels: str) -> Info:
+        self.described.append(Described(name, "info", meaning, labels))
+        return Info(name.removesuffix("_info"), meaning, registry=self.registry)
+
+    def _log_lines(self) -> None:
+        name, meaning = "recserve_log_lines_dropped", "Log lines that could not be written."
+        self.described.append(Described(f"{name}_total", "counter", meaning, {}))
+        self.registry.register(_LogLines(name, meaning))
+
+
+class _Registry(CollectorRegistry):
+    """Without the series that say when each counter began: the process's start says that."""
+
+    def collect(self) -> Iterable[Metric]:
+        for family in super().collect():
+            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
+            yield family
+
+
+class _LogLines(Collector):
+    """What became of the log, which is one for all agents of a process."""
+
+    def __init__(self, name: str, meaning: str) -> None:
+        self._name = name
+        self._meaning = meaning
+
+    def collect(self) -> Iterable[CounterMetricFamily]:
+        """Return how many lines were dropped."""
+        yield CounterMetricFamily(self._name, self._meaning, value=dropped_lines())
+
+
+def _quick(metric: _Labelled) -> _Labelled:
+    """Look each labelled series up once: the library's own look-up costs more than counting."""
+    metric.labels = lru_cache(_SERIES)(metric.labels)  # type: ignore[method-assign] # same calls
+    return metric
+
+
+def _one_of_few(known: set[str], name: str) -> str:
+    """Return a name that may stand in a label.
+
+    Names of other tiers are known only from what prompts and answers say of themselves, so all but
+    the first few are counted as one.
+    """
+    if name not in known and len(known) >= _NAMES:
+        return "other"
+    known.add(name)
+    return name

@@ -1,0 +1,1 @@
+"""Bytes and names: what travels between agents, and on which topics."""

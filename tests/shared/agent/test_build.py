@@ -1,0 +1,83 @@
+"""Agents are put together whole or not at all, and leave nothing running behind them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from experiments.testbed.processes import free_port
+from shared.agent.build import Parts, assemble
+from shared.agent.run import running, serving
+from shared.bus.mqtt.settings import MqttSettings
+from shared.errors import BundleError, SettingsError
+from shared.membership.status import decode_status
+from shared.telemetry.metrics import MetricsSettings
+from tests.support.cascades import cloud_settings, device_settings, edge_settings
+from tests.support.fakes import LookupModel
+from tests.support.wires import MemoryWire, eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_only_tiers_with_something_above_them_can_dispatch() -> None:
+    wire, model = MemoryWire(), LookupModel()
+
+    def parts(settings: object) -> Parts:
+        return assemble(settings, model=model, connect=wire.connect)  # type: ignore[arg-type]
+
+    assert parts(device_settings(wire)).station.dispatcher is not None
+    assert parts(edge_settings(wire)).station.dispatcher is not None
+    assert parts(cloud_settings(wire)).station.dispatcher is None
+
+
+async def test_a_bundle_that_is_missing_stops_the_start() -> None:
+    wire = MemoryWire()
+    with pytest.raises(BundleError, match="looked-up"):
+        async with serving(cloud_settings(wire), connect=wire.connect):
+            pass
+
+
+async def test_a_password_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
+    missing = str(tmp_path / "password")
+    settings = cloud_settings(MemoryWire(), mqtt=MqttSettings(username="c", password_file=missing))
+    with pytest.raises(SettingsError, match="password"):
+        async with serving(settings, model=LookupModel()):
+            pass
+
+
+async def test_a_served_agent_is_announced_and_says_goodbye() -> None:
+    wire = MemoryWire()
+    topic = f"{wire.root}/v1/status/cloud/cloud-1"
+    async with serving(cloud_settings(wire), model=LookupModel("m"), connect=wire.connect):
+        await eventually(lambda: topic in wire.broker.retained)
+        status = decode_status(wire.broker.retained[topic])
+        assert (status.state, status.model, status.tasks) == ("online", "m", ("classify",))
+    assert decode_status(wire.broker.retained[topic]).state == "offline"
+
+
+async def test_leaving_ends_every_task_and_frees_the_metrics_port() -> None:
+    before = asyncio.all_tasks()
+    wire, port = MemoryWire(), free_port()
+    for _ in range(2):
+        settings = edge_settings(wire, metrics=MetricsSettings(port=port))
+        async with serving(settings, model=LookupModel(), connect=wire.connect):
+            await asyncio.sleep(0)
+    await eventually(lambda: asyncio.all_tasks() == before)
+
+
+async def test_whatever_fails_while_leaving_the_rest_is_closed_all_the_same() -> None:
+    wire = MemoryWire()
+    parts = assemble(cloud_settings(wire), model=LookupModel(), connect=wire.connect)
+
+    async def fails() -> None:
+        raise RuntimeError("the drain broke")
+
+    with pytest.raises(RuntimeError, match="the drain broke"):
+        async with running(parts, fails):
+            pass
+
+    assert not wire.broker._clients, "the bus is closed"
+    assert parts.station.batcher._stopping

@@ -1,0 +1,83 @@
+"""The budget is held to 5 % whatever the load does, and spent on the least sure."""
+
+import random
+from statistics import mean
+
+import pytest
+
+from shared.cascade.policies import Budget, Keep
+from tests.support.policy_streams import TEXT_BYTES, Outcome, run, world
+
+PERIOD_S = 60.0
+OVERHEAD_BYTES = 200.0
+BUDGET_BYTES = 0.3 * 20 * PERIOD_S * (TEXT_BYTES + OVERHEAD_BYTES)
+PROMPTS = 12_000
+
+
+def arrivals(kind: str) -> list[float]:
+    draw = random.Random(5)
+    now_s, times_s = 0.0, []
+    for number in range(PROMPTS):
+        if kind == "bursty":
+            now_s += draw.gammavariate(0.1, 0.5)
+        elif kind == "drifting":
+            now_s += draw.expovariate(20 * (0.5 + 2 * number / PROMPTS))
+        else:
+            now_s += draw.expovariate(20)
+        times_s.append(now_s)
+    return times_s
+
+
+def spend(kind: str) -> tuple[Outcome, list[float]]:
+    """Return the run, and what each period spent as a share of the budget."""
+    times_s = arrivals(kind)
+    policy = Budget(budget_bytes=BUDGET_BYTES, period_s=PERIOD_S, overhead_bytes=OVERHEAD_BYTES)
+    outcome = run(world(PROMPTS, 3, drift=kind == "drifting"), policy, Keep(), times_s=times_s)
+    periods = int(times_s[-1] // PERIOD_S)
+    spent = [0.0] * (periods + 1)
+    for at_s, _ in outcome.escalated:
+        spent[int(at_s // PERIOD_S)] += TEXT_BYTES + OVERHEAD_BYTES
+    return outcome, [share / BUDGET_BYTES for share in spent[:periods]]
+
+
+@pytest.mark.parametrize("kind", ["stationary", "bursty", "drifting"])
+def test_every_period_spends_the_budget_within_five_percent(kind: str) -> None:
+    _, spent = spend(kind)
+
+    assert len(spent) >= 5
+    assert min(spent) > 0.95, spent
+    assert max(spent) < 1.05, spent
+
+
+def test_the_least_sure_get_the_money() -> None:
+    outcome, _ = spend("stationary")
+
+    sent = [confidence for _, confidence in outcome.escalated]
+    assert mean(sent) < mean(outcome.kept) - 0.1
+
+
+def test_a_budget_larger_than_the_load_escalates_everything() -> None:
+    policy = Budget(budget_bytes=BUDGET_BYTES * 100, period_s=PERIOD_S)
+
+    outcome = run(world(2_000, 1), policy, Keep(), times_s=arrivals("stationary")[:2_000])
+
+    assert len(outcome.kept) < 0.02 * 2_000
+
+
+def test_a_jump_in_load_never_breaks_the_ceiling_of_a_sliding_period() -> None:
+    draw = random.Random(8)
+    quiet = [n / 5 for n in range(600)]
+    times_s = quiet + [quiet[-1] + 0.001 * n + draw.random() * 1e-4 for n in range(6_000)]
+    policy = Budget(budget_bytes=BUDGET_BYTES, period_s=PERIOD_S, overhead_bytes=OVERHEAD_BYTES)
+
+    outcome = run(world(6_600, 2), policy, Keep(), times_s=times_s)
+
+    sent_s = [at_s for at_s, _ in outcome.escalated]
+    worst = max(sum(end - PERIOD_S * 0.99 < at_s <= end for at_s in sent_s) for end in sent_s[::97])
+    assert worst * (TEXT_BYTES + OVERHEAD_BYTES) <= 1.05 * BUDGET_BYTES
+
+
+def test_the_report_tells_how_much_of_the_budget_is_spent() -> None:
+    outcome, _ = spend("stationary")
+
+    assert outcome.device.report("classify")["budget_spent_ratio"] == pytest.approx(1, abs=0.05)

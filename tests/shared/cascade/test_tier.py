@@ -1,0 +1,114 @@
+"""The decision is the published one, and there is one window for each task."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from shared.cascade.policies import Quantile, Seen
+from shared.cascade.tier import Tier
+from shared.messages import TASKS, Task
+
+
+def seen(confidence: float) -> Seen:
+    return Seen(confidence, at_s=0.0, prompt_bytes=20)
+
+
+def published(confidences: list[float], beta: float, window_prompts: int) -> list[bool]:
+    """The published algorithm, transcribed: whether each prompt is escalated."""
+    history: list[float] = []
+    decisions = []
+    for confidence in confidences:
+        history.append(confidence)
+        history = history[-window_prompts:]
+        threshold = float(np.quantile(np.array(history), beta))
+        decisions.append(len(history) > 1 and confidence < threshold)
+    return decisions
+
+
+def tied(seed: int, length: int) -> list[float]:
+    draw = random.Random(seed)
+    return [
+        draw.choice([1.0, 0.999, round(draw.random(), 1), draw.betavariate(5, 1)])
+        for _ in range(length)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("beta", "window_prompts", "length"),
+    [(0.3, 500, 10_000), (0.1, 10_000, 2_000), (0.618, 37, 10_000), (1.0, 100, 2_000)],
+)
+def test_every_decision_is_that_of_the_published_algorithm(
+    beta: float, window_prompts: int, length: int
+) -> None:
+    confidences = tied(seed=window_prompts, length=length)
+    tier = Tier("device", Quantile(beta=beta, window_prompts=window_prompts), ["edge"])
+
+    decisions = [tier.judge("classify", seen(value)).up == 1 for value in confidences]
+
+    assert decisions == published(confidences, beta, window_prompts)
+
+
+def test_the_verdict_shows_the_threshold_that_decided() -> None:
+    tier = Tier("device", Quantile(beta=0.5), ["edge"])
+    tier.judge("classify", seen(0.9))
+
+    verdict = tier.judge("classify", seen(0.5))
+
+    assert verdict.up == 1
+    assert verdict.threshold == pytest.approx(0.7)
+
+
+def test_the_first_prompt_is_kept_whatever_its_confidence() -> None:
+    for beta in (0.0, 0.5, 1.0):
+        assert Tier("device", Quantile(beta=beta), ["edge"]).judge("classify", seen(0.0)).up == 0
+
+
+def test_a_confidence_at_the_threshold_is_kept() -> None:
+    tier = Tier("device", Quantile(beta=1.0), ["edge"])
+    assert [tier.judge("classify", seen(0.8)).up for _ in range(5)] == [0] * 5
+
+
+def test_the_top_tier_keeps_everything_and_still_shows_its_threshold() -> None:
+    top, below = Tier("cloud", Quantile(beta=0.9)), Tier("edge", Quantile(beta=0.9), ["cloud"])
+    confidences = tied(seed=1, length=500)
+
+    kept = [top.judge("classify", seen(value)) for value in confidences]
+    judged = [below.judge("classify", seen(value)) for value in confidences]
+
+    assert all(verdict.up == 0 for verdict in kept)
+    assert any(verdict.up for verdict in judged)
+    assert [verdict.threshold for verdict in kept] == [verdict.threshold for verdict in judged]
+
+
+@pytest.mark.parametrize("other", [task for task in TASKS if task != "classify"])
+def test_each_task_has_a_window_of_its_own(other: Task) -> None:
+    tier = Tier("device", Quantile(beta=1.0), ["edge"])
+    tier.judge("classify", seen(1.0))
+
+    assert tier.judge(other, seen(0.1)) == (0, 0.1)
+    assert tier.judge("classify", seen(0.1)).up == 1
+
+
+def test_two_tiers_share_nothing() -> None:
+    one, two = (Tier(name, Quantile(beta=1.0), ["cloud"]) for name in ("device", "edge"))
+    one.judge("classify", seen(1.0))
+    assert two.judge("classify", seen(0.1)).up == 0
+
+
+def test_with_three_tiers_the_shares_are_beta_and_beta_squared() -> None:
+    """The burden of the paper: β of all prompts reach the second tier and β² the third."""
+    draw = random.Random(3)
+    device = Tier("device", Quantile(beta=0.3), ["edge"])
+    edge = Tier("edge", Quantile(beta=0.3), ["cloud"])
+    count, at_edge, at_cloud = 20_000, 0, 0
+
+    for _ in range(count):
+        if device.judge("classify", seen(draw.random())).up:
+            at_edge += 1
+            at_cloud += edge.judge("classify", seen(draw.random())).up
+
+    assert at_edge / count == pytest.approx(0.3, abs=0.01)
+    assert at_cloud / count == pytest.approx(0.09, abs=0.01)

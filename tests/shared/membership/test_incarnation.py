@@ -1,0 +1,326 @@
+"""What an agent makes of its own status: canary, epochs, and who yields to whom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.membership.incarnation import AHEAD_MS, EPOCHS, Move, Standing
+from shared.membership.status import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def standing(epoch: int = 10, boot: str = "b", *, heartbeat_s: float = 5.0) -> Standing:
+    return Standing(epoch=epoch, boot=boot, heartbeat_s=heartbeat_s)
+
+
+def settled(epoch: int = 10, boot: str = "b") -> Standing:
+    """One that has heard an echo of its own."""
+    made = standing(epoch, boot)
+    assert made.hear(online(epoch, boot)) is Move.NOTHING
+    return made
+
+
+def online(epoch: int, boot: str) -> Status:
+    return Status("online", epoch, boot=boot)
+
+
+def offline(epoch: int, boot: str) -> Status:
+    return Status("offline", epoch, boot=boot)
+
+
+# -- what stands on our own topic --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [online, offline], ids=["online", "offline"])
+def test_at_first_a_later_epoch_is_overtaken(state: Callable[[int, str], Status]) -> None:
+    ours = standing(10)
+    assert ours.hear(state(50, "earlier life")) is Move.RENEW
+    assert ours.epoch == 51
+
+
+def test_at_first_an_earlier_epoch_means_nothing() -> None:
+    ours = standing(10)
+    assert ours.hear(online(9, "earlier life")) is Move.NOTHING
+    assert ours.epoch == 10
+
+
+def test_an_equal_epoch_of_another_life_is_overtaken_or_stale_by_its_boot_id() -> None:
+    """So that two clocks that stand still do not make two agents of one name."""
+    assert standing(10, "b").hear(online(10, "c")) is Move.RENEW
+    assert settled(10, "b").hear(online(10, "c")) is Move.YIELD
+    assert settled(10, "b").hear(online(10, "a")) is Move.ANNOUNCE
+
+
+def test_once_heard_it_yields_to_a_later_epoch_and_keeps_its_own() -> None:
+    ours = settled(10)
+    assert ours.hear(online(11, "newer process")) is Move.YIELD
+    assert ours.epoch == 10
+
+
+def test_a_late_will_with_a_later_epoch_is_overwritten_however_often_it_is_brought() -> None:
+    ours = settled(10, "b")
+    assert ours.hear(offline(11, "earlier life")) is Move.ANNOUNCE
+    assert ours.hear(offline(11, "earlier life")) is Move.ANNOUNCE
+    ours.hear(online(10, "b"))
+    assert ours.hear(offline(12, "another earlier life")) is Move.ANNOUNCE
+
+
+def test_a_later_epoch_that_a_broker_had_kept_is_overwritten_until_it_comes_alive() -> None:
+    """A fallback may have kept an earlier life's word, from before its clock was put right."""
+    ours = settled(10)
+    assert ours.hear(online(11, "earlier life"), live=False) is Move.ANNOUNCE
+    assert ours.hear(online(11, "earlier life"), live=True) is Move.YIELD
+
+
+def test_a_newer_process_that_leaves_its_will_again_and_again_is_alive() -> None:
+    """Two processes with one client id: the broker ends each one's connection for the other's."""
+    ours = settled(10, "b")
+    ours.hear(offline(11, "newer process"))
+    ours.hear(online(10, "b"))
+    assert ours.hear(offline(11, "newer process")) is Move.YIELD
+
+
+@pytest.mark.parametrize("state", [online, offline], ids=["online", "offline"])
+def test_once_heard_it_overwrites_what_is_stale(state: Callable[[int, str], Status]) -> None:
+    assert settled(10).hear(state(9, "earlier life")) is Move.ANNOUNCE
+
+
+def test_the_will_of_a_connection_that_was_replaced_is_overwritten() -> None:
+    assert settled(10, "b").hear(offline(10, "b")) is Move.ANNOUNCE
+
+
+def test_an_echo_from_before_a_later_epoch_was_taken_is_not_the_canary() -> None:
+    ours = standing(10, "b")
+    ours.hear(online(50, "earlier life"))
+    assert ours.hear(online(10, "b")) is Move.NOTHING
+    assert ours.hear(online(60, "earlier life")) is Move.RENEW, "it was not heard yet"
+    assert ours.epoch == 61
+
+
+def test_the_last_epoch_that_can_be_said_is_not_overtaken() -> None:
+    ours = standing(10)
+    assert ours.hear(online(EPOCHS - 1, "hostile")) is Move.NOTHING
+    assert ours.epoch == 10
+
+
+# -- the canary --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("heartbeat_s", "deaf_after_s"), [(5.0, 10.0), (0.1, 2.0)])
+def test_two_heartbeats_without_an_echo_mean_a_deaf_connection(
+    heartbeat_s: float, deaf_after_s: float
+) -> None:
+    ours = standing(heartbeat_s=heartbeat_s)
+    found_s, beat = 0.0, 0
+    while not ours.deaf(beat * heartbeat_s):
+        ours.announced(beat * heartbeat_s)
+        beat += 1
+        found_s = beat * heartbeat_s
+        assert beat < 100
+    assert found_s == pytest.approx(deaf_after_s)
+
+
+def test_an_echo_at_each_heartbeat_keeps_the_connection() -> None:
+    ours = standing(10, "b")
+    for beat in range(20):
+        assert not ours.deaf(5.0 * beat)
+        ours.announced(5.0 * beat)
+        ours.hear(online(10, "b"))
+
+
+def test_a_process_that_was_stopped_for_a_while_gives_the_echo_its_chance() -> None:
+    """After SIGSTOP the echo lies in the socket, and the clock has run on."""
+    ours = standing(heartbeat_s=5.0)
+    ours.announced(0.0)
+    assert not ours.deaf(600.0)
+    ours.announced(600.0)
+    ours.hear(online(10, "b"))
+    assert not ours.deaf(605.0)
+
+
+def test_the_words_of_others_are_no_echo() -> None:
+    ours = standing()
+    for now_s in (0.0, 5.0):
+        ours.announced(now_s)
+        ours.hear(online(9, "another"))
+    assert ours.deaf(10.0)
+
+
+def test_a_new_connection_owes_no_echo_yet() -> None:
+    ours = standing()
+    ours.announced(0.0)
+    ours.announced(5.0)
+    ours.connected()
+    assert not ours.deaf(10.0)
+
+
+# -- any number of processes on one topic ------------------------------------------------------
+
+
+class Process:
+    """One process with our name: its standing, and what the broker has yet to bring it."""
+
+    def __init__(self, epoch: int, boot: str) -> None:
+        self.standing = standing(epoch, boot)
+        self.coming: list[tuple[Status, bool]] = []
+        self.will = offline(epoch, boot)
+        self.fenced = False
+
+
+class Topic:
+    """The topic of their status, on a broker that loses nothing and lets wills come late."""
+
+    def __init__(self) -> None:
+        self.retained: Status | None = None
+        self.living: list[Process] = []
+        self.late: list[Status] = []
+        self._boots = 0
+
+    def say(self, status: Status) -> None:
+        self.retained = status
+        for process in self.living:
+            process.coming.append((status, True))
+
+    def start(self, epoch: int, *, boot_after: bool) -> Process:
+        """Start a process whose boot id is greater, or less, than those of all before it."""
+        self._boots += 1
+        boot = f"z{self._boots:04}" if boot_after else f"a{9999 - self._boots:04}"
+        process = Process(epoch, boot)
+        self.living.append(process)
+        self._connect(process)
+        return process
+
+    def crash(self, process: Process) -> None:
+        self.living.remove(process)
+        self.late.append(process.will)
+
+    def bury(self) -> None:
+        """Let the oldest of the late wills go out."""
+        if self.late:
+            self.say(self.late.pop(0))
+
+    def announce(self, process: Process) -> None:
+        self.say(online(process.standing.epoch, process.standing.boot))
+
+    def deliver(self, process: Process) -> None:
+        status, live = process.coming.pop(0)
+        move = process.standing.hear(status, live=live)
+        if move is Move.YIELD:
+            process.fenced = True
+            self.living.remove(process)
+        elif move is Move.RENEW:
+            self.say(process.will)
+            process.will = offline(process.standing.epoch, process.standing.boot)
+            self._connect(process)
+        elif move is Move.ANNOUNCE:
+            self.announce(process)
+
+    def settle(self) -> None:
+        """Let everybody announce and hear until nothing is under way."""
+        while self.late:
+            self.bury()
+        for _ in range(4):
+            for process in self.living[:]:
+                self.announce(process)
+            turns = 0
+            while busy := [process for process in self.living if process.coming]:
+                self.deliver(busy[0])
+                turns += 1
+                assert turns < 10_000, "they answer each other without end"
+
+    def _connect(self, process: Process) -> None:
+        process.coming = [(self.retained, False)] if self.retained is not None else []
+        self.announce(process)
+
+
+epochs = st.integers(0, 20)
+LIVES = st.lists(st.tuples(epochs, st.booleans()), min_size=1, max_size=5)
+
+
+@given(LIVES, st.randoms(use_true_random=False))
+def test_a_lone_agent_is_never_fenced_by_what_its_earlier_lives_left(
+    lives: list[tuple[int, bool]], draw: object
+) -> None:
+    topic = Topic()
+    for epoch, boot_after in lives[:-1]:
+        life = topic.start(epoch, boot_after=boot_after)
+        for _ in range(draw.randint(0, 3)):  # type: ignore[attr-defined] # a random.Random
+            if life.coming:
+                topic.deliver(life)
+        topic.crash(life)
+        if draw.random() < 0.5:  # type: ignore[attr-defined] # a random.Random
+            topic.bury()
+    last = topic.start(lives[-1][0], boot_after=lives[-1][1])
+    while topic.late:  # before the first echo, and after
+        topic.deliver(last)
+        topic.bury()
+
+    topic.settle()
+
+    assert not last.fenced
+    assert topic.retained == online(last.standing.epoch, last.standing.boot)
+
+
+@given(LIVES)
+def test_of_processes_that_start_one_after_another_the_newest_stays(
+    lives: list[tuple[int, bool]],
+) -> None:
+    topic = Topic()
+    for epoch, boot_after in lives:
+        newest = topic.start(epoch, boot_after=boot_after)
+        topic.settle()
+        assert topic.living == [newest]
+    assert topic.retained == online(newest.standing.epoch, newest.standing.boot)
+
+
+@settings(max_examples=300)
+@given(LIVES, st.lists(st.tuples(st.sampled_from("adcb"), st.integers(0, 4)), max_size=60))
+def test_whatever_happens_at_once_in_the_end_one_stays_and_stands_as_online(
+    lives: list[tuple[int, bool]], events: list[tuple[str, int]]
+) -> None:
+    topic = Topic()
+    begun = [topic.start(epoch, boot_after=after) for epoch, after in lives]
+    crashes = 0
+    for event, index in events:
+        if not topic.living:
+            break
+        process = topic.living[index % len(topic.living)]
+        if event == "a":
+            topic.announce(process)
+        elif event == "d" and process.coming:
+            topic.deliver(process)
+        elif event == "c" and len(topic.living) > 1:
+            topic.crash(process)
+            crashes += 1
+        elif event == "b":
+            topic.bury()
+
+    topic.settle()
+
+    assert len(topic.living) <= 1
+    fenced = sum(process.fenced for process in begun)
+    assert len(topic.living) + crashes + fenced == len(begun)
+    if not crashes:
+        assert len(topic.living) == 1, "they fenced each other"
+    for process in topic.living:
+        assert topic.retained == online(process.standing.epoch, process.standing.boot)
+
+
+@pytest.mark.parametrize("ahead", [AHEAD_MS + 1, EPOCHS // 2])
+def test_an_epoch_beyond_all_clocks_is_nobodys_and_is_spoken_over(ahead: int) -> None:
+    assert settled(epoch=10).hear(online(10 + ahead, "z")) is Move.ANNOUNCE
+    young = standing(epoch=10)
+    assert young.hear(online(10 + ahead, "z")) is Move.NOTHING
+    assert young.epoch == 10
+
+
+def test_a_process_that_began_with_a_wrong_clock_still_knows_who_is_newer() -> None:
+    began_in_1970 = settled(epoch=10)
+    now_ms = 1_800_000_000_000
+    assert began_in_1970.hear(online(now_ms, "z"), clock_ms=now_ms) is Move.YIELD
