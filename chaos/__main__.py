@@ -20,7 +20,7 @@ from shared.cli import clear_errors
 from shared.telemetry.log import LogSettings, configure
 
 if TYPE_CHECKING:
-    from chaos.trial import Scenario
+    from chaos.trial import ChaosScenario
 
 _SHOWN = 5
 
@@ -62,7 +62,7 @@ def main(
     sys.exit(1 if any(outcome.broken for outcome in outcomes) else 0)
 
 
-def _choose(names: tuple[str, ...]) -> list[Scenario]:
+def _choose(names: tuple[str, ...]) -> list[ChaosScenario]:
     """Return the scenarios of these names, or all."""
     known = [scenario.name for scenario in SCENARIOS]
     if unknown := sorted(set(names) - set(known)):
@@ -73,7 +73,7 @@ def _choose(names: tuple[str, ...]) -> list[Scenario]:
 
 
 def _run_all(
-    console: Console, chosen: list[Scenario], out: Path, seed: int, share: float
+    console: Console, chosen: list[ChaosScenario], out: Path, seed: int, share: float
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     for number, scenario in enumerate(chosen, 1):

@@ -35,7 +35,7 @@ def read_texts() -> list[str]:
     return [prompt.text for prompt in read_prompts()]
 
 
-class Asker:
+class CarefulAsker:
     """One program with questions for several devices; use as an async context."""
 
     def __init__(
@@ -59,7 +59,7 @@ class Asker:
         self._number = 0
         self._sending: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Asker:  # noqa: PYI034 - typing has Self from 3.11 on
+    async def __aenter__(self) -> CarefulAsker:  # noqa: PYI034 - typing has Self from 3.11 on
         for device in self._devices:
             await self._bus.subscribe(self._topics.answers(device), self._hear)
         await self._bus.start()

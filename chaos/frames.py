@@ -12,7 +12,7 @@ _DUP: Final = 0x08
 _LENGTH_BYTES: Final = 4
 
 
-class Packet(NamedTuple):
+class Frame(NamedTuple):
     """One whole MQTT packet, byte for byte; ``body`` is where its variable header begins."""
 
     raw: bytes
@@ -40,7 +40,7 @@ class Packets:
     def __init__(self) -> None:
         self._held = b""
 
-    def feed(self, piece: bytes) -> Iterator[Packet]:
+    def feed(self, piece: bytes) -> Iterator[Frame]:
         """Yield the packets that are whole now."""
         self._held += piece
         while packet := _first(self._held):
@@ -48,7 +48,7 @@ class Packets:
             yield packet
 
 
-def _first(held: bytes) -> Packet | None:
+def _first(held: bytes) -> Frame | None:
     length, shift = 0, 0
     for place in range(1, 1 + _LENGTH_BYTES):
         if place >= len(held):
@@ -57,5 +57,5 @@ def _first(held: bytes) -> Packet | None:
         shift += 7
         if not held[place] & 0x80:
             end = place + 1 + length
-            return Packet(held[:end], place + 1) if len(held) >= end else None
+            return Frame(held[:end], place + 1) if len(held) >= end else None
     raise ValueError("not MQTT: a packet without a length")

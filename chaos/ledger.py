@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 
-class Seen(NamedTuple):
+class Sighting(NamedTuple):
     """What an asker sees of one result; two with the same content are the same answer again."""
 
     label: str
@@ -19,9 +19,9 @@ class Seen(NamedTuple):
 @dataclass
 class _Question:
     asked_s: float
-    first: Seen | None = None
+    first: Sighting | None = None
     answered_s: float = 0.0
-    revised: Seen | None = None
+    revised: Sighting | None = None
     receipts: int = 0
 
 
@@ -54,7 +54,7 @@ class Ledger:
 
     def _take(self, question: _Question, answer: dict[str, Any], now_s: float) -> None:
         fields = ("label", "tier", "degraded", "error")
-        seen = Seen(*(str(answer.get(name, "")) for name in fields))
+        seen = Sighting(*(str(answer.get(name, "")) for name in fields))
         if answer.get("revision"):
             self.revised += 1
             if question.first is None or not question.first.degraded:

@@ -12,7 +12,7 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from chaos.frames import Packet, Packets
+from chaos.frames import Frame, Packets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ _HELD_S = 0.05
 
 
 @dataclass
-class Faults:
+class LinkFaults:
     """What the link does to messages, each a share of them, and to everything.
 
     ``silent`` directions swallow every byte and keep the connection: *up* goes to the broker.
@@ -40,7 +40,7 @@ class Proxy:
     """Listens on a free port of loopback and carries connections to a broker."""
 
     def __init__(self, broker_port: int, seed: int) -> None:
-        self.faults = Faults()
+        self.faults = LinkFaults()
         self.port = 0
         self._broker_port = broker_port
         self._draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
@@ -90,7 +90,7 @@ class Proxy:
         way: Literal["up", "down"],
     ) -> None:
         """Carry packets one way until either end hangs up."""
-        packets, held = Packets(), _Held(sink)
+        packets, held = Packets(), _Delayed(sink)
         with contextlib.suppress(OSError):
             while piece := await source.read(_PIECE_BYTES):
                 if way in self.faults.silent:
@@ -99,7 +99,7 @@ class Proxy:
                     self._pass(packet, held, back)
                 await sink.drain()
 
-    def _pass(self, packet: Packet, held: _Held, back: asyncio.StreamWriter) -> None:
+    def _pass(self, packet: Frame, held: _Delayed, back: asyncio.StreamWriter) -> None:
         faults = self.faults
         drawn = self._draw.random() if packet.is_message else 1.0
         held.delay_s = faults.delay_s
@@ -113,7 +113,7 @@ class Proxy:
             held.write([packet.raw])
 
 
-class _Held:
+class _Delayed:
     """Writes packets, late if the link is slow; keeps one back until the next, or for a moment."""
 
     def __init__(self, sink: asyncio.StreamWriter) -> None:

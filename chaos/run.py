@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from chaos.accounts import open_accounts, tracebacks
-from chaos.asker import Asker
+from chaos.asker import CarefulAsker
 from chaos.disks import NoDisk
 from chaos.ledger import Ledger
-from chaos.site import Site
+from chaos.site import ChaosSite
 from chaos.trial import Trial
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chaos.trial import Scenario
+    from chaos.trial import ChaosScenario
 
 _GRACE_S = 20.0
 _ACCOUNTS_S = 5.0
@@ -53,10 +53,10 @@ class Outcome(NamedTuple):
         return self._asdict()
 
 
-async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0) -> Outcome:
+async def run(scenario: ChaosScenario, folder: Path, seed: int, *, share: float = 1.0) -> Outcome:
     """Run a scenario for ``share`` of its time; ``folder`` keeps configurations and logs."""
     ledger = Ledger()
-    site = Site(scenario.plan, folder, seed)
+    site = ChaosSite(scenario.plan, folder, seed)
     try:
         async with site:
             trial = await _try(scenario, site, ledger, seed, share)
@@ -67,10 +67,12 @@ async def run(scenario: Scenario, folder: Path, seed: int, *, share: float = 1.0
     return _outcome(scenario, ledger, trial)
 
 
-async def _try(scenario: Scenario, site: Site, ledger: Ledger, seed: int, share: float) -> Trial:
+async def _try(
+    scenario: ChaosScenario, site: ChaosSite, ledger: Ledger, seed: int, share: float
+) -> Trial:
     seconds = scenario.seconds * share
     devices, trusts = site.plan.names("device"), not scenario.loses_answers
-    async with Asker(site.mqtt(), devices, ledger, seed, trusts_receipts=trusts) as asker:
+    async with CarefulAsker(site.mqtt(), devices, ledger, seed, trusts_receipts=trusts) as asker:
         draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
         trial = Trial(site, asker, ledger, seconds, draw, healed_s=time.monotonic())
         asking = asker.ask_for(
@@ -86,7 +88,7 @@ async def _try(scenario: Scenario, site: Site, ledger: Ledger, seed: int, share:
         return trial
 
 
-def _outcome(scenario: Scenario, ledger: Ledger, trial: Trial) -> Outcome:
+def _outcome(scenario: ChaosScenario, ledger: Ledger, trial: Trial) -> Outcome:
     waits_s = ledger.waits_s() or [0.0]
     return Outcome(
         scenario.name,

@@ -36,7 +36,7 @@ _STOP_S = 12.0
 _PACKET: Final = "max_packet_size "
 
 
-class Site:
+class ChaosSite:
     """Everything of one scenario; use as an async context.
 
     ``deaths`` counts by agent those that a poison prompt caused; ``faults`` tells of every other
@@ -58,7 +58,7 @@ class Site:
         self._expected_dead: set[str] = set()
         self._supervisor: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Site:  # noqa: PYI034 - typing has Self from 3.11 on
+    async def __aenter__(self) -> ChaosSite:  # noqa: PYI034 - typing has Self from 3.11 on
         if self.plan.disk:
             self.plan.disk.mount(self.disk)
         try:

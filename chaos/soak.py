@@ -19,13 +19,13 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.accounts import open_accounts, tracebacks
-from chaos.asker import Asker
+from chaos.asker import CarefulAsker
 from chaos.ledger import Ledger
 from chaos.marks import replace
 from chaos.memory import LEVEL_MB_MINUTE, Reading, grows_mb_minute, watch
 from chaos.noise import KINDS, send_all
 from chaos.plan import Plan
-from chaos.site import Site
+from chaos.site import ChaosSite
 from shared.bus.mqtt.bus import MqttBus
 from shared.cli import clear_errors
 from shared.telemetry.log import LogSettings, configure
@@ -126,8 +126,11 @@ def main(minutes: float, out: Path, write: Path | None) -> None:
 
 
 async def _soak(folder: Path, seconds: float) -> Soaked:
-    ledger, site = Ledger(), Site(_PLAN, folder, 1)
-    async with site, Asker(site.mqtt(), ["device-1"], ledger, 1, trusts_receipts=False) as asker:
+    ledger, site = Ledger(), ChaosSite(_PLAN, folder, 1)
+    async with (
+        site,
+        CarefulAsker(site.mqtt(), ["device-1"], ledger, 1, trusts_receipts=False) as asker,
+    ):
         bus = MqttBus(site.mqtt(), "chaos-noise")
         await bus.start()
         await bus.wait_connected(10)

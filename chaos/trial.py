@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from chaos.allowed import Allowed
-    from chaos.asker import Asker
+    from chaos.asker import CarefulAsker
     from chaos.ledger import Ledger
-    from chaos.site import Site
+    from chaos.site import ChaosSite
 
 
 @dataclass
 class Trial:
     """One scenario under way; ``healed_s`` is when the last fault ended, on the monotonic clock."""
 
-    site: Site
-    asker: Asker
+    site: ChaosSite
+    asker: CarefulAsker
     ledger: Ledger
     seconds: float
     draw: random.Random
@@ -42,7 +42,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Scenario:
+class ChaosScenario:
     """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows.
 
     ``allowed`` is how many answers may be degraded: more is a broken promise, as a lost one is.

@@ -14,13 +14,13 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
-from device_agent.delivery.driver import STOPPING, Escalations
+from device_agent.delivery.driver import STOPPING, DeliveryDriver
 from device_agent.delivery.outbox import Outbox
-from device_agent.delivery.quarantine import Aside
-from device_agent.delivery.requests import Asked
+from device_agent.delivery.quarantine import PoisonGuard
+from device_agent.delivery.requests import PendingRequest
 from device_agent.settings import DeviceSettings
-from shared.agent.build import assemble, mqtt
-from shared.agent.run import running
+from shared.agent.build import build_agent, mqtt
+from shared.agent.run import run_agent
 from shared.cascade.escalated import failed
 from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping, UnknownTask
 from shared.messages import TASKS, Prompt, Result, Task
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
-    from device_agent.delivery.outbox_codec import Asker
-    from shared.agent.build import Connect, Parts
-    from shared.cascade.escalated import Escalated
+    from device_agent.delivery.outbox_codec import ReplyTo
+    from shared.agent.build import AgentParts, Connect
+    from shared.cascade.escalated import Escalation
     from shared.runtimes import Model
     from shared.telemetry.metrics import Metrics
 
@@ -57,13 +57,13 @@ class Device:
     def __init__(
         self,
         settings: DeviceSettings,
-        parts: Parts,
+        parts: AgentParts,
         outbox: Outbox | None = None,
-        aside: Aside | None = None,
+        aside: PoisonGuard | None = None,
     ) -> None:
         self.settings = settings
         self.parts = parts
-        self.escalations = Escalations(settings, parts, outbox, aside)
+        self.escalations = DeliveryDriver(settings, parts, outbox, aside)
         self._aside = aside
         self._room = asyncio.Semaphore(settings.in_flight)
         self._work: set[asyncio.Task[Any]] = set()
@@ -94,14 +94,14 @@ class Device:
                 limit_bytes = settings.outbox.megabytes << 20
                 outbox = Outbox.open(folder, settings.agent, limit_bytes=limit_bytes)
                 closing.push_async_callback(outbox.close)
-                aside = Aside(folder, settings.agent, attempts=settings.limits.attempts)
+                aside = PoisonGuard(folder, settings.agent, attempts=settings.limits.attempts)
                 closing.push_async_callback(aside.close)
-            parts = assemble(settings, model=model, connect=connect, metrics=metrics)
+            parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
             if aside is not None:
                 parts.station.batcher.model = aside.counted(parts.station.batcher.model)
             device = cls(settings, parts, outbox, aside)
             await device.escalations.start()
-            async with running(parts, device._drain):
+            async with run_agent(parts, device._drain):
                 yield device
 
     async def ask(
@@ -140,9 +140,9 @@ class Device:
         timeout_s: float | None = None,
         priority: int = 0,
         prompt_id: UUID | None = None,
-        asker: Asker | None = None,
+        asker: ReplyTo | None = None,
         revised: Callable[[Result], None] | None = None,
-    ) -> Asked:
+    ) -> PendingRequest:
         """Return once a prompt will not be lost: it is committed, or its result is there.
 
         One that is in hand already is joined. ``asker`` is kept with the prompt, for an answer
@@ -157,7 +157,7 @@ class Device:
             prompt = Prompt(
                 prompt_id or uuid4(), self.settings.agent, task, text, deadline_s, priority=priority
             )
-            asked = Asked(prompt, asker, revised)
+            asked = PendingRequest(prompt, asker, revised)
             self.escalations.accept(asked)
             self.begin(self._judge(prompt, turned_away=self._stopping))
         try:
@@ -176,7 +176,7 @@ class Device:
             raise InvalidPrompt(f"priority is a whole number, not {priority!r}")
         return min(limit_s, _LONGEST_S)
 
-    def out(self, asked: Asked) -> None:
+    def out(self, asked: PendingRequest) -> None:
         """Let go of a prompt: its result is out, or nobody wants it any more."""
         self.escalations.out(asked)
 
@@ -212,7 +212,7 @@ class Device:
 
         It is turned away if it came when the device was leaving already.
         """
-        settled: Result | Escalated | None = None
+        settled: Result | Escalation | None = None
         try:
             if turned_away:
                 settled = failed(prompt, Stopping(STOPPING))
@@ -223,7 +223,7 @@ class Device:
             broken = "the work on the prompt broke off"
             self.escalations.settle(settled or failed(prompt, ModelFailed(broken)))
 
-    async def _settle(self, prompt: Prompt) -> Result | Escalated:
+    async def _settle(self, prompt: Prompt) -> Result | Escalation:
         if prompt.task not in TASKS:
             known = ", ".join(TASKS)
             named = str(prompt.task)[:64]

@@ -22,7 +22,7 @@ import msgspec
 
 from broker import site as site_file
 from device_agent.api.schema import read_ask, read_desk, read_echo, write_answer
-from device_agent.delivery.outbox import Row
+from device_agent.delivery.outbox import OutboxRow
 from device_agent.delivery.outbox_codec import asker_of, decode, encode_escalated, encode_settled
 from device_agent.settings import DeviceSettings
 from experiments.datasets.read import read_set
@@ -82,15 +82,15 @@ def result(data: bytes) -> None:
 
 def row(data: bytes) -> None:
     """Read a row of the outbox, once as what was asked and once as its result."""
-    asker_of(Row(_ID, data, None))
-    for each in (Row(_ID, data, None), Row(_ID, _PAYLOAD, data)):
+    asker_of(OutboxRow(_ID, data, None))
+    for each in (OutboxRow(_ID, data, None), OutboxRow(_ID, _PAYLOAD, data)):
         with contextlib.suppress(MalformedMessage):
             read = decode(each, "device-1")
             encode_prompt(read.escalated.prompt, now_s=0.0)
             result = read.result or read.escalated.fall_back("late")
             write_answer(result, echo=None, elapsed_s=0.0)
             payload, settled = encode_escalated(read.escalated, read.asker), encode_settled(result)
-            reread = decode(Row(_ID, payload, settled), "device-1")
+            reread = decode(OutboxRow(_ID, payload, settled), "device-1")
             assert (reread.asker, reread.result) == (read.asker, result)
             assert reread.escalated.own == read.escalated.own
 

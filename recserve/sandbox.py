@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from shared.storage.dead_letters import DeadLetter
 
 
-class Answered(msgspec.Struct, frozen=True, tag="answered"):
+class SandboxAnswer(msgspec.Struct, frozen=True, tag="answered"):
     """What the model said."""
 
     label: str
@@ -42,7 +42,7 @@ class _Order(msgspec.Struct, frozen=True):
     text: str
 
 
-def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> Answered | Failed:
+def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> SandboxAnswer | Failed:
     """Load the model anew, give it the letter's text, and return what became of it.
 
     The process is killed when that takes longer than ``timeout_s``.
@@ -61,10 +61,10 @@ def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> Ans
     if ran.returncode > 0:
         said = ran.stderr.decode(errors="replace").strip().splitlines() or [""]
         return Failed(f"the model's process ended with {ran.returncode}: {said[-1]}")
-    return msgspec.json.decode(ran.stdout, type=Answered | Failed)
+    return msgspec.json.decode(ran.stdout, type=SandboxAnswer | Failed)
 
 
-def _try(order: _Order) -> Answered | Failed:
+def _try(order: _Order) -> SandboxAnswer | Failed:
     try:
         model = load_model(order.model)
     except RecServeError as error:
@@ -74,7 +74,7 @@ def _try(order: _Order) -> Answered | Failed:
     (outcome,) = model.answer([order.text])
     if isinstance(outcome, ModelFailed):
         return Failed(str(outcome))
-    return Answered(outcome.answer.label, outcome.confidence, outcome.elapsed_us)
+    return SandboxAnswer(outcome.answer.label, outcome.confidence, outcome.elapsed_us)
 
 
 def _main() -> None:

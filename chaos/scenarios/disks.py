@@ -8,7 +8,7 @@ from chaos import disks
 from chaos.allowed import Allowed
 from chaos.disks import Disk
 from chaos.plan import Plan
-from chaos.trial import Scenario, Trial, nothing
+from chaos.trial import ChaosScenario, Trial, nothing
 
 _STILL_S = 6.0
 
@@ -35,7 +35,7 @@ _ALL_UP = {"tier": {"policy": {"kind": "pass"}}}
 _TALKATIVE = {"log": {"level": "info"}}
 
 SCENARIOS = (
-    Scenario(
+    ChaosScenario(
         "disk-full-device",
         "the disk of the devices is full to the last byte for a while",
         _full,
@@ -47,7 +47,7 @@ SCENARIOS = (
         Plan(disk=Disk("device")),
         seconds=12,
     ),
-    Scenario(
+    ChaosScenario(
         "disk-full-edge",
         "the disk of the edge agents is full to the last byte for a while",
         _full,
@@ -55,7 +55,7 @@ SCENARIOS = (
         Plan(disk=Disk("edge")),
         seconds=12,
     ),
-    Scenario(
+    ChaosScenario(
         "disk-small",
         "the disk of the devices has 256 kB, less than a write-ahead log; every prompt goes up",
         nothing,
@@ -63,7 +63,7 @@ SCENARIOS = (
         Plan(disk=Disk("device", kilobytes=256), settings={"device": _ALL_UP}),
         rate_s=40,
     ),
-    Scenario(
+    ChaosScenario(
         "disk-still-device",
         "the disk of the devices stands still for 6 s: no error, no answer",
         _still,
@@ -74,14 +74,14 @@ SCENARIOS = (
         ),
         Plan(disk=Disk("device", freezes=True)),
     ),
-    Scenario(
+    ChaosScenario(
         "disk-still-edge",
         "the disk of the edge agents stands still for 6 s",
         _still,
         Allowed("an upper agent does not wait for its disk longer than a second"),
         Plan(disk=Disk("edge", freezes=True)),
     ),
-    Scenario(
+    ChaosScenario(
         "log-unwritable",
         "nobody reads a device's log any more, and an edge agent's is on a full disk",
         nothing,

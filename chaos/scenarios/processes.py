@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from chaos.allowed import Allowed
 from chaos.plan import Plan
-from chaos.proxy import Faults
-from chaos.trial import Scenario, Trial, nothing
+from chaos.proxy import LinkFaults
+from chaos.trial import ChaosScenario, Trial, nothing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -65,7 +65,7 @@ async def _storm(trial: Trial) -> None:
     site, loop = trial.site, asyncio.get_running_loop()
     everybody = [*site.plan.processes(), "broker"]
     for proxy in site.proxies.values():
-        proxy.faults = Faults(lose=0.02, repeat=0.05, reorder=0.05)
+        proxy.faults = LinkFaults(lose=0.02, repeat=0.05, reorder=0.05)
     until_s = loop.time() + trial.seconds * 0.75
     while loop.time() < until_s:
         name, blow = trial.draw.choice(everybody), trial.draw.choice(("kill", "freeze", "cut"))
@@ -81,7 +81,7 @@ async def _storm(trial: Trial) -> None:
             site.proxies[name].cut()
         await asyncio.sleep(trial.draw.uniform(0.1, 0.6))
     for proxy in site.proxies.values():
-        proxy.faults = Faults()
+        proxy.faults = LinkFaults()
     trial.heal()
 
 
@@ -106,15 +106,17 @@ _NO_CLOUD = (
 )
 
 SCENARIOS = (
-    Scenario("nothing", "nothing breaks", nothing, Allowed("nothing breaks"), seconds=8),
-    Scenario(
+    ChaosScenario("nothing", "nothing breaks", nothing, Allowed("nothing breaks"), seconds=8),
+    ChaosScenario(
         "kill-device",
         "a device with prompts in its outbox is killed, twice",
         _device_killed,
         Allowed("it is back, and those above are, before a prompt's 8 s are over"),
     ),
-    Scenario("kill-edge", "an edge agent is killed, twice", killed("edge-1"), Allowed(_OTHERS)),
-    Scenario(
+    ChaosScenario(
+        "kill-edge", "an edge agent is killed, twice", killed("edge-1"), Allowed(_OTHERS)
+    ),
+    ChaosScenario(
         "kill-cloud",
         "the cloud agent is killed, twice",
         killed("cloud-1"),
@@ -124,42 +126,42 @@ SCENARIOS = (
             prompts=32,
         ),
     ),
-    Scenario(
+    ChaosScenario(
         "kill-broker",
         "the broker is killed, twice",
         killed("broker"),
         Allowed(FIRST_BACK, prompts=12),
         loses_answers=True,
     ),
-    Scenario(
+    ChaosScenario(
         "kill-all",
         "every agent and the broker are killed at one moment, twice",
         killed("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "broker"),
         Allowed("an edge agent may be there a second or two before the cloud is", share=0.03),
         loses_answers=True,
     ),
-    Scenario(
+    ChaosScenario(
         "freeze-device",
         "a device is frozen for 10 s",
         _frozen("device-1"),
         Allowed(_TOO_LATE, share=0.01),
         seconds=16,
     ),
-    Scenario(
+    ChaosScenario(
         "freeze-edge",
         "an edge agent is frozen for 10 s",
         _frozen("edge-1"),
         Allowed(_OTHERS),
         seconds=16,
     ),
-    Scenario(
+    ChaosScenario(
         "freeze-cloud",
         "the cloud agent is frozen for 10 s",
         _frozen("cloud-1"),
         Allowed(f"{_NO_CLOUD}10 of 16 s, and nobody else knows", share=0.07),
         seconds=16,
     ),
-    Scenario(
+    ChaosScenario(
         "freeze-broker",
         "the broker is frozen for 10 s",
         _frozen("broker"),
@@ -167,13 +169,13 @@ SCENARIOS = (
         seconds=16,
         loses_answers=True,
     ),
-    Scenario(
+    ChaosScenario(
         "stop-each",
         "every agent is asked to end (SIGTERM) under load, one after another, and started again",
         _stopped,
         Allowed(f"{_NO_CLOUD}a seventh of the time", share=0.02),
     ),
-    Scenario(
+    ChaosScenario(
         "storm",
         "kills, freezes and cuts drawn at random, one after another, over lossy links",
         _storm,

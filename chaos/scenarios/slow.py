@@ -9,7 +9,7 @@ from chaos.accounts import sent_again
 from chaos.allowed import Allowed
 from chaos.noise import Noise, prompt_of, send_all
 from chaos.plan import Plan
-from chaos.trial import Scenario, Trial, nothing
+from chaos.trial import ChaosScenario, Trial, nothing
 from shared.bus.mqtt.bus import MqttBus
 
 if TYPE_CHECKING:
@@ -102,14 +102,14 @@ _ALONE: dict[Role, dict[str, Any]] = {
 }
 
 SCENARIOS = (
-    Scenario(
+    ChaosScenario(
         "slow-cloud",
         "the cloud agent takes ten times as long",
         nothing,
         Allowed("it takes 0.1 s, and a prompt has 8"),
         Plan(trouble=_SLOW),
     ),
-    Scenario(
+    ChaosScenario(
         "slow-healthy-tier",
         "every prompt goes up, edge agents take 3 s and the cloud agent 10; default settings",
         _no_storm,
@@ -119,7 +119,7 @@ SCENARIOS = (
         seconds=40,
         timeout_s=90,
     ),
-    Scenario(
+    ChaosScenario(
         "queue",
         "sixty questions at one moment for one agent that takes 0.1 s: a queue of 6 s",
         _burst,
@@ -129,7 +129,7 @@ SCENARIOS = (
         seconds=12,
         timeout_s=20,
     ),
-    Scenario(
+    ChaosScenario(
         "slow-and-frozen",
         "of two edge agents one takes half a second, and the other is frozen for 8 s",
         _frozen,
@@ -139,14 +139,14 @@ SCENARIOS = (
         seconds=16,
         timeout_s=20,
     ),
-    Scenario(
+    ChaosScenario(
         "overload",
         "twice the load that edge and cloud can carry",
         nothing,
         Allowed("half of the 30 % that go up cannot be carried", share=0.18, lasting=True),
         Plan(edges=1, trouble=_OVERLOADED),
     ),
-    Scenario(
+    ChaosScenario(
         "overloaded-heartbeat",
         "one agent is asked four times what it can carry, heartbeats of a second",
         _heard,
@@ -154,7 +154,7 @@ SCENARIOS = (
         Plan(edges=1, trouble={"edge-1": ("--slow-s", "0.1")}, settings=_ALONE),
         rate_s=40,
     ),
-    Scenario(
+    ChaosScenario(
         "flood",
         "one device sends an edge agent three times what it can carry; others ask as usual",
         _flooded,

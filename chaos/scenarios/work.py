@@ -14,7 +14,7 @@ from chaos.letters import read_letters
 from chaos.noise import prompt_of
 from chaos.plan import Plan, lines_of
 from chaos.scenarios.processes import FIRST_BACK, killed
-from chaos.trial import Scenario, Trial
+from chaos.trial import ChaosScenario, Trial
 from device_agent.api.schema import Ask
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import Quarantined
@@ -153,7 +153,7 @@ _CLOCKS: dict[str, tuple[str, ...]] = {
 _ALL_UP = {"tier": {"policy": {"kind": "pass"}}}
 
 SCENARIOS = (
-    Scenario(
+    ChaosScenario(
         "poison",
         "two prompts kill every agent above that reads them",
         _poisoned,
@@ -167,7 +167,7 @@ SCENARIOS = (
         rate_s=30,
         seconds=16,
     ),
-    Scenario(
+    ChaosScenario(
         "poison-device",
         "one question kills the device that reads it, and is asked again and again",
         _poisoned_below,
@@ -178,7 +178,7 @@ SCENARIOS = (
         rate_s=30,
         seconds=16,
     ),
-    Scenario(
+    ChaosScenario(
         "panic",
         "the engine of every agent above panics at two prompts: no exception, and no crash",
         _panics,
@@ -187,7 +187,7 @@ SCENARIOS = (
         rate_s=40,
         seconds=10,
     ),
-    Scenario(
+    ChaosScenario(
         "packet-limit",
         "a broker that carries 20 kB, and five prompts of 30 kB from a file among small ones",
         _large_lines,
@@ -196,7 +196,7 @@ SCENARIOS = (
         rate_s=60,
         seconds=8,
     ),
-    Scenario(
+    ChaosScenario(
         "relay",
         "a cloud behind a broker of its own, and prompts of two devices under one id",
         _one_id,
@@ -204,7 +204,7 @@ SCENARIOS = (
         Plan(edges=1, upper=True, settings={"device": _ALL_UP, "edge": _ALL_UP}),
         rate_s=20,
     ),
-    Scenario(
+    ChaosScenario(
         "outbox-full",
         "an outbox of 1 MB, prompts of 8 kB, nobody above answers",
         _outbox_full,
@@ -215,7 +215,7 @@ SCENARIOS = (
         Plan(settings={"device": {"outbox": {"megabytes": 1}}}),
         pad_bytes=8_000,
     ),
-    Scenario(
+    ChaosScenario(
         "crowd",
         "the broker is killed under 300 devices, twice: they all come back at once",
         killed("broker"),
@@ -224,7 +224,7 @@ SCENARIOS = (
         rate_s=45,
         loses_answers=True,
     ),
-    Scenario(
+    ChaosScenario(
         "wrong-clock",
         "two clocks are an hour off, then the other way",
         _wrong_clock,

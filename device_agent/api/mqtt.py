@@ -27,17 +27,17 @@ import msgspec
 
 from device_agent.api.publishing import publish_until_taken
 from device_agent.api.schema import Ask, Desk, Echo, read_ask, read_desk, read_echo, write_answer
-from device_agent.delivery.outbox_codec import Asker
-from shared.bus import Delivery
+from device_agent.delivery.outbox_codec import ReplyTo
+from shared.bus import Published
 from shared.errors import Busy, InvalidPrompt, MalformedMessage, PromptError, Stopping
 from shared.messages import Failure, Result, Task
-from shared.telemetry.rejections import Refusals
+from shared.telemetry.rejections import RejectionLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from device_agent.app import Device
-    from device_agent.delivery.requests import Asked
+    from device_agent.delivery.requests import PendingRequest
     from shared.bus import Message
 
 _ANSWERED: Final = 1_000
@@ -64,7 +64,7 @@ class AskTopic:
         self._answered: OrderedDict[tuple[str, Echo], UUID] = OrderedDict()
         self._judging = 0
         self._saying = 0
-        self._refusals = Refusals(device.parts.metrics)
+        self._refusals = RejectionLog(device.parts.metrics)
 
     async def start(self) -> None:
         """Answer what an earlier run had accepted, and begin to take questions."""
@@ -99,10 +99,10 @@ class AskTopic:
             self._say_again(ask, desk)
             return
         answer_to = desk.topic if desk.topic != self._answers else ""
-        asker = Asker(ask.id or "", ask.revisions, answer_to, desk.correlation, ask.receipt)
+        asker = ReplyTo(ask.id or "", ask.revisions, answer_to, desk.correlation, ask.receipt)
         self._device.begin(self._serve(ask, ask.text, asker))
 
-    async def _serve(self, ask: Ask, text: str, asker: Asker) -> None:
+    async def _serve(self, ask: Ask, text: str, asker: ReplyTo) -> None:
         """See one question through, unless it is a repeat of one that is in hand or answered."""
         started_s = time.monotonic()
         prompt_id = ask.prompt_id(self._device.settings.agent, asker.answer_to)
@@ -168,7 +168,9 @@ class AskTopic:
         self._repeated()
         self._say(write_answer(known, echo=ask.id, elapsed_s=0.0), desk)
 
-    async def _see_out(self, asked: Asked, asker: Asker, started_s: float | None = None) -> None:
+    async def _see_out(
+        self, asked: PendingRequest, asker: ReplyTo, started_s: float | None = None
+    ) -> None:
         """Publish the answer and let go of the prompt once the broker has it."""
         started_s = time.monotonic() if started_s is None else started_s
         desk = self._desk(asker)
@@ -187,7 +189,9 @@ class AskTopic:
             if len(self._answered) > _ANSWERED:
                 self._answered.popitem(last=False)
 
-    async def _publish_to_who_waits(self, answer: dict[str, Any], asker: Asker, desk: Desk) -> None:
+    async def _publish_to_who_waits(
+        self, answer: dict[str, Any], asker: ReplyTo, desk: Desk
+    ) -> None:
         """Publish an answer, and for a while again if whoever has the receipt is not there.
 
         Its connection may be on its way back, after a restart of the broker say. Brokers that speak
@@ -195,12 +199,12 @@ class AskTopic:
         """
         delivery = await self._publish(answer, desk)
         for pause_s in _RETURN_S if asker.receipt else ():
-            if delivery is not Delivery.NO_SUBSCRIBER:
+            if delivery is not Published.NO_SUBSCRIBER:
                 return
             await asyncio.sleep(pause_s)
             delivery = await self._publish(answer, desk)
 
-    async def _publish(self, answer: dict[str, Any], desk: Desk) -> Delivery | None:
+    async def _publish(self, answer: dict[str, Any], desk: Desk) -> Published | None:
         """Publish an answer; where that cannot be done, say so in its place, once and shortly."""
         self._saying += 1
         try:
@@ -214,15 +218,15 @@ class AskTopic:
         finally:
             self._saying -= 1
 
-    async def _taken(self, payload: bytes, desk: Desk) -> Delivery | None:
+    async def _taken(self, payload: bytes, desk: Desk) -> Published | None:
         return await publish_until_taken(
             self._bus, desk.topic, payload, correlation=desk.correlation
         )
 
-    def _desk(self, asker: Asker) -> Desk:
+    def _desk(self, asker: ReplyTo) -> Desk:
         return Desk(asker.answer_to or self._answers, asker.correlation)
 
-    def _revise(self, asker: Asker) -> Callable[[Result], None]:
+    def _revise(self, asker: ReplyTo) -> Callable[[Result], None]:
         def publish(result: Result) -> None:
             answer = write_answer(result, echo=asker.echo, elapsed_s=0.0)
             self._say(answer | {"revision": True}, self._desk(asker))

@@ -10,7 +10,7 @@ from shared.errors import LostAtOnce, NotConnected, NotNow, RecServeError, Refus
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from shared.bus import Bus, Delivery
+    from shared.bus import Bus, Published
 
 _log = get_logger()
 _CONNECT_S: Final = 5.0
@@ -23,7 +23,7 @@ _BREAKS_OF_SMALL: Final = 10
 
 async def publish_until_taken(
     bus: Bus, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes = b""
-) -> Delivery | None:
+) -> Published | None:
     """Publish until the broker has it: a lost connection comes back, and so does a quota.
 
     None when the broker refused it, which it will again, or when the connection ended under it

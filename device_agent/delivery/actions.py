@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from shared.cascade.escalated import Escalated
+    from shared.cascade.escalated import Escalation
     from shared.messages import Result
 
 
 class Store(NamedTuple):
     """Commit the prompt; then say ``stored`` or ``unstored``."""
 
-    escalated: Escalated
+    escalated: Escalation
 
 
 class Send(NamedTuple):
@@ -25,7 +25,7 @@ class Send(NamedTuple):
     asked yet will do.
     """
 
-    escalated: Escalated
+    escalated: Escalation
     to: str = ""
     tried: frozenset[str] = frozenset()
     declined: str = ""
@@ -41,7 +41,7 @@ class Doubt(NamedTuple):
     stopped: bool
 
 
-class Settle(NamedTuple):
+class Resolve(NamedTuple):
     """Commit the result; then say ``settled``."""
 
     result: Result
@@ -65,4 +65,4 @@ class Forget(NamedTuple):
     prompt_id: UUID
 
 
-Action = Store | Send | Doubt | Settle | Answer | Revise | Forget
+Action = Store | Send | Doubt | Resolve | Answer | Revise | Forget

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from uuid import UUID
 
-    from device_agent.delivery.outbox import Outbox, Row
-    from device_agent.delivery.outbox_codec import Asker
-    from device_agent.delivery.quarantine import Aside
-    from shared.cascade.escalated import Escalated
+    from device_agent.delivery.outbox import Outbox, OutboxRow
+    from device_agent.delivery.outbox_codec import ReplyTo
+    from device_agent.delivery.quarantine import PoisonGuard
+    from shared.cascade.escalated import Escalation
     from shared.messages import Result
 
 _log = get_logger()
@@ -27,19 +27,21 @@ _log = get_logger()
 class Commits:
     """What is committed and not forgotten yet."""
 
-    def __init__(self, outbox: Outbox | None, aside: Aside | None, limit_prompts: int) -> None:
+    def __init__(
+        self, outbox: Outbox | None, aside: PoisonGuard | None, limit_prompts: int
+    ) -> None:
         self._outbox = outbox
         self._aside = aside
         self._limit_prompts = limit_prompts
         self._held: set[UUID] = set()
 
-    def recovered(self) -> Iterator[Row]:
+    def recovered(self) -> Iterator[OutboxRow]:
         """Yield what an earlier run left."""
         for row in self._outbox.recovered() if self._outbox is not None else ():
             self._held.add(row.id)
             yield row
 
-    async def store(self, escalated: Escalated, asker: Asker | None) -> None:
+    async def store(self, escalated: Escalation, asker: ReplyTo | None) -> None:
         """Return once the prompt is committed.
 
         Raises ``StoreError`` in words for its asker, who is not to hear of files.
@@ -78,7 +80,7 @@ class Commits:
             if self._outbox is not None:
                 self._outbox.forget(prompt_id)
 
-    async def put_aside(self, row: Row, reason: str) -> None:
+    async def put_aside(self, row: OutboxRow, reason: str) -> None:
         """Let go of a row that cannot be read, once it lies with the dead letters."""
         self._held.discard(row.id)
         if self._outbox is None or self._aside is None:

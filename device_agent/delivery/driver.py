@@ -18,27 +18,27 @@ from device_agent.delivery import actions as to_do
 from device_agent.delivery.commits import Commits
 from device_agent.delivery.outbox_codec import asker_of, decode
 from device_agent.delivery.protocol import Delivery
-from device_agent.delivery.requests import Asked, InHand
-from device_agent.delivery.retry import Backoff
+from device_agent.delivery.requests import PendingRequest, RequestTable
+from device_agent.delivery.retry import RetryPolicy
 from shared.cascade.escalated import failed
 from shared.errors import BusError, Lost, MalformedMessage, Quarantined, StoreError, TooLarge
 from shared.messages import Failure, Prompt, Result
 from shared.supervision import Supervised, logged_if_broken
 from shared.telemetry.log import get_logger
-from shared.telemetry.rejections import Refusals
+from shared.telemetry.rejections import RejectionLog
 from shared.wire.codec import WORKING, decode_result
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from uuid import UUID
 
-    from device_agent.delivery.outbox import Outbox, Row
-    from device_agent.delivery.quarantine import Aside
+    from device_agent.delivery.outbox import Outbox, OutboxRow
+    from device_agent.delivery.quarantine import PoisonGuard
     from device_agent.settings import DeviceSettings
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
     from shared.bus import Message
-    from shared.cascade.escalated import Escalated
-    from shared.membership.balancer import Chosen
+    from shared.cascade.escalated import Escalation
+    from shared.membership.balancer import Pick
     from shared.serving.dispatcher import Dispatcher
     from shared.wire.codec import Notice
 
@@ -47,15 +47,15 @@ STOPPING = "the device is shutting down"
 _SETTLE_S = 1.0
 
 
-class Escalations:
+class DeliveryDriver:
     """Every accepted prompt of one device, on its way to its result."""
 
     def __init__(
         self,
         settings: DeviceSettings,
-        parts: Parts,
+        parts: AgentParts,
         outbox: Outbox | None,
-        aside: Aside | None = None,
+        aside: PoisonGuard | None = None,
     ) -> None:
         self._settings = settings
         self._station = parts.station
@@ -63,11 +63,11 @@ class Escalations:
         self._commits = Commits(outbox, aside, settings.outbox.prompts)
         upstream = settings.upstream
         self._delivery = Delivery(
-            Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
+            RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
             random.Random(),  # noqa: S311 - jitter
         )
-        self.in_hand = InHand(parts.metrics, settings.tier.name)
-        self._refusals = Refusals(parts.metrics)
+        self.in_hand = RequestTable(parts.metrics, settings.tier.name)
+        self._refusals = RejectionLog(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._watched_s = math.inf
@@ -92,7 +92,7 @@ class Escalations:
         self._bus.watch(lambda connected: self._rearm() if connected else None)
         await self._bus.subscribe(results, self._take)
 
-    def accept(self, asked: Asked) -> None:
+    def accept(self, asked: PendingRequest) -> None:
         """Take responsibility for a prompt."""
         prompt = asked.prompt
         self.in_hand.add(asked)
@@ -101,7 +101,7 @@ class Escalations:
         if prompt.deadline_s < self._watched_s:
             self._wake.set()
 
-    def settle(self, settled: Result | Escalated) -> None:
+    def settle(self, settled: Result | Escalation) -> None:
         """Answer a prompt that was judged, or begin to send it up."""
         if isinstance(settled, Result):
             self._do(self._delivery.answer(settled))
@@ -111,7 +111,7 @@ class Escalations:
             self._do(self._delivery.escalate(settled))
             self._wake.set()
 
-    def out(self, asked: Asked) -> None:
+    def out(self, asked: PendingRequest) -> None:
         """Let go of a prompt whose result is out, or whose asker went away."""
         if not self.in_hand.remove(asked):
             return
@@ -160,7 +160,7 @@ class Escalations:
                 self._begin(self._send(action))
             case to_do.Doubt(agent, stopped):
                 self._dispatcher.doubt(agent, stopped=stopped)
-            case to_do.Settle(result):
+            case to_do.Resolve(result):
                 self._begin(self._settle(result))
             case to_do.Answer(result):
                 self.in_hand.answer(result)
@@ -169,7 +169,7 @@ class Escalations:
             case to_do.Forget(prompt_id):
                 self._commits.forget(prompt_id)
 
-    async def _store(self, escalated: Escalated) -> None:
+    async def _store(self, escalated: Escalation) -> None:
         prompt_id = escalated.prompt.id
         asked = self.in_hand.find(prompt_id)
         if asked is None:
@@ -200,7 +200,7 @@ class Escalations:
             self._wake.set()
 
     def _sent(
-        self, send: to_do.Send, chosen: Chosen | None, fault: BusError | None
+        self, send: to_do.Send, chosen: Pick | None, fault: BusError | None
     ) -> list[to_do.Action]:
         prompt_id, now_s = send.escalated.prompt.id, time.monotonic()
         if isinstance(fault, TooLarge):
@@ -249,7 +249,7 @@ class Escalations:
             self._heed(escalated, result, holder)
         self._do(actions)
 
-    def _heed(self, escalated: Escalated, result: Result, holder: str) -> None:
+    def _heed(self, escalated: Escalation, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
         if not isinstance(result.outcome, Failure):
             self._station.learn(escalated, result)
@@ -299,14 +299,14 @@ class Escalations:
 
     # -- what an earlier run left --------------------------------------------------------------
 
-    def _take_up(self, row: Row) -> None:
+    def _take_up(self, row: OutboxRow) -> None:
         """Go on with a prompt that was stored, or with its answer if that is settled."""
         try:
             escalated, asker, result = decode(row, self._settings.agent)
         except MalformedMessage as error:
             self._lose(row, str(error))
             return
-        asked = Asked(escalated.prompt, asker)
+        asked = PendingRequest(escalated.prompt, asker)
         asked.accept()
         self.in_hand.add(asked)
         if result is None:
@@ -320,20 +320,22 @@ class Escalations:
             asked.result.add_done_callback(lambda _: self.out(asked))
         _log.info("prompt of an earlier run", id=str(row.id), settled=result is not None)
 
-    def _within_reach(self, escalated: Escalated) -> Escalated:
+    def _within_reach(self, escalated: Escalation) -> Escalation:
         """Return the prompt as it goes up now: there may be fewer tiers above than there were."""
         verdict, tiers = escalated.verdict, len(self._settings.tier.above)
         if verdict.up <= tiers:
             return escalated
         return msgspec.structs.replace(escalated, verdict=verdict._replace(up=max(tiers, 1)))
 
-    def _lose(self, row: Row, reason: str) -> None:
+    def _lose(self, row: OutboxRow, reason: str) -> None:
         """Put a row aside that cannot be read, and tell whoever asked if that can be read."""
         self._begin(self._commits.put_aside(row, reason))
         asker = asker_of(row)
         if asker is None:
             return
-        asked = Asked(Prompt(row.id, self._settings.agent, "classify", "", time.monotonic()), asker)
+        asked = PendingRequest(
+            Prompt(row.id, self._settings.agent, "classify", "", time.monotonic()), asker
+        )
         self.in_hand.add(asked)
         error = Lost("the device cannot read any more what it had stored of it; ask again")
         self.in_hand.answer(failed(asked.prompt, error))

@@ -31,7 +31,7 @@ _PROMPTS_SHARE: Final = 1 / 3
 threefold at worst, so whoever is promised a result can get it."""
 
 
-class Row(NamedTuple):
+class OutboxRow(NamedTuple):
     """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
 
     id: UUID
@@ -57,12 +57,12 @@ class Outbox:
         journal = Journal.open(path, _SCHEMA, synchronous="FULL", limit_bytes=limit_bytes)
         return cls(journal, str(path or "the outbox in memory"), limit_bytes=limit_bytes)
 
-    def recovered(self) -> Iterator[Row]:
+    def recovered(self) -> Iterator[OutboxRow]:
         """Yield what an earlier run left, oldest first, a page in memory. Raises ``StoreError``."""
         last = 0
         while page := self._page(last):
             for last, key, payload, result in page:  # noqa: B007 - where the next page begins
-                yield Row(UUID(bytes=key), payload, result)
+                yield OutboxRow(UUID(bytes=key), payload, result)
 
     async def store(self, prompt_id: UUID, payload: bytes) -> None:
         """Return once the prompt is on the disk; one that is there already stays as it is.

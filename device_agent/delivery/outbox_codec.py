@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Seen, Verdict
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Observation, Routing
 from shared.errors import MalformedMessage
 from shared.messages import Answer, Failure, Hop, Prompt, Result, Task
 from shared.wire.topics import is_name
 
 if TYPE_CHECKING:
-    from device_agent.delivery.outbox import Row
+    from device_agent.delivery.outbox import OutboxRow
 
 _Value = TypeVar("_Value")
 _LONGEST_S: Final = 1e9
@@ -27,7 +27,7 @@ _Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00]*$", max_length=65_535)
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
-class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class ReplyTo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where an answer goes that nobody in this process waits for, and what is wanted there.
 
     ``echo`` is the asker's own id of the question. With ``answer_to`` the answer goes on that
@@ -44,12 +44,12 @@ class Asker(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=
 class Stored(NamedTuple):
     """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
 
-    escalated: Escalated
-    asker: Asker | None
+    escalated: Escalation
+    asker: ReplyTo | None
     result: Result | None
 
 
-class _Hop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredHop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tier: str
     agent: str
     confidence: _Share
@@ -61,16 +61,16 @@ class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     text: str
     task: Task
     remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
-    hop: _Hop
+    hop: _StoredHop
     copy: bool
     answer: Answer
     up: Annotated[int, msgspec.Meta(ge=1)]
-    asker: Asker | None
+    asker: ReplyTo | None
 
 
 class _Settled(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     outcome: Answer | Failure
-    hops: tuple[_Hop, ...]
+    hops: tuple[_StoredHop, ...]
     degraded: str
 
 
@@ -79,7 +79,7 @@ _payloads = msgspec.msgpack.Decoder(_Payload)
 _results = msgspec.msgpack.Decoder(_Settled)
 
 
-def encode_escalated(escalated: Escalated, asker: Asker | None) -> bytes:
+def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
     """Return the payload of a row."""
     prompt, own = escalated.prompt, escalated.own
     assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
@@ -96,7 +96,7 @@ def encode_settled(result: Result) -> bytes:
     return _encoder.encode(_Settled(result.outcome, hops, result.degraded))
 
 
-def decode(row: Row, origin: str) -> Stored:
+def decode(row: OutboxRow, origin: str) -> Stored:
     """Read a row of the outbox of ``origin``. Raises ``MalformedMessage``.
 
     A result that cannot be read is none: the prompt still waits for one.
@@ -105,20 +105,20 @@ def decode(row: Row, origin: str) -> Stored:
     now_s, hops = time.monotonic(), (_unpack(read.hop),)
     prompt = Prompt(row.id, origin, read.task, read.text, now_s + read.remaining_s, hops, read.copy)
     own = Result(row.id, read.answer, hops)
-    seen = Seen(read.hop.confidence, now_s, len(read.text.encode()))
-    verdict = Verdict(read.up, read.hop.threshold)
-    return Stored(Escalated(prompt, own, seen, verdict), read.asker, _result(row))
+    seen = Observation(read.hop.confidence, now_s, len(read.text.encode()))
+    verdict = Routing(read.up, read.hop.threshold)
+    return Stored(Escalation(prompt, own, seen, verdict), read.asker, _result(row))
 
 
-def asker_of(row: Row) -> Asker | None:
+def asker_of(row: OutboxRow) -> ReplyTo | None:
     """Return who waits for a row that cannot be read, if that much of it can be."""
     try:
-        return msgspec.convert(msgspec.msgpack.decode(row.payload)[-1], Asker | None)
+        return msgspec.convert(msgspec.msgpack.decode(row.payload)[-1], ReplyTo | None)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, TypeError):
         return None
 
 
-def _result(row: Row) -> Result | None:
+def _result(row: OutboxRow) -> Result | None:
     if row.result is None:
         return None
     try:
@@ -131,11 +131,11 @@ def _result(row: Row) -> Result | None:
     return Result(row.id, read.outcome, hops, read.degraded)
 
 
-def _pack(hop: Hop) -> _Hop:
-    return _Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+def _pack(hop: Hop) -> _StoredHop:
+    return _StoredHop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
 
 
-def _unpack(hop: _Hop) -> Hop:
+def _unpack(hop: _StoredHop) -> Hop:
     if not (is_name(hop.tier) and is_name(hop.agent)):
         raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {hop.agent!r}: no such names")
     return Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)

@@ -5,7 +5,7 @@ driver, ``device_agent.delivery.driver``, does it and reports back. A prompt goe
 
     here ── answered here ───────────────────────────► Answer
       └─ escalated: Store ─ stored ─► above: Send, again and again
-                                        └─ a result, or none in time: Settle ─ settled ─► Answer
+                                        └─ a result, or none in time: Resolve ─ settled ─► Answer
 
 Only what is stored is sent, and only what is settled is answered, so that a device that dies at
 any point goes on where it was. Every state has the prompt's deadline: what should have moved it on
@@ -22,8 +22,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from device_agent.delivery.actions import Action, Answer, Doubt, Forget, Revise, Send, Settle, Store
-from device_agent.delivery.retry import Backoff, Repeats
+from device_agent.delivery.actions import (
+    Action,
+    Answer,
+    Doubt,
+    Forget,
+    Resolve,
+    Revise,
+    Send,
+    Store,
+)
+from device_agent.delivery.retry import Retries, RetryPolicy
 from shared.errors import Expired
 from shared.messages import Failure, Result
 from shared.protocol.holder import Holder
@@ -32,7 +41,7 @@ if TYPE_CHECKING:
     import random
     from uuid import UUID
 
-    from shared.cascade.escalated import Escalated
+    from shared.cascade.escalated import Escalation
 
 NOBODY: Final = "no agent above is alive"
 _REVISABLE = 1_000
@@ -50,11 +59,11 @@ class _State(enum.Enum):
 
 
 @dataclass
-class _Entry:
+class _Accepted:
     deadline_s: float
     revisions: bool
     state: _State = _State.HERE
-    escalated: Escalated | None = None
+    escalated: Escalation | None = None
     settling: Result | None = None
     better: Result | None = None
     holder: Holder = field(default_factory=Holder)
@@ -68,11 +77,11 @@ class _Entry:
 class Delivery:
     """Accepted prompts by id; an entry leaves exactly once, with its ``Answer``."""
 
-    def __init__(self, backoff: Backoff, draw: random.Random) -> None:
+    def __init__(self, backoff: RetryPolicy, draw: random.Random) -> None:
         self._patience_s = backoff.patience_s
-        self._repeats = Repeats(backoff, draw)
-        self._entries: dict[UUID, _Entry] = {}
-        self._revisable: OrderedDict[UUID, Escalated] = OrderedDict()
+        self._repeats = Retries(backoff, draw)
+        self._entries: dict[UUID, _Accepted] = {}
+        self._revisable: OrderedDict[UUID, Escalation] = OrderedDict()
         self._due: list[tuple[float, int, UUID]] = []
         self._pushes = 0
 
@@ -83,7 +92,7 @@ class Delivery:
     def __contains__(self, prompt_id: UUID) -> bool:
         return prompt_id in self._entries
 
-    def above(self, prompt_id: UUID) -> Escalated | None:
+    def above(self, prompt_id: UUID) -> Escalation | None:
         """Return a prompt that is stored, and neither settled nor answered yet."""
         entry = self._above(prompt_id)
         return entry.escalated if entry else None
@@ -97,13 +106,13 @@ class Delivery:
 
     def accept(self, prompt_id: UUID, deadline_s: float, *, revisions: bool = False) -> None:
         """Take responsibility for a prompt; with ``revisions`` a late better answer is wanted."""
-        entry = self._entries[prompt_id] = _Entry(deadline_s, revisions)
+        entry = self._entries[prompt_id] = _Accepted(deadline_s, revisions)
         self._schedule(prompt_id, entry, deadline_s)
 
-    def restore(self, escalated: Escalated, *, revisions: bool, now_s: float) -> None:
+    def restore(self, escalated: Escalation, *, revisions: bool, now_s: float) -> None:
         """Take up a prompt that an earlier run of this device had stored."""
         prompt = escalated.prompt
-        entry = _Entry(prompt.deadline_s, revisions, _State.ABOVE, escalated)
+        entry = _Accepted(prompt.deadline_s, revisions, _State.ABOVE, escalated)
         self._entries[prompt.id] = entry
         self._schedule(prompt.id, entry, now_s)
 
@@ -111,7 +120,7 @@ class Delivery:
         """Answer a prompt that never went up."""
         return [Answer(result)] if self._entries.pop(result.id, None) else []
 
-    def escalate(self, escalated: Escalated) -> list[Action]:
+    def escalate(self, escalated: Escalation) -> list[Action]:
         """Begin to send a prompt up."""
         entry = self._entries.get(escalated.prompt.id)
         if entry is None:
@@ -283,11 +292,11 @@ class Delivery:
 
     # -- within --------------------------------------------------------------------------------
 
-    def _above(self, prompt_id: UUID) -> _Entry | None:
+    def _above(self, prompt_id: UUID) -> _Accepted | None:
         entry = self._entries.get(prompt_id)
         return entry if entry is not None and entry.state is _State.ABOVE else None
 
-    def _overdue(self, prompt_id: UUID, entry: _Entry, now_s: float) -> list[Action]:
+    def _overdue(self, prompt_id: UUID, entry: _Accepted, now_s: float) -> list[Action]:
         if entry.state is _State.HERE:
             error = Expired("the prompt's time ran out before it was judged")
             return self.answer(Result(prompt_id, Failure(error.code, str(error))))
@@ -303,7 +312,7 @@ class Delivery:
         self._schedule(prompt_id, entry, entry.deadline_s)
         return []
 
-    def _send(self, entry: _Entry, escalated: Escalated, *, declined: str = "") -> list[Action]:
+    def _send(self, entry: _Accepted, escalated: Escalation, *, declined: str = "") -> list[Action]:
         """Give the prompt to whoever is to have it next, and blame who left us waiting."""
         following = entry.holder.next()
         self._schedule(escalated.prompt.id, entry, entry.deadline_s)
@@ -323,13 +332,15 @@ class Delivery:
                 actions += self._send(entry, entry.escalated)
         return actions
 
-    def _settle(self, entry: _Entry, result: Result, now_s: float) -> list[Action]:
+    def _settle(self, entry: _Accepted, result: Result, now_s: float) -> list[Action]:
         entry.state, entry.settling = _State.SETTLING, result
         self._push(result.id, entry, max(entry.deadline_s, now_s + _COMMIT_S))
         self._repeats.end(result.id)
-        return [Settle(result), *self._repeat()]
+        return [Resolve(result), *self._repeat()]
 
-    def _degrade(self, prompt_id: UUID, entry: _Entry, reason: str, now_s: float) -> list[Action]:
+    def _degrade(
+        self, prompt_id: UUID, entry: _Accepted, reason: str, now_s: float
+    ) -> list[Action]:
         """Give our own answer, since nothing better can come in time."""
         if entry.escalated is None or entry.state is _State.SETTLING:
             return []
@@ -347,11 +358,11 @@ class Delivery:
         escalated = self._revisable.pop(result.id, None)
         return [Revise(_joined(escalated, result))] if escalated else []
 
-    def _schedule(self, prompt_id: UUID, entry: _Entry, due_s: float) -> None:
+    def _schedule(self, prompt_id: UUID, entry: _Accepted, due_s: float) -> None:
         """Look at the prompt again at ``due_s``, or at its deadline if that comes first."""
         self._push(prompt_id, entry, min(due_s, entry.deadline_s))
 
-    def _push(self, prompt_id: UUID, entry: _Entry, due_s: float) -> None:
+    def _push(self, prompt_id: UUID, entry: _Accepted, due_s: float) -> None:
         entry.due_s = due_s
         self._pushes += 1
         heapq.heappush(self._due, (due_s, self._pushes, prompt_id))
@@ -363,6 +374,6 @@ class Delivery:
             heapq.heapify(self._due)
 
 
-def _joined(escalated: Escalated, result: Result) -> Result:
+def _joined(escalated: Escalation, result: Result) -> Result:
     """Return a result from above with our own hop, which did not travel back, before its hops."""
     return result.after(escalated.prompt.hops)

@@ -16,7 +16,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from device_agent.delivery.outbox import Row
+    from device_agent.delivery.outbox import OutboxRow
     from shared.runtimes import Model
 
 _ROW_BYTES: Final = 64 << 10
@@ -24,7 +24,7 @@ _ROW_BYTES: Final = 64 << 10
 _log = get_logger()
 
 
-class Aside:
+class PoisonGuard:
     """The dead letters of one device, and the count of its deaths that leads there."""
 
     def __init__(self, folder: Path, agent: str, *, attempts: int) -> None:
@@ -51,7 +51,7 @@ class Aside:
             await self._put_aside(prompt, died)
         raise Quarantined(f"put aside: the device died at it {self._limit} times")
 
-    async def row(self, row: Row, reason: str) -> bool:
+    async def row(self, row: OutboxRow, reason: str) -> bool:
         """Put a row aside that cannot be read; say whether that went."""
         shown = repr(row.payload[:_ROW_BYTES])[2:-1]
         unread = Prompt(row.id, self._agent, "classify", shown, 0.0)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from uuid import UUID
 
-    from device_agent.delivery.outbox_codec import Asker
+    from device_agent.delivery.outbox_codec import ReplyTo
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -25,7 +25,7 @@ _RECENT = 1_000
 _Kept = TypeVar("_Kept")
 
 
-class Asked:
+class PendingRequest:
     """A prompt in hand.
 
     ``accepted`` is done when its row is committed or its result is there, ``result`` when its one
@@ -36,7 +36,7 @@ class Asked:
     def __init__(
         self,
         prompt: Prompt,
-        asker: Asker | None = None,
+        asker: ReplyTo | None = None,
         revised: Callable[[Result], None] | None = None,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -54,31 +54,31 @@ class Asked:
             self.accepted.set_result(None)
 
 
-class InHand:
-    """The table of ``Asked`` prompts by id; one leaves when its result is out."""
+class RequestTable:
+    """The table of ``PendingRequest`` prompts by id; one leaves when its result is out."""
 
     def __init__(self, metrics: Metrics, tier: str) -> None:
         self._metrics = metrics
         self._tier = tier
         self.accepted = 0
         self.answered = 0
-        self._asked: dict[UUID, Asked] = {}
-        self._revisable: OrderedDict[UUID, Asked] = OrderedDict()
+        self._asked: dict[UUID, PendingRequest] = {}
+        self._revisable: OrderedDict[UUID, PendingRequest] = OrderedDict()
         self._recent: OrderedDict[UUID, Result] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._asked)
 
-    def __iter__(self) -> Iterator[Asked]:
+    def __iter__(self) -> Iterator[PendingRequest]:
         return iter(list(self._asked.values()))
 
-    def add(self, asked: Asked) -> None:
+    def add(self, asked: PendingRequest) -> None:
         """Accept a prompt."""
         self._asked[asked.prompt.id] = asked
         self.accepted += 1
         self._metrics.accepted.inc()
 
-    def find(self, prompt_id: UUID) -> Asked | None:
+    def find(self, prompt_id: UUID) -> PendingRequest | None:
         """Return a prompt whose result is not out yet."""
         return self._asked.get(prompt_id)
 
@@ -114,7 +114,7 @@ class InHand:
             _keep(self._recent, result.id, result)
             asked.revised(result)
 
-    def remove(self, asked: Asked) -> bool:
+    def remove(self, asked: PendingRequest) -> bool:
         """Let one reader go, and with the last one the prompt; say whether it is gone now.
 
         Without effect when the table holds a later prompt of that id, or none.

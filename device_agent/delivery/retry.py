@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ROUND_TRIPS = 200
 
 
-class Backoff(NamedTuple):
+class RetryPolicy(NamedTuple):
     """Silence before a retry: doubles from ``min_s`` to ``max_s``; each is drawn from its half up.
 
     The first is never shorter than twice the 95th percentile of what answers took lately, and the
@@ -33,10 +33,10 @@ class Backoff(NamedTuple):
     in_flight: int = 20
 
 
-class Repeats:
+class Retries:
     """The pace of the repeats of one device."""
 
-    def __init__(self, backoff: Backoff, draw: random.Random) -> None:
+    def __init__(self, backoff: RetryPolicy, draw: random.Random) -> None:
         self._backoff = backoff
         self._draw = draw
         self._answers_s = QuantileWindow(0.95, _ROUND_TRIPS)

@@ -15,16 +15,16 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from device_agent.sources.followed import Followed, Line, Place, Rewritten
+from device_agent.sources.followed import FilePosition, Followed, FollowedLine, Rewritten
 from device_agent.sources.in_order import InOrder
 from device_agent.sources.kept import append, replace
-from device_agent.sources.stream import Event, Stream
+from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
     from device_agent.app import Device
     from device_agent.settings.sources import FileSource
-    from device_agent.sources.priority_semaphore import Turns
+    from device_agent.sources.priority_semaphore import PrioritySemaphore
     from shared.messages import Result
 
 _NAMESPACE = UUID("8a1d0c2e-6f0b-4b7e-9f36-0d8a0f6c9b11")
@@ -36,16 +36,21 @@ class FileStream:
     """Reads one file as it grows and appends an answer for each line, in the lines' order."""
 
     def __init__(
-        self, name: str, settings: FileSource, device: Device, turns: Turns, state: Path | None
+        self,
+        name: str,
+        settings: FileSource,
+        device: Device,
+        turns: PrioritySemaphore,
+        state: Path | None,
     ) -> None:
         """Raise ``SettingsError`` when the answers cannot be written."""
         self._path = Path(settings.path)
         self._answers = Path(settings.answers)
         self._mark = state / f"{device.settings.agent}.{name}.place" if state else None
         self._limit_bytes = device.settings.limits.prompt_bytes
-        self._stream = Stream(name, settings, device, turns, self._answered)
-        self._order: InOrder[Place] = InOrder(settings.queue_prompts)
-        self._place: Place | None = None
+        self._stream = SourceWorker(name, settings, device, turns, self._answered)
+        self._order: InOrder[FilePosition] = InOrder(settings.queue_prompts)
+        self._place: FilePosition | None = None
         self._from_end = (settings.begin or ("start" if state else "end")) == "end"
         try:
             append(self._answers, b"")
@@ -80,7 +85,7 @@ class FileStream:
                 self._begin(file)
                 await self._read(file)
 
-    async def _finish_rotated(self, place: Place) -> None:
+    async def _finish_rotated(self, place: FilePosition) -> None:
         """Read the rest of the file that was being read, if it lies beside under a longer name."""
         for file in self._rotated(place):
             with contextlib.closing(file):
@@ -88,7 +93,7 @@ class FileStream:
                     await self._take_all(lines)
                 await self._take_rest(file)
 
-    def _rotated(self, place: Place) -> list[Followed]:
+    def _rotated(self, place: FilePosition) -> list[Followed]:
         """Open the file that a place is in, if that is not at the path any more."""
         pattern = f"{glob.escape(self._path.name)}?*"
         paths = [self._path, *self._path.parent.glob(pattern)]
@@ -138,7 +143,7 @@ class FileStream:
         except OSError:
             return file.deleted  # one that was only moved may still be written to
 
-    async def _take_all(self, lines: list[Line]) -> None:
+    async def _take_all(self, lines: list[FollowedLine]) -> None:
         for line in lines:
             await self._take(line)
 
@@ -146,7 +151,7 @@ class FileStream:
         if (rest := file.rest()) is not None:
             await self._take(rest)
 
-    async def _take(self, line: Line) -> None:
+    async def _take(self, line: FollowedLine) -> None:
         self._place = line.place
         if len(line.text) > self._limit_bytes:
             self._pass_over(line, f"a line of more than {self._limit_bytes} bytes")
@@ -159,15 +164,15 @@ class FileStream:
         if text:
             self._order.ask(line.place)
             name = f"{self._path}:{line.place.inode}:{line.place.offset}:{text}"
-            await self._stream.put(Event(uuid5(_NAMESPACE, name), text, line.place))
+            await self._stream.put(SourceItem(uuid5(_NAMESPACE, name), text, line.place))
 
-    def _pass_over(self, line: Line, reason: str) -> None:
+    def _pass_over(self, line: FollowedLine, reason: str) -> None:
         where = f"{self._path}, before byte {line.place.offset}"
         self._stream.fault("unreadable", f"{where}: {reason}")
 
     # -- answers -------------------------------------------------------------------------------
 
-    async def _answered(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
+    async def _answered(self, event: SourceItem, result: Result, answer: dict[str, Any]) -> None:
         del result
         await self._order.put(event.place, answer | {"text": event.text})
 
@@ -184,7 +189,7 @@ class FileStream:
             self._remember(ready[-1][0])
             await self._order.kept(len(ready))
 
-    def _remember(self, place: Place) -> None:
+    def _remember(self, place: FilePosition) -> None:
         if self._mark is None:
             return
         try:
@@ -192,11 +197,11 @@ class FileStream:
         except OSError as error:
             self._stream.fault("not remembered", f"{self._mark}: {error.strerror}")
 
-    def _remembered(self) -> Place | None:
+    def _remembered(self) -> FilePosition | None:
         if self._mark is None:
             return None
         try:
-            return msgspec.json.decode(self._mark.read_bytes(), type=Place)
+            return msgspec.json.decode(self._mark.read_bytes(), type=FilePosition)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -20,14 +20,14 @@ from uuid import UUID, uuid5
 import msgspec
 
 from device_agent.sources.put_away import Taken, opened, put_away, shown
-from device_agent.sources.stream import Event, Stream
+from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.errors import SettingsError
 from shared.messages import Failure
 
 if TYPE_CHECKING:
     from device_agent.app import Device
     from device_agent.settings.sources import FolderSource
-    from device_agent.sources.priority_semaphore import Turns
+    from device_agent.sources.priority_semaphore import PrioritySemaphore
     from shared.messages import Result
 
 _NAMESPACE = UUID("2b5a6f7e-35a1-4a0f-8a4c-7e2f1f0c5d02")
@@ -50,12 +50,14 @@ class _Answer(NamedTuple):
 class FolderStream:
     """Reads the files of one folder, oldest first, and moves each when it is answered."""
 
-    def __init__(self, name: str, settings: FolderSource, device: Device, turns: Turns) -> None:
+    def __init__(
+        self, name: str, settings: FolderSource, device: Device, turns: PrioritySemaphore
+    ) -> None:
         """Raise ``SettingsError`` when the folder cannot be made or written."""
         self._settings = settings
         self._folder = Path(settings.path)
         self._limit_bytes = device.settings.limits.prompt_bytes
-        self._stream = Stream(name, settings, device, turns, self._answered)
+        self._stream = SourceWorker(name, settings, device, turns, self._answered)
         self._in_hand: set[str] = set()
         self._unmoved: dict[Taken, _Answer] = {}
         try:
@@ -107,7 +109,7 @@ class FolderStream:
             raise
         if text is not None:
             prompt_id = uuid5(_NAMESPACE, f"{self._folder}/{shown(name)}:{text}")
-            await self._stream.put(Event(prompt_id, text, taken))
+            await self._stream.put(SourceItem(prompt_id, text, taken))
 
     def _read(self, name: str) -> tuple[Taken, str | None]:
         """Return a file as it lies there, and its text unless it has none: that is put away."""
@@ -141,7 +143,7 @@ class FolderStream:
 
     # -- what becomes of it --------------------------------------------------------------------
 
-    async def _answered(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
+    async def _answered(self, event: SourceItem, result: Result, answer: dict[str, Any]) -> None:
         failed = isinstance(result.outcome, Failure)
         self._move(event.place, _Answer(_FAILED if failed else _DONE, answer))
 

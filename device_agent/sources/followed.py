@@ -23,7 +23,7 @@ _WINDOW_BYTES: Final = 256
 _SEARCHED_BYTES: Final = 1 << 20
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True):
+class FilePosition(msgspec.Struct, frozen=True, array_like=True):
     """The end of a line: in which file, at which byte, and hashes of what stands there."""
 
     inode: Annotated[int, msgspec.Meta(ge=0)]
@@ -32,11 +32,11 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
     before: str
 
 
-class Line(NamedTuple):
+class FollowedLine(NamedTuple):
     """One line without its end; ``text`` is cut short after the limit of bytes and one more."""
 
     text: bytes
-    place: Place
+    place: FilePosition
 
 
 class Rewritten(Exception):
@@ -74,7 +74,7 @@ class Followed:
         """Say whether this is the file that a path leads to."""
         return (status.st_ino, status.st_dev) == (self._inode, self._device)
 
-    def go_to(self, place: Place, *, any_inode: bool = False) -> bool:
+    def go_to(self, place: FilePosition, *, any_inode: bool = False) -> bool:
         """Go on at a place, if it is one in this file."""
         if place.inode != self._inode and not any_inode:
             return False
@@ -87,7 +87,7 @@ class Followed:
         """Begin with the first line."""
         self._set(0)
 
-    def go_to_end(self) -> Place:
+    def go_to_end(self) -> FilePosition:
         """Begin with the first line that has not ended yet; return that place."""
         size = os.fstat(self._fd).st_size
         begin = max(size - _SEARCHED_BYTES, 0)
@@ -95,7 +95,7 @@ class Followed:
         self._set(begin + newline + 1 if newline >= 0 or not begin else size)
         return self._place(self._offset, self._window)
 
-    def read(self) -> list[Line] | None:
+    def read(self) -> list[FollowedLine] | None:
         """Return the lines that end in the next piece of the file; None at its end.
 
         Raises ``Rewritten``, or ``OSError``.
@@ -113,19 +113,21 @@ class Followed:
         self._window = piece[-_WINDOW_BYTES:]
         return lines
 
-    def rest(self) -> Line | None:
+    def rest(self) -> FollowedLine | None:
         """Return what stands behind the last line's end, as the line that it will not become."""
         text, self._partial = self._partial, b""
-        return Line(text, self._place(self._offset, self._window)) if text else None
+        return FollowedLine(text, self._place(self._offset, self._window)) if text else None
 
-    def _lines(self, piece: bytes, known: int) -> list[Line]:
+    def _lines(self, piece: bytes, known: int) -> list[FollowedLine]:
         lines, begin = [], known
         if len(self._head) < _WINDOW_BYTES:
             self._head = (self._head + piece[known:])[:_WINDOW_BYTES]
         while (end := piece.find(b"\n", begin) + 1) > 0:
             text = self._partial + piece[begin : end - 1]
             before = piece[max(end - _WINDOW_BYTES, 0) : end]
-            lines.append(Line(self._cut(text), self._place(self._offset - known + end, before)))
+            lines.append(
+                FollowedLine(self._cut(text), self._place(self._offset - known + end, before))
+            )
             self._partial, begin = b"", end
         self._partial = self._cut(self._partial + piece[begin:])
         return lines
@@ -140,8 +142,8 @@ class Followed:
         self._window = os.pread(self._fd, offset - begin, begin)
         self._partial = b""
 
-    def _place(self, offset: int, before: bytes) -> Place:
-        return Place(self._inode, offset, _digest(self._head[:offset]), _digest(before))
+    def _place(self, offset: int, before: bytes) -> FilePosition:
+        return FilePosition(self._inode, offset, _digest(self._head[:offset]), _digest(before))
 
 
 def _digest(data: bytes) -> str:

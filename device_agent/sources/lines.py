@@ -15,7 +15,7 @@ import msgspec
 
 from device_agent.settings.sources import STANDARD_INPUT
 from device_agent.sources.in_order import InOrder
-from device_agent.sources.stream import Event, Stream
+from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.cli import give_up
 from shared.errors import InvalidPrompt, SettingsError
 from shared.messages import Failure, Result
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from device_agent.app import Device
     from device_agent.settings.sources import LinesSource
-    from device_agent.sources.priority_semaphore import Turns
+    from device_agent.sources.priority_semaphore import PrioritySemaphore
 
 _NAMESPACE = UUID("c1f6b7a4-0f0e-4d55-9d0d-5a8f5d9f2e31")
 _READ_AHEAD = 16
@@ -36,7 +36,12 @@ class LinesStream:
     """Asks every line that is not empty, and prints the answers as JSON in the lines' order."""
 
     def __init__(
-        self, name: str, settings: LinesSource, device: Device, turns: Turns, out: IO[str] | None
+        self,
+        name: str,
+        settings: LinesSource,
+        device: Device,
+        turns: PrioritySemaphore,
+        out: IO[str] | None,
     ) -> None:
         """Raise ``SettingsError`` when the file cannot be read, or nothing be printed."""
         if out is None:
@@ -45,7 +50,7 @@ class LinesStream:
         self._path = settings.path
         self._open = _opener(settings.path)
         self._limit_bytes = device.settings.limits.prompt_bytes
-        self._stream = Stream(name, settings, device, turns, self._answered)
+        self._stream = SourceWorker(name, settings, device, turns, self._answered)
         self._order: InOrder[int] = InOrder(settings.queue_prompts)
         self._out = out
         self._failures = 0
@@ -79,9 +84,9 @@ class LinesStream:
             text = _text(line, self._limit_bytes)
         except InvalidPrompt as error:
             refused = Result(uuid4(), Failure(error.code, str(error)))
-            await self._stream.answer(Event(refused.id, "", number), refused)
+            await self._stream.answer(SourceItem(refused.id, "", number), refused)
         else:
-            await self._stream.put(Event(self._id(number, text), text, number))
+            await self._stream.put(SourceItem(self._id(number, text), text, number))
 
     def _id(self, number: int, text: str) -> UUID:
         """Return the same id for a file's line at the next start, should it end this one."""
@@ -89,7 +94,7 @@ class LinesStream:
             return uuid4()
         return uuid5(_NAMESPACE, f"{self._path}:{number}:{text}")
 
-    async def _answered(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
+    async def _answered(self, event: SourceItem, result: Result, answer: dict[str, Any]) -> None:
         self._failures += isinstance(result.outcome, Failure)
         await self._order.put(event.place, answer)
 

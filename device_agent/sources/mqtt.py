@@ -13,8 +13,8 @@ import msgspec
 
 from device_agent.api.publishing import publish_until_taken
 from device_agent.settings.sources import PLACEHOLDER
-from device_agent.sources.seen import Said, Seen
-from device_agent.sources.stream import Event, Stream
+from device_agent.sources.seen import Said, SeenMessages
+from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.messages import Failure
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from device_agent.app import Device
     from device_agent.settings.sources import MqttSource
-    from device_agent.sources.priority_semaphore import Turns
+    from device_agent.sources.priority_semaphore import PrioritySemaphore
     from shared.bus import Message
     from shared.errors import Refused
     from shared.messages import Result
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _NAMESPACE = UUID("6d0c8b51-3f1c-4f0b-9c8e-2f6a4f1b7a90")
 
 
-class _Unreadable(Exception):
+class _NoPrompt(Exception):
     """A message holds no text where it should."""
 
 
@@ -38,7 +38,12 @@ class MqttStream:
     """Reads the messages of one filter and publishes an answer for each."""
 
     def __init__(
-        self, name: str, settings: MqttSource, device: Device, turns: Turns, state: Path | None
+        self,
+        name: str,
+        settings: MqttSource,
+        device: Device,
+        turns: PrioritySemaphore,
+        state: Path | None,
     ) -> None:
         self._settings = settings
         self._bus = device.parts.bus
@@ -46,9 +51,9 @@ class MqttStream:
         self._wildcards = [
             place for place, level in enumerate(settings.topics.split("/")) if level == "+"
         ]
-        self._stream = Stream(name, settings, device, turns, self._publish)
+        self._stream = SourceWorker(name, settings, device, turns, self._publish)
         path = state / f"{device.settings.agent}.{name}.seen" if state else None
-        self._seen = Seen(path if settings.retained == "once" else None)
+        self._seen = SeenMessages(path if settings.retained == "once" else None)
 
     async def run(self) -> None:
         """Label messages until cancelled."""
@@ -89,14 +94,14 @@ class MqttStream:
             return
         try:
             text = self._prompt(message)
-        except _Unreadable as error:
+        except _NoPrompt as error:
             self._stream.fault("unreadable", f"{message.topic}: {error}")
             self._seen.note(said)
             return
         # The same retained message is the same prompt, should it end this process.
         prompt_id = uuid5(_NAMESPACE, f"{said}") if message.retained else uuid4()
         # What is far too long is refused all the same, and need not wait until then.
-        self._stream.offer(Event(prompt_id, text[: self._limit_bytes + 1], said))
+        self._stream.offer(SourceItem(prompt_id, text[: self._limit_bytes + 1], said))
 
     def _prompt(self, message: Message) -> str:
         """Return the prompt that a message makes."""
@@ -104,7 +109,7 @@ class MqttStream:
         try:
             plain = message.payload.decode()
         except UnicodeDecodeError as error:
-            raise _Unreadable(f"not UTF-8 ({error.reason})") from None
+            raise _NoPrompt(f"not UTF-8 ({error.reason})") from None
         names = PLACEHOLDER.findall(settings.template)
         needs_json = settings.text or any(name.startswith("/") for name in names)
         tree = _decode(plain) if needs_json else None
@@ -117,7 +122,7 @@ class MqttStream:
 
         return PLACEHOLDER.sub(lambda found: fill(found[1]), settings.template)
 
-    async def _publish(self, event: Event, result: Result, answer: dict[str, Any]) -> None:
+    async def _publish(self, event: SourceItem, result: Result, answer: dict[str, Any]) -> None:
         said: Said = event.place
         topic = PLACEHOLDER.sub(
             lambda found: self._level(said.topic, found[1]), self._settings.answer_to
@@ -145,7 +150,7 @@ def _decode(plain: str) -> Any:
     try:
         return msgspec.json.decode(plain)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise _Unreadable(f"not JSON ({error})") from None
+        raise _NoPrompt(f"not JSON ({error})") from None
 
 
 def _text(tree: Any, pointer: str) -> str:
@@ -157,9 +162,9 @@ def _text(tree: Any, pointer: str) -> str:
         elif isinstance(tree, list) and key.isdigit() and int(key) < len(tree):
             tree = tree[int(key)]
         else:
-            raise _Unreadable(f"nothing at {pointer}")
+            raise _NoPrompt(f"nothing at {pointer}")
     if isinstance(tree, str):
         return tree
     if isinstance(tree, bool | int | float):
         return msgspec.json.encode(tree).decode()
-    raise _Unreadable(f"no text at {pointer}")
+    raise _NoPrompt(f"no text at {pointer}")

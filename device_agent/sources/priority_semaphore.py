@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-class Turns:
+class PrioritySemaphore:
     """A number of places, given to the highest priority first and then in order of arrival."""
 
     def __init__(self, places: int) -> None:

@@ -13,7 +13,7 @@ from device_agent.sources.file import FileStream
 from device_agent.sources.folder import FolderStream
 from device_agent.sources.lines import LinesStream
 from device_agent.sources.mqtt import MqttStream
-from device_agent.sources.priority_semaphore import Turns
+from device_agent.sources.priority_semaphore import PrioritySemaphore
 from shared.errors import SettingsError
 from shared.telemetry.log import get_logger
 
@@ -32,7 +32,7 @@ async def running_sources(device: Device) -> AsyncIterator[list[asyncio.Task[int
     Yields the sources that end by themselves, as tasks that return how many prompts got no answer.
     Raises ``SettingsError`` that names the source, before any of them begins.
     """
-    turns = Turns(device.settings.in_flight)
+    turns = PrioritySemaphore(device.settings.in_flight)
     streams = [
         _stream(name, source, device, turns) for name, source in device.settings.sources.items()
     ]
@@ -50,7 +50,7 @@ async def running_sources(device: Device) -> AsyncIterator[list[asyncio.Task[int
 
 
 def _stream(
-    name: str, source: Source, device: Device, turns: Turns
+    name: str, source: Source, device: Device, turns: PrioritySemaphore
 ) -> MqttStream | FileStream | FolderStream | LinesStream:
     try:
         if isinstance(source, LinesSource):

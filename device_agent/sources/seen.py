@@ -38,7 +38,7 @@ class Said(NamedTuple):
         return cls(message.topic, hashlib.sha256(message.payload).hexdigest()[:16])
 
 
-class Seen:
+class SeenMessages:
     """The last messages of ten thousand topics; the topics heard of longest ago are forgotten."""
 
     def __init__(self, path: Path | None) -> None:

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from device_agent.app import Device
-    from device_agent.delivery.requests import Asked
+    from device_agent.delivery.requests import PendingRequest
     from device_agent.settings.sources import Source
-    from device_agent.sources.priority_semaphore import Turns
+    from device_agent.sources.priority_semaphore import PrioritySemaphore
 
 _log = get_logger()
 _QUIET_S = 60.0
 _AGAIN_S = 1.0
 
 
-class Event(NamedTuple):
+class SourceItem(NamedTuple):
     """One prompt of a source; ``place`` says for people and for the source where it was.
 
     The same ``id`` is the same prompt: asked again, it is answered from memory.
@@ -37,7 +37,7 @@ class Event(NamedTuple):
     place: Any
 
 
-class Stream:
+class SourceWorker:
     """Takes events, asks the device, and hands every answer to ``answered``."""
 
     def __init__(
@@ -45,21 +45,21 @@ class Stream:
         name: str,
         settings: Source,
         device: Device,
-        turns: Turns,
-        answered: Callable[[Event, Result, dict[str, Any]], Awaitable[None]],
+        turns: PrioritySemaphore,
+        answered: Callable[[SourceItem, Result, dict[str, Any]], Awaitable[None]],
     ) -> None:
         self.name = name
         self._settings = settings
         self._device = device
         self._turns = turns
         self._answered = answered
-        self._waiting: deque[Event] = deque()
+        self._waiting: deque[SourceItem] = deque()
         self._changed = asyncio.Condition()
         self._faults = device.parts.metrics.source_faults
         self._said_s: dict[str, float] = {}
         self._next_s = 0.0
 
-    def offer(self, event: Event) -> None:
+    def offer(self, event: SourceItem) -> None:
         """Take an event at once; the oldest that waits is dropped when there is no room."""
         if len(self._waiting) >= self._settings.queue_prompts:
             self._waiting.popleft()
@@ -67,7 +67,7 @@ class Stream:
         self._waiting.append(event)
         self._device.begin(self._wake())
 
-    async def put(self, event: Event) -> None:
+    async def put(self, event: SourceItem) -> None:
         """Take an event as soon as there is room."""
         async with self._changed:
             await self._changed.wait_for(lambda: len(self._waiting) < self._settings.queue_prompts)
@@ -131,10 +131,10 @@ class Stream:
         self._next_s = max(self._next_s, now_s) + 1 / self._settings.prompts_s
         await asyncio.sleep(self._next_s - 1 / self._settings.prompts_s - now_s)
 
-    async def _ask(self, event: Event) -> None:
+    async def _ask(self, event: SourceItem) -> None:
         """See one prompt to its answer; one that breaks the device is answered with an error."""
         settings, started_s = self._settings, time.monotonic()
-        asked: Asked | None = None
+        asked: PendingRequest | None = None
         try:
             # Only until it is accepted: what waits for an answer from above takes no place.
             async with self._turns.turn(settings.priority):
@@ -155,7 +155,7 @@ class Stream:
             if asked is not None:
                 self._device.out(asked)
 
-    async def answer(self, event: Event, result: Result, elapsed_s: float = 0.0) -> None:
+    async def answer(self, event: SourceItem, result: Result, elapsed_s: float = 0.0) -> None:
         """Hand a result on as the answer that people see."""
         answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
         await self._answered(event, result, {"source": self.name} | answer)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 import msgspec
 
-from experiments.datasets.source import Row, Source
+from experiments.datasets.source import RawRow, Source
 from shared.errors import DataError
 from shared.text_files import Line, read_lines
 
@@ -25,7 +25,7 @@ MOST_BYTES: Final = 1 << 29
 """A set is held in memory: this much of it, whatever its file unpacks to."""
 
 
-def read_file(path: Path, source: Source) -> Generator[Row, None, None]:
+def read_file(path: Path, source: Source) -> Generator[RawRow, None, None]:
     """Return the rows one by one. Raises ``DataError`` naming the file and the row."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in _PACKED:
@@ -55,7 +55,7 @@ def _lines(path: Path) -> Iterator[Line]:
         yield line
 
 
-def _tsv(path: Path, source: Source) -> Generator[Row, None, None]:
+def _tsv(path: Path, source: Source) -> Generator[RawRow, None, None]:
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
@@ -75,10 +75,10 @@ def _tsv(path: Path, source: Source) -> Generator[Row, None, None]:
                 f"{path}: row {number} has {len(cells)} columns, but the header has {len(header)}; "
                 "a text may hold no tab or line break"
             )
-        yield Row(number, cells[text], cells[label])
+        yield RawRow(number, cells[text], cells[label])
 
 
-def _jsonl(path: Path, source: Source) -> Generator[Row, None, None]:
+def _jsonl(path: Path, source: Source) -> Generator[RawRow, None, None]:
     for number, line in _lines(path):
         try:
             entry = msgspec.json.decode(line)
@@ -92,7 +92,7 @@ def _jsonl(path: Path, source: Source) -> Generator[Row, None, None]:
                     f"{path}: row {number} has no {column!r}, only {_names(list(entry))}; "
                     "name the columns of text and label"
                 )
-        yield Row(number, entry[source.text], entry[source.label])
+        yield RawRow(number, entry[source.text], entry[source.label])
 
 
 def _names(columns: list[str]) -> str:

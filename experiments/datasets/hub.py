@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from experiments.datasets.source import HUB, Row, Source
+from experiments.datasets.source import HUB, RawRow, Source
 from shared.errors import DataError, RuntimeUnavailable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _SPLIT: Final = "test"
 
 
-def read_hub(source: Source) -> Generator[Row, None, None]:
+def read_hub(source: Source) -> Generator[RawRow, None, None]:
     """Yield the rows of ``hub:dataset`` or ``hub:dataset@split``, numbered from 1.
 
     A label is yielded as the number that the set gives it. Raises ``RuntimeUnavailable`` without
@@ -41,7 +41,7 @@ def read_hub(source: Source) -> Generator[Row, None, None]:
     return _rows(loaded, source)
 
 
-def _rows(loaded: Any, source: Source) -> Generator[Row, None, None]:
+def _rows(loaded: Any, source: Source) -> Generator[RawRow, None, None]:
     for column in (source.text, source.label):
         if column not in loaded.column_names:
             raise DataError(
@@ -49,4 +49,4 @@ def _rows(loaded: Any, source: Source) -> Generator[Row, None, None]:
                 f"{', '.join(loaded.column_names)!r}; name the columns of text and label"
             )
     for number, entry in enumerate(loaded, 1):
-        yield Row(number, entry[source.text], entry[source.label])
+        yield RawRow(number, entry[source.text], entry[source.label])

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from experiments.datasets.files import read_file
 from experiments.datasets.sets import LabelledSet, Part, draw_rows
-from experiments.datasets.source import HUB, Row, Source
+from experiments.datasets.source import HUB, RawRow, Source
 from shared.errors import DataError
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def read_set(
     return LabelledSet(name, texts, labels, names, (Part(name, len(texts)),))
 
 
-def _open(source: Source, environ: Mapping[str, str]) -> tuple[str, Generator[Row, None, None]]:
+def _open(source: Source, environ: Mapping[str, str]) -> tuple[str, Generator[RawRow, None, None]]:
     if source.place.startswith(HUB):
         from experiments.datasets.hub import read_hub  # noqa: PLC0415 - heavy
 
@@ -57,7 +57,7 @@ def _open(source: Source, environ: Mapping[str, str]) -> tuple[str, Generator[Ro
     return str(path), read_file(path, source)
 
 
-def _first(rows: Iterator[Row], source: Source) -> Iterator[Row]:
+def _first(rows: Iterator[RawRow], source: Source) -> Iterator[RawRow]:
     return islice(rows, source.rows) if source.pick == "first" else rows
 
 
@@ -82,7 +82,7 @@ def _name(place: str) -> str:
     return f"{path.resolve().parent.name}-{stem}" if stem in _SPLITS else stem
 
 
-def _check(row: Row, place: str, names: tuple[str, ...]) -> tuple[str, int]:
+def _check(row: RawRow, place: str, names: tuple[str, ...]) -> tuple[str, int]:
     if not isinstance(row.text, str) or not row.text.strip():
         raise DataError(f"{place}: row {row.number} has no text; remove it or fill it in")
     label = row.label

@@ -32,7 +32,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: Annotated[int, Meta(description="of the draw")] = 0
 
 
-class Row(NamedTuple):
+class RawRow(NamedTuple):
     """One row as it stands in its file; ``number`` counts lines from 1."""
 
     number: int

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.datasets.sets import order_rows
 from experiments.evaluation.arrivals import arrivals_s
 from experiments.evaluation.offline import replay
-from shared.cascade.policies import Budget, Keep
+from shared.cascade.policies import Budget, KeepAll
 
 if TYPE_CHECKING:
     from experiments.datasets.sets import Order
@@ -49,7 +49,7 @@ def spend(matrix: Matrix, kind: Kind, seed: int = 0) -> Spending:
     period_s = times_s[-1] / _PERIODS * 0.999
     budget = SHARE * float(ordered.prompt_bytes.sum()) / _PERIODS
     policy = Budget(budget_bytes=budget, period_s=period_s, overhead_bytes=0.0)
-    keep = [Keep()] * (len(ordered.tiers) - 1)
+    keep = [KeepAll()] * (len(ordered.tiers) - 1)
     replayed = replay(ordered, [policy, *keep], arrivals_s=times_s, seed=seed)
     sent = np.where(replayed.tier > 0, ordered.prompt_bytes, 0)
     period = (np.array(times_s) / period_s).astype(np.int64)

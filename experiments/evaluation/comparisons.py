@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from experiments.evaluation.burden import paper_hops
-from experiments.evaluation.equal_accuracy import Sample, Saving, saving
+from experiments.evaluation.equal_accuracy import PairedSample, Saving, saving
 from experiments.evaluation.statistics import Interval
 
 if TYPE_CHECKING:
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.evaluation.evaluate import Run, SetResult
+    from experiments.evaluation.evaluate import PolicyRun, SetResult
     from experiments.evaluation.offline import Replay
 
     Floats = NDArray[np.float64]
     Cost = Callable[[Replay], Floats]
 
 
-class Curve(NamedTuple):
+class SettingsCurve(NamedTuple):
     """A policy's settings, and what each had right and cost, prompt by prompt."""
 
     parameters: list[dict[str, Any]]
-    sample: Sample
+    sample: PairedSample
 
 
 class Gain(NamedTuple):
@@ -59,9 +59,9 @@ def weighted(weights: Sequence[float]) -> Cost:
     return cost
 
 
-def curve(result: SetResult, policy: str, cost: Cost) -> Curve:
+def curve(result: SetResult, policy: str, cost: Cost) -> SettingsCurve:
     """Return a policy's curve on a set, its orders averaged prompt by prompt."""
-    settings: dict[str, list[Run]] = {}
+    settings: dict[str, list[PolicyRun]] = {}
     for run in result.runs:
         if run.candidate.name == policy:
             settings.setdefault(repr(run.candidate.parameters), []).append(run)
@@ -71,7 +71,7 @@ def curve(result: SetResult, policy: str, cost: Cost) -> Curve:
     right = [np.mean([_given(run, run.replay.right) for run in same], axis=0) for same in groups]
     costs = [np.mean([_given(run, cost(run.replay)) for run in same], axis=0) for same in groups]
     parameters = [same[0].candidate.parameters for same in groups]
-    return Curve(parameters, Sample(np.stack(right), np.stack(costs)))
+    return SettingsCurve(parameters, PairedSample(np.stack(right), np.stack(costs)))
 
 
 def saved_by(result: SetResult, contender: str, reference: str, beta: float, cost: Cost) -> Saving:
@@ -97,7 +97,7 @@ def gain_over(
     )
 
 
-def setting(found: Curve, beta: float) -> int:
+def setting(found: SettingsCurve, beta: float) -> int:
     """Return where in a curve β has this value."""
     return next(i for i, p in enumerate(found.parameters) if p.get("beta") == beta)
 
@@ -107,7 +107,7 @@ def _read(costs: Floats, accuracies: Floats, burden: float) -> float:
     return float(np.interp(burden, costs[order], accuracies[order]))
 
 
-def _given(run: Run, values: NDArray[Any]) -> Floats:
+def _given(run: PolicyRun, values: NDArray[Any]) -> Floats:
     """Return values in the set's own order, so that orders and policies can be paired."""
     given = np.empty(len(values), np.float64)
     given[run.rows] = values

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
-class Sample(NamedTuple):
+class PairedSample(NamedTuple):
     """Settings of a policy on the same n prompts, in the same order of prompts.
 
     ``right`` and ``cost`` have shape (settings, n); with several orders of arrival, each entry is
@@ -42,7 +42,12 @@ class Saving(NamedTuple):
 
 
 def saving(
-    reference: Sample, setting: int, contender: Sample, *, draws: int = 1000, seed: int = 0
+    reference: PairedSample,
+    setting: int,
+    contender: PairedSample,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
 ) -> Saving:
     """Compare the contender's frontier with one setting of the reference.
 

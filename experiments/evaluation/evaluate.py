@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Run(NamedTuple):
+class PolicyRun(NamedTuple):
     """One policy at one point of its grid on one order of one set.
 
     ``rows`` says which row of the set came at each place of the order.
@@ -55,7 +55,7 @@ class SetResult(NamedTuple):
     """
 
     matrix: Matrix
-    runs: tuple[Run, ...]
+    runs: tuple[PolicyRun, ...]
     before: Matrix | None = None
 
 
@@ -82,7 +82,9 @@ def run_study(study: Study, cache: Path, console: Console | None = None) -> list
     return results
 
 
-def _runs(study: Study, tried: list[Candidate], matrix: Matrix, console: Console) -> list[Run]:
+def _runs(
+    study: Study, tried: list[Candidate], matrix: Matrix, console: Console
+) -> list[PolicyRun]:
     orders = [
         order_rows(matrix.data, study.arrival.order, seed) for seed in range(study.arrival.seeds)
     ]
@@ -98,7 +100,7 @@ def _runs(study: Study, tried: list[Candidate], matrix: Matrix, console: Console
             replayed = replay(
                 ordered[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed
             )
-            runs.append(Run(candidate, seed, rows, replayed))
+            runs.append(PolicyRun(candidate, seed, rows, replayed))
     return runs
 
 
@@ -169,7 +171,7 @@ def _calibration_errors(before: Matrix) -> dict[str, dict[str, float]]:
     }
 
 
-def _in_given_order(run: Run) -> NDArray[np.bool_]:
+def _in_given_order(run: PolicyRun) -> NDArray[np.bool_]:
     """Return which prompts a run had right, as the set lists them, so that runs can be paired."""
     right = np.empty_like(run.replay.right)
     right[run.rows] = run.replay.right

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from shared.cascade.policies import PolicySettings, Returned, Seen, Verdict
+from shared.cascade.policies import Feedback, Observation, PolicySettings, Routing
 from shared.cascade.tier import Tier
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def replay(
 
 class _Sent(NamedTuple):
     tier: int
-    seen: Seen
-    verdict: Verdict
+    seen: Observation
+    verdict: Routing
 
 
 def _run(
@@ -130,7 +130,7 @@ def _run(
         here = 0
         sent: list[_Sent] = []
         while True:
-            seen = Seen(confidence[here][row], at_s, size)
+            seen = Observation(confidence[here][row], at_s, size)
             verdict = judges[here](_TASK, seen)
             thresholds[here][row] = verdict.threshold
             if not verdict.up:
@@ -161,7 +161,7 @@ def _learner(
             tier = tiers[below.tier]
             if tier.learns:
                 agreed = labels[below.tier][row] == labels[top][row]
-                returned = Returned(agreed, confidence[top][row], top - below.tier)
+                returned = Feedback(agreed, confidence[top][row], top - below.tier)
                 tier.learn(_TASK, below.seen, below.verdict, returned)
 
     return learn

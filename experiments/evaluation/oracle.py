@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from experiments.evaluation.offline import replay
-from shared.cascade.policies import Keep, Pass
+from shared.cascade.policies import KeepAll, PassAll
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.evaluation.offline import Replay
 
 
-class Curve(NamedTuple):
+class AccuracyCurve(NamedTuple):
     """Accuracy at each mean burden per prompt, both rising; shape (points,)."""
 
     burden: NDArray[np.float64]
@@ -43,13 +43,13 @@ def straight_costs(matrix: Matrix, accounting: Callable[[Replay], Burden]) -> ND
 
     Shape (tiers, n); ``accounting`` is one of the functions of ``experiments.evaluation.burden``.
     """
-    others = [Keep()] * (len(matrix.tiers) - 1)
-    replays = [replay(matrix, [Keep(), *others])]
-    replays += [replay(matrix, [Pass(up=up), *others]) for up in range(1, len(matrix.tiers))]
+    others = [KeepAll()] * (len(matrix.tiers) - 1)
+    replays = [replay(matrix, [KeepAll(), *others])]
+    replays += [replay(matrix, [PassAll(up=up), *others]) for up in range(1, len(matrix.tiers))]
     return np.stack([accounting(replayed).per_prompt for replayed in replays])
 
 
-def oracle(right: NDArray[np.bool_], costs: NDArray[np.float64]) -> Curve:
+def oracle(right: NDArray[np.bool_], costs: NDArray[np.float64]) -> AccuracyCurve:
     """Return the bound for answers that are ``right`` at ``costs``; both of shape (tiers, n).
 
     The first point spends nothing that gains nothing; the last one has every prompt right that
@@ -62,4 +62,4 @@ def oracle(right: NDArray[np.bool_], costs: NDArray[np.float64]) -> Curve:
     spent = np.concatenate([[0.0], np.cumsum(gains[free:])])
     hits = np.arange(free, len(gains) + 1)
     prompts = right.shape[1]
-    return Curve((cheapest.sum() + spent) / prompts, hits / prompts)
+    return AccuracyCurve((cheapest.sum() + spent) / prompts, hits / prompts)

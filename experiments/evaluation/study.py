@@ -48,7 +48,7 @@ class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     ] = {}
 
 
-class Arrival(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ArrivalOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """In which order the prompts of a set arrive, and how often to repeat it."""
 
     order: Annotated[Order, Meta(description="as given, shuffled, or one label after another")] = (
@@ -70,7 +70,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     policies: Annotated[
         tuple[PolicyGrid, ...], Meta(min_length=1, description="policies to compare")
     ]
-    arrival: Arrival = Arrival()
+    arrival: ArrivalOrder = ArrivalOrder()
     joined: Annotated[
         bool, Meta(description="put the sets one after another: traffic whose domain shifts")
     ] = False

@@ -22,33 +22,33 @@ _FULL_PROMPTS: Final = 20
 """A bin with fewer prompts says nothing and is not drawn; it counts in the ECE all the same."""
 
 
-class Judged(NamedTuple):
+class ScoredRows(NamedTuple):
     """One model's confidences and whether its answers are right; both of shape (n,)."""
 
     confidence: NDArray[np.float64]
     right: NDArray[np.bool_]
 
 
-class Card(NamedTuple):
+class ReportCard(NamedTuple):
     """A tier as it serves, and, where known, the same model before it was quantised."""
 
     tier: str
-    served: Judged
-    before: Judged | None = None
+    served: ScoredRows
+    before: ScoredRows | None = None
 
 
-def cards(matrix: Matrix, before: Matrix | None = None) -> list[Card]:
+def cards(matrix: Matrix, before: Matrix | None = None) -> list[ReportCard]:
     """Return a card per tier; ``before`` has the tiers' models before they were quantised."""
     unquantised = {} if before is None else dict(_judged(before))
-    return [Card(tier, judged, unquantised.get(tier)) for tier, judged in _judged(matrix)]
+    return [ReportCard(tier, judged, unquantised.get(tier)) for tier, judged in _judged(matrix)]
 
 
-def _judged(matrix: Matrix) -> list[tuple[str, Judged]]:
+def _judged(matrix: Matrix) -> list[tuple[str, ScoredRows]]:
     rows = zip(matrix.tiers, matrix.right, strict=True)
-    return [(tier.tier, Judged(tier.confidence, right)) for tier, right in rows]
+    return [(tier.tier, ScoredRows(tier.confidence, right)) for tier, right in rows]
 
 
-def draw_cards(drawn: Sequence[Card], *, title: str) -> Figure:
+def draw_cards(drawn: Sequence[ReportCard], *, title: str) -> Figure:
     """Draw a column per tier: its numbers, its risk by coverage, its reliability."""
     with styled():
         figure = new_figure(3.5 * len(drawn) + 0.4, 7)
@@ -66,14 +66,14 @@ def draw_cards(drawn: Sequence[Card], *, title: str) -> Figure:
     return figure
 
 
-def _lowest(drawn: Sequence[Card]) -> float:
+def _lowest(drawn: Sequence[ReportCard]) -> float:
     """Return the lowest accuracy of any bin that is drawn, or of a coin if that is lower."""
     bins = [reliability(*judged) for _, *both in drawn for judged in both if judged]
     shares = [float(each.accuracy[each.prompts >= _FULL_PROMPTS].min(initial=1.0)) for each in bins]
     return min([1 / 2, *shares])
 
 
-def _explain(risk: Axes, calibration: Axes, card: Card) -> None:
+def _explain(risk: Axes, calibration: Axes, card: ReportCard) -> None:
     """Say once, in the first column, what the dashed lines are."""
     small: dict[str, Any] = {"color": MUTED, "fontsize": 8, "textcoords": "offset points"}
     wrong = float((~card.served.right).mean())
@@ -81,7 +81,7 @@ def _explain(risk: Axes, calibration: Axes, card: Card) -> None:
     calibration.annotate("as right as sure", (0.72, 0.72), (0, 6), ha="right", va="bottom", **small)
 
 
-def _draw_risk(axes: Axes, card: Card, colour: str, highest: float) -> None:
+def _draw_risk(axes: Axes, card: ReportCard, colour: str, highest: float) -> None:
     served = card.served
     curve = risk_coverage(served.confidence, served.right)
     axes.plot(curve.coverage, curve.risk, color=colour)
@@ -99,7 +99,7 @@ def _draw_risk(axes: Axes, card: Card, colour: str, highest: float) -> None:
     )
 
 
-def _draw_reliability(axes: Axes, card: Card, colour: str) -> None:
+def _draw_reliability(axes: Axes, card: ReportCard, colour: str) -> None:
     axes.plot([0, 1], [0, 1], scaley=False, color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
     notes = []
     if card.before is not None:
@@ -115,7 +115,7 @@ def _draw_reliability(axes: Axes, card: Card, colour: str) -> None:
     axes.set_xlabel("confidence")
 
 
-def _draw_bins(axes: Axes, judged: Judged, colour: str, *, filled: bool) -> float:
+def _draw_bins(axes: Axes, judged: ScoredRows, colour: str, *, filled: bool) -> float:
     """Draw a line through the bins, marks the larger the more prompts, and return the ECE."""
     bins = reliability(judged.confidence, judged.right)
     full = bins.prompts >= _FULL_PROMPTS

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from experiments.evaluation.evaluate import Run, SetResult
+    from experiments.evaluation.evaluate import PolicyRun, SetResult
 
 _SHOWN_IN_TIME: Final = "RecServe"
 
@@ -103,7 +103,7 @@ def _alone(result: SetResult) -> list[Point]:
     ]
 
 
-def _shown_in_time(runs: Sequence[Run]) -> Run | None:
+def _shown_in_time(runs: Sequence[PolicyRun]) -> PolicyRun | None:
     """Return the run whose thresholds are drawn: RecServe's in the middle of its grid."""
     found = [run for run in runs if run.candidate.name == _SHOWN_IN_TIME and run.seed == 0]
     return found[len(found) // 3] if found else None

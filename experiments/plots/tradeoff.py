@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from experiments.evaluation.oracle import Curve
+    from experiments.evaluation.oracle import AccuracyCurve
     from experiments.evaluation.statistics import Interval
 
 
@@ -47,7 +47,7 @@ class Family(NamedTuple):
 
 def draw_tradeoff(
     families: Sequence[Family],
-    bound: Curve,
+    bound: AccuracyCurve,
     *,
     title: str,
     unit: str,
@@ -89,7 +89,9 @@ def _colour(index: int) -> str:
     return PALETTE[index % len(PALETTE)]
 
 
-def _limits(axes: Axes, families: Sequence[Family], bound: Curve, alone: Sequence[Point]) -> None:
+def _limits(
+    axes: Axes, families: Sequence[Family], bound: AccuracyCurve, alone: Sequence[Point]
+) -> None:
     points = [point for family in families for point in family.points] + list(alone)
     reached = [point.accuracy for point in points] or list(bound.accuracy)
     low, high = min(reached), max([*reached, float(bound.accuracy[-1])])
@@ -99,7 +101,7 @@ def _limits(axes: Axes, families: Sequence[Family], bound: Curve, alone: Sequenc
     axes.set_xlim(-0.02 * most, most * 1.04)
 
 
-def _draw_bound(axes: Axes, bound: Curve) -> None:
+def _draw_bound(axes: Axes, bound: AccuracyCurve) -> None:
     right, top = axes.get_xlim()[1], axes.get_ylim()[1]
     burden = np.append(bound.burden, max(right, bound.burden[-1]))
     accuracy = np.append(bound.accuracy, bound.accuracy[-1])

@@ -21,17 +21,17 @@ import msgspec
 from prometheus_client import ProcessCollector
 
 from device_agent.settings import DeviceSettings
-from experiments.profiling.profile import Cost, Handling, expected_us
+from experiments.profiling.profile import AgentCosts, Cost, expected_us
 from experiments.replay.environment import seat_of
-from experiments.replay.load_generator import Player
+from experiments.replay.load_generator import LoadGenerator
 from experiments.replay.pacing import LoopClock
 from experiments.replay.records import open_records
-from experiments.replay.sampler import Sampler, Seat, look_at
-from experiments.replay.schedule import Play
-from experiments.replay.target import Question, Reply
+from experiments.replay.sampler import Sampler, ScrapeTarget, look_at
+from experiments.replay.schedule import ScheduledRequest
+from experiments.replay.target import ReplayRequest, Response
 from experiments.testbed.fleet import Fleet, names_like
-from experiments.testbed.processes import UpSettings, free_port, plan, running
-from shared.cascade.policies import Keep, Pass
+from experiments.testbed.processes import UpSettings, free_port, read_agents, running
+from shared.cascade.policies import KeepAll, PassAll
 from shared.settings.file import load
 from shared.wire.topics import Topics
 
@@ -54,9 +54,9 @@ _WATCHED_S: Final = 3
 _US: Final = 1e6
 
 WAYS: Final = {
-    "device": (Keep(), "keep"),
-    "edge": (Pass(), "keep"),
-    "cloud": (Pass(), "pass"),
+    "device": (KeepAll(), "keep"),
+    "edge": (PassAll(), "keep"),
+    "cloud": (PassAll(), "pass"),
 }
 """Who answers, and the policies of device and edge that see to it."""
 
@@ -88,12 +88,12 @@ class Agents(NamedTuple):
     text_bytes: float
 
 
-class Place(NamedTuple):
+class ProfiledSite(NamedTuple):
     """Devices in this process, all processes by name, and where the agents show their metrics."""
 
     fleet: Fleet
     pids: dict[str, int]
-    seats: Sequence[Seat]
+    seats: Sequence[ScrapeTarget]
     mqtt: MqttSettings
 
     async def look(self) -> Look:
@@ -112,7 +112,7 @@ class Look(NamedTuple):
 
 def shipped_models() -> list[ModelSettings]:
     """Return the models of the agents of ``configs/up.yaml``, as they run them, lowest first."""
-    models = {str(agent.role): agent.settings.model for agent in plan(load(UpSettings, UP))}
+    models = {str(agent.role): agent.settings.model for agent in read_agents(load(UpSettings, UP))}
     return [models[role] for role in WAYS]
 
 
@@ -158,7 +158,7 @@ def _mean(seen: Sequence[Spent]) -> Spent:
     )
 
 
-def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
+def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> AgentCosts:
     """Take the processes' shares apart; ``times`` are those of the agents' models, lowest first."""
     models = dict(zip(("fleet", "edge-1", "cloud-1"), times, strict=True))
     device, edge, cloud = (agents.ways[name] for name in WAYS)
@@ -179,7 +179,7 @@ def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
     edge_model_us = model(edge, "edge-1").cold_us
     beyond_us = (edge.cold.latency_s - device.cold.latency_s) * _US - edge_model_us
     worked_us = escalate.cold_us + answer.cold_us + 2 * message.cold_us
-    return Handling(
+    return AgentCosts(
         keep=keep,
         escalate=escalate,
         answer=answer,
@@ -192,7 +192,7 @@ def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> Handling:
 
 
 @contextlib.asynccontextmanager
-async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[Place]:
+async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]:
     """Start a broker, an edge and a cloud agent; yield a fleet of devices here."""
     device_policy, edge_policy = WAYS[name]
     quiet = {
@@ -217,7 +217,7 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[Place]:
             for entry in up.agents
         )
         up = msgspec.structs.replace(up, broker=broker, agents=entries)
-        agents = plan(up, overrides=quiet)
+        agents = read_agents(up, overrides=quiet)
         uppers = [agent for agent in agents if agent.role != "device"]
         template = next(a.settings for a in agents if isinstance(a.settings, DeviceSettings))
         tier = msgspec.structs.replace(template.tier, policy=device_policy)
@@ -229,12 +229,14 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[Place]:
             Fleet.open(template, names_like("measured", _DEVICES)) as fleet,
         ):
             await asyncio.sleep(_SETTLE_S)  # the agents' statuses arrive
-            ours = Seat("fleet", "device", metrics=fleet.metrics)
+            ours = ScrapeTarget("fleet", "device", metrics=fleet.metrics)
             seats = (ours, *(seat_of(agent) for agent in uppers))
-            yield Place(fleet, {**processes.pids(), "fleet": os.getpid()}, seats, template.mqtt)
+            yield ProfiledSite(
+                fleet, {**processes.pids(), "fleet": os.getpid()}, seats, template.mqtt
+            )
 
 
-async def _paced(place: Place, texts: Sequence[str]) -> Spent:
+async def _paced(place: ProfiledSite, texts: Sequence[str]) -> Spent:
     """Send one prompt at a time, with a pause before each."""
     latencies_s = []
     before = await place.look()
@@ -244,7 +246,7 @@ async def _paced(place: Place, texts: Sequence[str]) -> Spent:
     return _spent(latencies_s, before, await place.look())
 
 
-async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMPTS) -> Spent:
+async def _closed(place: ProfiledSite, texts: Sequence[str], prompts: int = _WARM_PROMPTS) -> Spent:
     """Keep many prompts under way."""
     room = asyncio.Semaphore(_IN_FLIGHT)
 
@@ -257,7 +259,7 @@ async def _closed(place: Place, texts: Sequence[str], prompts: int = _WARM_PROMP
     return _spent(latencies_s, before, await place.look())
 
 
-async def _watched(place: Place) -> Spent:
+async def _watched(place: ProfiledSite) -> Spent:
     """Look at the agents as a replay does, while nobody asks anything; spent is per second."""
     with tempfile.TemporaryDirectory() as folder:
         clock = LoopClock()
@@ -288,20 +290,24 @@ class _Echo:
 
     devices = ("device-1",)
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ReplayRequest) -> Response:
         """Answer."""
         del question
-        return Reply("positive")
+        return Response("positive")
 
 
 async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> Spent:
     """Replay prompts to nobody: what a replay spends on each besides its devices."""
     plays = [
-        Play(number, number * pause_s, _Echo.devices[0], "classify", text, "positive", None)
+        ScheduledRequest(
+            number, number * pause_s, _Echo.devices[0], "classify", text, "positive", None
+        )
         for number, text in enumerate(texts[row % len(texts)] for row in range(prompts))
     ]
     with tempfile.TemporaryDirectory() as folder, open_records(Path(folder)) as writer:
-        player = Player(_Echo(), writer, LoopClock(), Topics(), run="measure", timeout_s=30.0)
+        player = LoadGenerator(
+            _Echo(), writer, LoopClock(), Topics(), run="measure", timeout_s=30.0
+        )
         before = Look({"fleet": _process_s(os.getpid())}, {})
         await player.play_open(plays)
         await player.finish(10.0)

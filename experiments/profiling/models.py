@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from experiments.profiling.agents import PAUSE_S
-from experiments.profiling.profile import Batch, ModelTimes, expected_us
+from experiments.profiling.profile import BatchTimes, ModelTimes, expected_us
 from shared.runtimes import load_model
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ _HELD_TIMES: Final = 10
 _QUANTILES: Final = 21
 
 
-class Run(NamedTuple):
+class TimedRun(NamedTuple):
     """One run: the sizes of its prompts in bytes, and how long it took."""
 
     sizes: tuple[int, ...]
@@ -60,8 +60,8 @@ class Bench:
         self._models = [load_model(one) for one in settings]
         self._texts = texts
         self._draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
-        self._warm: list[list[Run]] = [[] for _ in settings]
-        self._cold: list[list[Run]] = [[] for _ in settings]
+        self._warm: list[list[TimedRun]] = [[] for _ in settings]
+        self._cold: list[list[TimedRun]] = [[] for _ in settings]
         self._held_us: dict[ModelSettings, dict[int, list[float]]] = {
             one: defaultdict(list) for one in settings
         }
@@ -94,21 +94,21 @@ class Bench:
             model.close()
         return [found[settings] for settings in self._order]
 
-    def _runs(self, model: Model, size: int) -> list[Run]:
+    def _runs(self, model: Model, size: int) -> list[TimedRun]:
         """Run batches of one size straight after each other."""
-        runs: list[Run] = []
+        runs: list[TimedRun] = []
         begun_s = time.perf_counter()
         wanted = _RUNS * (4 if size == 1 else 1)
         while len(runs) < wanted and (not runs or time.perf_counter() - begun_s < _MOST_S):
             runs.append(self._one(model, size))
         return runs
 
-    def _one(self, model: Model, size: int) -> Run:
+    def _one(self, model: Model, size: int) -> TimedRun:
         batch = self._draw.choices(self._texts, k=size)
         begun_s = time.perf_counter()
         model.answer(batch)
         took_s = time.perf_counter() - begun_s
-        return Run(tuple(len(text.encode()) for text in batch), took_s * 1e6)
+        return TimedRun(tuple(len(text.encode()) for text in batch), took_s * 1e6)
 
 
 def _single(settings: ModelSettings) -> ModelSettings:
@@ -116,7 +116,7 @@ def _single(settings: ModelSettings) -> ModelSettings:
 
 
 def fit(
-    warm: Sequence[Run], cold: Sequence[Run], held_us: dict[int, float], threads: int
+    warm: Sequence[TimedRun], cold: Sequence[TimedRun], held_us: dict[int, float], threads: int
 ) -> ModelTimes:
     """Fit run, prompt and byte times to what was measured; relative errors count."""
     rows = np.array([[1.0, len(run.sizes), sum(run.sizes)] for run in warm])
@@ -146,7 +146,7 @@ def fit(
     )
 
 
-def _expected_us(times: ModelTimes, run: Run) -> float:
+def _expected_us(times: ModelTimes, run: TimedRun) -> float:
     return expected_us(times, sum(run.sizes), 1.0, len(run.sizes))
 
 
@@ -188,7 +188,7 @@ def held_us(model: Model, texts: Sequence[str], size: int) -> float:
     return max(took_s - computed_s[0], 0.0) / _HELD_RUNS * 1e6
 
 
-def _batch(runs: Sequence[Run], size: int) -> Batch:
+def _batch(runs: Sequence[TimedRun], size: int) -> BatchTimes:
     us = [run.us for run in runs if len(run.sizes) == size]
     p50, p99 = np.quantile(us, [0.5, 0.99])
-    return Batch(size, round(float(p50), 1), round(float(p99), 1))
+    return BatchTimes(size, round(float(p50), 1), round(float(p99), 1))

@@ -33,7 +33,7 @@ class Cost(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return Cost(cold_us, max(self.warm_us - part.warm_us, 0.0))
 
 
-class Handling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AgentCosts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an agent's event loop spends on one prompt, the model apart.
 
     ``keep``: a device, on a prompt that it answers. ``escalate``: on top of that, to send it up and
@@ -54,7 +54,7 @@ class Handling(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     on_path: Annotated[float, Meta(gt=0, le=1)]
 
 
-class Batch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class BatchTimes(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One size of batch as it was measured: the time of a run, warm."""
 
     prompts: int
@@ -79,10 +79,10 @@ class ModelTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     held_prompt_us: _Microseconds
     cold_us: _Microseconds
     spread: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=2)]
-    batches: tuple[Batch, ...]
+    batches: tuple[BatchTimes, ...]
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One machine; ``models`` by ``model_key``."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
@@ -91,7 +91,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     measured: str
     broker: str
     versions: dict[str, str]
-    handling: Handling
+    handling: AgentCosts
     models: dict[str, ModelTimes]
 
 
@@ -111,7 +111,7 @@ def check_place(path: Path) -> None:
         raise DataError(f"{path}: cannot be written, there is no folder {path.parent}")
 
 
-def write_measured(path: Path, measured: Measured) -> None:
+def write_measured(path: Path, measured: MachineProfile) -> None:
     """Write a machine's file; raises ``DataError`` when that cannot be done."""
     try:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(measured), indent=2) + b"\n")
@@ -119,10 +119,10 @@ def write_measured(path: Path, measured: Measured) -> None:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def read_measured(path: Path) -> Measured:
+def read_measured(path: Path) -> MachineProfile:
     """Read a machine's file; raises ``DataError`` that names it."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Measured)
+        return msgspec.json.decode(path.read_bytes(), type=MachineProfile)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be read ({error.strerror}); `recserve measure` writes such a file"

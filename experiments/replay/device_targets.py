@@ -7,15 +7,15 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from experiments.replay.records import LOST
-from experiments.replay.target import Reply
-from experiments.testbed.client import Answer, Asker
+from experiments.replay.target import Response
+from experiments.testbed.client import Answer, DeviceClient
 from shared.errors import BusError
 from shared.messages import Hop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from experiments.replay.target import Question
+    from experiments.replay.target import ReplayRequest
     from experiments.testbed.fleet import Fleet
     from shared.bus.mqtt.settings import MqttSettings
 
@@ -35,7 +35,7 @@ class VirtualDevices:
         """Names of the devices."""
         return list(self._devices)
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ReplayRequest) -> Response:
         """Ask one device."""
         result = await self._devices[question.device].ask(
             question.text,
@@ -44,13 +44,13 @@ class VirtualDevices:
             priority=question.priority,
             prompt_id=question.id,
         )
-        return Reply.of(result)
+        return Response.of(result)
 
 
 class AskedDevices:
     """Devices behind a broker. What comes twice for one question is counted in ``twice``."""
 
-    def __init__(self, asker: Asker, devices: Sequence[str]) -> None:
+    def __init__(self, asker: DeviceClient, devices: Sequence[str]) -> None:
         self.twice = 0
         self._asker = asker
         self._devices = tuple(devices)
@@ -62,7 +62,7 @@ class AskedDevices:
         cls, settings: MqttSettings, devices: Sequence[str]
     ) -> AsyncIterator[AskedDevices]:
         """Connect and listen to every device's answers. Raises ``BusError``."""
-        async with Asker.open(settings) as asker:
+        async with DeviceClient.open(settings) as asker:
             target = cls(asker, devices)
             for device in devices:
                 await asker.listen(device, target._hear)
@@ -73,7 +73,7 @@ class AskedDevices:
         """Names of the devices."""
         return self._devices
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ReplayRequest) -> Response:
         """Publish a question and wait for its answer."""
         name = str(question.id)
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -90,9 +90,9 @@ class AskedDevices:
             return read_answer(await asyncio.wait_for(answered, question.timeout_s + _WAY_S))
         except asyncio.TimeoutError:
             said = f"{question.device} said nothing in {question.timeout_s + _WAY_S:g} s"
-            return Reply(error=LOST, reason=said)
+            return Response(error=LOST, reason=said)
         except BusError as error:
-            return Reply(error=LOST, reason=f"the question did not get out: {error}")
+            return Response(error=LOST, reason=f"the question did not get out: {error}")
         finally:
             del self._waiting[name]
 
@@ -104,7 +104,7 @@ class AskedDevices:
             waiting.set_result(answer)
 
 
-def read_answer(answer: Answer) -> Reply:
+def read_answer(answer: Answer) -> Response:
     """Return what an answer as devices publish it says."""
     hops = tuple(
         Hop(
@@ -116,7 +116,7 @@ def read_answer(answer: Answer) -> Reply:
         )
         for hop in answer.get("hops", ())
     )
-    return Reply(
+    return Response(
         answer.get("label"),
         hops,
         answer.get("degraded", ""),

@@ -11,8 +11,8 @@ import msgspec
 
 from device_agent.settings import DeviceSettings
 from experiments.replay.run_file import make_folder
-from experiments.replay.sampler import Seat
-from experiments.testbed.processes import Agent, UpSettings, free_port, plan, running
+from experiments.replay.sampler import ScrapeTarget
+from experiments.testbed.processes import Agent, UpSettings, free_port, read_agents, running
 from shared.errors import SettingsError
 from shared.settings.file import load
 
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 UP = Path(__file__).parents[2] / "configs" / "up.yaml"
 
 
-class Place(NamedTuple):
+class Environment(NamedTuple):
     """Where to connect, what virtual devices are like, whom to watch, and the tiers we know of."""
 
     mqtt: MqttSettings
     template: DeviceSettings | None
-    seats: tuple[Seat, ...]
+    seats: tuple[ScrapeTarget, ...]
     tiers: tuple[str, ...]
 
 
 @contextlib.asynccontextmanager
-async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Place]:
+async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Environment]:
     """Start what has to run and yield it ready.
 
     Raises ``SettingsError``, or ``ProcessFailed`` when an agent does not come up.
@@ -44,7 +44,7 @@ async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Pl
         yield _running_place(settings, settings.mqtt)
         return
     up = _on_free_ports(load(UpSettings, settings.agents or UP), folder / "broker")
-    agents = plan(up, overrides={"log.format": "json", "log.level": "warning"})
+    agents = read_agents(up, overrides={"log.format": "json", "log.level": "warning"})
     template = _template(settings, agents)
     if not settings.fleet.ask:
         agents = [agent for agent in agents if agent.role != "device"]
@@ -56,17 +56,17 @@ async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[Pl
     make_folder(folder / "logs")
     async with running(up.broker, agents, folder / "logs"):
         mqtt = agents[0].settings.mqtt
-        yield Place(mqtt, template, seats, _tiers(template, agents))
+        yield Environment(mqtt, template, seats, _tiers(template, agents))
 
 
-def _running_place(settings: ReplaySettings, mqtt: MqttSettings) -> Place:
+def _running_place(settings: ReplaySettings, mqtt: MqttSettings) -> Environment:
     template = None
     tiers: tuple[str, ...] = ()
     if not settings.fleet.ask:
         template = load(DeviceSettings, settings.fleet.config, environment=os.environ)
         template = msgspec.structs.replace(template, mqtt=mqtt)
         tiers = (template.tier.name, *template.tier.above)
-    return Place(mqtt, template, (), tiers)
+    return Environment(mqtt, template, (), tiers)
 
 
 def _template(settings: ReplaySettings, agents: Sequence[Agent]) -> DeviceSettings | None:
@@ -96,10 +96,12 @@ def _on_free_ports(up: UpSettings, data_dir: Path) -> UpSettings:
     )
 
 
-def seat_of(agent: Agent) -> Seat:
+def seat_of(agent: Agent) -> ScrapeTarget:
     """Return where to look at an agent of this machine."""
     port = agent.settings.metrics.port
-    return Seat(agent.settings.agent, agent.settings.tier.name, f"http://127.0.0.1:{port}/metrics")
+    return ScrapeTarget(
+        agent.settings.agent, agent.settings.tier.name, f"http://127.0.0.1:{port}/metrics"
+    )
 
 
 def _tiers(template: DeviceSettings | None, agents: Sequence[Agent]) -> tuple[str, ...]:

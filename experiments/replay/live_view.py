@@ -12,14 +12,14 @@ from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.text import Text
 
-from experiments.replay.saturation import Judge, Sign, Tick
+from experiments.replay.saturation import SaturationDetector, Sign, Tick
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from experiments.replay.load_generator import Tally
+    from experiments.replay.load_generator import LiveCounts
     from experiments.replay.pacing import Clock
 
 _EVERY_S = 1.0
@@ -30,7 +30,7 @@ class Watch:
 
     def __init__(
         self,
-        tally: Tally,
+        tally: LiveCounts,
         clock: Clock,
         console: Console,
         file: IO[bytes],
@@ -48,7 +48,7 @@ class Watch:
         self._file = file
         self._intended_s = intended_s
         self._before = before
-        self._judge = Judge()
+        self._judge = SaturationDetector()
         self._standing: set[Sign] = set()
         self._last = Tick(clock.now_s(), before, before, before, 0.0)
 

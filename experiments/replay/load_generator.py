@@ -17,7 +17,7 @@ from experiments.replay.pacing import closed_loop, open_loop
 from experiments.replay.recording import Times, make_record
 from experiments.replay.records import LOST
 from experiments.replay.schedule import prompt_id
-from experiments.replay.target import Question, Reply
+from experiments.replay.target import ReplayRequest, Response
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
     from experiments.replay.pacing import Clock
     from experiments.replay.records import Record, RecordWriter
-    from experiments.replay.schedule import Play
+    from experiments.replay.schedule import ScheduledRequest
     from experiments.replay.target import Target
     from shared.wire.topics import Topics
 
 _log = get_logger()
 
 
-class Tally:
+class LiveCounts:
     """Running counts, for whoever watches."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Tally:
             self.tiers[record.tier] += 1
 
 
-class Player:
+class LoadGenerator:
     """Plays prompts to a target; every one that gets its reply ends in one record."""
 
     def __init__(
@@ -68,7 +68,7 @@ class Player:
         keep_text: bool = False,
     ) -> None:
         """Ids are made from ``run``, the run's own; ``timeout_s`` is for prompts without one."""
-        self.tally = Tally()
+        self.tally = LiveCounts()
         self._target = target
         self._writer = writer
         self._clock = clock
@@ -78,12 +78,12 @@ class Player:
         self._keep_text = keep_text
         self._under_way: set[asyncio.Task[None]] = set()
 
-    async def play_open(self, plays: Sequence[Play]) -> None:
+    async def play_open(self, plays: Sequence[ScheduledRequest]) -> None:
         """Send every prompt at its time; returns when the last one is out."""
         async for index, at_s in open_loop([play.at_s for play in plays], self._clock):
             self._begin(plays[index], at_s)
 
-    async def play_closed(self, plays: Sequence[Play], in_flight: int) -> None:
+    async def play_closed(self, plays: Sequence[ScheduledRequest], in_flight: int) -> None:
         """Keep ``in_flight`` prompts under way; returns when the last one is out."""
         room = asyncio.Semaphore(in_flight)
         async for index, at_s in closed_loop(len(plays), room, self._clock):
@@ -100,7 +100,9 @@ class Player:
         self._writer.flush()
         return len(given_up)
 
-    def _begin(self, play: Play, at_s: float, after: Callable[[], None] | None = None) -> None:
+    def _begin(
+        self, play: ScheduledRequest, at_s: float, after: Callable[[], None] | None = None
+    ) -> None:
         task = asyncio.create_task(self._one(play, at_s))
         self._under_way.add(task)
         task.add_done_callback(self._ended)
@@ -112,10 +114,10 @@ class Player:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a prompt of the replay broke", exc_info=error)
 
-    async def _one(self, play: Play, at_s: float) -> None:
+    async def _one(self, play: ScheduledRequest, at_s: float) -> None:
         """Ask, wait, record."""
         timeout_s = play.timeout_s or self._timeout_s
-        question = Question(
+        question = ReplayRequest(
             prompt_id(self._run, play.number),
             play.device,
             play.task,
@@ -135,9 +137,11 @@ class Player:
         self._writer.write(record)
         self.tally.count(record)
 
-    async def _ask(self, question: Question) -> Reply:
+    async def _ask(self, question: ReplayRequest) -> Response:
         """Return the reply; one that never comes is lost."""
         grace_s = 5.0
         with contextlib.suppress(asyncio.TimeoutError):
             return await asyncio.wait_for(self._target.ask(question), question.timeout_s + grace_s)
-        return Reply(error=LOST, reason=f"nothing came back in {question.timeout_s + grace_s:g} s")
+        return Response(
+            error=LOST, reason=f"nothing came back in {question.timeout_s + grace_s:g} s"
+        )

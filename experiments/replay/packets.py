@@ -15,11 +15,11 @@ from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
 
 if TYPE_CHECKING:
-    from experiments.replay.target import Question, Reply
+    from experiments.replay.target import ReplayRequest, Response
     from shared.wire.topics import Topics
 
 
-def bytes_by_link(question: Question, reply: Reply, topics: Topics) -> dict[str, int]:
+def bytes_by_link(question: ReplayRequest, reply: Response, topics: Topics) -> dict[str, int]:
     """Return the bytes by link, both ways; empty where the device answered itself."""
     if len(reply.hops) < 2:  # noqa: PLR2004 - a link has two ends
         return {}
@@ -34,7 +34,7 @@ def bytes_by_link(question: Question, reply: Reply, topics: Topics) -> dict[str,
     return crossed
 
 
-def _result_bytes(question: Question, reply: Reply, topics: Topics) -> int:
+def _result_bytes(question: ReplayRequest, reply: Response, topics: Topics) -> int:
     outcome: Answer | Failure = Label(reply.answer or "")
     if reply.error:
         outcome = Failure(reply.error, reply.reason)

@@ -9,8 +9,8 @@ from experiments.replay.packets import bytes_by_link
 from experiments.replay.records import Record
 
 if TYPE_CHECKING:
-    from experiments.replay.schedule import Play
-    from experiments.replay.target import Question, Reply
+    from experiments.replay.schedule import ScheduledRequest
+    from experiments.replay.target import ReplayRequest, Response
     from shared.wire.topics import Topics
 
 
@@ -23,7 +23,7 @@ class Times(NamedTuple):
 
 
 def make_record(
-    play: Play, question: Question, reply: Reply, times: Times, topics: Topics
+    play: ScheduledRequest, question: ReplayRequest, reply: Response, times: Times, topics: Topics
 ) -> Record:
     """Return the record of one prompt, without its text."""
     return Record(

@@ -15,11 +15,11 @@ from experiments.replay import records, saturation
 from experiments.replay.device_targets import AskedDevices, VirtualDevices
 from experiments.replay.json_lines import appending
 from experiments.replay.live_view import Watch
-from experiments.replay.load_generator import Player
+from experiments.replay.load_generator import LoadGenerator
 from experiments.replay.pacing import LoopClock
 from experiments.replay.records import RecordWriter, open_records, read_records
 from experiments.replay.run_file import make_folder, write_run
-from experiments.replay.sampler import Sampler, Seat
+from experiments.replay.sampler import Sampler, ScrapeTarget
 from experiments.testbed.fleet import Fleet
 from shared.wire.topics import Topics
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from experiments.replay.environment import Place
+    from experiments.replay.environment import Environment
     from experiments.replay.run_file import RunFile
-    from experiments.replay.schedule import Play
+    from experiments.replay.schedule import ScheduledRequest
     from experiments.replay.settings import ReplaySettings
 
 _Value = TypeVar("_Value")
@@ -43,12 +43,12 @@ _TURN_S = 0.2
 class Rest(NamedTuple):
     """What is left of a run: its plays, the time at which to go on, and how many were done."""
 
-    plays: list[Play]
+    plays: list[ScheduledRequest]
     start_s: float
     done: int
 
 
-def what_is_left(plays: Sequence[Play], folder: Path, pace: str) -> Rest:
+def what_is_left(plays: Sequence[ScheduledRequest], folder: Path, pace: str) -> Rest:
     """Return all of a new run, or the rest of one that stopped.
 
     Prompts that were given up on go out at once when the run goes on. Raises ``DataError``.
@@ -70,9 +70,9 @@ def what_is_left(plays: Sequence[Play], folder: Path, pace: str) -> Rest:
 
 async def play(
     settings: ReplaySettings,
-    place: Place,
+    place: Environment,
     names: Sequence[str],
-    plays: Sequence[Play],
+    plays: Sequence[ScheduledRequest],
     run: RunFile,
     folder: Path,
     console: Console,
@@ -86,7 +86,9 @@ async def play(
         target = await stack.enter_async_context(_target(place, names))
         seats = list(place.seats)
         if isinstance(target, VirtualDevices):
-            seats.append(Seat("virtual devices", place.tiers[0], metrics=target.fleet.metrics))
+            seats.append(
+                ScrapeTarget("virtual devices", place.tiers[0], metrics=target.fleet.metrics)
+            )
             run = msgspec.structs.replace(run, connected_s=round(target.fleet.connected_s, 3))
         make_folder(folder)
         write_run(folder, run)
@@ -118,7 +120,7 @@ async def play(
 
 @contextlib.asynccontextmanager
 async def _target(
-    place: Place, names: Sequence[str]
+    place: Environment, names: Sequence[str]
 ) -> AsyncIterator[VirtualDevices | AskedDevices]:
     if place.template is None:
         async with AskedDevices.open(place.mqtt, names) as asked:
@@ -133,10 +135,10 @@ def _player(
     target: VirtualDevices | AskedDevices,
     writer: RecordWriter,
     clock: LoopClock,
-    place: Place,
+    place: Environment,
     run: RunFile,
-) -> Player:
-    return Player(
+) -> LoadGenerator:
+    return LoadGenerator(
         target,
         writer,
         clock,
@@ -149,7 +151,7 @@ def _player(
 
 async def _until_done(
     settings: ReplaySettings,
-    player: Player,
+    player: LoadGenerator,
     rest: Rest,
     watch: Watch,
     writer: RecordWriter,

@@ -32,7 +32,7 @@ _EVERY_S = 1.0
 _PAGE_S = 2.0
 
 
-class Seat(NamedTuple):
+class ScrapeTarget(NamedTuple):
     """An agent to look at, and where: a ``/metrics`` page, or counters in this process."""
 
     agent: str
@@ -41,7 +41,7 @@ class Seat(NamedTuple):
     metrics: Metrics | None = None
 
 
-async def look_at(seat: Seat, at_s: float, wait_ms: float | None = None) -> Sample:
+async def look_at(seat: ScrapeTarget, at_s: float, wait_ms: float | None = None) -> Sample:
     """Read what an agent has counted; raises what the network or half a page raises."""
     if seat.metrics is not None:
         families = seat.metrics.registry.collect()
@@ -55,7 +55,7 @@ class Sampler:
     """Writes one line per agent and second."""
 
     def __init__(
-        self, seats: Sequence[Seat], mqtt: MqttSettings, clock: Clock, file: IO[bytes]
+        self, seats: Sequence[ScrapeTarget], mqtt: MqttSettings, clock: Clock, file: IO[bytes]
     ) -> None:
         self._seats = {seat.agent: seat for seat in seats}
         self._topics = Topics(mqtt.root)
@@ -70,7 +70,7 @@ class Sampler:
     @contextlib.asynccontextmanager
     async def open(
         cls,
-        seats: Sequence[Seat],
+        seats: Sequence[ScrapeTarget],
         mqtt: MqttSettings,
         clock: Clock,
         folder: Path,
@@ -117,7 +117,7 @@ class Sampler:
                 samples.append(Sample(at_s, agent, self._tiers[agent], wait_ms=wait_ms))
         self._file.writelines(msgspec.json.encode(sample) + b"\n" for sample in samples)
 
-    async def _look_at(self, seat: Seat, at_s: float) -> Sample | None:
+    async def _look_at(self, seat: ScrapeTarget, at_s: float) -> Sample | None:
         # An agent that died says no more, or half a page; its prompts show it.
         with contextlib.suppress(OSError, HTTPException, ValueError):
             return await look_at(seat, at_s, self._wait_ms.get(seat.agent))

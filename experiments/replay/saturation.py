@@ -59,7 +59,7 @@ class Saturation(NamedTuple):
     said: str
 
 
-class Judge:
+class SaturationDetector:
     """Takes one tick after another and says which signs stand."""
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ def read_ticks(folder: Path) -> list[Tick]:
 
 def find_saturation(ticks: Iterable[Tick]) -> list[Saturation]:
     """Return every stretch in which a sign stood, in order of its begin."""
-    judge = Judge()
+    judge = SaturationDetector()
     found: list[Saturation] = []
     standing: dict[Sign, Saturation] = {}
     for tick in ticks:

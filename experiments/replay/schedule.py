@@ -43,7 +43,7 @@ class Slice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ] = None
 
 
-class Play(NamedTuple):
+class ScheduledRequest(NamedTuple):
     """One prompt to be sent: ``at_s`` on the clock of the run, ``timeout_s`` None for the usual."""
 
     number: int
@@ -62,7 +62,7 @@ class Plays(NamedTuple):
     ``silence_s`` is how long the slice is silent before it, in seconds of the trace.
     """
 
-    each: list[Play]
+    each: list[ScheduledRequest]
     silence_s: float
 
 
@@ -73,7 +73,7 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
     """
     if part.end_s is not None and part.end_s <= part.begin_s:
         raise DataError(f"the slice ends at {part.end_s:g} s, not after its begin; correct end_s")
-    plays: list[Play] = []
+    plays: list[ScheduledRequest] = []
     names: dict[str, str] = {}
     begin_s: float | None = None
     for number, arrival in enumerate(islice(_cut(arrivals, part), part.prompts)):
@@ -92,7 +92,7 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
             raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
         at_s = (arrival.at_s - begin_s) / part.speed
         plays.append(
-            Play(
+            ScheduledRequest(
                 number,
                 at_s,
                 device,
@@ -113,7 +113,7 @@ def prompt_id(run: str, number: int) -> UUID:
     return UUID(bytes=blake2b(f"{run} {number}".encode(), digest_size=16).digest())
 
 
-def fingerprint(plays: Sequence[Play]) -> str:
+def fingerprint(plays: Sequence[ScheduledRequest]) -> str:
     """Return what tells prompts and their times apart, whoever is asked: 32 hexadecimal digits."""
     digest = blake2b(digest_size=16)
     for play in plays:

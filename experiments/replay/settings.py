@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from experiments.replay.schedule import Slice
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
-from shared.settings.base import Count, Seconds
+from shared.settings.base import Closed, Count, Seconds
 from shared.wire.topics import check_name
 
 
-class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Frozen, by keyword only, and closed to unknown keys."""
-
-
-class TraceChoice(_Closed, frozen=True, kw_only=True):
+class TraceChoice(Closed, frozen=True, kw_only=True):
     """The trace, and where its texts come from."""
 
     file: Annotated[
@@ -39,7 +34,7 @@ class TraceChoice(_Closed, frozen=True, kw_only=True):
     ] = "skip"
 
 
-class PaceSettings(_Closed, frozen=True, kw_only=True):
+class PaceSettings(Closed, frozen=True, kw_only=True):
     """When prompts go out."""
 
     kind: Annotated[
@@ -49,7 +44,7 @@ class PaceSettings(_Closed, frozen=True, kw_only=True):
     in_flight: Annotated[Count, Meta(description="closed: prompts under way at a time")] = 16
 
 
-class FleetSettings(_Closed, frozen=True, kw_only=True):
+class FleetSettings(Closed, frozen=True, kw_only=True):
     """Who is asked."""
 
     devices: Annotated[Count, Meta(description="virtual devices in this process")] = 50
@@ -69,7 +64,7 @@ class FleetSettings(_Closed, frozen=True, kw_only=True):
             check_name(name, "fleet.ask")
 
 
-class ReplaySettings(_Closed, frozen=True, kw_only=True):
+class ReplaySettings(Closed, frozen=True, kw_only=True):
     """A replay from beginning to end."""
 
     name: Annotated[str, Meta(description="of the run, and of its folder under runs/")] = "replay"

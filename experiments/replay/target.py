@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class Question(msgspec.Struct, frozen=True):
+class ReplayRequest(msgspec.Struct, frozen=True):
     """One prompt for one device; ``device`` is one of the target's."""
 
     id: UUID
@@ -28,7 +28,7 @@ class Question(msgspec.Struct, frozen=True):
     priority: int = 0
 
 
-class Reply(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True):
     """What came back: an ``answer``, or an ``error`` with its ``reason``; and the hops."""
 
     answer: str | None = None
@@ -38,7 +38,7 @@ class Reply(msgspec.Struct, frozen=True):
     reason: str = ""
 
     @classmethod
-    def of(cls, result: Result) -> Reply:
+    def of(cls, result: Result) -> Response:
         """Return what a result says."""
         outcome = result.outcome
         if isinstance(outcome, Failure):
@@ -54,5 +54,5 @@ class Target(Protocol):
     def devices(self) -> Sequence[str]:
         """Names of the devices, in a fixed order."""
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ReplayRequest) -> Response:
         """Return the one reply to a question; what goes wrong is an error in the reply."""

@@ -20,7 +20,7 @@ SIZE_IN: Final = (8.2, 3.0)
 Report = dict[str, Any]
 
 
-class Line(NamedTuple):
+class Series(NamedTuple):
     """A named line over time."""
 
     name: str
@@ -41,7 +41,7 @@ def time_axes(report: Report, unit: str) -> tuple[Figure, Axes]:
 
 
 def draw_lines(
-    axes: Axes, report: Report, lines: Sequence[Line], *, from_zero: bool = False
+    axes: Axes, report: Report, lines: Sequence[Series], *, from_zero: bool = False
 ) -> None:
     """Draw lines over time and name each at its last value."""
     x = middles(report)

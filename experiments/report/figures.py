@@ -12,8 +12,8 @@ import numpy as np
 from experiments.plots.style import MUTED, PALETTE, headline, label_ends, new_figure, percent
 from experiments.report.axes import (
     SIZE_IN,
-    Line,
     Report,
+    Series,
     draw_lines,
     few_ticks,
     floats,
@@ -97,8 +97,8 @@ def _arrivals(played: Played, report: Report) -> Picture:
         axes.axvspan(found["begin_s"], found["end_s"], color=_BAD, alpha=0.1, linewidth=0)
         note = "Grey: as the trace intends. Red bands: saturated."
     lines = [
-        Line("completed", series["completed_per_s"], PALETTE[2]),
-        Line("sent", series["sent_per_s"], PALETTE[0]),
+        Series("completed", series["completed_per_s"], PALETTE[2]),
+        Series("sent", series["sent_per_s"], PALETTE[0]),
     ]
     draw_lines(axes, report, lines, from_zero=True)
     headline(axes, "Arrivals and completions", note)
@@ -139,7 +139,7 @@ def _thresholds(played: Played, report: Report) -> Picture | None:
     for tier, bands in series.items():
         low, high = floats(bands["p10"]), floats(bands["p90"])
         axes.fill_between(x, low, high, color=colours[tier], alpha=0.15, linewidth=0)
-    draw_lines(axes, report, [Line(tier, b["p50"], colours[tier]) for tier, b in series.items()])
+    draw_lines(axes, report, [Series(tier, b["p50"], colours[tier]) for tier, b in series.items()])
     headline(axes, "Thresholds", "Median over all windows of a tier; shaded: the middle 80 %.")
     return Picture("thresholds", figure, "Threshold of each escalating tier over time.")
 
@@ -174,7 +174,7 @@ def _latency_over_time(report: Report) -> Picture:
     figure, axes = time_axes(report, "ms to the result")
     axes.set_yscale("log")
     few_ticks(axes.yaxis)
-    lines = [Line("p99", series["p99"], PALETTE[1]), Line("p50", series["p50"], PALETTE[0])]
+    lines = [Series("p99", series["p99"], PALETTE[1]), Series("p50", series["p50"], PALETTE[0])]
     draw_lines(axes, report, lines)
     headline(axes, "Latency over time", "Counted from the moment a prompt was intended for.")
     return Picture("latency-over-time", figure, "Median and 99th percentile of the latency.")
@@ -185,7 +185,7 @@ def _lateness(played: Played, report: Report) -> Picture | None:
         return None
     series = report["series"]["lateness_ms"]
     figure, axes = time_axes(report, "ms late")
-    lines = [Line("p99", series["p99"], PALETTE[3]), Line("p50", series["p50"], PALETTE[0])]
+    lines = [Series("p99", series["p99"], PALETTE[3]), Series("p50", series["p50"], PALETTE[0])]
     draw_lines(axes, report, lines, from_zero=True)
     headline(axes, "How late the generator sends", "Beside the time that the trace intends.")
     return Picture("lateness", figure, "Lateness of the load generator itself.")
@@ -196,7 +196,7 @@ def _by_name(report: Report, series: Mapping[str, Values], words: _Words) -> Pic
         return None
     figure, axes = time_axes(report, words.unit)
     lines = [
-        Line(name, values, PALETTE[index % len(PALETTE)])
+        Series(name, values, PALETTE[index % len(PALETTE)])
         for index, (name, values) in enumerate(series.items())
     ]
     draw_lines(axes, report, lines, from_zero=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _STYLE: Final = Path(__file__).with_name("page.css")
 
 
-class Card(NamedTuple):
+class KeyFigure(NamedTuple):
     """A figure that stands out: its value, what it is, and whether it is bad news."""
 
     value: str
@@ -36,7 +36,7 @@ def write_page(
     title: str,
     subtitle: str,
     *,
-    cards: Sequence[Card] = (),
+    cards: Sequence[KeyFigure] = (),
     warnings: Sequence[str] = (),
     grids: Sequence[Grid] = (),
     pictures: Sequence[Picture] = (),
@@ -62,7 +62,7 @@ def write_page(
     return "\n".join(parts)
 
 
-def _card(card: Card) -> str:
+def _card(card: KeyFigure) -> str:
     kind = "card bad" if card.bad else "card"
     return f'<div class="{kind}"><b>{escape(card.value)}</b><span>{escape(card.what)}</span></div>'
 

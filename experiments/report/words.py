@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.grid import Grid
-from experiments.report.page import Card
+from experiments.report.page import KeyFigure
 
 Report = dict[str, Any]
 _MOSTLY = 0.99
@@ -54,32 +54,34 @@ def warnings(report: Report) -> list[str]:
     return said
 
 
-def cards(report: Report) -> list[Card]:
+def cards(report: Report) -> list[KeyFigure]:
     """Return the figures that stand at the top of the page."""
     prompts, arrivals = report["prompts"], report["arrivals"]
     latency, lateness = report["latency_ms"]["all"], arrivals["lateness_ms"]
     errors = sum(prompts["errors"].values())
     found = [
-        Card(f"{prompts['answered']:,} of {prompts['sent']:,}", "prompts answered"),
-        Card(f"{prompts['lost']:,}", "lost", prompts["lost"] > 0),
-        Card(f"{errors:,}", "errors", errors > 0),
-        Card(f"{prompts['degraded']:,}", "degraded answers", prompts["degraded"] > 0),
-        Card(f"{_number(arrivals['achieved_per_s'])} /s", "sent"),
+        KeyFigure(f"{prompts['answered']:,} of {prompts['sent']:,}", "prompts answered"),
+        KeyFigure(f"{prompts['lost']:,}", "lost", prompts["lost"] > 0),
+        KeyFigure(f"{errors:,}", "errors", errors > 0),
+        KeyFigure(f"{prompts['degraded']:,}", "degraded answers", prompts["degraded"] > 0),
+        KeyFigure(f"{_number(arrivals['achieved_per_s'])} /s", "sent"),
     ]
     if arrivals["achieved_share"] is not None:
         share = arrivals["achieved_share"]
-        found.append(Card(f"{share:.2%}", "of the intended rate", share < _MOSTLY))
+        found.append(KeyFigure(f"{share:.2%}", "of the intended rate", share < _MOSTLY))
     if lateness:
         found.append(
-            Card(f"{lateness['p99']:.1f} ms", "generator late, p99", lateness["p99"] > _LATE_MS)
+            KeyFigure(
+                f"{lateness['p99']:.1f} ms", "generator late, p99", lateness["p99"] > _LATE_MS
+            )
         )
     if latency:
-        found.append(Card(f"{latency['p50']:,.1f} ms", "latency, median"))
-        found.append(Card(f"{latency['p99']:,.1f} ms", "latency, p99"))
+        found.append(KeyFigure(f"{latency['p50']:,.1f} ms", "latency, median"))
+        found.append(KeyFigure(f"{latency['p99']:,.1f} ms", "latency, p99"))
     if report["accuracy"]:
-        found.append(Card(f"{report['accuracy']['share']:.1%}", "right answers"))
+        found.append(KeyFigure(f"{report['accuracy']['share']:.1%}", "right answers"))
     each = report["burden"]["trouble_free_bytes_per_prompt"]
-    return [*found, Card(f"{each:,.0f} bytes", "burden per prompt")]
+    return [*found, KeyFigure(f"{each:,.0f} bytes", "burden per prompt")]
 
 
 def grids(report: Report) -> list[Grid]:

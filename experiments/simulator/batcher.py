@@ -12,7 +12,7 @@ from shared.protocol.fair_queue import FairQueue, Full
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.cpu import ModelThread, Worker
     from experiments.simulator.service_times import ServiceTimes
     from shared.errors import PromptError
@@ -28,7 +28,7 @@ class _Promise:
     kept: bool = False
 
 
-class _Waiting(NamedTuple):
+class _Simulated(NamedTuple):
     """A prompt in the queue."""
 
     prompt_bytes: int
@@ -37,7 +37,7 @@ class _Waiting(NamedTuple):
 
 
 @dataclass
-class Tally:
+class BatchCounts:
     """What one batcher, or several together, have done: runs, the prompts in them, their waits."""
 
     waiting: int = 0
@@ -46,16 +46,16 @@ class Tally:
     waited_s: float = 0.0
 
 
-class Batcher:
+class SimulatedBatcher:
     """Hands the model's thread whatever waits, up to a limit, and never waits for a batch."""
 
     def __init__(
         self,
-        clock: Clock,
+        clock: SimulatedClock,
         loop: Worker,
         thread: ModelThread,
         times: ServiceTimes,
-        tally: Tally,
+        tally: BatchCounts,
         *,
         batch_prompts: int,
         queue_prompts: int,
@@ -66,7 +66,7 @@ class Batcher:
         self._times = times
         self.tally = tally
         self._batch_prompts = batch_prompts
-        self._queue: FairQueue[_Waiting] = FairQueue(queue_prompts)
+        self._queue: FairQueue[_Simulated] = FairQueue(queue_prompts)
         self._running = 0
         self._woken = False
         self._begun_s = 0.0
@@ -100,7 +100,7 @@ class Batcher:
         scored: Callable[[PromptError | None], None],
     ) -> None:
         """Call ``scored`` when the model is done with the prompt, or with why it never was."""
-        waiting = _Waiting(prompt_bytes, self._clock.now_s, _Promise(scored))
+        waiting = _Simulated(prompt_bytes, self._clock.now_s, _Promise(scored))
         busy = Busy(f"{len(self._queue)} prompts are waiting already")
         try:
             displaced = self._queue.put(waiting, origin, priority, prompt_bytes)
@@ -133,7 +133,7 @@ class Batcher:
         held, free = self._times.steps([waiting.prompt_bytes for waiting in batch])
         self._thread.run(held, free, self._loop.do, TURN, self._finish, batch)
 
-    def _finish(self, batch: list[_Waiting]) -> None:
+    def _finish(self, batch: list[_Simulated]) -> None:
         took_s = (self._clock.now_s - self._begun_s) / len(batch)
         first = self.service_s == 0.0
         self.service_s += (took_s - self.service_s) * (1.0 if first else _SMOOTHING)

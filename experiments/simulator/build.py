@@ -6,28 +6,28 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from device_agent.delivery.protocol import Delivery
-from device_agent.delivery.retry import Backoff
+from device_agent.delivery.retry import RetryPolicy
 from device_agent.settings import DeviceSettings
 from experiments.profiling.profile import Cost
-from experiments.simulator.batcher import Batcher, Tally
-from experiments.simulator.clock import Clock
+from experiments.simulator.batcher import BatchCounts, SimulatedBatcher
+from experiments.simulator.clock import SimulatedClock
 from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
 from experiments.simulator.device import DeviceAgent, DeviceSteps
-from experiments.simulator.dispatcher import Board, Upward
-from experiments.simulator.link import Line
+from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
+from experiments.simulator.link import Link
 from experiments.simulator.network import Ends, Network
 from experiments.simulator.service_times import ServiceTimes
-from experiments.simulator.station import Station
+from experiments.simulator.station import SimulatedStation
 from experiments.simulator.upper_agent import UpperAgent, UpperSteps
-from experiments.simulator.world import BROKER, DEVICES, WATCH_S, Generator, Seat, World
+from experiments.simulator.world import BROKER, DEVICES, WATCH_S, Generator, Placement, World
 from shared.cascade.tier import Tier
 from shared.protocol.admission import Admission
-from shared.protocol.rate_limit import RateLimits
+from shared.protocol.rate_limit import RateLimiter
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from experiments.profiling.profile import Handling
-    from experiments.simulator.scenario import Machine, TierPlan, WorldPlan
+    from experiments.profiling.profile import AgentCosts
+    from experiments.simulator.scenario import Machine, Scenario, TierPlan
 
 _HALF: Final = 0.5
 _TO_SEND: Final = 0.1
@@ -38,12 +38,12 @@ _VIRTUAL_STATUSES_S: Final = 10.0
 class _Builder:
     """Puts one plan together."""
 
-    def __init__(self, plan: WorldPlan, seed: int) -> None:
+    def __init__(self, plan: Scenario, seed: int) -> None:
         self._plan = plan
         self._seed = seed
-        self._clock = Clock()
+        self._clock = SimulatedClock()
         self._draws: dict[str, random.Random] = {}
-        self._board = Board()
+        self._board = StatusBoard()
         topics = Topics(plan.root)
         machine = plan.broker
         handling = machine.measured.handling
@@ -51,7 +51,7 @@ class _Builder:
         processor = self._processor(machine, BROKER)
         broker = Worker(self._clock, processor)
         self.world = World(self._clock, Network(broker, step(handling.message, handling)), topics)
-        self.world.agents[BROKER] = Seat("", processor, (broker,))
+        self.world.agents[BROKER] = Placement("", processor, (broker,))
         self._readers: dict[str, DeviceAgent | UpperAgent] = {}
 
     def build(self) -> World:
@@ -71,7 +71,7 @@ class _Builder:
         agent = UpperAgent(
             self._station(tier, name, loop, thread),
             Admission(
-                RateLimits(limits.device_prompts_s, limits.device_burst),
+                RateLimiter(limits.device_prompts_s, limits.device_burst),
                 attempts=limits.attempts,
                 limit_bytes=limits.results_megabytes << 20,
             ),
@@ -86,7 +86,7 @@ class _Builder:
             heartbeat_s=settings.heartbeat_s,
             listeners=self._listeners(tier),
         )
-        self.world.agents[name] = Seat(settings.tier.name, processor, (loop, thread))
+        self.world.agents[name] = Placement(settings.tier.name, processor, (loop, thread))
         self._readers[name] = agent
         # Agents were not all started at one moment, and do not all speak at one.
         first_s = settings.heartbeat_s * number / len(tier.names)
@@ -110,7 +110,7 @@ class _Builder:
                 loop, thread = self._workers(tier, processor)
             upstream = settings.upstream
             delivery = Delivery(
-                Backoff(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
+                RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
                 self._draw(DEVICES),
             )
             agent = DeviceAgent(
@@ -119,7 +119,7 @@ class _Builder:
                 steps,
                 in_flight=settings.in_flight,
             )
-            self.world.agents[name] = Seat(settings.tier.name, processor, (loop, thread))
+            self.world.agents[name] = Placement(settings.tier.name, processor, (loop, thread))
             self.world.devices[name] = self._readers[name] = agent
         heartbeat_s = tier.settings.heartbeat_s
         if tier.virtual:
@@ -135,16 +135,18 @@ class _Builder:
                 watch=step(watch, handling, WATCH_S),
             )
 
-    def _station(self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread) -> Station:
+    def _station(
+        self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread
+    ) -> SimulatedStation:
         settings = tier.settings
         self.world.network.join(name, self._ends(tier))
         place = settings.tier
         owner = DEVICES if tier is self._plan.tiers[0] else name
         draw = self._draw(owner)
-        tally = self.world.tallies.setdefault((owner, place.name), Tally())
+        tally = self.world.tallies.setdefault((owner, place.name), BatchCounts())
         upward = None
         if place.above:
-            upward = Upward(
+            upward = SimulatedDispatcher(
                 self._clock,
                 self.world.network,
                 self._board,
@@ -153,11 +155,11 @@ class _Builder:
                 self.world.topics,
                 draw,
             )
-        return Station(
+        return SimulatedStation(
             self._clock,
             name,
             Tier(place.name, place.policy, place.above, seed=draw.getrandbits(64)),
-            Batcher(
+            SimulatedBatcher(
                 self._clock,
                 loop,
                 thread,
@@ -178,7 +180,7 @@ class _Builder:
 
     def _ends(self, tier: TierPlan) -> Ends:
         draw = self._draw("lines")
-        return Ends(Line(self._clock, tier.line, draw), Line(self._clock, tier.line, draw))
+        return Ends(Link(self._clock, tier.line, draw), Link(self._clock, tier.line, draw))
 
     def _listeners(self, tier: TierPlan) -> int:
         """Return how many hear a status of this tier: its sender, and all who may ask it."""
@@ -204,12 +206,12 @@ class _Builder:
         return self._draws[owner]
 
 
-def build_world(plan: WorldPlan, seed: int = 0) -> World:
+def build_world(plan: Scenario, seed: int = 0) -> World:
     """Put a plan together; equal seeds give equal worlds."""
     return _Builder(plan, seed).build()
 
 
-def step(cost: Cost, handling: Handling, share: float = 1.0) -> Step:
+def step(cost: Cost, handling: AgentCosts, share: float = 1.0) -> Step:
     """Return a share of a measured cost as a piece of work."""
     us = 1e-6 * share
     return Step(cost.cold_us * us, cost.warm_us * us, handling.on_path)

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class Clock:
+class SimulatedClock:
     """Calls what is due, in order of time; what is due at one time in the order it was said."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.clock import SimulatedClock
 
 _ROUNDING_S: Final = 1e-12
 _SWITCH_S: Final = 0.002
@@ -30,7 +30,7 @@ _WARMING_S: Final = 0.008
 class Processor:
     """The cores of one machine."""
 
-    def __init__(self, clock: Clock, cores: float, speed: float = 1.0) -> None:
+    def __init__(self, clock: SimulatedClock, cores: float, speed: float = 1.0) -> None:
         """Share out ``cores`` that do ``speed`` seconds of measured work in a second."""
         self._clock = clock
         self.cores = cores
@@ -122,7 +122,7 @@ class Worker:
     the loop falls idle, or after 2 ms.
     """
 
-    def __init__(self, clock: Clock, processor: Processor, cores: int = 1) -> None:
+    def __init__(self, clock: SimulatedClock, processor: Processor, cores: int = 1) -> None:
         """Work on so many ``cores`` of the processor at once."""
         self._clock = clock
         self._processor = processor
@@ -203,7 +203,9 @@ class Worker:
 class ModelThread:
     """A model's thread: one run at a time, each of which waits for the interpreter's lock first."""
 
-    def __init__(self, clock: Clock, processor: Processor, loop: Worker, cores: int = 1) -> None:
+    def __init__(
+        self, clock: SimulatedClock, processor: Processor, loop: Worker, cores: int = 1
+    ) -> None:
         """Compute on so many ``cores``; the lock is the ``loop``'s while that is busy."""
         self._clock = clock
         self._loop = loop

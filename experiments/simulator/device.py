@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from device_agent.delivery.protocol import Delivery
     from experiments.simulator.cpu import Step
-    from experiments.simulator.dispatcher import Upward
-    from experiments.simulator.station import Station
-    from shared.cascade.escalated import Escalated
+    from experiments.simulator.dispatcher import SimulatedDispatcher
+    from experiments.simulator.station import SimulatedStation
+    from shared.cascade.escalated import Escalation
     from shared.messages import Prompt
     from shared.wire.codec import Notice
 
@@ -37,7 +37,7 @@ class DeviceAgent:
     """Accepts prompts and gives each its one result."""
 
     def __init__(
-        self, station: Station, delivery: Delivery, steps: DeviceSteps, *, in_flight: int
+        self, station: SimulatedStation, delivery: Delivery, steps: DeviceSteps, *, in_flight: int
     ) -> None:
         """Judge ``in_flight`` prompts at a time, at most."""
         self.name = station.name
@@ -71,7 +71,7 @@ class DeviceAgent:
         else:
             self._outside.append(prompt)
 
-    def _settled(self, settled: Result | Escalated) -> None:
+    def _settled(self, settled: Result | Escalation) -> None:
         self._room += 1
         if self._outside:
             self._judge(self._outside.popleft())
@@ -94,7 +94,7 @@ class DeviceAgent:
             self._heed(escalated, result, holder)
         self._do(actions)
 
-    def _heed(self, escalated: Escalated, result: Result, holder: str) -> None:
+    def _heed(self, escalated: Escalation, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
         choice, now_s = self._upward.choice, self._clock.now_s
         if not isinstance(result.outcome, Failure):
@@ -116,7 +116,7 @@ class DeviceAgent:
                     self.station.loop.do(self._steps.send, self._send, action)
                 case to_do.Doubt(agent, stopped):
                     self._upward.choice.doubt(agent, self._clock.now_s, stopped=stopped)
-                case to_do.Settle(result):
+                case to_do.Resolve(result):
                     self._do(self._delivery.settled(result.id))
                 case to_do.Answer(result):
                     self._asked.pop(result.id)(result)
@@ -147,6 +147,6 @@ class DeviceAgent:
         self._do(self._delivery.tick(self._clock.now_s))
 
     @property
-    def _upward(self) -> Upward:
+    def _upward(self) -> SimulatedDispatcher:
         assert self.station.upward is not None, "only a tier with tiers above escalates"  # noqa: S101
         return self.station.upward

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.membership.balancer import Choice
+from shared.membership.balancer import LoadBalancer
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Collection
 
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.network import Network
     from experiments.simulator.upper_agent import UpperAgent
     from shared.agent.settings import AgentSettings
@@ -35,7 +35,7 @@ class Announced(NamedTuple):
     agent: UpperAgent
 
 
-class Board:
+class StatusBoard:
     """The latest statuses of all upper agents, by tier and agent."""
 
     def __init__(self) -> None:
@@ -49,21 +49,21 @@ class Board:
         known[agent.name] = Announced(number, now_s, status, agent)
 
 
-class Upward:
+class SimulatedDispatcher:
     """One agent's way up."""
 
     def __init__(
         self,
-        clock: Clock,
+        clock: SimulatedClock,
         network: Network,
-        board: Board,
+        board: StatusBoard,
         settings: AgentSettings,
         name: str,
         topics: Topics,
         draw: random.Random,
     ) -> None:
         tier = settings.tier
-        self.choice = Choice(tier.above, draw)
+        self.choice = LoadBalancer(tier.above, draw)
         self._clock = clock
         self._network = network
         self._board = board

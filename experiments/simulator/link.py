@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Callable
 
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.clock import SimulatedClock
 
 _RETRANSMIT_S: Final = 0.2
 _LONGEST_S: Final = 120.0
 _PACKET_BYTES: Final = 1460
 
 
-class LineFacts(NamedTuple):
+class LinkFacts(NamedTuple):
     """One way: ``delay_s``, ``bytes_s`` (0: no limit), and the share of packets lost."""
 
     delay_s: float = 0.0
@@ -28,10 +28,10 @@ class LineFacts(NamedTuple):
     loss: float = 0.0
 
 
-class Line:
+class Link:
     """One direction of one connection."""
 
-    def __init__(self, clock: Clock, facts: LineFacts, draw: random.Random) -> None:
+    def __init__(self, clock: SimulatedClock, facts: LinkFacts, draw: random.Random) -> None:
         self._clock = clock
         self._facts = facts
         self._draw = draw

@@ -15,9 +15,9 @@ from experiments.evaluation.answer_store import open_store, prompt_key
 from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.tier_models import read_facts
 from experiments.profiling.profile import model_key, read_measured
-from experiments.simulator.link import LineFacts
-from experiments.simulator.scenario import Machine, TierPlan, WorldPlan
-from experiments.simulator.station import Spoken
+from experiments.simulator.link import LinkFacts
+from experiments.simulator.scenario import Machine, Scenario, TierPlan
+from experiments.simulator.station import RecordedAnswer
 from experiments.testbed.fleet import names_like
 from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
@@ -53,7 +53,7 @@ def read_tiers(plan: PlanSettings) -> list[AgentSettings]:
 
 def make_plan(
     plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Iterable[str], console: Console
-) -> WorldPlan:
+) -> Scenario:
     """Join the tiers to machines and lines, and ask the models what they say to the texts.
 
     Raises ``SettingsError``, ``BundleError`` or ``DataError``.
@@ -79,7 +79,7 @@ def make_plan(
             tiers, plan.tiers, models, spoken, lines, strict=True
         )
     ]
-    return WorldPlan(built, machines[plan.broker.machine], tiers[0].mqtt.root)
+    return Scenario(built, machines[plan.broker.machine], tiers[0].mqtt.root)
 
 
 def with_agents(plan: PlanSettings, agents: Mapping[int, int]) -> PlanSettings:
@@ -91,7 +91,7 @@ def with_agents(plan: PlanSettings, agents: Mapping[int, int]) -> PlanSettings:
     return msgspec.structs.replace(plan, tiers=tuple(tiers))
 
 
-def with_counts(world: WorldPlan, agents: Mapping[str, int]) -> WorldPlan:
+def with_counts(world: Scenario, agents: Mapping[str, int]) -> Scenario:
     """Return the installation with other numbers of agents, by the name of their tier."""
     tiers = []
     for tier in world.tiers:
@@ -176,7 +176,7 @@ def _times(model: ModelSettings, machine: Machine) -> ModelTimes:
     return times
 
 
-def _lines(plan: PlanSettings, names: Sequence[str]) -> list[LineFacts]:
+def _lines(plan: PlanSettings, names: Sequence[str]) -> list[LinkFacts]:
     """Return every tier's line to the broker: all links between the two, one after the other."""
     known = links(names)
     if unknown := set(plan.links) - set(known):
@@ -191,13 +191,13 @@ def _lines(plan: PlanSettings, names: Sequence[str]) -> list[LineFacts]:
     ]
 
 
-def _joined(links: Mapping[str, LinkSettings], names: Sequence[str]) -> LineFacts:
+def _joined(links: Mapping[str, LinkSettings], names: Sequence[str]) -> LinkFacts:
     crossed = [links[name] for name in names if name in links]
     rates = [each.megabits_s for each in crossed if each.megabits_s is not None]
     through = 1.0
     for each in crossed:
         through *= 1.0 - each.loss
-    return LineFacts(
+    return LinkFacts(
         delay_s=sum(each.delay_ms for each in crossed) / 1000,
         bytes_s=min(rates) * 1e6 / _BITS if rates else 0.0,
         loss=1.0 - through,
@@ -206,7 +206,7 @@ def _joined(links: Mapping[str, LinkSettings], names: Sequence[str]) -> LineFact
 
 def _ask_models(
     plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Sequence[str], console: Console
-) -> list[dict[str, Spoken]]:
+) -> list[dict[str, RecordedAnswer]]:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     spoken = []
     with Progress(*columns, console=console, transient=True) as progress:
@@ -225,6 +225,6 @@ def _ask_models(
     return spoken
 
 
-def _spoken(probabilities: Sequence[float], labels: Sequence[str]) -> Spoken:
+def _spoken(probabilities: Sequence[float], labels: Sequence[str]) -> RecordedAnswer:
     confidence = max(probabilities)
-    return Spoken(Label(labels[probabilities.index(confidence)]), confidence)
+    return RecordedAnswer(Label(labels[probabilities.index(confidence)]), confidence)

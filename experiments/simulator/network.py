@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.simulator.cpu import Step, Worker
-    from experiments.simulator.link import Line
+    from experiments.simulator.link import Link
 
 
 class Ends(NamedTuple):
     """The two directions of an agent's line."""
 
-    up: Line
-    down: Line
+    up: Link
+    down: Link
 
 
 class Network:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.simulator.link import LineFacts
+from experiments.simulator.link import LinkFacts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.profiling.profile import Measured, ModelTimes
-    from experiments.simulator.station import Spoken
+    from experiments.profiling.profile import MachineProfile, ModelTimes
+    from experiments.simulator.station import RecordedAnswer
     from shared.agent.settings import AgentSettings
 
 
@@ -21,7 +21,7 @@ class Machine(NamedTuple):
     """
 
     name: str
-    measured: Measured
+    measured: MachineProfile
     cores: float
     single: bool = False
     speed: float = 1.0
@@ -37,12 +37,12 @@ class TierPlan(NamedTuple):
     names: Sequence[str]
     machine: Machine
     model: ModelTimes
-    spoken: Mapping[str, Spoken]
-    line: LineFacts = LineFacts()
+    spoken: Mapping[str, RecordedAnswer]
+    line: LinkFacts = LinkFacts()
     virtual: bool = False
 
 
-class WorldPlan(NamedTuple):
+class Scenario(NamedTuple):
     """Tiers from the device up, and the machine that the broker runs on."""
 
     tiers: Sequence[TierPlan]

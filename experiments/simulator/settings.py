@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
 from experiments.replay.schedule import Slice
 from experiments.replay.settings import TraceChoice
 from shared.errors import SettingsError
-from shared.settings.base import Count, Seconds
+from shared.settings.base import Closed, Count, Seconds
 from shared.settings.file import Written
 
 
-class _Closed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Frozen, by keyword only, and closed to unknown keys."""
-
-
-class MachineSettings(_Closed, frozen=True, kw_only=True):
+class MachineSettings(Closed, frozen=True, kw_only=True):
     """A kind of machine."""
 
     measured: Annotated[
@@ -37,7 +32,7 @@ class MachineSettings(_Closed, frozen=True, kw_only=True):
     ] = False
 
 
-class TierPlanSettings(_Closed, frozen=True, kw_only=True):
+class TierPlanSettings(Closed, frozen=True, kw_only=True):
     """A tier: the settings file of its agents, how many there are, and on what."""
 
     config: Annotated[str, Meta(min_length=1, description="YAML file of one of its agents")]
@@ -48,10 +43,10 @@ class TierPlanSettings(_Closed, frozen=True, kw_only=True):
     ] = False
     set: Annotated[
         dict[str, Written], Meta(description="settings that differ from the file, by dotted key")
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
 
 
-class LinkSettings(_Closed, frozen=True, kw_only=True):
+class LinkSettings(Closed, frozen=True, kw_only=True):
     """The way between two tiers, one direction; every agent has a line of its own."""
 
     delay_ms: Annotated[float, Meta(ge=0, description="one way")] = 0.0
@@ -63,7 +58,7 @@ class LinkSettings(_Closed, frozen=True, kw_only=True):
     )
 
 
-class BrokerPlanSettings(_Closed, frozen=True, kw_only=True):
+class BrokerPlanSettings(Closed, frozen=True, kw_only=True):
     """Where the broker runs."""
 
     machine: Annotated[str, Meta(description="kind of machine, one of machines")]
@@ -72,7 +67,7 @@ class BrokerPlanSettings(_Closed, frozen=True, kw_only=True):
     ] = ""
 
 
-class GoalSettings(_Closed, frozen=True, kw_only=True):
+class GoalSettings(Closed, frozen=True, kw_only=True):
     """What to reach with as few agents as possible."""
 
     p99_ms: Annotated[float, Meta(gt=0, description="99th percentile of latency, at most")]
@@ -86,7 +81,7 @@ class GoalSettings(_Closed, frozen=True, kw_only=True):
     at_most: Annotated[Count, Meta(description="agents of a tier to try")] = 64
 
 
-class PlanSettings(_Closed, frozen=True, kw_only=True):
+class PlanSettings(Closed, frozen=True, kw_only=True):
     """An installation, and what is asked of it."""
 
     name: Annotated[str, Meta(description="of the plan, and of its folder under runs/")] = "plan"
@@ -98,7 +93,7 @@ class PlanSettings(_Closed, frozen=True, kw_only=True):
     machines: Annotated[dict[str, MachineSettings], Meta(description="kinds of machines, by name")]
     links: Annotated[
         dict[str, LinkSettings], Meta(description="by lower and upper tier: device-edge")
-    ] = {}
+    ] = msgspec.field(default_factory=dict)
     broker: BrokerPlanSettings
     goal: Annotated[GoalSettings | None, Meta(description="none: play the trace once")] = None
     timeout_s: Annotated[Seconds, Meta(description="time for a prompt that names none")] = 30.0

@@ -18,7 +18,7 @@ from experiments.replay.records import LOST
 from experiments.replay.samples import Sample
 from experiments.replay.saturation import Tick
 from experiments.replay.schedule import prompt_id
-from experiments.replay.target import Question, Reply
+from experiments.replay.target import ReplayRequest, Response
 from experiments.simulator.build import build_world
 from experiments.simulator.cpu import TURN
 from experiments.simulator.world import WATCH_S
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.replay.records import Record
-    from experiments.replay.schedule import Play
-    from experiments.simulator.scenario import WorldPlan
-    from experiments.simulator.world import Generator, Seat, World
+    from experiments.replay.schedule import ScheduledRequest
+    from experiments.simulator.scenario import Scenario
+    from experiments.simulator.world import Generator, Placement, World
     from shared.messages import Result
 
 _SAMPLE_S = 1.0
@@ -38,7 +38,7 @@ _PATIENCE_S = 60.0
 _TIMER_S = 0.001
 
 
-class Used(NamedTuple):
+class Utilisation(NamedTuple):
     """How busy an agent was: shares of the time, of its event loop or its model, whichever is more.
 
     ``tier`` is empty for the broker. An agent at 1.0 can do no more, whatever cores are idle.
@@ -58,13 +58,13 @@ class Simulated(NamedTuple):
     samples: list[Sample]
     ticks: list[Tick]
     ended_s: float
-    busy: list[Used]
+    busy: list[Utilisation]
     link_bytes: dict[str, int]
 
 
 def simulate(
-    plan: WorldPlan,
-    plays: Sequence[Play],
+    plan: Scenario,
+    plays: Sequence[ScheduledRequest],
     *,
     run: str = "plan",
     timeout_s: float = 30.0,
@@ -80,8 +80,8 @@ def simulate(
 
 
 class _Asked(NamedTuple):
-    play: Play
-    question: Question
+    play: ScheduledRequest
+    question: ReplayRequest
     sent_s: float
 
 
@@ -107,7 +107,7 @@ class _Playing:
         self._asked: dict[int, _Asked] = {}
         self._lateness_s: list[float] = []
 
-    def play(self, plays: Sequence[Play]) -> Simulated:
+    def play(self, plays: Sequence[ScheduledRequest]) -> Simulated:
         if self._world.generator is None:
             for play in plays:
                 self._clock.at(play.at_s, self._ask, play)
@@ -131,20 +131,20 @@ class _Playing:
         link_bytes = dict(self._world.network.link_bytes)
         return Simulated(self._records, self._samples, self._ticks, ended_s, busy, link_bytes)
 
-    def _used(self, name: str, seat: Seat) -> Used:
+    def _used(self, name: str, seat: Placement) -> Utilisation:
         busy_s = max(worker.busy_s for worker in seat.workers)
         cores_s = seat.processor.worked_s / seat.processor.cores
-        return Used(name, seat.tier, busy_s / self._clock.now_s, cores_s / self._clock.now_s)
+        return Utilisation(name, seat.tier, busy_s / self._clock.now_s, cores_s / self._clock.now_s)
 
     def _give_up(self) -> None:
         """Make records of what never came, as a replay does."""
         for play, question, sent_s in self._asked.values():
             reason = f"nothing came back in {question.timeout_s:g} s"
             times = Times(play.at_s, sent_s, sent_s + question.timeout_s)
-            reply = Reply(error=LOST, reason=reason)
+            reply = Response(error=LOST, reason=reason)
             self._records.append(make_record(play, question, reply, times, self._world.topics))
 
-    def _generate(self, plays: Sequence[Play], generator: Generator) -> None:
+    def _generate(self, plays: Sequence[ScheduledRequest], generator: Generator) -> None:
         """Let a replay send the prompts, as ``experiments.replay.pacing.open_loop`` does.
 
         Its timer is up to a millisecond late. Of what is due it sends a few, then lets the loop do
@@ -173,13 +173,13 @@ class _Playing:
 
         watch()
 
-    def _ask(self, play: Play) -> None:
+    def _ask(self, play: ScheduledRequest) -> None:
         timeout_s = play.timeout_s or self._timeout_s
         sent_s = self._clock.now_s
         self._sent += 1
         self._lateness_s.append(sent_s - play.at_s)
         number = prompt_id(self._run, play.number)
-        question = Question(number, play.device, play.task, play.text, timeout_s)
+        question = ReplayRequest(number, play.device, play.task, play.text, timeout_s)
         deadline_s = sent_s + timeout_s
         prompt = Prompt(
             number, play.device, play.task, play.text, deadline_s, priority=play.priority
@@ -196,7 +196,7 @@ class _Playing:
 
         def record(result: Result) -> None:
             times = Times(play.at_s, sent_s, self._clock.now_s)
-            reply = Reply.of(result)
+            reply = Response.of(result)
             del self._asked[play.number]
             self._records.append(make_record(play, question, reply, times, self._world.topics))
 

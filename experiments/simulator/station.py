@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.cascade.escalated import Escalated, failed
+from shared.cascade.escalated import Escalation, failed
 from shared.cascade.judging import judge, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from experiments.simulator.batcher import Batcher
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.batcher import SimulatedBatcher
+    from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.cpu import Step, Worker
-    from experiments.simulator.dispatcher import Upward
+    from experiments.simulator.dispatcher import SimulatedDispatcher
     from shared.cascade.tier import Tier
     from shared.errors import PromptError
     from shared.messages import Answer, Prompt, Result
 
 
-class Spoken(NamedTuple):
+class RecordedAnswer(NamedTuple):
     """What a tier's model says to a text, and how sure it is."""
 
     answer: Answer
     confidence: float
 
 
-class Station:
+class SimulatedStation:
     """Scores and decides as a real station does; the model's answers are known beforehand."""
 
     def __init__(
         self,
-        clock: Clock,
+        clock: SimulatedClock,
         name: str,
         tier: Tier,
-        batcher: Batcher,
+        batcher: SimulatedBatcher,
         loop: Worker,
-        spoken: Mapping[str, Spoken],
-        upward: Upward | None,
+        spoken: Mapping[str, RecordedAnswer],
+        upward: SimulatedDispatcher | None,
     ) -> None:
         self.clock = clock
         self.name = name
@@ -48,7 +48,7 @@ class Station:
         self._spoken = spoken
 
     def settle(
-        self, prompt: Prompt, step: Step, settled: Callable[[Result | Escalated], None]
+        self, prompt: Prompt, step: Step, settled: Callable[[Result | Escalation], None]
     ) -> None:
         """Call ``settled`` with a result, or with the prompt as it is to be sent up.
 
@@ -68,13 +68,13 @@ class Station:
         size = len(prompt.text.encode())
         self.batcher.score(size, prompt.deadline_s, prompt.priority, prompt.origin, scored)
 
-    def learn(self, escalated: Escalated, result: Result) -> None:
+    def learn(self, escalated: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""
         learn(self.tier, escalated, result)
 
-    def _judge(self, prompt: Prompt, arrived_s: float) -> Result | Escalated:
+    def _judge(self, prompt: Prompt, arrived_s: float) -> Result | Escalation:
         spoken = self._spoken[prompt.text]
         judged = judge(
             self.tier, self.name, prompt, *spoken, arrived_s=arrived_s, now_s=self.clock.now_s
         )
-        return Escalated(*judged) if judged.verdict.up else judged.own
+        return Escalation(*judged) if judged.verdict.up else judged.own

@@ -11,12 +11,12 @@ from experiments.grid import Grid
 if TYPE_CHECKING:
     from experiments.simulator.capacity import Found, Tried
     from experiments.simulator.settings import GoalSettings
-    from experiments.simulator.simulate import Simulated, Used
+    from experiments.simulator.simulate import Simulated, Utilisation
 
 
 def busy_grid(simulated: Simulated) -> Grid:
     """Say how busy the agents of each tier were, and how many of their machines' cores."""
-    tiers: dict[str, list[Used]] = defaultdict(list)
+    tiers: dict[str, list[Utilisation]] = defaultdict(list)
     for used in simulated.busy:
         tiers[used.tier or used.agent].append(used)
     rows = [

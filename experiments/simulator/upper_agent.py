@@ -12,12 +12,12 @@ from shared.protocol.admission import (
     Admission,
     Attempt,
     Decline,
-    Judge,
-    Keep,
+    Forward,
+    Process,
     Quarantine,
     Queue,
-    Reply,
-    SendOn,
+    SendResult,
+    StoreResult,
     Working,
     key_of,
 )
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
     from experiments.simulator.cpu import Step
     from experiments.simulator.device import DeviceAgent
-    from experiments.simulator.dispatcher import Board, Upward
+    from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
     from experiments.simulator.network import Network
-    from experiments.simulator.station import Station
-    from shared.cascade.escalated import Escalated
+    from experiments.simulator.station import SimulatedStation
+    from shared.cascade.escalated import Escalation
     from shared.messages import Prompt
     from shared.protocol.admission import Key
     from shared.wire.topics import Topics
@@ -57,7 +57,7 @@ class UpperAgent:
 
     def __init__(
         self,
-        station: Station,
+        station: SimulatedStation,
         admission: Admission,
         steps: UpperSteps,
         network: Network,
@@ -83,7 +83,7 @@ class UpperAgent:
         self._listeners = listeners
         self._results: OrderedDict[Key, Result] = OrderedDict()
 
-    def beat(self, board: Board, next_s: float | None = None) -> None:
+    def beat(self, board: StatusBoard, next_s: float | None = None) -> None:
         """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
         self._network.announce(1, self._listeners)
         batcher = self.station.batcher
@@ -133,21 +133,21 @@ class UpperAgent:
         match action:
             case Attempt(prompt):
                 return self._admission.attempted(prompt, 1)
-            case Judge(prompt):
+            case Process(prompt):
                 self.station.settle(prompt, self._steps.decide, lambda s: self._judged(action, s))
-            case SendOn():
+            case Forward():
                 self.station.loop.do(self._steps.pass_on, self._send_on, action)
             case Working(prompt, then):
                 self._notify(prompt, WORKING)
                 return then
             case Quarantine():
                 return self._admission.quarantined(action)
-            case Keep(prompt, result):
+            case StoreResult(prompt, result):
                 self._results[key_of(prompt)] = result
                 if len(self._results) > _REMEMBERED:
                     self._results.popitem(last=False)
                 return self._admission.kept(action)
-            case Reply(prompt, result):
+            case SendResult(prompt, result):
                 self._reply(prompt, result)
             case Decline(prompt, code):
                 self._notify(prompt, code)
@@ -159,7 +159,7 @@ class UpperAgent:
         reader, notice = self._readers[prompt.sender], Notice(code, self.name)
         self._network.send(self.name, prompt.sender, size, reader.take_notice, prompt.id, notice)
 
-    def _send_on(self, send_on: SendOn) -> None:
+    def _send_on(self, send_on: Forward) -> None:
         now_s = self._clock.now_s
         following = send_on.following
         if following.doubted:
@@ -175,11 +175,11 @@ class UpperAgent:
             self._see_through(self._admission.unsent(send_on, f"no {above} agent took the prompt"))
 
     @property
-    def _upward(self) -> Upward:
+    def _upward(self) -> SimulatedDispatcher:
         assert self.station.upward is not None, "the top of the cascade keeps everything"  # noqa: S101
         return self.station.upward
 
-    def _judged(self, judge: Judge, settled: Result | Escalated) -> None:
+    def _judged(self, judge: Process, settled: Result | Escalation) -> None:
         self._see_through(self._admission.judged(judge, settled))
 
     def _reply(self, prompt: Prompt, result: Result) -> None:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from experiments.simulator.batcher import Tally
-    from experiments.simulator.clock import Clock
+    from experiments.simulator.batcher import BatchCounts
+    from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
     from experiments.simulator.device import DeviceAgent
     from experiments.simulator.network import Network
@@ -24,20 +24,20 @@ WATCH_S: Final = 0.25
 class World:
     """Everything that takes part."""
 
-    clock: Clock
+    clock: SimulatedClock
     network: Network
     topics: Topics
     devices: dict[str, DeviceAgent] = field(default_factory=dict)
-    tallies: dict[tuple[str, str], Tally] = field(default_factory=dict)
+    tallies: dict[tuple[str, str], BatchCounts] = field(default_factory=dict)
     """What models did, by agent and tier; the devices together."""
     generator: Generator | None = None
     """The replay that virtual devices are part of."""
 
-    agents: dict[str, Seat] = field(default_factory=dict)
+    agents: dict[str, Placement] = field(default_factory=dict)
     """Where every agent, and the broker, does its work."""
 
 
-class Seat(NamedTuple):
+class Placement(NamedTuple):
     """An agent's tier, the cores that it is on, and what it does its work with."""
 
     tier: str

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
-class Asker:
+class DeviceClient:
     """Publishes on ``ask`` topics and listens on ``answers`` topics."""
 
     def __init__(self, bus: MqttBus, topics: Topics) -> None:
@@ -31,7 +31,9 @@ class Asker:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def open(cls, settings: MqttSettings, timeout_s: float = 5.0) -> AsyncIterator[Asker]:
+    async def open(
+        cls, settings: MqttSettings, timeout_s: float = 5.0
+    ) -> AsyncIterator[DeviceClient]:
         """Connect for as long as the context lasts. Raises ``BusError``."""
         client_id = settings.username or f"recserve-ask-{os.getpid()}-{uuid4().hex[:8]}"
         bus = MqttBus(settings, client_id)

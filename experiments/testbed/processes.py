@@ -72,7 +72,7 @@ class Agent(msgspec.Struct, frozen=True):
     command: tuple[str, ...]
 
 
-def plan(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -> list[Agent]:
+def read_agents(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -> list[Agent]:
     """Read every agent's settings, so that a mistake shows before anything starts.
 
     ``overrides`` hold for all agents. All are pointed to the settings' broker. Raises

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from shared.errors import BundleError, DataError, ModelFailed, SettingsError
-from shared.runtimes.bundle import Quality
+from shared.runtimes.bundle import MeasuredQuality
 from shared.text_files import Line, read_lines
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _SHOWN: Final = 300
 
 
 @dataclass(frozen=True)
-class LabelledSet:
+class EvaluationSet:
     """Texts of one file with the labels its column gives them, as written there."""
 
     name: str
@@ -36,7 +36,7 @@ class LabelledSet:
     labels: tuple[str, ...]
 
 
-def read_labelled(argument: str, rows: int | None = None) -> LabelledSet:
+def read_labelled(argument: str, rows: int | None = None) -> EvaluationSet:
     """Read what ``set=path`` or ``set=path:column`` names; the column is ``label`` if not given.
 
     Raises ``SettingsError`` naming the argument, or ``DataError`` the file, the column or the row
@@ -52,7 +52,7 @@ def read_labelled(argument: str, rows: int | None = None) -> LabelledSet:
         )
     path = Path(place)
     texts, labels = _read_columns(path, ("text", column), rows)
-    return LabelledSet(name, path, texts, labels)
+    return EvaluationSet(name, path, texts, labels)
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
@@ -61,7 +61,7 @@ def read_texts(path: Path) -> tuple[str, ...]:
     return texts
 
 
-def truth_of(labels: Sequence[str], data: LabelledSet) -> list[int]:
+def truth_of(labels: Sequence[str], data: EvaluationSet) -> list[int]:
     """Return for each row which of a model's ``labels`` it has, by name or by number from 0.
 
     Raises ``DataError`` naming the first row whose label the model does not know.
@@ -69,7 +69,7 @@ def truth_of(labels: Sequence[str], data: LabelledSet) -> list[int]:
     return [_index(labels, data, row) for row in range(len(data.texts))]
 
 
-def measure(model: Model, data: LabelledSet) -> Quality:
+def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
     """Answer every text once and compare. Raises ``BundleError`` when the model fails on one."""
     truth = truth_of(model.labels, data)
     right, confidence = 0, 0.0
@@ -79,7 +79,7 @@ def measure(model: Model, data: LabelledSet) -> Quality:
             scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
             right += scored.answer.label == model.labels[truth[row]]
             confidence += scored.confidence
-    return Quality(
+    return MeasuredQuality(
         rows=len(truth),
         accuracy=round(right / len(truth), 4),
         mean_confidence=round(confidence / len(truth), 4),
@@ -93,7 +93,7 @@ def scored_or_raise(entry: Scored | ModelFailed, where: str) -> Scored:
     return entry
 
 
-def _index(labels: Sequence[str], data: LabelledSet, row: int) -> int:
+def _index(labels: Sequence[str], data: EvaluationSet, row: int) -> int:
     label = data.labels[row]
     if label in labels:
         return labels.index(label)

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from models.pack.agreement import Agreement, compare
 from models.pack.facts import read_facts
-from models.pack.labelled import LabelledSet, measure, truth_of
+from models.pack.labelled import EvaluationSet, measure, truth_of
 from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
@@ -75,7 +75,7 @@ def pack(
     name: str,
     version: str = "1",
     quantise: bool = True,
-    sets: Sequence[LabelledSet] = (),
+    sets: Sequence[EvaluationSet] = (),
     samples: Sequence[str] = SAMPLES,
     labels: tuple[str, ...] = (),
     max_tokens: int | None = None,
@@ -205,7 +205,7 @@ def _agreement(original: Model, bundle: Bundle, samples: Sequence[str], together
         packed.close()
 
 
-def _with_quality(bundle: Bundle, data: LabelledSet) -> Bundle:
+def _with_quality(bundle: Bundle, data: EvaluationSet) -> Bundle:
     model = _serve(bundle)
     try:
         quality = {**bundle.manifest.quality, data.name: measure(model, data)}

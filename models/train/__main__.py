@@ -15,6 +15,7 @@ from models.train.corpus import read_corpus
 from models.train.errors import TrainingError
 from models.train.steps import STEPS, Job, run
 from models.train.student import find_base
+from shared.errors import RecServeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for step in STEPS:
             if step in options.steps:
                 run(step, job)
-    except TrainingError as error:
+    except RecServeError as error:
         print(f"models.train: {error}", file=sys.stderr)
         return 2
     return 0

@@ -19,7 +19,7 @@ _ROWS_PER_POOL = 50
 
 
 @dataclass(frozen=True)
-class Batch:
+class TokenBatch:
     """`input_ids` and `attention_mask` are int64 (rows, tokens); `positive` float32 (rows,)."""
 
     input_ids: torch.Tensor
@@ -46,7 +46,7 @@ def encode(tokenizer: Tokenizer, examples: Sequence[Example]) -> list[Encoded]:
 
 def shuffled_batches(
     encoded: Sequence[Encoded], rows_per_batch: int, rng: random.Random
-) -> list[Batch]:
+) -> list[TokenBatch]:
     """Every example once, in random order, batched with others of about its length."""
     order = list(encoded)
     rng.shuffle(order)
@@ -59,7 +59,7 @@ def shuffled_batches(
     return [collate(group) for group in groups]
 
 
-def collate(group: Sequence[Encoded]) -> Batch:
+def collate(group: Sequence[Encoded]) -> TokenBatch:
     """One batch, padded with id 0 to its longest row."""
     tokens = max(len(one.ids) for one in group)
     input_ids = torch.zeros(len(group), tokens, dtype=torch.int64)
@@ -67,4 +67,4 @@ def collate(group: Sequence[Encoded]) -> Batch:
         input_ids[index, : len(one.ids)] = torch.tensor(one.ids)
     lengths = torch.tensor([len(one.ids) for one in group])
     mask = (torch.arange(tokens)[None, :] < lengths[:, None]).to(torch.int64)
-    return Batch(input_ids, mask, torch.tensor([one.positive for one in group]))
+    return TokenBatch(input_ids, mask, torch.tensor([one.positive for one in group]))

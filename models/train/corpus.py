@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from models.train.data import (
     REVIEW_SETS,
     SENTENCE_SETS,
-    Row,
+    TrainingRow,
     merge,
     read_held_out,
     read_rows,
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 class Corpus:
     """The rows of each training set by name, and the dev rows on which steps are compared."""
 
-    train: dict[str, tuple[Row, ...]]
-    dev: tuple[Row, ...]
+    train: dict[str, tuple[TrainingRow, ...]]
+    dev: tuple[TrainingRow, ...]
 
     @property
-    def gold(self) -> list[Row]:
+    def gold(self) -> list[TrainingRow]:
         """Labelled sentences: all of SST-2, and what Rotten Tomatoes adds to it."""
         first, second = (self.train[name] for name in SENTENCE_SETS)
         return merge(first, second)
 
     @property
-    def reviews(self) -> list[Row]:
+    def reviews(self) -> list[TrainingRow]:
         """Labelled reviews of several sentences."""
         return [row for name in REVIEW_SETS for row in self.train[name]]
 

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.train.errors import DataError
+from shared.errors import DataError
 
 if TYPE_CHECKING:
     import random
@@ -29,7 +29,7 @@ _CONTRACTED_NOT = re.compile(r"(?<=\w)n't\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingRow:
     """One text with the label people gave it: 0 negative, 1 positive."""
 
     text: str
@@ -44,7 +44,7 @@ class Example:
     positive: float
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path) -> list[TrainingRow]:
     """Return all rows of one file.
 
     Raises DataError naming the file, and the row where one is bad.
@@ -61,7 +61,7 @@ def read_rows(path: Path) -> list[Row]:
         raise DataError(f"{path} cannot be read as gzipped UTF-8: {error}") from error
 
 
-def _parse(line: str, path: Path, number: int) -> Row:
+def _parse(line: str, path: Path, number: int) -> TrainingRow:
     cells = line.rstrip("\n").split("\t")
     if len(cells) != _COLUMNS:
         raise DataError(f"{path}: row {number} has {len(cells)} columns; it must have {_COLUMNS}")
@@ -70,13 +70,13 @@ def _parse(line: str, path: Path, number: int) -> Row:
         raise DataError(f"{path}: row {number} has an empty text")
     if label not in ("0", "1"):
         raise DataError(f"{path}: row {number} has the label {label!r}; it must be 0 or 1")
-    return Row(text, int(label))
+    return TrainingRow(text, int(label))
 
 
-def read_train(root: Path, name: str, held_out: frozenset[str]) -> list[Row]:
+def read_train(root: Path, name: str, held_out: frozenset[str]) -> list[TrainingRow]:
     """Return the training rows of a set, without repeats and without any text in `held_out`."""
     seen: set[str] = set(held_out)
-    kept: list[Row] = []
+    kept: list[TrainingRow] = []
     for row in read_rows(root / name / "train.tsv.gz"):
         if (key := text_key(row.text)) not in seen:
             seen.add(key)
@@ -96,7 +96,7 @@ def text_key(text: str) -> str:
     return "".join(character for character in text.lower() if character.isalnum())
 
 
-def merge(first: Sequence[Row], second: Sequence[Row]) -> list[Row]:
+def merge(first: Sequence[TrainingRow], second: Sequence[TrainingRow]) -> list[TrainingRow]:
     """All of `first`, then the rows of `second` whose text `first` does not have.
 
     Rotten Tomatoes and SST share sentences and disagree on some labels; the first set wins.
@@ -105,7 +105,7 @@ def merge(first: Sequence[Row], second: Sequence[Row]) -> list[Row]:
     return [*first, *(row for row in second if text_key(row.text) not in known)]
 
 
-def smoothed(rows: Iterable[Row], smoothing: float) -> list[Example]:
+def smoothed(rows: Iterable[TrainingRow], smoothing: float) -> list[Example]:
     """Rows as examples whose target keeps `smoothing` away from certainty, 0 to 0.5."""
     return [Example(row.text, abs(row.label - smoothing)) for row in rows]
 
@@ -116,10 +116,10 @@ def sentences(text: str, words_min: int, words_max: int) -> list[str]:
     return [s for s in _SENTENCE_END.split(plain) if words_min <= len(s.split()) <= words_max]
 
 
-def ending(row: Row, words: int) -> Row:
+def ending(row: TrainingRow, words: int) -> TrainingRow:
     """Return the last `words` words of a review, where its author usually sums up, same label."""
     plain = _MARKUP.sub(" ", row.text).split()
-    return Row(" ".join(plain[-words:]) or row.text, row.label)
+    return TrainingRow(" ".join(plain[-words:]) or row.text, row.label)
 
 
 def treebank_style(text: str, rng: random.Random) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.train.batches import encode
-from models.train.data import Example, Row, sentences, treebank_style
+from models.train.data import Example, TrainingRow, sentences, treebank_style
 from models.train.fit import predict
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class PoolShape:
     log_odds_step: float
 
 
-def draw_pool(reviews: Sequence[Row], shape: PoolShape, seed: int) -> list[Row]:
+def draw_pool(reviews: Sequence[TrainingRow], shape: PoolShape, seed: int) -> list[TrainingRow]:
     """Draw distinct sentences from the reviews in random order, each with its review's label.
 
     Half are in the style of SST; a sentence that occurs in two reviews may appear in both styles.
@@ -42,12 +42,12 @@ def draw_pool(reviews: Sequence[Row], shape: PoolShape, seed: int) -> list[Row]:
     for review in reviews:
         for sentence in sentences(review.text, shape.words_min, shape.words_max):
             found.setdefault(treebank_style(sentence, rng), review.label)
-    pool = [Row(text, label) for text, label in found.items()]
+    pool = [TrainingRow(text, label) for text, label in found.items()]
     rng.shuffle(pool)
     return pool[: shape.sentences]
 
 
-def label_pool(teacher: Student, pool: Sequence[Row], shape: PoolShape) -> list[Example]:
+def label_pool(teacher: Student, pool: Sequence[TrainingRow], shape: PoolShape) -> list[Example]:
     """Each sentence with the teacher's probability of positive, shifted by its review's label."""
     unlabelled = [Example(row.text, 0.5) for row in pool]
     logits = predict(teacher.model, encode(teacher.tokenizer, unlabelled), "teacher")

@@ -1,9 +1,7 @@
 """What can go wrong in training that the person who started it can put right."""
 
+from shared.errors import RecServeError
 
-class TrainingError(Exception):
+
+class TrainingError(RecServeError):
     """Training cannot start or go on; the message names the file or flag and what to do."""
-
-
-class DataError(TrainingError):
-    """A data file is missing or has a bad row; the message names the file and the row."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.nn.functional import log_softmax
 
-from models.train.batches import Batch, Encoded, collate, shuffled_batches
+from models.train.batches import Encoded, TokenBatch, collate, shuffled_batches
 from models.train.progress import progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def fit(
 
 def train_step(
     model: BertForSequenceClassification,
-    batch: Batch,
+    batch: TokenBatch,
     optimizer: torch.optim.Optimizer,
     gradient_norm_max: float,
 ) -> float:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from models.train.batches import encode
-from models.train.data import Example, Row
+from models.train.data import Example, TrainingRow
 from models.train.fit import predict
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Score:
     mean_confidence: float
 
 
-def measure(student: Student, rows: Sequence[Row], label: str) -> Score:
+def measure(student: Student, rows: Sequence[TrainingRow], label: str) -> Score:
     """Score the student on labelled rows."""
     encoded = encode(student.tokenizer, [Example(row.text, row.label) for row in rows])
     return score(predict(student.model, encoded, label), [row.label for row in rows])

@@ -6,7 +6,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 from models.train.data import Example
-from models.train.errors import DataError
+from shared.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -71,7 +71,7 @@ class Draft:
 
 
 @dataclass(frozen=True)
-class Onward:
+class FurtherFit:
     """Numbers of a step that fits a model on to a mixture."""
 
     mixture: Mixture
@@ -89,7 +89,7 @@ class Edge:
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceRecipe:
     """Numbers of the device model."""
 
     vocabulary: Vocabulary
@@ -106,15 +106,15 @@ DRAFT = Draft(
     schedule=Schedule(3, 32, 4e-5),
 )
 POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
-BROAD = Onward(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
-CLOUD = Onward(mixture=Mixture(6_000, 2, 0.1), schedule=Schedule(1, 32, 5e-5))
+BROAD = FurtherFit(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
+CLOUD = FurtherFit(mixture=Mixture(6_000, 2, 0.1), schedule=Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
     mixture=Mixture(45_000, 3, 0.05),
     schedule=Schedule(1, 32, 1e-4),
 )
-DEVICE = Device(
+DEVICE = DeviceRecipe(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
     endings=Endings(34_000, 40, 0.1, Schedule(2, 64, 1e-3)),
@@ -140,7 +140,7 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
 
 
 def train_onward(
-    start: Student, corpus: Corpus, pool: Sequence[Example], numbers: Onward, seed: int
+    start: Student, corpus: Corpus, pool: Sequence[Example], numbers: FurtherFit, seed: int
 ) -> Student:
     """Fit a model on to the mixture; the model itself is changed and returned."""
     _fit(start, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "onward")
@@ -158,7 +158,7 @@ def train_edge(
 
 
 def train_device(
-    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Device, seed: int
+    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: DeviceRecipe, seed: int
 ) -> Student:
     """Distil a small new net over the draft's embeddings, made narrower."""
     pruned = _prune(draft, corpus, numbers.vocabulary)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.train.corpus import Corpus
 
 POOL_FILE = "pool.tsv.gz"
-Numbers = recipe.Draft | recipe.Onward | recipe.Edge | recipe.Device
+Numbers = recipe.Draft | recipe.FurtherFit | recipe.Edge | recipe.DeviceRecipe
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from experiments.testbed.client import Asker
+from experiments.testbed.client import DeviceClient
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import clear_errors
 from shared.settings.file import convert, load
@@ -81,7 +81,7 @@ def _broker(config: str | None, flags: dict[str, Any]) -> MqttSettings:
 async def _ask(
     mqtt: MqttSettings, device: str, text: str, task: str, timeout_s: float
 ) -> Answer | None:
-    async with Asker.open(mqtt) as asker:
+    async with DeviceClient.open(mqtt) as asker:
         return await asker.ask(device, text, task=task, timeout_s=timeout_s)
 
 

@@ -13,7 +13,7 @@ from experiments.grid import print_grid
 from experiments.plots.style import styled
 from experiments.report.compared import as_json, draw_comparison, grid, method
 from experiments.report.comparison import compare
-from experiments.report.page import Card, write_page
+from experiments.report.page import KeyFigure, write_page
 from experiments.report.run import read_played
 from experiments.report.write import write_json
 from shared.cli import clear_errors
@@ -65,7 +65,9 @@ def _page(comparison: Comparison, runs: list[Played], names: list[str]) -> str:
     return write_page(
         f"{names[0]} and {names[1]}",
         method(comparison),
-        cards=[Card(f"{beyond} of {len(comparison.differences)}", "figures differ beyond noise")],
+        cards=[
+            KeyFigure(f"{beyond} of {len(comparison.differences)}", "figures differ beyond noise")
+        ],
         warnings=warnings,
         grids=[grid(comparison, names)],
         pictures=pictures,

@@ -21,7 +21,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from device_agent.settings import DeviceSettings
-from recserve.sandbox import Answered, run_apart
+from recserve.sandbox import SandboxAnswer, run_apart
 from shared.cli import clear_errors
 from shared.errors import SettingsError
 from shared.settings.file import load
@@ -225,7 +225,7 @@ async def _replay(
                 continue
             with console.status(f"{short}: {len(letter.text.encode())} bytes"):
                 became = await asyncio.to_thread(run_apart, store.settings.model, letter, timeout_s)
-            if isinstance(became, Answered):
+            if isinstance(became, SandboxAnswer):
                 await store.purge([letter])
                 elapsed_ms = became.elapsed_us / 1000
                 said = (

@@ -19,7 +19,13 @@ from experiments.datasets.bundled import read_prompts
 from experiments.grid import Grid, print_grid
 from experiments.profiling.agents import make_handling, shipped_models, watch_agents
 from experiments.profiling.models import Bench
-from experiments.profiling.profile import Handling, Measured, check_place, model_key, write_measured
+from experiments.profiling.profile import (
+    AgentCosts,
+    MachineProfile,
+    check_place,
+    model_key,
+    write_measured,
+)
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
 from shared.telemetry import log
@@ -77,7 +83,7 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
             watch_agents([each.source for each in watched], texts, rounds, status.update)
         )
         models = bench.close()
-        measured = Measured(
+        measured = MachineProfile(
             machine=name,
             cores=os.cpu_count() or 1,
             measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -100,7 +106,7 @@ def _three(models: Sequence[ModelSettings]) -> list[ModelSettings]:
     return [models[min(place, len(models) - 1)] for place in range(3)]
 
 
-def _models(measured: Measured) -> Grid:
+def _models(measured: MachineProfile) -> Grid:
     """Say how long models run on batches of each size, per prompt."""
     sizes = [f"of {batch.prompts}" for batch in next(iter(measured.models.values())).batches]
     rows = [
@@ -114,7 +120,7 @@ def _models(measured: Measured) -> Grid:
     return Grid("Models: ms per prompt in batches", ["model", *sizes, "cold"], rows)
 
 
-def _handling(handling: Handling) -> Grid:
+def _handling(handling: AgentCosts) -> Grid:
     """Say what agents spend besides."""
     steps = {
         "a device, on a prompt it keeps": handling.keep,

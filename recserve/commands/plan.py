@@ -39,9 +39,9 @@ from shared.telemetry.log import LogSettings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.replay.schedule import Play
+    from experiments.replay.schedule import ScheduledRequest
     from experiments.simulator.capacity import Found, Tried
-    from experiments.simulator.scenario import WorldPlan
+    from experiments.simulator.scenario import Scenario
     from experiments.simulator.settings import GoalSettings
     from experiments.simulator.simulate import Simulated
     from shared.agent.settings import AgentSettings
@@ -103,7 +103,9 @@ def _with_devices(plan: PlanSettings, devices: int | None) -> PlanSettings:
     return with_agents(plan, {0: devices}) if devices else plan
 
 
-def _plays(plan: PlanSettings, tiers: Sequence[AgentSettings], console: Console) -> list[Play]:
+def _plays(
+    plan: PlanSettings, tiers: Sequence[AgentSettings], console: Console
+) -> list[ScheduledRequest]:
     arrivals = read_arrivals(plan.trace)
     names = names_like(tiers[0].tier.name, plan.tiers[0].agents)
     plays = make_plays(arrivals.each, plan.part, names)
@@ -112,7 +114,11 @@ def _plays(plan: PlanSettings, tiers: Sequence[AgentSettings], console: Console)
 
 
 def _simulate(
-    plan: PlanSettings, world: WorldPlan, plays: Sequence[Play], console: Console, what: str
+    plan: PlanSettings,
+    world: Scenario,
+    plays: Sequence[ScheduledRequest],
+    console: Console,
+    what: str,
 ) -> Simulated:
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, console=console, transient=True) as progress:
@@ -129,8 +135,8 @@ def _simulate(
 def _find(
     plan: PlanSettings,
     goal: GoalSettings,
-    world: WorldPlan,
-    plays: Sequence[Play],
+    world: Scenario,
+    plays: Sequence[ScheduledRequest],
     console: Console,
 ) -> tuple[Found, Simulated]:
     """Try numbers of agents; return what was tried, and what came of the last."""
@@ -147,7 +153,11 @@ def _find(
 
 
 def _write(
-    folder: Path, plan: PlanSettings, world: WorldPlan, plays: Sequence[Play], simulated: Simulated
+    folder: Path,
+    plan: PlanSettings,
+    world: Scenario,
+    plays: Sequence[ScheduledRequest],
+    simulated: Simulated,
 ) -> None:
     """Write what a replay would have left behind."""
     run = RunFile(

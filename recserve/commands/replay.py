@@ -19,7 +19,7 @@ from experiments.replay.environment import open_place
 from experiments.replay.run import play
 from experiments.replay.run_file import FILE as RUN
 from experiments.replay.run_file import RunFile, read_run, write_run
-from experiments.replay.schedule import Play, fingerprint, make_plays
+from experiments.replay.schedule import ScheduledRequest, fingerprint, make_plays
 from experiments.replay.settings import ReplaySettings
 from experiments.replay.workload import absolute, read_arrivals
 from experiments.report.write import JSON, PAGE, print_report, write_report
@@ -154,7 +154,7 @@ def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: b
 async def _play(
     settings: ReplaySettings,
     names: Sequence[str],
-    plays: Sequence[Play],
+    plays: Sequence[ScheduledRequest],
     run: RunFile,
     folder: Path,
     console: Console,
@@ -169,7 +169,7 @@ async def _play(
     return run
 
 
-def _new_run(settings: ReplaySettings, plays: Sequence[Play], devices: int) -> RunFile:
+def _new_run(settings: ReplaySettings, plays: Sequence[ScheduledRequest], devices: int) -> RunFile:
     return RunFile(
         name=settings.name,
         id=uuid4().hex,
@@ -188,7 +188,7 @@ def _new_run(settings: ReplaySettings, plays: Sequence[Play], devices: int) -> R
     )
 
 
-def _again(run: RunFile, plays: Sequence[Play], folder: Path) -> RunFile:
+def _again(run: RunFile, plays: Sequence[ScheduledRequest], folder: Path) -> RunFile:
     """Return the file of a run that goes on; its trace has to be what it was."""
     if fingerprint(plays) != run.fingerprint:
         raise DataError(

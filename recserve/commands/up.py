@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from experiments.testbed.processes import UpSettings, plan, running
+from experiments.testbed.processes import UpSettings, read_agents, running
 from shared.agent.run import until_asked_to_stop
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import clear_errors
@@ -45,7 +45,7 @@ def command(config: str) -> None:
 
 async def _run(up: UpSettings, name: str) -> None:
     click.echo(f"starting a broker and {len(up.agents)} agents ...", err=True)
-    agents = plan(up, overrides={} if _LEVEL in os.environ else {"log.level": "warning"})
+    agents = read_agents(up, overrides={} if _LEVEL in os.environ else {"log.level": "warning"})
     async with running(up.broker, agents) as processes:
         for line in _welcome(up, agents, name):
             click.echo(line, err=True)

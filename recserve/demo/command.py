@@ -16,9 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from broker.start import choose
 from experiments.datasets.bundled import LabelledPrompt, read_prompts
-from experiments.testbed.processes import Agent, UpSettings, free_port, plan, running
+from experiments.testbed.processes import Agent, UpSettings, free_port, read_agents, running
 from recserve.demo.report import build_report
-from recserve.demo.stream import Answered, stream
+from recserve.demo.stream import DemoAnswer, stream
 from recserve.demo.table import print_report
 from shared.cascade.policies import Quantile
 from shared.cli import clear_errors
@@ -83,7 +83,7 @@ async def _run(
             for entry in up.agents
         ),
     )
-    agents = plan(up, overrides={"log.format": "json"})
+    agents = read_agents(up, overrides={"log.format": "json"})
     kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
     names = ", ".join(agent.settings.agent for agent in agents)
     console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
@@ -109,7 +109,7 @@ async def _stream(
     console: Console,
     in_flight: int,
     timeout_s: float,
-) -> Answered:
+) -> DemoAnswer:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

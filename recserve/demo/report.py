@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.datasets.bundled import LabelledPrompt
     from experiments.testbed.client import Answer
-    from recserve.demo.stream import Answered
+    from recserve.demo.stream import DemoAnswer
     from shared.wire.topics import Topics
 
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msgspec")
@@ -26,7 +26,7 @@ _Z95 = 1.959964
 
 def build_report(
     prompts: Sequence[LabelledPrompt],
-    answered: Answered,
+    answered: DemoAnswer,
     *,
     tiers: Sequence[str],
     beta: Mapping[str, float | None],

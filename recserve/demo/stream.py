@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from experiments.testbed.client import Answer, Asker
+from experiments.testbed.client import Answer, DeviceClient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _GRACE_S = 0.5
 
 
-class Answered(NamedTuple):
+class DemoAnswer(NamedTuple):
     """What came back: per prompt, in the order of the prompts, every answer it got."""
 
     answers: list[list[Answer]]
@@ -32,7 +32,7 @@ async def stream(
     in_flight: int,
     timeout_s: float,
     progress: Callable[[Answer], None],
-) -> Answered:
+) -> DemoAnswer:
     """Ask each device its share of the prompts, ``in_flight`` per device at a time.
 
     Ends when every prompt is answered, or when none was for ``timeout_s``; then listens a moment
@@ -56,7 +56,7 @@ async def stream(
             await asker.send(device, question)
             await asyncio.wait_for(waiting[number].wait(), timeout_s + 2.0)
 
-    async with Asker.open(mqtt) as asker:
+    async with DeviceClient.open(mqtt) as asker:
         rooms = {device: asyncio.Semaphore(in_flight) for device in devices}
         for device in devices:
             await asker.listen(device, hear)
@@ -68,4 +68,4 @@ async def stream(
         )
         elapsed_s = time.monotonic() - started_s
         await asyncio.sleep(_GRACE_S)
-    return Answered(answers, elapsed_s)
+    return DemoAnswer(answers, elapsed_s)

@@ -14,7 +14,7 @@ from shared.cascade.tier import Tier
 from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
-from shared.protocol.rate_limit import RateLimits
+from shared.protocol.rate_limit import RateLimiter
 from shared.runtimes import load_model
 from shared.serving.batcher import Batcher
 from shared.serving.dispatcher import Dispatcher
@@ -41,7 +41,7 @@ _MESSAGES: Final = 1_000
 
 
 @dataclass
-class Parts:
+class AgentParts:
     """What an application is built on.
 
     ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
@@ -69,13 +69,13 @@ def mqtt(settings: AgentSettings, will: Will | None) -> Bus:
     return MqttBus(settings.mqtt, settings.agent, will=will)
 
 
-def assemble(
+def build_agent(
     settings: AgentSettings,
     *,
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
-) -> Parts:
+) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
@@ -115,7 +115,7 @@ def assemble(
         prompt_bytes=settings.limits.prompt_bytes,
         dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
     )
-    parts = Parts(bus, upper_bus, topics, station, metrics, announcer, own_model)
+    parts = AgentParts(bus, upper_bus, topics, station, metrics, announcer, own_model)
     metrics.introduce(settings.agent, tier.name, model.name)
     metrics.waiting.set_function(lambda: batcher.waiting)
     for name, each in zip(("own", "above"), parts.buses, strict=False):
@@ -138,11 +138,11 @@ def open_results(settings: AgentSettings, folder: Path | None = None) -> ResultS
     )
 
 
-def make_service(settings: AgentSettings, parts: Parts, results: ResultStore) -> Service:
+def make_service(settings: AgentSettings, parts: AgentParts, results: ResultStore) -> Service:
     """Return what serves prompts with an agent's parts; it is not started."""
     limits = settings.limits
     limit_bytes = limits.results_megabytes << 20
-    rates = RateLimits(limits.device_prompts_s, limits.device_burst)
+    rates = RateLimiter(limits.device_prompts_s, limits.device_burst)
     return Service(
         parts.station,
         parts.bus,

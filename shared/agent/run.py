@@ -9,7 +9,7 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from shared.agent.build import assemble, make_service, mqtt, open_results
+from shared.agent.build import build_agent, make_service, mqtt, open_results
 from shared.errors import Fenced
 from shared.storage.state_dir import state_folder
 from shared.telemetry.log import flush_log, get_logger
@@ -17,7 +17,7 @@ from shared.telemetry.log import flush_log, get_logger
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from shared.agent.build import Connect, Parts
+    from shared.agent.build import AgentParts, Connect
     from shared.agent.settings import AgentSettings
     from shared.runtimes import Model
     from shared.telemetry.metrics import Metrics
@@ -32,7 +32,9 @@ HUNG = 4
 
 
 @contextlib.asynccontextmanager
-async def running(parts: Parts, drain: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
+async def run_agent(
+    parts: AgentParts, drain: Callable[[], Awaitable[object]]
+) -> AsyncIterator[None]:
     """Run model, bus and presence for as long as the context lasts.
 
     On leaving, the agent first says that it is gone, then ``drain`` finishes what is in hand, what
@@ -64,19 +66,19 @@ async def serving(
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
-) -> AsyncIterator[Parts]:
+) -> AsyncIterator[AgentParts]:
     """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.
 
-    Raises what ``assemble`` raises.
+    Raises what ``build_agent`` raises.
     """
     async with contextlib.AsyncExitStack() as closing:
         folder = closing.enter_context(state_folder(settings.state, settings.agent))
         results = open_results(settings, folder)
         closing.push_async_callback(results.close)
-        parts = assemble(settings, model=model, connect=connect, metrics=metrics)
+        parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
         service = make_service(settings, parts, results)
         await service.start()
-        async with running(parts, lambda: service.drain(settings.limits.drain_s)):
+        async with run_agent(parts, lambda: service.drain(settings.limits.drain_s)):
             yield parts
 
 
@@ -93,7 +95,7 @@ async def serve(settings: AgentSettings) -> None:
         await until_stopped(parts, settings.limits.drain_s)
 
 
-async def until_stopped(parts: Parts, drain_s: float) -> None:
+async def until_stopped(parts: AgentParts, drain_s: float) -> None:
     """Return when the process is asked to stop; it then has ``drain_s`` and a little for the rest.
 
     Raises ``Fenced`` when a newer process has taken the agent's name. When the model hangs, the

@@ -11,7 +11,7 @@ import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from shared.bus import Delivery, Message
+from shared.bus import Message, Published
 from shared.errors import NotConnected, Refused, TooLarge
 from shared.wire.topics import matches, split_pool
 
@@ -64,7 +64,7 @@ class MemoryBroker:
         if self._clients.get(client.client_id) is client:
             del self._clients[client.client_id]
 
-    def route(self, message: Message, *, retain: bool) -> Delivery:
+    def route(self, message: Message, *, retain: bool) -> Published:
         """Hand a message to everyone who subscribed to it, and keep it if retained."""
         topic, payload = message.topic, message.payload
         self.published[topic] += 1
@@ -86,7 +86,7 @@ class MemoryBroker:
             plain.append(members[self._turns[pool] % len(members)])
         for deliver in plain:
             asyncio.get_running_loop().call_soon(deliver, message)
-        return Delivery.TAKEN if plain else Delivery.NO_SUBSCRIBER
+        return Published.TAKEN if plain else Published.NO_SUBSCRIBER
 
 
 class MemoryBus:
@@ -131,7 +131,7 @@ class MemoryBus:
         expiry_s: float | None = None,
         response_topic: str = "",
         correlation: bytes = b"",
-    ) -> Delivery:
+    ) -> Published:
         """Route the message; expiry means nothing where nothing is queued."""
         del expiry_s
         size = len(payload) + len(topic.encode())

@@ -36,7 +36,7 @@ class Will(NamedTuple):
     payload: bytes
 
 
-class Delivery(enum.Enum):
+class Published(enum.Enum):
     """What the broker said of a published message."""
 
     TAKEN = "taken"
@@ -71,7 +71,7 @@ class Bus(Protocol):
         expiry_s: float | None = None,
         response_topic: str = "",
         correlation: bytes = b"",
-    ) -> Delivery:
+    ) -> Published:
         """Publish at QoS 1 and return when the broker has it.
 
         After ``expiry_s`` nobody wants the message any more; MQTT 5 brokers then drop it. A

@@ -6,20 +6,20 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.cascade.policies import Seen, Verdict
+from shared.cascade.policies import Observation, Routing
 from shared.messages import Failure, Prompt, Result
 
 if TYPE_CHECKING:
     from shared.errors import PromptError
 
 
-class Escalated(msgspec.Struct, frozen=True):
+class Escalation(msgspec.Struct, frozen=True):
     """A prompt that goes up, and how it was judged."""
 
     prompt: Prompt
     own: Result
-    seen: Seen
-    verdict: Verdict
+    seen: Observation
+    verdict: Routing
 
     def fall_back(self, reason: str) -> Result:
         """Return our own answer, marked as second best."""

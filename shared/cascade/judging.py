@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.cascade.policies import Returned, Seen, Verdict
+from shared.cascade.policies import Feedback, Observation, Routing
 from shared.messages import Hop, Prompt, Result
 
 if TYPE_CHECKING:
-    from shared.cascade.escalated import Escalated
+    from shared.cascade.escalated import Escalation
     from shared.cascade.tier import Tier
     from shared.messages import Answer
 
@@ -21,8 +21,8 @@ class Judged(NamedTuple):
 
     prompt: Prompt
     own: Result
-    seen: Seen
-    verdict: Verdict
+    seen: Observation
+    verdict: Routing
 
 
 def judge(
@@ -36,7 +36,7 @@ def judge(
     now_s: float,
 ) -> Judged:
     """Decide on a prompt that came to this agent at ``arrived_s`` and was answered by ``now_s``."""
-    seen = Seen(confidence, now_s, len(prompt.text.encode()))
+    seen = Observation(confidence, now_s, len(prompt.text.encode()))
     verdict = tier.judge(prompt.task, seen)
     elapsed_us = int((now_s - arrived_s) * 1e6)
     judged = prompt.after(
@@ -45,10 +45,10 @@ def judge(
     return Judged(judged, Result(prompt.id, answer, judged.hops), seen, verdict)
 
 
-def learn(tier: Tier, escalated: Escalated, result: Result) -> None:
+def learn(tier: Tier, escalated: Escalation, result: Result) -> None:
     """Tell the tier's policy what became of a prompt that it sent up."""
     if tier.learns and result.tier in tier.above:
         up = tier.above.index(result.tier) + 1
         agreed = result.outcome == escalated.own.outcome
-        returned = Returned(agreed, result.confidence, up)
+        returned = Feedback(agreed, result.confidence, up)
         tier.learn(escalated.prompt.task, escalated.seen, escalated.verdict, returned)

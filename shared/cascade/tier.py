@@ -9,12 +9,12 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from shared.cascade.policies import LEARNING, Policy, PolicySettings, Quantile, Verdict, make_policy
+from shared.cascade.policies import LEARNING, Policy, PolicySettings, Quantile, Routing, make_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.cascade.policies import Returned, Seen
+    from shared.cascade.policies import Feedback, Observation
     from shared.messages import Task
 
 
@@ -44,7 +44,7 @@ class Tier:
         """Whether the policy wants to know what became of the prompts it sent up."""
         return isinstance(self._settings, LEARNING)
 
-    def judge(self, task: Task, seen: Seen) -> Verdict:
+    def judge(self, task: Task, seen: Observation) -> Routing:
         """Say where a scored prompt goes.
 
         The top tier keeps everything; its policy still sees each prompt, so that a hop can show
@@ -56,9 +56,9 @@ class Tier:
         verdict = policy.decide(seen)
         if verdict.up <= len(self.above):
             return verdict
-        return Verdict(len(self.above), verdict.threshold)
+        return Routing(len(self.above), verdict.threshold)
 
-    def learn(self, task: Task, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, task: Task, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Tell the task's policy what became of a prompt that was sent up."""
         self._policies[task].learn(seen, sent, returned)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from shared.bus import Will
 from shared.errors import BusError, Fenced, MalformedMessage
-from shared.membership.incarnation import Move, Standing
+from shared.membership.incarnation import Incarnation, Move
 from shared.membership.status import VERSION, Load, Status, decode_status, encode_status
 from shared.telemetry.log import get_logger
 
@@ -49,7 +49,7 @@ class Announcer:
         self._heartbeat_s = heartbeat_s
         self._load = load
         # Wall time is a first guess at an order of lives; nothing reads it as a time.
-        self._standing = Standing(
+        self._standing = Incarnation(
             epoch=int(time.time() * 1000), boot=secrets.token_hex(4), heartbeat_s=heartbeat_s
         )
         self._due = asyncio.Event()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from shared.messages import Prompt
 
 
-class Chosen(NamedTuple):
+class Pick(NamedTuple):
     """An agent, the roster of its tier, and whose topic its prompts go on.
 
     The ``address`` is the agent's own, or that of the pool it is in. A ``trial`` shows whether an
@@ -35,7 +35,7 @@ class Chosen(NamedTuple):
         return self.address != self.agent
 
 
-class Choice:
+class LoadBalancer:
     """The agents of all tiers above one agent, nearest tier first."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Choice:
 
     def pick(
         self, prompt: Prompt, up: int, tried: Collection[str], now_s: float, *, again: bool
-    ) -> Chosen | None:
+    ) -> Pick | None:
         """Choose an agent ``up`` tiers above that was not ``tried`` yet.
 
         A tier without a free agent is passed over for the next one up, then for those below it.
@@ -63,7 +63,7 @@ class Choice:
             chosen = self._pick(prompt, up, (), now_s)
         return chosen
 
-    def take(self, agent: str, prompt: Prompt, now_s: float) -> Chosen | None:
+    def take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
         """Choose the agent named, if it can be sent the prompt."""
         for roster in self.rosters:
             if roster.take(agent, prompt.task, now_s) is not None:
@@ -97,7 +97,7 @@ class Choice:
         closed = (r for r in self._known_by_name() if r.succeeded(agent, now_s))
         return next(closed, None)
 
-    def _pick(self, prompt: Prompt, up: int, tried: Collection[str], now_s: float) -> Chosen | None:
+    def _pick(self, prompt: Prompt, up: int, tried: Collection[str], now_s: float) -> Pick | None:
         wanted = self.rosters[up - 1]
         rosters = (wanted, *self.rosters[up:], *reversed(self.rosters[: up - 1]))
         for doubted in (False, True):
@@ -107,10 +107,10 @@ class Choice:
                     return self._chosen(roster, agent)
         return None
 
-    def _chosen(self, roster: Roster, agent: str) -> Chosen:
+    def _chosen(self, roster: Roster, agent: str) -> Pick:
         nearest = roster is self.rosters[0]
         address = self._pool if self._pool and nearest else agent
-        return Chosen(roster, agent, address, roster.passes_over(agent))
+        return Pick(roster, agent, address, roster.passes_over(agent))
 
     def _known_by_name(self) -> list[Roster]:
         return self.rosters[1:] if self._pool else self.rosters

@@ -38,7 +38,7 @@ class Move(enum.Enum):
     """A newer process has our name: stop."""
 
 
-class Standing:
+class Incarnation:
     """One process's claim to the name of its agent."""
 
     def __init__(self, *, epoch: int, boot: str, heartbeat_s: float) -> None:

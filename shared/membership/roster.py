@@ -31,7 +31,7 @@ _CLAIM_HEARTBEAT_S = 30.0
 """A status keeps older epochs out no longer than if its heartbeat were this."""
 
 
-class _Entry(msgspec.Struct):
+class _Member(msgspec.Struct):
     status: Status
     heard_s: float
     breaker: Breaker
@@ -46,7 +46,7 @@ class Roster:
         """Pick only among agents whose model has the same ``labels``, where both are known."""
         self.tier = tier
         self.labels = labels
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, _Member] = {}
 
     def hear(self, agent: str, status: Status, now_s: float, *, clock_ms: int = 0) -> bool:
         """Take in a status; return whether the agent has just become alive.
@@ -62,7 +62,7 @@ class Roster:
             return False
         again = known is not None and known.status.boot == status.boot
         breaker = known.breaker if known is not None and again else Breaker()
-        entry = self._entries[agent] = _Entry(status, now_s, breaker)
+        entry = self._entries[agent] = _Member(status, now_s, breaker)
         return _alive(entry, now_s) and not was_alive
 
     def forget(self, agent: str) -> None:
@@ -188,7 +188,7 @@ class Roster:
         return load.wait_ms + entry.sent * max(load.service_ms, 1.0)
 
 
-def _is_ghost(status: Status, known: _Entry, now_s: float, clock_ms: int) -> bool:
+def _is_ghost(status: Status, known: _Member, now_s: float, clock_ms: int) -> bool:
     ahead = status.epoch - known.status.epoch
     if max(status.epoch, known.status.epoch) > clock_ms + AHEAD_MS and abs(ahead) > AHEAD_MS:
         return ahead > 0  # whoever has that epoch has it from nobody's clock
@@ -196,11 +196,11 @@ def _is_ghost(status: Status, known: _Entry, now_s: float, clock_ms: int) -> boo
     return status.epoch < known.status.epoch and now_s - known.heard_s <= claim_s
 
 
-def _is_late(entry: _Entry, now_s: float) -> bool:
+def _is_late(entry: _Member, now_s: float) -> bool:
     return now_s - entry.heard_s > _LATE_HEARTBEATS * entry.status.heartbeat_s
 
 
-def _alive(entry: _Entry, now_s: float) -> bool:
+def _alive(entry: _Member, now_s: float) -> bool:
     silence_s = now_s - entry.heard_s
     patience_s = _MISSED_HEARTBEATS * entry.status.heartbeat_s
     return entry.status.state == "online" and silence_s <= patience_s

@@ -3,9 +3,9 @@
 Pure. What happens comes in as a call with the time, and each call returns the one thing to do next,
 or None; the driver, ``shared.serving.service``, does it and reports back. A prompt goes one way::
 
-    arrived ─► Attempt ─ attempted ─► Judge ─ judged ─► Keep ─ kept ─► Reply
-                  ▲                     │ └─ escalated: SendOn ─ sent ─► (a tier above replies)
-                  └── the model failed ─┘ └─ three times: Quarantine ─ quarantined ─► Keep …
+    arrived ─► Attempt ─ attempted ─► Process ─ judged ─► StoreResult ─ kept ─► SendResult
+                  ▲                     │ └─ escalated: Forward ─ sent ─► (a tier above replies)
+                  └── the model failed ─┘ └─ three times: Quarantine ─ quarantined ─► StoreResult …
 
 An attempt is counted before the model runs, where a crash cannot undo it: a prompt that kills its
 agent is taken three times and no more. A result is kept before it is out, so that a repeat never
@@ -21,16 +21,16 @@ from uuid import UUID
 
 import msgspec
 
-from shared.cascade.escalated import Escalated, failed
+from shared.cascade.escalated import Escalation, failed
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.messages import Failure, Prompt, Result
-from shared.protocol.forwarded import Onward, SentOn
+from shared.protocol.forwarded import ForwardedPrompt, ForwardedPrompts
 from shared.protocol.holder import Holder, Next
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.protocol.rate_limit import RateLimits
+    from shared.protocol.rate_limit import RateLimiter
 
 Key = tuple[str, UUID]
 _NOT_HERE = (Busy.code, Stopping.code)
@@ -52,20 +52,20 @@ class Attempt(NamedTuple):
     prompt: Prompt
 
 
-class Judge(NamedTuple):
+class Process(NamedTuple):
     """Score the prompt and decide; then say ``judged``."""
 
     prompt: Prompt
     attempt: int
 
 
-class SendOn(NamedTuple):
+class Forward(NamedTuple):
     """Give the ``prompt``, as it goes up, to whoever is ``following``; then say if it was ``sent``.
 
     ``again`` lets all that were tried be asked once more.
     """
 
-    onward: Onward
+    onward: ForwardedPrompt
     prompt: Prompt
     following: Next
     again: bool
@@ -75,7 +75,7 @@ class Working(NamedTuple):
     """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
 
     prompt: Prompt
-    then: SendOn | None = None
+    then: Forward | None = None
 
 
 class Quarantine(NamedTuple):
@@ -86,7 +86,7 @@ class Quarantine(NamedTuple):
     reason: str
 
 
-class Keep(NamedTuple):
+class StoreResult(NamedTuple):
     """Store the result; then say ``kept``. It goes out afterwards if ``reply`` is set."""
 
     prompt: Prompt
@@ -94,7 +94,7 @@ class Keep(NamedTuple):
     reply: bool = True
 
 
-class Reply(NamedTuple):
+class SendResult(NamedTuple):
     """Publish the result."""
 
     prompt: Prompt
@@ -108,7 +108,7 @@ class Decline(NamedTuple):
     code: str
 
 
-Action = Attempt | Judge | SendOn | Working | Quarantine | Keep | Reply | Decline
+Action = Attempt | Process | Forward | Working | Quarantine | StoreResult | SendResult | Decline
 
 
 class Admission:
@@ -116,7 +116,7 @@ class Admission:
 
     def __init__(
         self,
-        rates: RateLimits,
+        rates: RateLimiter,
         *,
         attempts: int,
         limit_bytes: int,
@@ -127,7 +127,7 @@ class Admission:
         self._attempts = attempts
         self._new_id = new_id
         self._in_hand: dict[Key, float] = {}
-        self._sent_on = SentOn(limit_bytes)
+        self._sent_on = ForwardedPrompts(limit_bytes)
 
     # -- from below ----------------------------------------------------------------------------
 
@@ -138,7 +138,7 @@ class Admission:
         key = key_of(prompt)
         admitted = self._admits(prompt, now_s)
         if known is not None:
-            return Reply(prompt, known) if admitted else None
+            return SendResult(prompt, known) if admitted else None
         remaining_s = prompt.deadline_s - now_s
         if remaining_s <= 0:
             return None  # nobody waits for it any more
@@ -167,7 +167,7 @@ class Admission:
         return Working(prompt)
 
     def _repeated(
-        self, prompt: Prompt, onward: Onward, now_s: float, *, admitted: bool
+        self, prompt: Prompt, onward: ForwardedPrompt, now_s: float, *, admitted: bool
     ) -> Action | None:
         """Ask again above about a prompt that was sent on, unless that was only just done."""
         if now_s - onward.repeated_s < _REPEAT_S:
@@ -180,9 +180,9 @@ class Admission:
         onward.escalated = msgspec.structs.replace(onward.escalated, prompt=fresh)
         return Working(prompt, self._send_on(onward, again=True))
 
-    def _send_on(self, onward: Onward, *, again: bool) -> SendOn:
+    def _send_on(self, onward: ForwardedPrompt, *, again: bool) -> Forward:
         prompt = msgspec.structs.replace(onward.escalated.prompt, id=onward.id_above)
-        return SendOn(onward, prompt, onward.holder.next(), again)
+        return Forward(onward, prompt, onward.holder.next(), again)
 
     def dropped(self, prompt: Prompt) -> None:
         """Let go of a prompt whose work broke off; its origin will repeat it."""
@@ -195,15 +195,15 @@ class Admission:
         if attempt > self._attempts:
             reason = f"the agent died at it {self._attempts} times"
             return Quarantine(prompt, self._attempts, reason)
-        return Judge(prompt, attempt)
+        return Process(prompt, attempt)
 
-    def judged(self, judge: Judge, settled: Result | Escalated) -> Action | None:
+    def judged(self, judge: Process, settled: Result | Escalation) -> Action | None:
         """Go on with what the station made of the prompt."""
         prompt = judge.prompt
-        if isinstance(settled, Escalated):
+        if isinstance(settled, Escalation):
             self.dropped(prompt)
             id_above = self._new_id() if self._new_id else prompt.id
-            onward = Onward(settled, id_above, Holder())
+            onward = ForwardedPrompt(settled, id_above, Holder())
             self._sent_on.put(onward)
             return self._send_on(onward, again=False)
         code = settled.outcome.code if isinstance(settled.outcome, Failure) else ""
@@ -218,33 +218,33 @@ class Admission:
         if code in _NOT_HERE:
             self.dropped(prompt)
             return Decline(prompt, code)
-        return Keep(prompt, settled)
+        return StoreResult(prompt, settled)
 
     def quarantined(self, quarantine: Quarantine) -> Action:
         """Answer with the reason; repeats get the same answer."""
         reason = f"put aside after {quarantine.attempts} attempts: {quarantine.reason}"
-        return Keep(quarantine.prompt, failed(quarantine.prompt, Quarantined(reason)))
+        return StoreResult(quarantine.prompt, failed(quarantine.prompt, Quarantined(reason)))
 
-    def kept(self, keep: Keep) -> Action | None:
+    def kept(self, keep: StoreResult) -> Action | None:
         """Reply once the result is stored."""
         self.dropped(keep.prompt)
-        return Reply(keep.prompt, keep.result) if keep.reply else None
+        return SendResult(keep.prompt, keep.result) if keep.reply else None
 
     # -- from above ----------------------------------------------------------------------------
 
     def sent(
-        self, send_on: SendOn, agent: str, now_s: float, *, pooled: bool = False
+        self, send_on: Forward, agent: str, now_s: float, *, pooled: bool = False
     ) -> Action | None:
         """Take note of who has the prompt now; an agent's refusal may have been quicker."""
         holder = send_on.onward.holder
         code = holder.sent(agent, now_s, pooled=pooled)
         return self._elsewhere(send_on.onward, agent, code) if code else None
 
-    def unsent(self, send_on: SendOn, reason: str) -> Action:
+    def unsent(self, send_on: Forward, reason: str) -> Action:
         """Answer ourselves what nobody above took; a repeat tries again."""
         escalated = send_on.onward.escalated
         send_on.onward.holder.lost()
-        return Reply(escalated.prompt, escalated.fall_back(reason))
+        return SendResult(escalated.prompt, escalated.fall_back(reason))
 
     def declined(self, id_above: UUID, agent: str, code: str) -> Action | None:
         """Try another agent above, if it is the one that has the prompt who will not have it."""
@@ -257,7 +257,7 @@ class Admission:
         if onward is not None:
             onward.holder.works(agent, now_s)
 
-    def find(self, id_above: UUID) -> Escalated | None:
+    def find(self, id_above: UUID) -> Escalation | None:
         """Return a prompt that was sent on and has no result yet."""
         onward = self._sent_on.by_id(id_above)
         return onward.escalated if onward is not None else None
@@ -270,10 +270,10 @@ class Admission:
         prompt = onward.escalated.prompt
         self._sent_on.pop(onward.key)
         if self._new_id is not None:
-            return Keep(prompt, msgspec.structs.replace(result, id=prompt.id))
-        return Keep(prompt, result.after(prompt.hops), reply=False)
+            return StoreResult(prompt, msgspec.structs.replace(result, id=prompt.id))
+        return StoreResult(prompt, result.after(prompt.hops), reply=False)
 
-    def _elsewhere(self, onward: Onward, agent: str, code: str) -> Action | None:
+    def _elsewhere(self, onward: ForwardedPrompt, agent: str, code: str) -> Action | None:
         declined = onward.holder.declines(agent, code)
         return self._send_on(onward, again=False) if declined else None
 

@@ -21,7 +21,7 @@ class Full(Exception):
     """There is no room, and nobody has more in the queue than whoever comes now would have."""
 
 
-class _Entry(NamedTuple):
+class _Queued(NamedTuple):
     after: int
     turn: int
     number: int
@@ -46,9 +46,9 @@ class FairQueue(Generic[Item]):
         self.places = places
         self.taken = 0
         """Places that are taken."""
-        self._heap: list[_Entry] = []
+        self._heap: list[_Queued] = []
         self._items: dict[int, Item] = {}
-        self._entries: dict[int, _Entry] = {}
+        self._entries: dict[int, _Queued] = {}
         self._origins: dict[str, _Held] = {}
         self._turn = 0
         self._number = 0
@@ -79,7 +79,7 @@ class FairQueue(Generic[Item]):
         self._number += 1
         held = self._origins.setdefault(origin, _Held())
         turn = self._entries[held.numbers[-1]].turn + 1 if held.numbers else self._turn
-        entry = _Entry(-priority, max(turn, self._turn), self._number, origin, places)
+        entry = _Queued(-priority, max(turn, self._turn), self._number, origin, places)
         self._items[entry.number], self._entries[entry.number] = item, entry
         held.numbers.append(entry.number)
         held.places += places
@@ -117,7 +117,7 @@ class FairQueue(Generic[Item]):
         most = max(self._origins.values(), key=lambda held: held.places)
         return self._remove(self._entries[most.numbers[-1]])
 
-    def _remove(self, entry: _Entry) -> Item:
+    def _remove(self, entry: _Queued) -> Item:
         held = self._origins[entry.origin]
         held.numbers.remove(entry.number)
         held.places -= entry.places

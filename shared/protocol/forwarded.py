@@ -7,20 +7,20 @@ from uuid import UUID
 
 import msgspec
 
-from shared.cascade.escalated import Escalated
+from shared.cascade.escalated import Escalation
 from shared.protocol.holder import Holder
 
 _ENTRY_BYTES = 1_000
 
 
-class Onward(msgspec.Struct):
+class ForwardedPrompt(msgspec.Struct):
     """A prompt that was sent on: under which id, who has it, and when it last went up.
 
     The id is its own unless this agent passes results down: then it is one of ours, since the ids
     of several devices need not differ.
     """
 
-    escalated: Escalated
+    escalated: Escalation
     id_above: UUID
     holder: Holder
     repeated_s: float = 0.0
@@ -31,7 +31,7 @@ class Onward(msgspec.Struct):
         return self.escalated.prompt.origin, self.escalated.prompt.id
 
 
-class SentOn:
+class ForwardedPrompts:
     """Prompts by origin and id, bounded in bytes: the oldest go first.
 
     What is forgotten here is judged again when its origin repeats it.
@@ -40,13 +40,13 @@ class SentOn:
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._bytes = 0
-        self._prompts: OrderedDict[tuple[str, UUID], Onward] = OrderedDict()
+        self._prompts: OrderedDict[tuple[str, UUID], ForwardedPrompt] = OrderedDict()
         self._keys: dict[UUID, list[tuple[str, UUID]]] = {}
 
     def __len__(self) -> int:
         return len(self._prompts)
 
-    def put(self, onward: Onward) -> None:
+    def put(self, onward: ForwardedPrompt) -> None:
         """Take in a prompt."""
         self.pop(onward.key)
         self._prompts[onward.key] = onward
@@ -55,11 +55,11 @@ class SentOn:
         while self._bytes > self._limit_bytes:
             self.pop(next(iter(self._prompts)))
 
-    def find(self, key: tuple[str, UUID]) -> Onward | None:
+    def find(self, key: tuple[str, UUID]) -> ForwardedPrompt | None:
         """Return the prompt of one origin."""
         return self._prompts.get(key)
 
-    def by_id(self, prompt_id: UUID) -> Onward | None:
+    def by_id(self, prompt_id: UUID) -> ForwardedPrompt | None:
         """Return the prompt that word from above is about: there only the id is known.
 
         None if several devices' prompts have that id, and nobody can tell which is meant.
@@ -67,7 +67,7 @@ class SentOn:
         keys = self._keys.get(prompt_id, [])
         return self._prompts.get(keys[0]) if len(keys) == 1 else None
 
-    def pop(self, key: tuple[str, UUID]) -> Onward | None:
+    def pop(self, key: tuple[str, UUID]) -> ForwardedPrompt | None:
         """Take a prompt out."""
         onward = self._prompts.pop(key, None)
         if onward is not None:
@@ -79,5 +79,5 @@ class SentOn:
         return onward
 
 
-def _size(onward: Onward) -> int:
+def _size(onward: ForwardedPrompt) -> int:
     return _ENTRY_BYTES + 4 * len(onward.escalated.prompt.text)

@@ -12,7 +12,7 @@ DEVICES_PER_RELAY: Final = 20
 _SENDERS: Final = 10_000
 
 
-class RateLimits:
+class RateLimiter:
     """Lets each name through ``per_s`` times a second, and ``burst`` times at once.
 
     The names longest unheard are forgotten beyond ten thousand: their buckets are full again.

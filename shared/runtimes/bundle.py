@@ -37,7 +37,7 @@ Side = Literal["left", "right"]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class MeasuredQuality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How well the packed model did on one labelled set, over its first ``rows`` rows.
 
     ``mean_confidence`` above ``accuracy`` means that the model is surer than it should be.
@@ -73,7 +73,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     licence: str = ""
     description: str = ""
     trained_on: tuple[str, ...] = ()
-    quality: dict[str, Quality] = {}
+    quality: dict[str, MeasuredQuality] = {}
     files: dict[FileName, Sha256] = {}
 
 

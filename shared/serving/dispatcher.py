@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.bus import Delivery
+from shared.bus import Published
 from shared.errors import BusError, MalformedMessage
-from shared.membership.balancer import Choice
+from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status, decode_status
 from shared.telemetry.log import get_logger
-from shared.telemetry.rejections import Refusals
+from shared.telemetry.rejections import RejectionLog
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from shared.bus import Bus, Message
-    from shared.membership.balancer import Chosen
+    from shared.membership.balancer import Pick
     from shared.membership.roster import Roster
     from shared.messages import Prompt
     from shared.telemetry.metrics import Metrics
@@ -55,7 +55,7 @@ class Dispatcher:
         not know the devices: results come back to it there, with all hops, and are its to pass on.
         Agents with other ``labels`` (``shared.membership.status.name_labels``) are not asked.
         """
-        self.choice = Choice(
+        self.choice = LoadBalancer(
             above,
             draw or random.Random(),  # noqa: S311 - spreads load, guards nothing
             pool=pool,
@@ -65,7 +65,7 @@ class Dispatcher:
         self._bus = bus
         self.topics = topics
         self._metrics = metrics
-        self._refusals = Refusals(metrics)
+        self._refusals = RejectionLog(metrics)
         self._origin = origin
         self._appeared: list[Callable[[], None]] = []
         for roster in self.choice.rosters:
@@ -118,7 +118,7 @@ class Dispatcher:
         to: str = "",
         tried: Collection[str] = (),
         again: bool = False,
-    ) -> Chosen | None:
+    ) -> Pick | None:
         """Send the prompt ``up`` tiers and return who has it; None if nobody took it.
 
         It goes ``to`` the agent named, if there is one that can take it. Else a tier without a free
@@ -134,7 +134,7 @@ class Dispatcher:
             if chosen is None:
                 return None
             delivery = await self._publish(prompt, chosen, now_s)
-            if delivery is Delivery.TAKEN:
+            if delivery is Published.TAKEN:
                 return chosen
             # It is not connected, whatever it said last; its next word brings it back.
             chosen.roster.forget(chosen.agent)
@@ -147,7 +147,7 @@ class Dispatcher:
             return "no agent above is alive whose model has the same labels as ours"
         return "no agent above is alive"
 
-    async def _publish(self, prompt: Prompt, chosen: Chosen, now_s: float) -> Delivery:
+    async def _publish(self, prompt: Prompt, chosen: Pick, now_s: float) -> Published:
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)

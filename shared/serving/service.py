@@ -18,18 +18,18 @@ from shared.protocol.admission import (
     Admission,
     Attempt,
     Decline,
-    Judge,
-    Keep,
+    Forward,
+    Process,
     Quarantine,
     Queue,
-    Reply,
-    SendOn,
+    SendResult,
+    StoreResult,
     Working,
     key_of,
 )
 from shared.storage.dead_letters import DeadLetter
 from shared.telemetry.log import get_logger
-from shared.telemetry.rejections import Refusals
+from shared.telemetry.rejections import RejectionLog
 from shared.wire.burden import links, packet_bytes
 from shared.wire.codec import WORKING, decode_prompt, decode_result, encode_notice, encode_result
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from shared.storage.results import ResultStore
     from shared.wire.topics import Topics
 
-    _Take = Callable[[Message], Awaitable[Judge | None]]
+    _Take = Callable[[Message], Awaitable[Process | None]]
 
 _log = get_logger()
 
@@ -79,7 +79,7 @@ class Service:
         self._pool = pool
         self._upper_bus = upper_bus
         self._in_hand: set[asyncio.Task[None]] = set()
-        self._refusals = Refusals(station.metrics)
+        self._refusals = RejectionLog(station.metrics)
 
     async def start(self) -> None:
         """Take prompts addressed to this agent, and to its pool."""
@@ -124,7 +124,7 @@ class Service:
         forgets it anyway when we die, and what waits to be acknowledged holds up all that comes
         after it, repeats and our own heartbeat among that.
         """
-        judge: Judge | None = None
+        judge: Process | None = None
         try:
             judge = await take(message)
         except MalformedMessage as error:
@@ -138,7 +138,7 @@ class Service:
         if judge is not None:
             await self._see_out(judge)
 
-    async def _admit(self, message: Message) -> Judge | None:
+    async def _admit(self, message: Message) -> Process | None:
         """Take a prompt from below; return it if the model is to see it."""
         now_s = time.monotonic()
         address = self._topics.read_prompt(message.topic)
@@ -156,9 +156,9 @@ class Service:
                 self._admission.dropped(prompt)
             raise
 
-    async def _see_out(self, judge: Judge) -> None:
-        """Judge a prompt that is in our hands, and do all that follows."""
-        following: Judge | None = judge
+    async def _see_out(self, judge: Process) -> None:
+        """Process a prompt that is in our hands, and do all that follows."""
+        following: Process | None = judge
         broken = True
         try:
             while following is not None:
@@ -193,9 +193,9 @@ class Service:
 
     # -- what the core wants done --------------------------------------------------------------
 
-    async def _see_through(self, action: Action | None) -> Judge | None:
+    async def _see_through(self, action: Action | None) -> Process | None:
         """Do one thing after another, up to the model."""
-        while action is not None and not isinstance(action, Judge):
+        while action is not None and not isinstance(action, Process):
             action = await self._do(action)
         return action
 
@@ -204,7 +204,7 @@ class Service:
             case Attempt(prompt):
                 attempt = await self._results.attempt(key_of(prompt))
                 return self._admission.attempted(prompt, attempt)
-            case SendOn():
+            case Forward():
                 return await self._send_on(action)
             case Working(prompt, then):
                 await self._notify(prompt, WORKING)
@@ -212,11 +212,11 @@ class Service:
             case Quarantine():
                 await self._put_aside(action)
                 return self._admission.quarantined(action)
-            case Keep(prompt, result):
+            case StoreResult(prompt, result):
                 payload = encode_result(result, known_hops=0)
                 await self._results.keep(key_of(prompt), payload, time.monotonic())
                 return self._admission.kept(action)
-            case Reply(prompt, result):
+            case SendResult(prompt, result):
                 await self._reply(prompt, result)
             case Decline(prompt, code):
                 self._station.metrics.refused.labels(code).inc()
@@ -227,7 +227,7 @@ class Service:
         topic = self._topics.results(prompt.sender)
         await self._bus.publish(topic, encode_notice(prompt.id, code, self._station.agent))
 
-    async def _send_on(self, send_on: SendOn) -> Action | None:
+    async def _send_on(self, send_on: Forward) -> Action | None:
         following = send_on.following
         if following.doubted:
             self._dispatcher.doubt(following.doubted, stopped=following.stopped)
@@ -251,10 +251,10 @@ class Service:
         assert self._station.dispatcher is not None, "only a tier with tiers above sends on"  # noqa: S101
         return self._station.dispatcher
 
-    async def _judge(self, judge: Judge) -> Action | None:
+    async def _judge(self, judge: Process) -> Action | None:
         settled = await self._station.settle(judge.prompt)
         action = self._admission.judged(judge, settled)
-        if not isinstance(action, Keep | Attempt | Quarantine):
+        if not isinstance(action, StoreResult | Attempt | Quarantine):
             self._results.drop_attempt(key_of(judge.prompt))
         return action
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shared.cascade.escalated import Escalated, failed
+from shared.cascade.escalated import Escalation, failed
 from shared.cascade.judging import judge, learn
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.telemetry.log import get_logger
@@ -47,12 +47,12 @@ class Station:
         self.dispatcher = dispatcher
         self._prompt_bytes = prompt_bytes
 
-    async def settle(self, prompt: Prompt) -> Result | Escalated:
+    async def settle(self, prompt: Prompt) -> Result | Escalation:
         """Return a result, or the prompt as it is to be sent to a tier above.
 
         Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. Whoever
-        asked takes note of an ``Escalated`` before it is sent: the answer may overtake the broker's
-        word that it has the prompt.
+        asked takes note of an ``Escalation`` before it is sent: the answer may overtake the
+        broker's word that it has the prompt.
         """
         arrived_s = time.monotonic()
         try:
@@ -64,7 +64,7 @@ class Station:
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         if not judged.verdict.up:
             return judged.own
-        return Escalated(*judged)
+        return Escalation(*judged)
 
     async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
         """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
@@ -104,7 +104,7 @@ class Station:
         )
         return judged
 
-    def learn(self, escalated: Escalated, result: Result) -> None:
+    def learn(self, escalated: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""
         learn(self.tier, escalated, result)
 

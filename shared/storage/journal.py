@@ -59,7 +59,7 @@ class Journal:
         self._closed = False
         self._begun_s: float | None = None
         self._in_use = threading.Lock()
-        self._waiting: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"journal {name}", daemon=True)
         self._thread.start()
 
@@ -103,7 +103,7 @@ class Journal:
         if self.stands_still:
             raise self._standing()
         done: asyncio.Future[_Value] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Entry(work, done))
+        self._waiting.put(_Write(work, done))
         if limit_s is None:
             return await done
         limit = done.get_loop().call_later(limit_s, self._give_up, done)
@@ -118,7 +118,7 @@ class Journal:
         While the disk is full, it is tried again with each group. After ``close`` it is dropped.
         """
         if not self._closed:
-            self._waiting.put(_Entry(work, None))
+            self._waiting.put(_Write(work, None))
 
     def read_now(self, work: Work[_Value]) -> _Value:
         """Return what ``work`` reads, and wait for it: for the start, before anything is served.
@@ -154,7 +154,7 @@ class Journal:
 
     def _serve(self) -> None:
         """Commit group after group, until the end of the queue."""
-        again: list[_Entry] = []
+        again: list[_Write] = []
         going_on = True
         while going_on:
             came, going_on = self._take()
@@ -182,9 +182,9 @@ class Journal:
                 self._connection.close()
                 self._connection = connection
 
-    def _take(self) -> tuple[list[_Entry], bool]:
+    def _take(self) -> tuple[list[_Write], bool]:
         """Return what waits, at least one entry, and whether more may come."""
-        group: list[_Entry] = []
+        group: list[_Write] = []
         entry = self._waiting.get()
         while entry is not None:
             group.append(entry)
@@ -193,7 +193,7 @@ class Journal:
             entry = self._waiting.get()
         return group, False
 
-    def _commit(self, group: Sequence[_Entry]) -> None:
+    def _commit(self, group: Sequence[_Write]) -> None:
         """Do a group in one transaction; if that cannot be committed, each in one of its own.
 
         A full disk is given a second try once the log is folded: that empties it.
@@ -210,7 +210,7 @@ class Journal:
             if isinstance(entry.error, sqlite3.Error):
                 entry.error = self._translated(entry.error)
 
-    def _transact(self, group: Sequence[_Entry]) -> Exception | None:
+    def _transact(self, group: Sequence[_Write]) -> Exception | None:
         """Commit a group, and return what kept it from that; nothing of it is kept then."""
         if not group:
             return None
@@ -226,7 +226,7 @@ class Journal:
         self.commits += 1
         return None
 
-    def _wants_again(self, entry: _Entry) -> bool:
+    def _wants_again(self, entry: _Write) -> bool:
         if entry.done is not None or entry.error is None:
             return False
         if isinstance(entry.error, StoreFull):
@@ -249,7 +249,7 @@ class Journal:
 
 
 @dataclass
-class _Entry:
+class _Write:
     """A work in the queue, who waits for it, and what became of it."""
 
     work: Work[Any]
@@ -277,7 +277,7 @@ def _is_full(error: Exception) -> bool:
     return isinstance(error, sqlite3.Error) and "full" in str(error)
 
 
-def _tell(group: Sequence[_Entry]) -> None:
+def _tell(group: Sequence[_Write]) -> None:
     """Tell each loop once what became of its works, unless it is closed by now."""
     loops = {entry.done.get_loop() for entry in group if entry.done is not None}
     for loop in loops:
@@ -286,7 +286,7 @@ def _tell(group: Sequence[_Entry]) -> None:
             loop.call_soon_threadsafe(_resolve, told)
 
 
-def _resolve(group: Sequence[_Entry]) -> None:
+def _resolve(group: Sequence[_Write]) -> None:
     for entry in group:
         if entry.done is None or entry.done.done():
             continue

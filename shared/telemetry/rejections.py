@@ -17,7 +17,7 @@ _QUIET_S = 60.0
 _SENDERS = 1_000
 
 
-class Refusals:
+class RejectionLog:
     """What an agent refused; a sender is told apart by the topic it wrote to."""
 
     def __init__(self, metrics: Metrics) -> None:

@@ -48,7 +48,7 @@ class Notice(msgspec.Struct, frozen=True, array_like=True, tag=3, forbid_unknown
     agent: _Name = ""
 
 
-class _Hop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _WireHop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     tier: _Name
     agent: _Name
     confidence: _Share
@@ -56,7 +56,7 @@ class _Hop(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=T
     elapsed_us: _Count
 
 
-_Hops = Annotated[tuple[_Hop, ...], msgspec.Meta(max_length=8)]
+_Hops = Annotated[tuple[_WireHop, ...], msgspec.Meta(max_length=8)]
 
 
 class _Prompt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -150,8 +150,8 @@ def _known(origin: str, sender: str, hops: int) -> list[str]:
     return [origin] * (hops - 1) + [sender] * (hops > 0)
 
 
-def _pack(hop: Hop, known: str = "") -> _Hop:
-    return _Hop(
+def _pack(hop: Hop, known: str = "") -> _WireHop:
+    return _WireHop(
         hop.tier,
         "" if hop.agent == known else hop.agent,
         _share(hop.confidence),
@@ -160,7 +160,7 @@ def _pack(hop: Hop, known: str = "") -> _Hop:
     )
 
 
-def _unpack(hop: _Hop, known: str = "") -> Hop:
+def _unpack(hop: _WireHop, known: str = "") -> Hop:
     agent = hop.agent or known
     if not (is_name(hop.tier) and is_name(agent)):
         raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {agent!r}: no such names")

@@ -14,13 +14,13 @@ import yaml
 from prometheus_client import generate_latest
 
 from broker.access import Member
-from experiments.testbed.client import Asker
+from experiments.testbed.client import DeviceClient
 from recserve.commands.doctor import examine
-from shared.agent.build import assemble, make_service, open_results
-from shared.agent.run import running
+from shared.agent.build import build_agent, make_service, open_results
+from shared.agent.run import run_agent
 from shared.agent.settings import AgentSettings, TierSettings
 from shared.bus.mqtt.bus import MqttBus
-from shared.cascade.policies import Keep
+from shared.cascade.policies import KeepAll
 from shared.errors import Refused
 from shared.membership.status import Status, decode_status
 from shared.messages import Hop, Prompt
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
     from shared.bus import Message
     from shared.bus.mqtt.connection import MqttConnection
 
@@ -84,7 +84,7 @@ async def test_a_question_climbs_to_the_cloud_and_no_secret_is_ever_logged(
     # given
     await all_online(own_site, agents)
     # when
-    async with Asker.open(own_site.settings("alice")) as alice:
+    async with DeviceClient.open(own_site.settings("alice")) as alice:
         answer = await alice.ask("device-1", "very good soup", task="classify", timeout_s=15)
     # then
     assert answer is not None
@@ -148,19 +148,19 @@ def secrets_of(site: SecuredSite) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def edge_agent(site: SecuredSite, folder: Path) -> AsyncIterator[Parts]:
+async def edge_agent(site: SecuredSite, folder: Path) -> AsyncIterator[AgentParts]:
     """Run edge-2 in this process; it keeps every prompt."""
     settings = AgentSettings(
         agent="edge-2",
-        tier=TierSettings(name="edge", upstream="cloud", policy=Keep()),
+        tier=TierSettings(name="edge", upstream="cloud", policy=KeepAll()),
         model=ModelSettings(source=str(write_bundle(folder / "bundle").folder)),
         mqtt=site.settings("edge-2"),
     )
-    parts = assemble(settings)
+    parts = build_agent(settings)
     results = open_results(settings)
     service = make_service(settings, parts, results)
     await service.start()
-    async with running(parts, lambda: service.drain(1.0)):
+    async with run_agent(parts, lambda: service.drain(1.0)):
         await parts.bus.wait_connected(10)
         yield parts
     await results.close()

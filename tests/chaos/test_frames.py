@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chaos.frames import Packet, Packets
+from chaos.frames import Frame, Packets
 
 # PUBLISH, QoS 1, topic "a/b", packet identifier 7, payload "hi".
 PUBLISH = b"\x32\x09\x00\x03a/b\x00\x07hi"
@@ -31,8 +31,8 @@ def test_a_message_is_known_and_can_be_acknowledged_or_repeated() -> None:
 
 
 def test_what_is_no_message_at_qos_1_is_left_alone() -> None:
-    assert not Packet(PINGREQ, 2).is_message
-    assert not Packet(b"\x30\x05\x00\x03a/b", 2).is_message, "QoS 0"
+    assert not Frame(PINGREQ, 2).is_message
+    assert not Frame(b"\x30\x05\x00\x03a/b", 2).is_message, "QoS 0"
 
 
 @given(st.lists(st.integers(0, 20_000), min_size=1, max_size=8), st.integers(1, 5_000))

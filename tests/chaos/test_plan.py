@@ -15,11 +15,11 @@ from shared.agent.settings import AgentSettings
 from shared.settings.file import load
 
 if TYPE_CHECKING:
-    from chaos.trial import Scenario
+    from chaos.trial import ChaosScenario
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
-def test_the_settings_of_every_agent_are_accepted(scenario: Scenario, tmp_path: Path) -> None:
+def test_the_settings_of_every_agent_are_accepted(scenario: ChaosScenario, tmp_path: Path) -> None:
     for name, role in scenario.plan.agents().items():
         path = tmp_path / f"{name}.yaml"
         settings = scenario.plan.settings_of(

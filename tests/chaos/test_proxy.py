@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chaos.proxy import Faults, Proxy
+from chaos.proxy import LinkFaults, Proxy
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import NotConnected
@@ -35,7 +35,7 @@ async def linked(tmp_path: Path) -> AsyncIterator[tuple[Proxy, MqttBus, MqttBus]
         await client.wait_connected(5)
         clients.append(client)
     yield proxy, clients[0], clients[1]
-    proxy.faults = Faults()
+    proxy.faults = LinkFaults()
     for client in clients:
         await client.close()
     await proxy.close()
@@ -64,9 +64,9 @@ async def test_a_lost_message_is_acknowledged_and_never_arrives(
     proxy, behind, direct = linked
     inbox = Inbox(direct)
     await direct.subscribe("t", inbox.take)
-    proxy.faults = Faults(lose=1.0)
+    proxy.faults = LinkFaults(lose=1.0)
     await send(behind, 5)
-    proxy.faults = Faults()
+    proxy.faults = LinkFaults()
     await behind.publish("t", b"last")
     await eventually(lambda: len(inbox.messages) == 1)
     assert inbox.payloads == [b"last"]
@@ -78,7 +78,7 @@ async def test_repeated_and_reordered_messages_all_arrive(
     proxy, behind, direct = linked
     inbox = Inbox(behind)
     await behind.subscribe("t", inbox.take)
-    proxy.faults = Faults(repeat=0.3, reorder=0.3)
+    proxy.faults = LinkFaults(repeat=0.3, reorder=0.3)
     await asyncio.gather(*(direct.publish("t", str(number).encode()) for number in range(60)))
     everything = {str(number).encode() for number in range(60)}
     await eventually(lambda: set(inbox.payloads) == everything)
@@ -106,7 +106,7 @@ async def test_a_slow_link_carries_everything_late_and_in_order(
     proxy, behind, direct = linked
     inbox = Inbox(direct)
     await direct.subscribe("t", inbox.take)
-    proxy.faults = Faults(delay_s=0.1)
+    proxy.faults = LinkFaults(delay_s=0.1)
     started_s = asyncio.get_running_loop().time()
     await asyncio.gather(*(behind.publish("t", str(number).encode()) for number in range(5)))
     assert asyncio.get_running_loop().time() - started_s > 0.2, "there and back"
@@ -116,6 +116,6 @@ async def test_a_slow_link_carries_everything_late_and_in_order(
 
 async def test_a_black_hole_answers_nothing(linked: tuple[Proxy, MqttBus, MqttBus]) -> None:
     proxy, behind, _ = linked
-    proxy.faults = Faults(silent=frozenset({"up", "down"}))
+    proxy.faults = LinkFaults(silent=frozenset({"up", "down"}))
     with pytest.raises(NotConnected):
         await behind.publish("t", b"gone", expiry_s=0.3)

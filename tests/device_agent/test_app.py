@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from shared.bus import Bus, Delivery, Will
+    from shared.bus import Bus, Published, Will
 
 ALONE = TierSettings(name="device")
 
@@ -209,7 +209,7 @@ async def test_an_answer_that_overtakes_the_brokers_word_is_taken_at_once() -> N
     class LateWord(MemoryBus):
         """Says that a prompt was sent long after it arrived."""
 
-        async def publish(self, topic: str, payload: bytes, **how: Any) -> Delivery:
+        async def publish(self, topic: str, payload: bytes, **how: Any) -> Published:
             delivery = await super().publish(topic, payload, **how)
             await asyncio.sleep(0.3 if "/prompts/" in topic else 0)
             return delivery

@@ -14,7 +14,7 @@ from device_agent.settings import DeviceSettings
 from shared.agent.run import serving
 from shared.agent.settings import AgentSettings, LimitSettings, TierSettings, UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
-from shared.cascade.policies import Pass, Quality
+from shared.cascade.policies import PassAll, Quality
 from shared.messages import Label, Prompt
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_prompt
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
 
 
 class Brokers:
@@ -37,7 +37,7 @@ class Brokers:
         self.stack = AsyncExitStack()
         self.models: dict[str, LookupModel] = {}
 
-    async def serve(self, name: str, tier: TierSettings, **changes: Any) -> Parts:
+    async def serve(self, name: str, tier: TierSettings, **changes: Any) -> AgentParts:
         settings = AgentSettings(
             agent=name,
             tier=tier,
@@ -58,7 +58,7 @@ class Brokers:
     async def device(self) -> Device:
         settings = DeviceSettings(
             agent="device-1",
-            tier=TierSettings(name="device", policy=Pass(), upstream="edge"),
+            tier=TierSettings(name="device", policy=PassAll(), upstream="edge"),
             model=MODEL,
             mqtt=mqtt(self.site),
             upstream=UpstreamSettings(patience_s=8),
@@ -85,7 +85,7 @@ def edge(policy: Any) -> TierSettings:
     return TierSettings(name="edge", policy=policy, upstream="cloud")
 
 
-@pytest.mark.parametrize("policy", [Pass(), Quality(audit=1.0)], ids=["blind", "learning"])
+@pytest.mark.parametrize("policy", [PassAll(), Quality(audit=1.0)], ids=["blind", "learning"])
 async def test_the_clouds_answer_comes_back_through_the_edge_with_every_hop(
     brokers: Brokers, policy: Any
 ) -> None:
@@ -106,7 +106,7 @@ async def test_the_clouds_answer_comes_back_through_the_edge_with_every_hop(
 async def test_a_repeat_is_answered_by_the_edge_from_memory(brokers: Brokers) -> None:
     await brokers.serve("cloud-1", TierSettings(name="cloud"))
     above = UpstreamSettings(mqtt=mqtt(brokers.cloud))
-    parts = await brokers.serve("edge-1", edge(Pass()), upstream=above)
+    parts = await brokers.serve("edge-1", edge(PassAll()), upstream=above)
     device = await brokers.device()
     result = await device.ask("once")
 
@@ -122,7 +122,7 @@ async def test_a_repeat_is_answered_by_the_edge_from_memory(brokers: Brokers) ->
 async def test_when_the_clouds_broker_dies_the_edge_answers_and_says_so(brokers: Brokers) -> None:
     await brokers.serve("cloud-1", TierSettings(name="cloud"))
     above = UpstreamSettings(mqtt=mqtt(brokers.cloud))
-    await brokers.serve("edge-1", edge(Pass()), upstream=above)
+    await brokers.serve("edge-1", edge(PassAll()), upstream=above)
     device = await brokers.device()
     assert (await device.ask("first")).tier == "cloud"
 

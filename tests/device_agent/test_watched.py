@@ -13,7 +13,7 @@ from tests.support.wires import eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
     from tests.support.wires import Wire
 
 PATIENCE_S = 0.3
@@ -25,7 +25,7 @@ async def tiers(wire: Wire) -> AsyncIterator[Cascade]:
         yield running
 
 
-def shown(parts: Parts, name: str, **labels: str) -> float | None:
+def shown(parts: AgentParts, name: str, **labels: str) -> float | None:
     return parts.metrics.registry.get_sample_value(name, labels)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from models.train.data import (
-    Row,
+    TrainingRow,
     ending,
     merge,
     read_held_out,
@@ -19,7 +19,7 @@ from models.train.data import (
     smoothed,
     treebank_style,
 )
-from models.train.errors import DataError
+from shared.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ def write(path: Path, *lines: str) -> Path:
 def test_rows_are_read_with_their_labels(tmp_path: Path) -> None:
     path = write(tmp_path / "train.tsv.gz", "text\tlabel", "a joy\t1", "a bore\t0")
 
-    assert read_rows(path) == [Row("a joy", 1), Row("a bore", 0)]
+    assert read_rows(path) == [TrainingRow("a joy", 1), TrainingRow("a bore", 0)]
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -92,17 +92,22 @@ def test_training_rows_leave_out_repeats_and_held_out_texts(tmp_path: Path) -> N
 
     rows = read_train(tmp_path, "imdb", read_held_out(tmp_path))
 
-    assert rows == [Row("A joy!", 1), Row("a bore", 0)]
+    assert rows == [TrainingRow("A joy!", 1), TrainingRow("a bore", 0)]
 
 
 def test_the_first_set_wins_where_two_disagree() -> None:
-    first, second = [Row("a joy .", 1)], [Row("A joy.", 0), Row("a bore", 0)]
+    first, second = (
+        [TrainingRow("a joy .", 1)],
+        [TrainingRow("A joy.", 0), TrainingRow("a bore", 0)],
+    )
 
-    assert merge(first, second) == [Row("a joy .", 1), Row("a bore", 0)]
+    assert merge(first, second) == [TrainingRow("a joy .", 1), TrainingRow("a bore", 0)]
 
 
 def test_smoothing_keeps_targets_off_certainty() -> None:
-    targets = [example.positive for example in smoothed([Row("a", 0), Row("b", 1)], 0.05)]
+    targets = [
+        example.positive for example in smoothed([TrainingRow("a", 0), TrainingRow("b", 1)], 0.05)
+    ]
 
     assert targets == pytest.approx([0.05, 0.95])
 
@@ -114,7 +119,7 @@ def test_a_review_is_cut_into_sentences_without_markup() -> None:
 
 
 def test_the_ending_of_a_review_keeps_its_label() -> None:
-    assert ending(Row("one two <br /> three four", 1), 2) == Row("three four", 1)
+    assert ending(TrainingRow("one two <br /> three four", 1), 2) == TrainingRow("three four", 1)
 
 
 def test_treebank_style_parts_contractions_or_leaves_the_text_alone() -> None:

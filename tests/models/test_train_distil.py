@@ -13,17 +13,17 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from models.train.data import Example, Row
+from models.train.data import Example, TrainingRow
 from models.train.distil import PoolShape, draw_pool, label_pool, shift
-from models.train.errors import DataError
 from models.train.pool_file import read_pool, write_pool
+from shared.errors import DataError
 from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHAPE = PoolShape(sentences=10, words_min=2, words_max=4, log_odds_step=0.7)
-REVIEWS = [Row("Good film. Such a fine film. No.", 1), Row("A dull film. No.", 0)]
+REVIEWS = [TrainingRow("Good film. Such a fine film. No.", 1), TrainingRow("A dull film. No.", 0)]
 
 
 def test_a_review_moves_the_odds_towards_its_label() -> None:

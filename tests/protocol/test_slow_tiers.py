@@ -1,7 +1,7 @@
 """Slow is not dead: a device before agents that take their time, freeze, or are busy.
 
-All cores are real (``Delivery``, ``Admission``, ``Choice`` with its rosters and breakers); time and
-the line between them are the test's.
+All cores are real (``Delivery``, ``Admission``, ``LoadBalancer`` with its rosters and breakers);
+time and the line between them are the test's.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ import pytest
 
 from device_agent.delivery import actions as to_do
 from device_agent.delivery.protocol import Delivery
-from device_agent.delivery.retry import Backoff
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Seen, Verdict
-from shared.membership.balancer import Choice
+from device_agent.delivery.retry import RetryPolicy
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Observation, Routing
+from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status
 from shared.messages import Hop, Label, Prompt, Result
 from shared.protocol import admission
 from shared.protocol.admission import Admission, Queue
-from shared.protocol.rate_limit import RateLimits
+from shared.protocol.rate_limit import RateLimiter
 from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Edge:
     def __init__(self, site: Site, name: str, takes_s: float, places: int) -> None:
         self.site, self.name, self.takes_s = site, name, takes_s
         self.free_s = [0.0] * places
-        self.core = Admission(RateLimits(0, 1), attempts=3, limit_bytes=1 << 20)
+        self.core = Admission(RateLimiter(0, 1), attempts=3, limit_bytes=1 << 20)
         self.results: dict[UUID, Result] = {}
         self.judged: Counter[UUID] = Counter()
         self.frozen_s: float | None = None
@@ -67,22 +67,22 @@ class Edge:
         match action:
             case admission.Attempt(prompt):
                 self.do(self.core.attempted(prompt, 1))
-            case admission.Judge(prompt):
+            case admission.Process(prompt):
                 self.judged[prompt.id] += 1
                 done_s = max(heapq.heappop(self.free_s), self.site.now_s) + self.takes_s
                 heapq.heappush(self.free_s, done_s)
                 self.site.at(done_s, lambda: self.done(action))
-            case admission.Keep(prompt, result):
+            case admission.StoreResult(prompt, result):
                 self.results[prompt.id] = result
                 self.do(self.core.kept(action))
-            case admission.Reply(_, result):
+            case admission.SendResult(_, result):
                 self.site.after(LINE_S, lambda: self.site.came(result))
             case admission.Working(prompt):
                 self.site.after(LINE_S, lambda: self.site.noticed(prompt.id, WORKING, self.name))
             case admission.Decline(prompt, code):
                 self.site.after(LINE_S, lambda: self.site.noticed(prompt.id, code, self.name))
 
-    def done(self, judge: admission.Judge) -> None:
+    def done(self, judge: admission.Process) -> None:
         if not self.frozen:
             hop = Hop("edge", self.name, 0.9, 0.5, int(self.takes_s * 1e6))
             self.do(self.core.judged(judge, Result(judge.prompt.id, Label("edge"), (hop,))))
@@ -98,8 +98,8 @@ class Site:
 
     def __init__(self, *takes_s: float, places: int = 1_000) -> None:
         self.now_s = 0.0
-        self.delivery = Delivery(Backoff(0.5, 8.0, 2.0), random.Random(1))
-        self.choice = Choice(["edge"], random.Random(2))
+        self.delivery = Delivery(RetryPolicy(0.5, 8.0, 2.0), random.Random(1))
+        self.choice = LoadBalancer(["edge"], random.Random(2))
         self.edges = {
             f"edge-{number}": Edge(self, f"edge-{number}", takes, places)
             for number, takes in enumerate(takes_s, start=1)
@@ -127,7 +127,11 @@ class Site:
         own = Result(prompt.id, Label("own"), (hop,))
         self._asked_s[prompt.id] = self.now_s
         self.delivery.accept(prompt.id, deadline_s)
-        self.do(self.delivery.escalate(Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7))))
+        self.do(
+            self.delivery.escalate(
+                Escalation(prompt, own, Observation(0.5, 0.0, 4), Routing(1, 0.7))
+            )
+        )
 
     def do(self, actions: Iterable[to_do.Action]) -> None:
         for action in actions:
@@ -139,7 +143,7 @@ class Site:
                 case to_do.Doubt(agent, stopped):
                     opened = self.choice.doubt(agent, self.now_s, stopped=stopped)
                     self.opened += opened is not None
-                case to_do.Settle(result):
+                case to_do.Resolve(result):
                     self.do(self.delivery.settled(result.id))
                 case to_do.Answer(result):
                     took_s = self.now_s - self._asked_s[result.id]

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from shared.agent.build import Parts, assemble, make_service, open_results
+from shared.agent.build import AgentParts, build_agent, make_service, open_results
 from shared.agent.settings import AgentSettings, TierSettings
 from shared.bus.memory import MemoryBroker, MemoryBus
-from shared.cascade.policies import Seen
+from shared.cascade.policies import Observation
 from shared.messages import Hop, Prompt, Result
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import decode_prompt, decode_result, encode_prompt
@@ -34,7 +34,7 @@ class Bench:
         tier = TierSettings(name="edge", policy=STRICT, upstream="cloud")
         settings = AgentSettings(agent="edge-1", tier=tier, model=MODEL)
         self.settings = msgspec.structs.replace(settings, **changes)
-        self.parts: Parts = assemble(
+        self.parts: AgentParts = build_agent(
             self.settings,
             model=self.model,
             # A connection of its own to the tiers above leads to the same broker here.
@@ -57,7 +57,7 @@ class Bench:
         await self.tester.subscribe(f"{ROOT}/prompts/cloud-2/#", self.above.take)
         await self.service.start()
         await self.bus.start()
-        self.parts.station.tier.judge("classify", Seen(SURE, 0.0, 4))
+        self.parts.station.tier.judge("classify", Observation(SURE, 0.0, 4))
         return self
 
     async def close(self) -> None:

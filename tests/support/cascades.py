@@ -14,7 +14,7 @@ from device_agent.settings import DeviceSettings
 from shared.agent.run import serving
 from shared.agent.settings import AgentSettings, LimitSettings, TierSettings, UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
-from shared.cascade.policies import Quantile, Seen
+from shared.cascade.policies import Observation, Quantile
 from shared.runtimes import ModelSettings
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import LookupModel
@@ -23,7 +23,7 @@ from tests.support.wires import CONNECT_S, Wire, eventually
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
 
 SURE, UNSURE = 1.0, 0.5
 EASY, HARD, HARDEST = "easy", "hard", "hardest"
@@ -74,7 +74,7 @@ class Cascade:
     def __init__(self, wire: Wire, stack: AsyncExitStack) -> None:
         self.wire = wire
         self.models: dict[str, LookupModel] = {}
-        self.parts: dict[str, Parts] = {}
+        self.parts: dict[str, AgentParts] = {}
         self.devices: dict[str, Device] = {}
         self._stack = stack
 
@@ -122,7 +122,7 @@ class Cascade:
         parts = self.parts[settings.agent] = await self._stack.enter_async_context(serve)
         await parts.bus.wait_connected(CONNECT_S)
         # One sure prompt in the window, without a message for it.
-        parts.station.tier.judge("classify", Seen(SURE, time.monotonic(), prompt_bytes=4))
+        parts.station.tier.judge("classify", Observation(SURE, time.monotonic(), prompt_bytes=4))
         return model
 
     def _model(self, name: str, confidences: dict[str, float]) -> LookupModel:

@@ -14,16 +14,16 @@ from uuid import UUID
 
 from device_agent.delivery import actions as to_do
 from device_agent.delivery.protocol import Delivery
-from device_agent.delivery.retry import Backoff
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Seen, Verdict
+from device_agent.delivery.retry import RetryPolicy
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Observation, Routing
 from shared.messages import Failure, Hop, Label, Prompt, Result
 from shared.protocol import admission
 from shared.protocol.admission import Admission, Queue, key_of
-from shared.protocol.rate_limit import RateLimits
+from shared.protocol.rate_limit import RateLimiter
 from shared.wire.codec import WORKING
 
-BACKOFF = Backoff(min_s=0.5, max_s=4.0, patience_s=2.0, in_flight=3)
+BACKOFF = RetryPolicy(min_s=0.5, max_s=4.0, patience_s=2.0, in_flight=3)
 LONG_S = 60.0
 EDGE = "edge-1"
 
@@ -39,7 +39,7 @@ class Fault(enum.Enum):
 
 
 class Row(NamedTuple):
-    escalated: Escalated
+    escalated: Escalation
     result: Result | None
 
 
@@ -89,7 +89,7 @@ class World:
 
     def start_edge(self) -> None:
         """Start the upper agent, as after a crash."""
-        self.edge = Admission(RateLimits(0, 1), attempts=3, limit_bytes=1 << 20)
+        self.edge = Admission(RateLimiter(0, 1), attempts=3, limit_bytes=1 << 20)
         self.edge_to_do: deque[admission.Action] = deque()
 
     def ask(self, number: int, *, limit_s: float, poison: bool) -> None:
@@ -101,7 +101,7 @@ class World:
         if poison:
             self.poison.add(prompt_id)
         self.device.accept(prompt_id, prompt.deadline_s)
-        escalated = Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7))
+        escalated = Escalation(prompt, own, Observation(0.5, 0.0, 4), Routing(1, 0.7))
         self.device_to_do += self.device.escalate(escalated)
 
     def device_step(self) -> None:
@@ -117,7 +117,7 @@ class World:
                 if self.fault is Fault.DELETE_ON_PUBACK:
                     self.rows.pop(escalated.prompt.id, None)
                 self.device_to_do += self.device.sent(escalated.prompt.id, EDGE, self.now_s)
-            case to_do.Settle(result):
+            case to_do.Resolve(result):
                 row = self.rows.get(result.id)
                 if row is not None and row.result is None:
                     self.rows[result.id] = Row(row.escalated, result)
@@ -136,16 +136,16 @@ class World:
             case admission.Attempt(prompt):
                 self.attempts[key_of(prompt)] += 1
                 following = self.edge.attempted(prompt, self.attempts[key_of(prompt)])
-            case admission.Judge(prompt):
+            case admission.Process(prompt):
                 following = self._judge(action)
             case admission.Quarantine():
                 following = self.edge.quarantined(action)
-            case admission.Keep(prompt, result):
+            case admission.StoreResult(prompt, result):
                 self.kept.add(key_of(prompt))
                 if self.fault is not Fault.FORGOTTEN_RESULTS:
                     self.results[key_of(prompt)] = result
                 following = self.edge.kept(action)
-            case admission.Reply(_, result):
+            case admission.SendResult(_, result):
                 self.network.append(result)
             case admission.Working(prompt):
                 self.network.append(Word(prompt.id, WORKING))
@@ -154,7 +154,7 @@ class World:
         if following is not None:
             self.edge_to_do.append(following)
 
-    def _judge(self, judge: admission.Judge) -> admission.Action | None:
+    def _judge(self, judge: admission.Process) -> admission.Action | None:
         prompt = judge.prompt
         key = key_of(prompt)
         assert key not in self.kept, "a prompt with a result was judged again"

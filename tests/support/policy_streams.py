@@ -6,7 +6,7 @@ import math
 import random
 from typing import NamedTuple
 
-from shared.cascade.policies import PolicySettings, Returned, Seen
+from shared.cascade.policies import Feedback, Observation, PolicySettings
 from shared.cascade.tier import Tier
 
 TEXT_BYTES = 100
@@ -71,7 +71,7 @@ def run(
     kept: list[float] = []
     for number, row in enumerate(rows):
         at_s = times_s[number] if times_s else float(number)
-        seen = Seen(row[0].confidence, at_s, TEXT_BYTES)
+        seen = Observation(row[0].confidence, at_s, TEXT_BYTES)
         sent = tiers[0].judge("classify", seen)
         level = sent.up
         if sent.up == 0:
@@ -80,15 +80,15 @@ def run(
             escalated.append((at_s, seen.confidence))
             cost += costs[0] if sent.up == 1 else costs[2]
             if sent.up == 1:
-                seen_above = Seen(row[1].confidence, at_s, TEXT_BYTES)
+                seen_above = Observation(row[1].confidence, at_s, TEXT_BYTES)
                 sent_above = tiers[1].judge("classify", seen_above)
                 if sent_above.up:
                     level, cost = 2, cost + costs[1]
                     agreed = row[2].right == row[1].right
-                    returned = Returned(agreed, row[2].confidence, 1)
+                    returned = Feedback(agreed, row[2].confidence, 1)
                     tiers[1].learn("classify", seen_above, sent_above, returned)
             agreed = row[level].right == row[0].right
-            tiers[0].learn("classify", seen, sent, Returned(agreed, row[level].confidence, level))
+            tiers[0].learn("classify", seen, sent, Feedback(agreed, row[level].confidence, level))
         right += row[level].right
         disagreed += row[level].right != row[2].right
     count = len(rows)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from device_agent.settings import DeviceSettings
-from experiments.profiling.profile import Cost, Handling, Measured, ModelTimes
-from experiments.replay.schedule import Play
-from experiments.simulator.link import LineFacts
-from experiments.simulator.scenario import Machine, TierPlan, WorldPlan
-from experiments.simulator.station import Spoken
+from experiments.profiling.profile import AgentCosts, Cost, MachineProfile, ModelTimes
+from experiments.replay.schedule import ScheduledRequest
+from experiments.simulator.link import LinkFacts
+from experiments.simulator.scenario import Machine, Scenario, TierPlan
+from experiments.simulator.station import RecordedAnswer
 from shared.agent.settings import AgentSettings
-from shared.cascade.policies import Keep, PolicySettings
+from shared.cascade.policies import KeepAll, PolicySettings
 from shared.messages import Label
 from shared.settings.file import convert
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 TIERS = ("device", "edge", "cloud")
 
 
-def handling(*, agent_us: float = 100.0, message_us: float = 10.0) -> Handling:
+def handling(*, agent_us: float = 100.0, message_us: float = 10.0) -> AgentCosts:
     """Every step of an agent costs the same, cold or warm."""
     cost = Cost(agent_us, agent_us)
-    return Handling(
+    return AgentCosts(
         keep=cost,
         escalate=cost,
         answer=cost,
@@ -54,10 +54,10 @@ def model_times(prompt_us: float, *, run_us: float = 0.0, threads: int = 1) -> M
 
 
 def machine(
-    name: str = "box", *, cores: float = 2, single: bool = False, costs: Handling | None = None
+    name: str = "box", *, cores: float = 2, single: bool = False, costs: AgentCosts | None = None
 ) -> Machine:
     """A machine with the costs above, or others."""
-    measured = Measured(
+    measured = MachineProfile(
         machine=name,
         cores=2,
         measured="2026-01-01T00:00:00+00:00",
@@ -94,15 +94,15 @@ def world(
     edges: int = 1,
     clouds: int = 1,
     model_us: Sequence[float] = (500.0, 1000.0, 2000.0),
-    spoken: Mapping[str, Sequence[Spoken]] | None = None,
-    line: LineFacts | None = None,
+    spoken: Mapping[str, Sequence[RecordedAnswer]] | None = None,
+    line: LinkFacts | None = None,
     virtual: bool = False,
     on: Machine | None = None,
     beyond: bool = False,
     **changes: Any,
-) -> WorldPlan:
+) -> Scenario:
     """Three tiers; by default devices keep everything. ``changes`` are of the edges' settings."""
-    policies = (device or Keep(), edge or Keep(), Keep())
+    policies = (device or KeepAll(), edge or KeepAll(), KeepAll())
     counts = (devices, edges, clouds)
     tiers = []
     for place, tier in enumerate(TIERS):
@@ -116,20 +116,24 @@ def world(
                 machine=on or machine(tier),
                 model=model_times(model_us[place]),
                 spoken=said,
-                line=(line or LineFacts()) if place == 0 else LineFacts(),
+                line=(line or LinkFacts()) if place == 0 else LinkFacts(),
                 virtual=virtual and place == 0,
             )
         )
-    return WorldPlan(tiers, on or machine("broker"))
+    return Scenario(tiers, on or machine("broker"))
 
 
-def plays(times_s: Sequence[float], *, devices: int = 1, text: str = "so so") -> list[Play]:
+def plays(
+    times_s: Sequence[float], *, devices: int = 1, text: str = "so so"
+) -> list[ScheduledRequest]:
     """One prompt at each time, the devices in turn."""
     return [
-        Play(number, at_s, f"device-{number % devices + 1}", "classify", text, "good", None)
+        ScheduledRequest(
+            number, at_s, f"device-{number % devices + 1}", "classify", text, "good", None
+        )
         for number, at_s in enumerate(times_s)
     ]
 
 
-def _sure() -> dict[str, Spoken]:
-    return {"so so": Spoken(Label("good"), 0.9)}
+def _sure() -> dict[str, RecordedAnswer]:
+    return {"so so": RecordedAnswer(Label("good"), 0.9)}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from shared.bus.mqtt.connection import Terms
 from shared.bus.mqtt.credentials import check_credentials
 from shared.bus.mqtt.packet_limit import PacketLimit
-from shared.bus.mqtt.supervisor import Keeper
+from shared.bus.mqtt.supervisor import ConnectionSupervisor
 from shared.errors import LostAtOnce, NotConnected, RecServeError, Refused
 from shared.supervision import Supervised
 from shared.telemetry.log import get_logger
@@ -24,7 +24,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.bus import Bus, Deliver, Delivery, Message, NotedRefusal, Will
+    from shared.bus import Bus, Deliver, Message, NotedRefusal, Published, Will
     from shared.bus.mqtt.connection import MqttConnection
     from shared.bus.mqtt.settings import MqttSettings
 
@@ -63,7 +63,7 @@ class MqttBus:
         self._connection: MqttConnection | None = None
         self._connected = asyncio.Event()
         self._limit = PacketLimit(settings.packet_bytes)
-        self._keeper = Keeper(
+        self._keeper = ConnectionSupervisor(
             settings,
             client_id,
             will=will,
@@ -97,7 +97,7 @@ class MqttBus:
         expiry_s: float | None = None,
         response_topic: str = "",
         correlation: bytes = b"",
-    ) -> Delivery:
+    ) -> Published:
         """Publish at QoS 1; at most a hundred wait for the broker at a time."""
         terms = Terms(retain, expiry_s, response_topic, correlation)
         if expiry_s is None:
@@ -164,7 +164,7 @@ class MqttBus:
     def _last_error(self) -> RecServeError:
         return self._keeper.last_error
 
-    async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
+    async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Published:
         """Publish on the connection of the moment, if the broker carries that much."""
         connection = self._live
         if connection is None:

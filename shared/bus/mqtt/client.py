@@ -1,8 +1,8 @@
 """The MQTT library's client: made from our settings, and driven by the event loop.
 
 ``new_client`` sets it up to do nothing by itself: no thread, no reconnect, no acknowledgement.
-``Driver`` reads and writes its socket when the event loop says so. What the broker's words mean is
-the business of ``shared.bus.mqtt.connection``; these two files alone import the library.
+``LoopAdapter`` reads and writes its socket when the event loop says so. What the broker's words
+mean is the business of ``shared.bus.mqtt.connection``; these two files alone import the library.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def new_client(
     return client
 
 
-class Driver:
+class LoopAdapter:
     """The event loop's side of a client's socket, from the connect to the close."""
 
     def __init__(self, client: paho.Client, broken: Callable[[str], None]) -> None:

@@ -17,8 +17,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from shared.bus import Delivery, Message, Will
-from shared.bus.mqtt.client import Driver, new_client
+from shared.bus import Message, Published, Will
+from shared.bus.mqtt.client import LoopAdapter, new_client
 from shared.bus.mqtt.copies import Copies, Packet
 from shared.errors import BusError, NotConnected, NotNow, Refused
 from shared.settings.address import Address
@@ -80,7 +80,7 @@ class MqttConnection:
         """Entered for each message until it is acknowledged; a broker may allow fewer."""
         self._connack: asyncio.Future[None] = self._loop.create_future()
         self.lost: asyncio.Future[str] = self._loop.create_future()
-        self._published: dict[int, asyncio.Future[Delivery]] = {}
+        self._published: dict[int, asyncio.Future[Published]] = {}
         self._subscribed: dict[int, asyncio.Future[None]] = {}
         self._copies = Copies()
         self._identifies = False
@@ -90,7 +90,7 @@ class MqttConnection:
         self._client.on_message = self._on_message
         self._client.on_publish = self._on_publish
         self._client.on_subscribe = self._on_subscribe
-        self._driver = Driver(self._client, self.abandon)
+        self._driver = LoopAdapter(self._client, self.abandon)
 
     async def open(self, timeout_s: float) -> None:
         """Connect and return once the broker has agreed.
@@ -118,7 +118,7 @@ class MqttConnection:
             hint = "; it may have refused our certificate, or want one (mqtt.tls.cert_file)"
         raise WrongProtocol(f"{self.address} {said} when asked for MQTT{hint}")
 
-    async def publish(self, topic: str, payload: bytes, terms: Terms) -> Delivery:
+    async def publish(self, topic: str, payload: bytes, terms: Terms) -> Published:
         """Publish at QoS 1 and wait for the broker's acknowledgement."""
         if self.lost.done():
             raise NotConnected(self.lost.result())
@@ -128,7 +128,7 @@ class MqttConnection:
             raise Refused(f"no message can go out on {topic!r}: {error}") from error
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             raise NotConnected(f"could not publish on {topic!r}: {paho.error_string(info.rc)}")
-        acknowledged: asyncio.Future[Delivery] = self._loop.create_future()
+        acknowledged: asyncio.Future[Published] = self._loop.create_future()
         self._published[info.mid] = acknowledged
         try:
             return await acknowledged
@@ -234,9 +234,9 @@ class MqttConnection:
         elif reason.value >= _FAILURE:
             waiting.set_exception(Refused(f"the broker refused the message: {reason}"))
         elif reason.value == _NO_MATCHING_SUBSCRIBERS:
-            waiting.set_result(Delivery.NO_SUBSCRIBER)
+            waiting.set_result(Published.NO_SUBSCRIBER)
         else:
-            waiting.set_result(Delivery.TAKEN)
+            waiting.set_result(Published.TAKEN)
 
     def _on_subscribe(
         self, _client: paho.Client, _data: Any, mid: int, reasons: Any, _properties: Any

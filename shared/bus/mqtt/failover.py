@@ -22,7 +22,7 @@ _LASTING_S: Final = 5.0
 _TRIAL_S: Final = 2.0
 
 
-class Brokers:
+class BrokerFailover:
     """An ordered list of brokers, where in it we are, and the pauses between attempts."""
 
     def __init__(self, settings: MqttSettings, draw: random.Random) -> None:

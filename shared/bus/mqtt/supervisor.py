@@ -13,7 +13,7 @@ import random
 from typing import TYPE_CHECKING, Final
 
 from shared.bus.mqtt.connection import MqttConnection, WrongProtocol
-from shared.bus.mqtt.failover import Brokers
+from shared.bus.mqtt.failover import BrokerFailover
 from shared.errors import BusError, NotConnected, RecServeError, SettingsError
 from shared.telemetry.log import get_logger
 
@@ -34,7 +34,7 @@ class _NewWill(NotConnected):
     """The will was replaced while we connected with the one before."""
 
 
-class Keeper:
+class ConnectionSupervisor:
     """Connects, waits for the end, connects again; ``changed`` hears of each, None for a loss."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Keeper:
         self._deliver = deliver
         self._changed = changed
         self._draw = random.Random()  # noqa: S311 - spreads load, guards nothing
-        self._brokers = Brokers(settings, self._draw)
+        self._brokers = BrokerFailover(settings, self._draw)
         self._connection: MqttConnection | None = None
         self._said_s = float("-inf")
 

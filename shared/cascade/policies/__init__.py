@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from shared.cascade.policies.base import Policy, Returned, Seen, Verdict
-from shared.cascade.policies.baselines import ConstantPolicy, Keep, Pass, Random, RandomPolicy
+from shared.cascade.policies.base import Feedback, Observation, Policy, Routing
+from shared.cascade.policies.baselines import ConstantPolicy, KeepAll, PassAll, Random, RandomPolicy
 from shared.cascade.policies.budget import Budget, BudgetPolicy
 from shared.cascade.policies.fixed import Fixed, FixedPolicy
 from shared.cascade.policies.quality import Quality, QualityPolicy
@@ -18,25 +18,25 @@ from shared.cascade.policies.skip import Skip, SkipPolicy
 if TYPE_CHECKING:
     import random
 
-PolicySettings: TypeAlias = Quantile | Fixed | Random | Keep | Pass | Budget | Quality | Skip
+PolicySettings: TypeAlias = Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip
 LEARNING = (Quality, Skip)
 """Kinds of policy that learn from what comes back."""
 
 __all__ = [
     "LEARNING",
     "Budget",
+    "Feedback",
     "Fixed",
-    "Keep",
-    "Pass",
+    "KeepAll",
+    "Observation",
+    "PassAll",
     "Policy",
     "PolicySettings",
     "Quality",
     "Quantile",
     "Random",
-    "Returned",
-    "Seen",
+    "Routing",
     "Skip",
-    "Verdict",
     "make_policy",
 ]
 

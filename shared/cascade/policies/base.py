@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-import msgspec
 
-
-class Seen(NamedTuple):
+class Observation(NamedTuple):
     """What a tier knows of a prompt when it decides.
 
     ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
@@ -19,7 +17,7 @@ class Seen(NamedTuple):
     prompt_bytes: int
 
 
-class Verdict(NamedTuple):
+class Routing(NamedTuple):
     """What to do with a scored prompt.
 
     ``up`` is how many tiers to send it up: 0 keeps it, 1 is the next tier, 2 passes over that one.
@@ -30,7 +28,7 @@ class Verdict(NamedTuple):
     threshold: float
 
 
-class Returned(NamedTuple):
+class Feedback(NamedTuple):
     """What came back from above for a prompt that went up.
 
     ``agreed`` says whether the final answer equals this tier's own, ``confidence`` is that of the
@@ -45,17 +43,11 @@ class Returned(NamedTuple):
 class Policy(Protocol):
     """Decides for one tier and one task, and may learn from what comes back."""
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Take in one scored prompt and say where it goes."""
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Take in what became of a prompt that was sent up; it may be long after."""
 
     def report(self) -> dict[str, float]:
         """Return what the policy believes, by the name of the figure, for metrics and reports."""
-
-
-class Closed(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"
-):
-    """Settings of a policy, told apart by ``kind``."""

@@ -9,25 +9,26 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.policies.base import Routing
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
     import random
 
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 
-class Random(Closed, frozen=True, kw_only=True, tag="random"):
+class Random(Closed, frozen=True, kw_only=True, tag_field="kind", tag="random"):
     """Escalate a share of the prompts, drawn by chance."""
 
     share: Annotated[float, Meta(ge=0, le=1, description="share of prompts to escalate")] = 0.3
 
 
-class Keep(Closed, frozen=True, kw_only=True, tag="keep"):
+class KeepAll(Closed, frozen=True, kw_only=True, tag_field="kind", tag="keep"):
     """Answer everything here."""
 
 
-class Pass(Closed, frozen=True, kw_only=True, tag="pass"):
+class PassAll(Closed, frozen=True, kw_only=True, tag_field="kind", tag="pass"):
     """Send everything up."""
 
     up: Annotated[
@@ -42,12 +43,12 @@ class RandomPolicy:
         self._share = settings.share
         self._draw = draw
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Toss."""
         del seen
-        return Verdict(int(self._draw.random() < self._share), self._share)
+        return Routing(int(self._draw.random() < self._share), self._share)
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn nothing."""
 
     def report(self) -> dict[str, float]:
@@ -58,16 +59,16 @@ class RandomPolicy:
 class ConstantPolicy:
     """Sends everything the same way; the threshold shown is the one that would do it."""
 
-    def __init__(self, settings: Keep | Pass) -> None:
-        up = settings.up if isinstance(settings, Pass) else 0
-        self._verdict = Verdict(up, 1.0 if up else 0.0)
+    def __init__(self, settings: KeepAll | PassAll) -> None:
+        up = settings.up if isinstance(settings, PassAll) else 0
+        self._verdict = Routing(up, 1.0 if up else 0.0)
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Return what never changes."""
         del seen
         return self._verdict
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn nothing."""
 
     def report(self) -> dict[str, float]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.policies.base import Routing
 from shared.cascade.threshold import QuantileWindow
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 _SLOTS = 200
 _REACTION = 60
@@ -22,7 +23,7 @@ _MEMORY = 10
 _CEILING = 1.03
 
 
-class Budget(Closed, frozen=True, kw_only=True, tag="budget"):
+class Budget(Closed, frozen=True, kw_only=True, tag_field="kind", tag="budget"):
     """Escalate as much as a budget of bytes allows."""
 
     budget_bytes: Annotated[float, Meta(gt=0, le=1e15, description="bytes to spend in each period")]
@@ -57,7 +58,7 @@ class BudgetPolicy:
         self._offered = _Rate(settings.period_s / _MEMORY)
         self._started_s: float | None = None
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Append the confidence, set β by what may be spent, and hold it against the quantile."""
         cost = seen.prompt_bytes + self._settings.overhead_bytes
         now_s = seen.at_s
@@ -73,13 +74,13 @@ class BudgetPolicy:
         threshold = self._window.quantile(share)
         certain = share >= 1.0
         if not certain and seen.confidence >= threshold:
-            return Verdict(0, threshold)
+            return Routing(0, threshold)
         if spent + cost > self._settings.budget_bytes * _CEILING:
-            return Verdict(0, threshold)
+            return Routing(0, threshold)
         self._ledger.spend(cost, now_s)
-        return Verdict(1, 1.0 if certain else threshold)
+        return Routing(1, 1.0 if certain else threshold)
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn nothing: what was sent is known when it is sent."""
 
     def report(self) -> dict[str, float]:

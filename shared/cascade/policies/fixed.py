@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.policies.base import Routing
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 
-class Fixed(Closed, frozen=True, kw_only=True, tag="fixed"):
+class Fixed(Closed, frozen=True, kw_only=True, tag_field="kind", tag="fixed"):
     """Escalate below a constant."""
 
     threshold: Annotated[float, Meta(ge=0, le=1, description="confidence to keep a prompt at")]
@@ -24,11 +25,11 @@ class FixedPolicy:
     def __init__(self, settings: Fixed) -> None:
         self._threshold = settings.threshold
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Compare."""
-        return Verdict(int(seen.confidence < self._threshold), self._threshold)
+        return Routing(int(seen.confidence < self._threshold), self._threshold)
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn nothing."""
 
     def report(self) -> dict[str, float]:

@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
-from shared.cascade.policies.response_curve import BINS, Response, bin_of, lower_edge
+from shared.cascade.policies.base import Routing
+from shared.cascade.policies.response_curve import BINS, ResponseCurve, bin_of, lower_edge
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
     import random
 
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 _REFIT = 20
 
 
-class Quality(Closed, frozen=True, kw_only=True, tag="quality"):
+class Quality(Closed, frozen=True, kw_only=True, tag_field="kind", tag="quality"):
     """Escalate as little as a tolerated disagreement allows."""
 
     tolerance: Annotated[
@@ -59,14 +60,14 @@ class QualityPolicy:
         self._settings = settings
         self._draw = draw
         self._z = NormalDist().inv_cdf(settings.certainty)
-        self._response = Response(memory=settings.window_prompts)
+        self._response = ResponseCurve(memory=settings.window_prompts)
         self._counts = [0.0] * BINS
         self._total = 0.0
         self._since_fit = 0
         self._first_kept = BINS
         self._estimate = (0.0, 0.0, 0.0)
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Count the prompt, and keep it if it is sure enough and not drawn for an audit."""
         index = bin_of(seen.confidence)
         self._counts[index] += 1.0
@@ -75,9 +76,9 @@ class QualityPolicy:
         if self._since_fit >= _REFIT:
             self._refit()
         keep = index >= self._first_kept and self._draw.random() >= self._settings.audit
-        return Verdict(0 if keep else 1, lower_edge(self._first_kept))
+        return Routing(0 if keep else 1, lower_edge(self._first_kept))
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Take the answer from above as the label of our own."""
         del sent
         self._response.add(bin_of(seen.confidence), not returned.agreed)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
+from shared.cascade.policies.base import Routing
 from shared.cascade.threshold import QuantileWindow
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
     import random
 
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 
-class Quantile(Closed, frozen=True, kw_only=True, tag="quantile"):
+class Quantile(Closed, frozen=True, kw_only=True, tag_field="kind", tag="quantile"):
     """Escalate below the β-quantile of the window."""
 
     beta: Annotated[
@@ -46,21 +47,21 @@ class QuantilePolicy:
         self._window = QuantileWindow(settings.beta, settings.window_prompts)
         self._draw = draw if settings.ties == "draw" else None
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Append the confidence, then hold it against the quantile."""
         window, confidence = self._window, seen.confidence
         window.append(confidence)
         threshold = window.quantile()
         if confidence < threshold:
-            return Verdict(1, threshold)
+            return Routing(1, threshold)
         if confidence == threshold and self._draw is not None:
             below, equal = window.below(threshold), window.equal(threshold)
             missing = window.beta * len(window) - below
             if self._draw.random() * equal < missing:
-                return Verdict(1, threshold)
-        return Verdict(0, threshold)
+                return Routing(1, threshold)
+        return Routing(0, threshold)
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn nothing: the confidences alone decide."""
 
     def report(self) -> dict[str, float]:

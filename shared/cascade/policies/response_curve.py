@@ -38,7 +38,7 @@ def lower_edge(index: int) -> float:
     return 1.0 / (1.0 + math.exp(-(_LOWEST + index / _PER_UNIT)))
 
 
-class Response:
+class ResponseCurve:
     """P(event | confidence) = σ(a + b·log-odds), fitted to at most about ``memory`` events.
 
     The prior is a = ``intercept``, b = ``slope``, worth ``prior`` observations in the middle of

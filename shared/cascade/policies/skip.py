@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from shared.cascade.policies.base import Closed, Verdict
-from shared.cascade.policies.response_curve import BINS, Response, bin_of, log_odds, lower_edge
+from shared.cascade.policies.base import Routing
+from shared.cascade.policies.response_curve import BINS, ResponseCurve, bin_of, log_odds, lower_edge
+from shared.settings.base import Closed
 
 if TYPE_CHECKING:
     import random
 
-    from shared.cascade.policies.base import Returned, Seen
+    from shared.cascade.policies.base import Feedback, Observation
 
 _REFIT = 20
 
 
-class Skip(Closed, frozen=True, kw_only=True, tag="skip"):
+class Skip(Closed, frozen=True, kw_only=True, tag_field="kind", tag="skip"):
     """Escalate where a corrected answer is worth the cost of the way there."""
 
     worth: Annotated[
@@ -63,21 +64,21 @@ class SkipPolicy:
         self._top = tiers_above
         ways = min(len(settings.costs), tiers_above)
         memory = settings.window_prompts
-        self._change = [Response(memory=memory) for _ in range(ways)]
-        self._sent_on = Response(memory=memory)
+        self._change = [ResponseCurve(memory=memory) for _ in range(ways)]
+        self._sent_on = ResponseCurve(memory=memory)
         self._gains = [_Mean(prior=0.6) for _ in range(ways)]
         self._since_fit = 0
         self._way = [0] * BINS
         self._threshold = 0.0
         self._plan()
 
-    def decide(self, seen: Seen) -> Verdict:
+    def decide(self, seen: Observation) -> Routing:
         """Look up the best way for this confidence; now and then try another."""
         if self._change and self._draw.random() < self._settings.explore:
-            return Verdict(1 + int(self._draw.random() * len(self._change)), self._threshold)
-        return Verdict(self._way[bin_of(seen.confidence)], self._threshold)
+            return Routing(1 + int(self._draw.random() * len(self._change)), self._threshold)
+        return Routing(self._way[bin_of(seen.confidence)], self._threshold)
 
-    def learn(self, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Count whether the answer changed, and whether the next tier sent the prompt on."""
         index = bin_of(seen.confidence)
         way = min(sent.up, len(self._change)) - 1
@@ -97,7 +98,7 @@ class SkipPolicy:
         """Return the gain of a changed answer for each way up."""
         return {f"gain_{way}_ratio": gain.value for way, gain in enumerate(self._gains, start=1)}
 
-    def _gain(self, own: float, returned: Returned) -> float:
+    def _gain(self, own: float, returned: Feedback) -> float:
         """Return how much likelier right a changed answer is than our own."""
         if returned.up == self._top:
             return 2.0 * returned.confidence - 1.0

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from device_agent import Device
-    from shared.agent.build import Parts
+    from shared.agent.build import AgentParts
     from shared.bus import Bus, Message
     from tests.support.wires import MqttWire, Wire
 
@@ -544,7 +544,7 @@ async def test_a_flood_of_questions_is_dropped_and_counted_and_ends(
     await eventually(lambda: b'"after"' in asker.inbox.payloads[-1])
 
 
-def count_refused(parts: Parts, fault: str) -> float:
+def count_refused(parts: AgentParts, fault: str) -> float:
     labels = {"fault": fault}
     return parts.metrics.registry.get_sample_value("recserve_refused_total", labels) or 0.0
 

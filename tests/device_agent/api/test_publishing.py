@@ -14,7 +14,7 @@ from shared.bus.mqtt.packet_limit import LARGE_BYTES
 from shared.errors import LostAtOnce, NotConnected, NotNow, Refused, TooLarge
 
 if TYPE_CHECKING:
-    from shared.bus import Delivery
+    from shared.bus import Published
 
 
 class Moody(MemoryBus):
@@ -25,7 +25,7 @@ class Moody(MemoryBus):
         self.moods = list(moods)
         self.published = 0
 
-    async def publish(self, topic: str, payload: bytes, **how: Any) -> Delivery:
+    async def publish(self, topic: str, payload: bytes, **how: Any) -> Published:
         self.published += 1
         if self.moods:
             raise self.moods.pop(0)

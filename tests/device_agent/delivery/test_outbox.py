@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from device_agent.delivery.outbox import Outbox, Row
+from device_agent.delivery.outbox import Outbox, OutboxRow
 from shared.errors import SettingsError, StoreError, StoreFull
 from tests.support import outbox_child
 from tests.support.outbox_child import payload_of
@@ -39,7 +39,10 @@ async def test_a_stored_prompt_is_found_by_the_next_run(tmp_path: Path) -> None:
 
     again = opened(tmp_path)
 
-    assert list(again.recovered()) == [Row(waiting, b"one", None), Row(settled, b"two", b"result")]
+    assert list(again.recovered()) == [
+        OutboxRow(waiting, b"one", None),
+        OutboxRow(settled, b"two", b"result"),
+    ]
     await again.close()
 
 
@@ -56,7 +59,7 @@ async def test_a_prompt_is_settled_once() -> None:
     won = await asyncio.gather(*(outbox.settle(prompt_id, bytes([rival])) for rival in range(20)))
 
     assert won == [True, *[False] * 19]
-    assert list(outbox.recovered()) == [Row(prompt_id, b"prompt", bytes([0]))]
+    assert list(outbox.recovered()) == [OutboxRow(prompt_id, b"prompt", bytes([0]))]
     await outbox.close()
 
 
@@ -74,7 +77,7 @@ async def test_storing_again_does_not_unsettle() -> None:
 
     await outbox.store(prompt_id, b"prompt")
 
-    assert list(outbox.recovered()) == [Row(prompt_id, b"prompt", b"result")]
+    assert list(outbox.recovered()) == [OutboxRow(prompt_id, b"prompt", b"result")]
     await outbox.close()
 
 

@@ -10,37 +10,37 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from device_agent.delivery.outbox import Row
+from device_agent.delivery.outbox import OutboxRow
 from device_agent.delivery.outbox_codec import (
-    Asker,
+    ReplyTo,
     asker_of,
     decode,
     encode_escalated,
     encode_settled,
 )
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Seen, Verdict
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Observation, Routing
 from shared.errors import MalformedMessage
 from shared.messages import Failure, Hop, Label, Prompt, Result
 
 ID = UUID(int=5)
 HOP = Hop("device", "device-1", 0.25, 0.75, 1_234)
 OWN = Result(ID, Label("own"), (HOP,))
-ASKER = Asker("question 7", revisions=True)
+ASKER = ReplyTo("question 7", revisions=True)
 PAYLOAD = ["the seal weeps", "classify", 12.0, msgspec.to_builtins(HOP), False, [1, "own"], 1, None]
 NAN, INFINITE = math.nan, math.inf
 
 
-def escalated(limit_s: float = 20.0) -> Escalated:
+def escalated(limit_s: float = 20.0) -> Escalation:
     prompt = Prompt(ID, "device-1", "classify", "größer", time.monotonic() + limit_s, (HOP,))
-    return Escalated(prompt, OWN, Seen(0.25, 0.0, 8), Verdict(1, 0.75))
+    return Escalation(prompt, OWN, Observation(0.25, 0.0, 8), Routing(1, 0.75))
 
 
-def row(changes: dict[int, Any], result: Any = None) -> Row:
+def row(changes: dict[int, Any], result: Any = None) -> OutboxRow:
     """Return a row that is good but for what is changed, by its place."""
     fields = [changes.get(place, field) for place, field in enumerate(PAYLOAD)]
     settled = None if result is None else msgspec.msgpack.encode(result)
-    return Row(ID, msgspec.msgpack.encode(fields), settled)
+    return OutboxRow(ID, msgspec.msgpack.encode(fields), settled)
 
 
 def hop(**changes: Any) -> Any:
@@ -50,12 +50,14 @@ def hop(**changes: Any) -> Any:
 def test_a_row_is_read_as_it_was_written() -> None:
     result = Result(ID, Label("better"), (HOP, Hop("edge", "edge-1", 1.0, 0.0, 5)), "late")
 
-    read = decode(Row(ID, encode_escalated(escalated(), ASKER), encode_settled(result)), "device-1")
+    read = decode(
+        OutboxRow(ID, encode_escalated(escalated(), ASKER), encode_settled(result)), "device-1"
+    )
 
     assert (read.asker, read.result) == (ASKER, result)
     prompt = read.escalated.prompt
     assert (prompt.id, prompt.text, prompt.hops) == (ID, "größer", (HOP,))
-    assert (read.escalated.own, read.escalated.verdict) == (OWN, Verdict(1, 0.75))
+    assert (read.escalated.own, read.escalated.verdict) == (OWN, Routing(1, 0.75))
     assert prompt.deadline_s - time.monotonic() == pytest.approx(20, abs=1)
 
 
@@ -63,7 +65,7 @@ def test_a_row_is_read_as_it_was_written() -> None:
 def test_a_prompt_without_time_and_one_without_end_are_read_again(
     limit_s: float, left_s: float
 ) -> None:
-    read = decode(Row(ID, encode_escalated(escalated(limit_s), None), None), "device-1")
+    read = decode(OutboxRow(ID, encode_escalated(escalated(limit_s), None), None), "device-1")
 
     assert read.escalated.prompt.deadline_s - time.monotonic() == pytest.approx(left_s, abs=1)
 
@@ -108,7 +110,7 @@ def test_a_result_that_cannot_be_read_leaves_the_prompt_waiting(result: Any) -> 
     read = decode(row({7: ["q", False]}, result), "device-1")
 
     assert read.result is None
-    assert read.asker == Asker("q")
+    assert read.asker == ReplyTo("q")
 
 
 def test_a_failure_needs_no_hop() -> None:
@@ -120,8 +122,8 @@ def test_a_failure_needs_no_hop() -> None:
 @pytest.mark.parametrize(
     ("payload", "asker"),
     [
-        (row({2: NAN, 7: ["q", True]}).payload, Asker("q", revisions=True)),
-        (msgspec.msgpack.encode(["a form", "of another day", ["q"]]), Asker("q")),
+        (row({2: NAN, 7: ["q", True]}).payload, ReplyTo("q", revisions=True)),
+        (msgspec.msgpack.encode(["a form", "of another day", ["q"]]), ReplyTo("q")),
         (row({2: NAN}).payload, None),
         (row({7: ["q", True]}).payload[:-4], None),
         (msgspec.msgpack.encode({"text": "q"}), None),
@@ -131,6 +133,6 @@ def test_a_failure_needs_no_hop() -> None:
     ],
 )
 def test_whoever_asked_is_found_in_a_row_that_cannot_be_read(
-    payload: bytes, asker: Asker | None
+    payload: bytes, asker: ReplyTo | None
 ) -> None:
-    assert asker_of(Row(ID, payload, None)) == asker
+    assert asker_of(OutboxRow(ID, payload, None)) == asker

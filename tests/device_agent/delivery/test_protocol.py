@@ -5,14 +5,23 @@ from __future__ import annotations
 import random
 from uuid import UUID
 
-from device_agent.delivery.actions import Action, Answer, Doubt, Forget, Revise, Send, Settle, Store
+from device_agent.delivery.actions import (
+    Action,
+    Answer,
+    Doubt,
+    Forget,
+    Resolve,
+    Revise,
+    Send,
+    Store,
+)
 from device_agent.delivery.protocol import Delivery
-from device_agent.delivery.retry import Backoff
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Seen, Verdict
+from device_agent.delivery.retry import RetryPolicy
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Observation, Routing
 from shared.messages import Failure, Hop, Label, Prompt, Result
 
-BACKOFF = Backoff(min_s=1.0, max_s=8.0, patience_s=2.0, in_flight=3)
+BACKOFF = RetryPolicy(min_s=1.0, max_s=8.0, patience_s=2.0, in_flight=3)
 FAR_S = 1e6
 
 
@@ -20,11 +29,11 @@ def core() -> Delivery:
     return Delivery(BACKOFF, random.Random(1))
 
 
-def escalated(number: int, deadline_s: float = 30.0) -> Escalated:
+def escalated(number: int, deadline_s: float = 30.0) -> Escalation:
     hop = Hop("device", "device-1", 0.5, 0.7, 10)
     prompt = Prompt(UUID(int=number), "device-1", "classify", "text", deadline_s, (hop,))
     own = Result(prompt.id, Label("own"), (hop,))
-    return Escalated(prompt, own, Seen(0.5, 0.0, 4), Verdict(1, 0.7))
+    return Escalation(prompt, own, Observation(0.5, 0.0, 4), Routing(1, 0.7))
 
 
 def from_above(number: int) -> Result:
@@ -39,7 +48,7 @@ def send_up(
     deadline_s: float = 30.0,
     agent: str = "edge-1",
     revisions: bool = False,
-) -> Escalated:
+) -> Escalation:
     """Bring a prompt to where it waits for its result."""
     item = escalated(number, deadline_s)
     delivery.accept(item.prompt.id, deadline_s, revisions=revisions)
@@ -57,7 +66,7 @@ def sends(actions: list[Action]) -> list[Send]:
 
 
 def degraded(actions: list[Action]) -> list[str]:
-    return [action.result.degraded for action in actions if isinstance(action, Settle)]
+    return [action.result.degraded for action in actions if isinstance(action, Resolve)]
 
 
 def test_what_was_answered_here_is_answered_once_and_never_stored() -> None:
@@ -75,7 +84,7 @@ def test_only_what_is_stored_is_sent_and_only_what_is_settled_is_answered() -> N
     item = send_up(delivery, 1)
 
     (settle,) = delivery.came(from_above(1), 0.1)
-    assert isinstance(settle, Settle)
+    assert isinstance(settle, Resolve)
     assert [hop.tier for hop in settle.result.hops] == ["device", "edge"]
     assert len(delivery) == 1
     assert delivery.settled(item.prompt.id) == [Answer(settle.result)]
@@ -362,7 +371,7 @@ def test_a_better_answer_that_comes_while_a_degraded_one_is_committed_is_a_revis
     delivery = core()
     item = send_up(delivery, 1, deadline_s=1.0, revisions=True)
     (settle,) = delivery.tick(1.0)
-    assert isinstance(settle, Settle)
+    assert isinstance(settle, Resolve)
     assert delivery.came(from_above(1), 1.01) == []
     joined = from_above(1).after(item.prompt.hops)
     assert delivery.settled(item.prompt.id) == [Answer(settle.result), Revise(joined)]
@@ -372,7 +381,7 @@ def test_whoever_leaves_answers_what_waits_for_its_commit() -> None:
     delivery = core()
     send_up(delivery, 1)
     (settle,) = delivery.stop("stopping", 0.0)
-    assert isinstance(settle, Settle)
+    assert isinstance(settle, Resolve)
     assert delivery.settle_at_once() == [Answer(settle.result)]
     assert delivery.settle_at_once() == []
 
@@ -418,7 +427,7 @@ def test_a_prompt_has_its_deadline_while_its_result_is_committed() -> None:
     delivery = core()
     item = send_up(delivery, 1, deadline_s=5.0)
     (settle,) = delivery.came(from_above(1), 1.0)
-    assert isinstance(settle, Settle)
+    assert isinstance(settle, Resolve)
 
     assert delivery.tick(4.99) == []
     assert delivery.tick(5.0) == [Answer(settle.result)]
@@ -429,7 +438,7 @@ def test_a_result_that_is_late_waits_a_moment_for_its_commit_and_no_longer() -> 
     delivery = core()
     send_up(delivery, 1, deadline_s=5.0)
     (settle,) = delivery.tick(5.0)
-    assert isinstance(settle, Settle)
+    assert isinstance(settle, Resolve)
     assert delivery.tick(5.01) == []
     assert delivery.tick(6.0) == [Answer(settle.result)]
 

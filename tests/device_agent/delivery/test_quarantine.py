@@ -8,8 +8,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from device_agent.delivery.outbox import Row
-from device_agent.delivery.quarantine import Aside
+from device_agent.delivery.outbox import OutboxRow
+from device_agent.delivery.quarantine import PoisonGuard
 from shared.agent.settings import LimitSettings
 from shared.errors import Quarantined
 from shared.messages import Failure, Prompt
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def opened(folder: Path) -> Aside:
-    return Aside(folder, "device-1", attempts=2)
+def opened(folder: Path) -> PoisonGuard:
+    return PoisonGuard(folder, "device-1", attempts=2)
 
 
 def prompt(text: str, number: int = 1) -> Prompt:
@@ -93,7 +93,9 @@ async def test_purged_it_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
 
 async def test_a_row_that_cannot_be_read_is_shown_and_not_replayed(tmp_path: Path) -> None:
     aside = opened(tmp_path)
-    assert await aside.row(Row(uuid4(), b"\x93\xffthe pump rattles", None), "not of this version")
+    assert await aside.row(
+        OutboxRow(uuid4(), b"\x93\xffthe pump rattles", None), "not of this version"
+    )
     await aside.close()
 
     listed = await asyncio.to_thread(deadletters, tmp_path, "list", "--json")

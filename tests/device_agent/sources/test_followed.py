@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from device_agent.sources.followed import Followed, Line, Place, Rewritten
+from device_agent.sources.followed import FilePosition, Followed, FollowedLine, Rewritten
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +23,8 @@ def followed(path: Path) -> Iterator[Followed]:
         yield file
 
 
-def read_all(file: Followed) -> list[Line]:
-    found: list[Line] = []
+def read_all(file: Followed) -> list[FollowedLine]:
+    found: list[FollowedLine] = []
     while (lines := file.read()) is not None:
         found += lines
     return found
@@ -34,7 +34,7 @@ def texts(file: Followed) -> list[bytes]:
     return [line.text for line in read_all(file)]
 
 
-def places(path: Path) -> list[Place]:
+def places(path: Path) -> list[FilePosition]:
     with followed(path) as file:
         return [line.place for line in read_all(file)]
 

@@ -15,7 +15,7 @@ import pytest
 from device_agent.settings import DeviceSettings
 from device_agent.settings.sources import LinesSource
 from device_agent.sources.lines import LinesStream
-from device_agent.sources.priority_semaphore import Turns
+from device_agent.sources.priority_semaphore import PrioritySemaphore
 from shared.agent.settings import TierSettings
 from shared.errors import SettingsError
 from shared.settings.file import convert
@@ -47,7 +47,7 @@ async def device(tiers: Cascade) -> Device:
 async def answer_lines(device: Device, path: str, out: IO[str], **settings: Any) -> int:
     """Answer the lines of one source until its end; return how many failed."""
     source = LinesSource(path=path, in_flight=4, **settings)
-    return await LinesStream("told", source, device, Turns(1000), out).run()
+    return await LinesStream("told", source, device, PrioritySemaphore(1000), out).run()
 
 
 def printed(out: io.StringIO) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 
 from device_agent.settings import DeviceSettings
 from device_agent.settings.sources import FileSource, FolderSource, MqttSource
-from device_agent.sources.priority_semaphore import Turns
+from device_agent.sources.priority_semaphore import PrioritySemaphore
 from shared.agent.settings import TierSettings
 from shared.errors import SettingsError
 from shared.settings.file import load
@@ -219,7 +219,7 @@ async def test_files_of_a_folder_move_with_their_answers(tmp_path: Path) -> None
 
 
 async def test_the_highest_priority_goes_first_and_a_cancelled_one_holds_no_place() -> None:
-    turns, order = Turns(1), []
+    turns, order = PrioritySemaphore(1), []
 
     async def wait(name: str, priority: int) -> None:
         async with turns.turn(priority):

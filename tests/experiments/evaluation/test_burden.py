@@ -7,7 +7,7 @@ import pytest
 
 from experiments.evaluation.burden import REMAINING_S, Burden, paper_bytes, paper_hops, sent_bytes
 from experiments.evaluation.offline import Replay, replay
-from shared.cascade.policies import Fixed, Keep, Pass, PolicySettings, Quantile
+from shared.cascade.policies import Fixed, KeepAll, PassAll, PolicySettings, Quantile
 from shared.messages import Hop, Label, Prompt, Result
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
@@ -58,9 +58,9 @@ def packets_of(replayed: Replay, row: int) -> tuple[list[int], list[int]]:
 POLICIES: dict[str, list[PolicySettings]] = {
     "quantile": [Quantile(beta=0.6)] * 4,
     "fixed": [Fixed(threshold=0.9)] * 4,
-    "all to the top": [Pass()] * 4,
-    "over one tier": [Pass(up=2), Keep(), Fixed(threshold=0.7), Keep()],
-    "over two tiers": [Pass(up=3), Keep(), Keep(), Keep()],
+    "all to the top": [PassAll()] * 4,
+    "over one tier": [PassAll(up=2), KeepAll(), Fixed(threshold=0.7), KeepAll()],
+    "over two tiers": [PassAll(up=3), KeepAll(), KeepAll(), KeepAll()],
 }
 
 
@@ -81,7 +81,7 @@ def test_sent_bytes_are_those_of_the_packets_the_agents_encode(name: str, learns
 
 def test_texts_of_every_length_are_counted_to_the_byte() -> None:
     matrix = random_matrix(60, longest_chars=40_000)
-    replayed = replay(matrix, [Pass(), Pass(), Keep()])
+    replayed = replay(matrix, [PassAll(), PassAll(), KeepAll()])
 
     burden = sent_bytes(replayed)
 
@@ -104,14 +104,14 @@ def test_the_paper_counts_a_unit_or_the_text_for_every_link_on_the_way_up() -> N
 
 
 def test_passing_over_a_tier_still_crosses_both_links() -> None:
-    replayed = replay(random_matrix(10), [Pass(up=2), Keep(), Keep()])
+    replayed = replay(random_matrix(10), [PassAll(up=2), KeepAll(), KeepAll()])
 
     assert (paper_hops(replayed).per_prompt == 2).all()
     assert (sent_bytes(replayed).up[0] == sent_bytes(replayed).up[1]).all()
 
 
 def test_what_stays_on_the_device_puts_nothing_on_any_link() -> None:
-    replayed = replay(random_matrix(10), [Keep()] * 3)
+    replayed = replay(random_matrix(10), [KeepAll()] * 3)
 
     def nothing(burden: Burden) -> bool:
         return not np.any(burden.up) and not np.any(burden.down)

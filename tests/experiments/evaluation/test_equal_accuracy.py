@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.evaluation.equal_accuracy import Sample, cheapest, saving
+from experiments.evaluation.equal_accuracy import PairedSample, cheapest, saving
 
 
 def test_the_cost_lies_between_the_neighbouring_settings() -> None:
@@ -29,10 +29,10 @@ def test_an_accuracy_that_is_had_for_nothing_costs_nothing() -> None:
     assert cheapest(np.array([0.8, 0.9]), np.array([0.0, 1.0]), 0.7) == 0.0
 
 
-def sample(accuracies: list[float], costs: list[float], prompts: int = 4_000) -> Sample:
+def sample(accuracies: list[float], costs: list[float], prompts: int = 4_000) -> PairedSample:
     draw = np.random.default_rng(3).random(prompts)
     right = np.array([draw < accuracy for accuracy in accuracies], np.float64)
-    return Sample(right, np.array([[cost] * prompts for cost in costs], np.float64))
+    return PairedSample(right, np.array([[cost] * prompts for cost in costs], np.float64))
 
 
 def test_the_saving_and_its_interval_cover_what_is_known() -> None:

@@ -8,16 +8,16 @@ import pytest
 from experiments.evaluation.offline import replay
 from shared.cascade.policies import (
     Budget,
+    Feedback,
     Fixed,
-    Keep,
-    Pass,
+    KeepAll,
+    Observation,
+    PassAll,
     PolicySettings,
     Quality,
     Quantile,
     Random,
-    Returned,
-    Seen,
-    Verdict,
+    Routing,
 )
 from shared.cascade.tier import Tier
 from tests.support.matrices import random_matrix
@@ -57,11 +57,11 @@ def test_escalation_rates_come_near_beta() -> None:
 @pytest.mark.parametrize(
     ("policies", "tier"),
     [
-        ((Keep(), Keep(), Keep()), 0),
-        ((Pass(), Keep(), Keep()), 1),
-        ((Pass(), Pass(), Keep()), 2),
-        ((Pass(up=2), Keep(), Keep()), 2),
-        ((Pass(up=9), Keep(), Pass()), 2),
+        ((KeepAll(), KeepAll(), KeepAll()), 0),
+        ((PassAll(), KeepAll(), KeepAll()), 1),
+        ((PassAll(), PassAll(), KeepAll()), 2),
+        ((PassAll(up=2), KeepAll(), KeepAll()), 2),
+        ((PassAll(up=9), KeepAll(), PassAll()), 2),
     ],
 )
 def test_policies_that_do_not_look_answer_all_in_one_tier(
@@ -79,7 +79,7 @@ def test_policies_that_do_not_look_answer_all_in_one_tier(
 def test_a_tier_that_is_passed_over_neither_sees_nor_computes() -> None:
     matrix = random_matrix(50)
 
-    replayed = replay(matrix, [Pass(up=2), Keep(), Keep()])
+    replayed = replay(matrix, [PassAll(up=2), KeepAll(), KeepAll()])
 
     assert not replayed.seen[1].any()
     assert np.isnan(replayed.threshold[1]).all()
@@ -121,7 +121,7 @@ class Listener(Tier):
 
     told: ClassVar[list[tuple[str, float, int, bool, float, int]]] = []
 
-    def learn(self, task: Task, seen: Seen, sent: Verdict, returned: Returned) -> None:
+    def learn(self, task: Task, seen: Observation, sent: Routing, returned: Feedback) -> None:
         self.told.append((self.name, seen.at_s, sent.up, *returned))
         super().learn(task, seen, sent, returned)
 
@@ -153,7 +153,7 @@ def test_the_origin_and_the_last_sender_learn_from_every_answer_from_above(
 def test_policies_that_do_not_learn_are_told_nothing(
     told: list[tuple[str, float, int, bool, float, int]],
 ) -> None:
-    replay(random_matrix(50), [Quantile(beta=0.5), Quality(), Keep()])
+    replay(random_matrix(50), [Quantile(beta=0.5), Quality(), KeepAll()])
 
     assert {name for name, *_ in told} == {"edge"}
 
@@ -164,7 +164,7 @@ def test_the_time_of_arrival_reaches_the_policy() -> None:
 
     def spent(every_s: float) -> float:
         budget = Budget(budget_bytes=float(20 * size), period_s=100.0)
-        policies: list[PolicySettings] = [budget, Keep(), Keep()]
+        policies: list[PolicySettings] = [budget, KeepAll(), KeepAll()]
         arrivals_s = [row * every_s for row in range(400)]
         return float(replay(matrix, policies, arrivals_s=arrivals_s).seen[1].mean())
 

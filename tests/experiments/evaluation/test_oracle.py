@@ -10,7 +10,7 @@ import pytest
 from experiments.evaluation.burden import paper_bytes, paper_hops, sent_bytes
 from experiments.evaluation.offline import replay
 from experiments.evaluation.oracle import oracle, straight_costs
-from shared.cascade.policies import Fixed, Keep, Pass, PolicySettings, Quantile, Random
+from shared.cascade.policies import Fixed, KeepAll, PassAll, PolicySettings, Quantile, Random
 from tests.support.matrices import random_matrix
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ POLICIES: list[list[PolicySettings]] = [
     [Quantile(beta=0.7)] * 3,
     [Fixed(threshold=0.8)] * 3,
     [Random(share=0.5)] * 3,
-    [Pass(), Pass(), Keep()],
-    [Pass(up=2), Keep(), Keep()],
+    [PassAll(), PassAll(), KeepAll()],
+    [PassAll(up=2), KeepAll(), KeepAll()],
 ]
 
 

@@ -17,7 +17,7 @@ from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import _moving_share, draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
-from shared.cascade.policies import Keep, Quantile
+from shared.cascade.policies import KeepAll, Quantile
 from tests.support.matrices import random_matrix
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def test_thresholds_name_the_tiers_that_escalate_and_mark_the_seams(tmp_path: Pa
 
 
 def test_thresholds_of_a_tier_that_saw_nothing_are_left_out() -> None:
-    figure = draw_thresholds(replay(shifting(), [Keep()] * 3), title="Thresholds")
+    figure = draw_thresholds(replay(shifting(), [KeepAll()] * 3), title="Thresholds")
 
     assert "edge" not in words(figure).split("\n")
 

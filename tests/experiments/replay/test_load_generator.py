@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from experiments.replay.load_generator import Player
+from experiments.replay.load_generator import LoadGenerator
 from experiments.replay.pacing import LoopClock
 from experiments.replay.records import Record, open_records, read_records
-from experiments.replay.schedule import Play
-from experiments.replay.target import Question, Reply
+from experiments.replay.schedule import ScheduledRequest
+from experiments.replay.target import ReplayRequest, Response
 from shared.messages import Failure, Hop, Label, Result
 from shared.wire.topics import Topics
 
@@ -25,27 +25,28 @@ class Answering:
 
     devices: Sequence[str] = ("d",)
 
-    def __init__(self, answer: Callable[[Question], Awaitable[Reply]]) -> None:
-        self.asked: list[Question] = []
+    def __init__(self, answer: Callable[[ReplayRequest], Awaitable[Response]]) -> None:
+        self.asked: list[ReplayRequest] = []
         self._answer = answer
 
-    async def ask(self, question: Question) -> Reply:
+    async def ask(self, question: ReplayRequest) -> Response:
         self.asked.append(question)
         return await self._answer(question)
 
 
-async def at_once(_: Question) -> Reply:
-    return Reply("positive", HOPS)
+async def at_once(_: ReplayRequest) -> Response:
+    return Response("positive", HOPS)
 
 
-async def never(_: Question) -> Reply:
+async def never(_: ReplayRequest) -> Response:
     await asyncio.Event().wait()
     raise AssertionError
 
 
-def plays(prompts: int, *, every_s: float = 0.001) -> list[Play]:
+def plays(prompts: int, *, every_s: float = 0.001) -> list[ScheduledRequest]:
     return [
-        Play(n, n * every_s, "d", "classify", f"text {n}", "positive", None) for n in range(prompts)
+        ScheduledRequest(n, n * every_s, "d", "classify", f"text {n}", "positive", None)
+        for n in range(prompts)
     ]
 
 
@@ -59,7 +60,7 @@ async def play(
     patience_s: float = 5.0,
 ) -> tuple[list[Record], int]:
     with open_records(folder) as writer:
-        player = Player(
+        player = LoadGenerator(
             target, writer, LoopClock(), Topics(), run="run", timeout_s=7.0, keep_text=keep_text
         )
         if in_flight:
@@ -100,8 +101,8 @@ async def test_the_bytes_are_those_of_the_links_that_were_crossed(tmp_path: Path
 
 
 async def test_a_failure_is_kept_with_its_reason(tmp_path: Path) -> None:
-    async def fail(question: Question) -> Reply:
-        return Reply.of(Result(question.id, Failure("busy", "1000 wait already"), HOPS[:1]))
+    async def fail(question: ReplayRequest) -> Response:
+        return Response.of(Result(question.id, Failure("busy", "1000 wait already"), HOPS[:1]))
 
     records, _ = await play(tmp_path, Answering(fail))
 
@@ -109,8 +110,8 @@ async def test_a_failure_is_kept_with_its_reason(tmp_path: Path) -> None:
 
 
 async def test_a_degraded_answer_says_so(tmp_path: Path) -> None:
-    async def fall_back(question: Question) -> Reply:
-        return Reply.of(Result(question.id, Label("negative"), HOPS[:1], "no edge agent"))
+    async def fall_back(question: ReplayRequest) -> Response:
+        return Response.of(Result(question.id, Label("negative"), HOPS[:1], "no edge agent"))
 
     records, _ = await play(tmp_path, Answering(fall_back))
 
@@ -124,9 +125,9 @@ async def test_what_is_under_way_too_long_is_given_up_without_a_record(tmp_path:
 
 
 async def test_a_slow_answer_holds_up_nobody_in_an_open_loop(tmp_path: Path) -> None:
-    async def slow(_: Question) -> Reply:
+    async def slow(_: ReplayRequest) -> Response:
         await asyncio.sleep(0.3)
-        return Reply("positive", HOPS)
+        return Response("positive", HOPS)
 
     records, _ = await play(tmp_path, Answering(slow), 100)
 
@@ -137,13 +138,13 @@ async def test_a_slow_answer_holds_up_nobody_in_an_open_loop(tmp_path: Path) -> 
 async def test_a_closed_loop_keeps_so_many_under_way(tmp_path: Path) -> None:
     under_way = most = 0
 
-    async def slow(_: Question) -> Reply:
+    async def slow(_: ReplayRequest) -> Response:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0.01)
         under_way -= 1
-        return Reply("positive", HOPS)
+        return Response("positive", HOPS)
 
     records, _ = await play(tmp_path, Answering(slow), 20, in_flight=4)
 

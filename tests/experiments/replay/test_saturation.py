@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.replay.saturation import Judge, Tick, find_saturation
+from experiments.replay.saturation import SaturationDetector, Tick, find_saturation
 
 
 def ticks(
@@ -83,6 +83,6 @@ def test_a_handful_of_prompts_says_nothing() -> None:
 
 
 def test_the_first_seconds_are_not_judged() -> None:
-    judge = Judge()
+    judge = SaturationDetector()
 
     assert [judge.take(tick) for tick in ticks(5, lateness_s=9.0)] == [{}] * 5

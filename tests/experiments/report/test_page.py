@@ -13,7 +13,7 @@ import pytest
 
 from experiments.grid import Grid
 from experiments.replay.saturation import Tick
-from experiments.report.page import Card, write_page
+from experiments.report.page import KeyFigure, write_page
 from experiments.report.write import write_report
 from tests.support.replay_runs import made_record, made_samples, write_made_run
 
@@ -123,7 +123,7 @@ def test_a_small_page_holds_what_it_is_given() -> None:
     page = write_page(
         "A & B",
         "both",
-        cards=[Card("5", "lost", bad=True)],
+        cards=[KeyFigure("5", "lost", bad=True)],
         grids=[Grid("Numbers", ("what", "how many"), [("<x>", "1"), ("y", "2")], frozenset({1}))],
     )
     checker = Checker()

@@ -10,8 +10,8 @@ from itertools import groupby
 
 import pytest
 
-from experiments.simulator.batcher import Batcher, Tally
-from experiments.simulator.clock import Clock
+from experiments.simulator.batcher import BatchCounts, SimulatedBatcher
+from experiments.simulator.clock import SimulatedClock
 from experiments.simulator.cpu import ModelThread, Processor, Worker
 from experiments.simulator.service_times import ServiceTimes
 from shared.errors import Busy, Expired, PromptError
@@ -26,16 +26,16 @@ class Bench:
     """A batcher whose runs take 10 ms and 1 ms for each prompt."""
 
     def __init__(self, *, batch_prompts: int = 4, queue_prompts: int = 10) -> None:
-        self.clock = Clock()
+        self.clock = SimulatedClock()
         processor = Processor(self.clock, 2)
         times = ServiceTimes(model_times(1000.0, run_us=10_000.0), random.Random(0))
         loop = Worker(self.clock, processor)
-        self.batcher = Batcher(
+        self.batcher = SimulatedBatcher(
             self.clock,
             loop,
             ModelThread(self.clock, processor, loop),
             times,
-            Tally(),
+            BatchCounts(),
             batch_prompts=batch_prompts,
             queue_prompts=queue_prompts,
         )

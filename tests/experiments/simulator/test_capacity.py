@@ -12,7 +12,7 @@ from experiments.replay.records import LOST
 from experiments.simulator.capacity import Goal, Tried, find_fewest, sum_up
 from experiments.simulator.simulate import simulate
 from shared.agent.settings import LimitSettings
-from shared.cascade.policies import Pass
+from shared.cascade.policies import PassAll
 from tests.support.simulated import plays, world
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def test_prompts_that_end_worse_are_no_way_to_be_fast() -> None:
 def test_what_was_simulated_is_summed_up() -> None:
     times = [number * 0.001 for number in range(400)]
     limits = LimitSettings(queue_prompts=20)
-    plan = world(device=Pass(), devices=4, model_us=(100.0, 50_000.0, 100.0), limits=limits)
+    plan = world(device=PassAll(), devices=4, model_us=(100.0, 50_000.0, 100.0), limits=limits)
     simulated = simulate(plan, plays(times, devices=4), timeout_s=5.0)
 
     tried = sum_up({"edge": 1}, simulated)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from experiments.simulator.clock import Clock
+from experiments.simulator.clock import SimulatedClock
 
 
 def test_what_is_due_comes_in_order_of_time_and_then_of_saying() -> None:
-    clock = Clock()
+    clock = SimulatedClock()
     seen: list[str] = []
     clock.at(2.0, seen.append, "late")
     clock.at(1.0, seen.append, "first of two")
@@ -19,7 +19,7 @@ def test_what_is_due_comes_in_order_of_time_and_then_of_saying() -> None:
 
 
 def test_time_stops_where_it_was_told_to_and_goes_on_from_there() -> None:
-    clock = Clock()
+    clock = SimulatedClock()
     seen: list[str] = []
     clock.at(3.0, seen.append, "later")
 
@@ -31,7 +31,7 @@ def test_time_stops_where_it_was_told_to_and_goes_on_from_there() -> None:
 
 
 def test_what_was_due_in_the_past_is_due_now() -> None:
-    clock = Clock()
+    clock = SimulatedClock()
     times: list[float] = []
     clock.at(5.0, lambda: clock.at(1.0, lambda: times.append(clock.now_s)))
 

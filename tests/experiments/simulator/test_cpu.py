@@ -7,7 +7,7 @@ import statistics
 
 import pytest
 
-from experiments.simulator.clock import Clock
+from experiments.simulator.clock import SimulatedClock
 from experiments.simulator.cpu import Processor, Step, Worker
 
 SERVICE_S = 0.001
@@ -28,7 +28,7 @@ def poisson_times(rate: float, count: int, seed: int = 1) -> list[float]:
 
 
 def test_jobs_on_enough_cores_do_not_slow_each_other() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     processor = Processor(clock, 2)
     for work_s in (1.0, 2.0):
         processor.run(work_s, lambda: ended.append(clock.now_s))
@@ -39,7 +39,7 @@ def test_jobs_on_enough_cores_do_not_slow_each_other() -> None:
 
 
 def test_jobs_on_too_few_cores_share_them_evenly() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     processor = Processor(clock, 1)
     processor.run(1.0, lambda: ended.append(("short", clock.now_s)))
     processor.run(2.0, lambda: ended.append(("long", clock.now_s)))
@@ -52,7 +52,7 @@ def test_jobs_on_too_few_cores_share_them_evenly() -> None:
 
 
 def test_a_machine_of_half_the_speed_takes_twice_as_long() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     Processor(clock, 1, speed=0.5).run(1.0, lambda: ended.append(clock.now_s))
 
     clock.run()
@@ -63,7 +63,7 @@ def test_a_machine_of_half_the_speed_takes_twice_as_long() -> None:
 @pytest.mark.parametrize("load", [0.3, 0.7])
 def test_a_shared_core_keeps_jobs_as_long_as_processor_sharing_does(load: float) -> None:
     """M/D/1 under processor sharing: the mean stay is the service over what is left of the core."""
-    clock, stays_s = Clock(), []
+    clock, stays_s = SimulatedClock(), []
     processor = Processor(clock, 1)
 
     def begin(at_s: float) -> None:
@@ -80,7 +80,7 @@ def test_a_shared_core_keeps_jobs_as_long_as_processor_sharing_does(load: float)
 @pytest.mark.parametrize("load", [0.3, 0.7])
 def test_a_worker_lets_work_wait_as_long_as_a_queue_does(load: float) -> None:
     """M/D/1 in order of arrival: the mean wait is load · service / 2 (1 - load)."""
-    clock, waits_s = Clock(), []
+    clock, waits_s = SimulatedClock(), []
     worker = Worker(clock, Processor(clock, 1))
 
     def begin(at_s: float) -> None:
@@ -95,7 +95,7 @@ def test_a_worker_lets_work_wait_as_long_as_a_queue_does(load: float) -> None:
 
 
 def test_a_worker_is_cold_at_first_and_warm_after_a_while() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     worker = Worker(clock, Processor(clock, 1))
     for _ in range(60):
         worker.do(Step(0.002, 0.001), lambda: ended.append(clock.now_s))
@@ -109,7 +109,7 @@ def test_a_worker_is_cold_at_first_and_warm_after_a_while() -> None:
 
 
 def test_a_pause_makes_a_worker_cold_again() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     worker = Worker(clock, Processor(clock, 1))
     step = Step(0.002, 0.001)
     for _ in range(60):
@@ -122,7 +122,7 @@ def test_a_pause_makes_a_worker_cold_again() -> None:
 
 
 def test_an_effect_is_out_before_the_tidying_up_is_done() -> None:
-    clock, out = Clock(), []
+    clock, out = SimulatedClock(), []
     worker = Worker(clock, Processor(clock, 1))
     for name in ("first", "second"):
         worker.do(
@@ -135,7 +135,7 @@ def test_an_effect_is_out_before_the_tidying_up_is_done() -> None:
 
 
 def test_a_thread_gets_in_when_the_loop_is_idle_or_after_the_switch_interval() -> None:
-    clock, begun = Clock(), []
+    clock, begun = SimulatedClock(), []
     worker = Worker(clock, Processor(clock, 4))
     for _ in range(20):
         worker.do(steady(0.001), lambda: None)
@@ -153,7 +153,7 @@ def test_a_thread_gets_in_when_the_loop_is_idle_or_after_the_switch_interval() -
 
 
 def test_a_worker_of_two_threads_takes_two_cores_and_no_less_time() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     processor = Processor(clock, 3)
     both = Worker(clock, processor, 2)
     both.do(steady(1.0), lambda: ended.append(clock.now_s))
@@ -166,7 +166,7 @@ def test_a_worker_of_two_threads_takes_two_cores_and_no_less_time() -> None:
 
 
 def test_two_threads_on_one_core_take_twice_as_long() -> None:
-    clock, ended = Clock(), []
+    clock, ended = SimulatedClock(), []
     Worker(clock, Processor(clock, 1), 2).do(steady(1.0), lambda: ended.append(clock.now_s))
 
     clock.run()
@@ -176,7 +176,7 @@ def test_two_threads_on_one_core_take_twice_as_long() -> None:
 
 def test_late_in_a_long_run_short_jobs_still_end() -> None:
     """A step of time is 15 ps there: more than what some jobs have left."""
-    clock, ended = Clock(), 0
+    clock, ended = SimulatedClock(), 0
     processor = Processor(clock, 2)
 
     def end() -> None:

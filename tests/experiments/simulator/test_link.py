@@ -7,14 +7,14 @@ import statistics
 
 import pytest
 
-from experiments.simulator.clock import Clock
-from experiments.simulator.link import Line, LineFacts
+from experiments.simulator.clock import SimulatedClock
+from experiments.simulator.link import Link, LinkFacts
 
 
-def arrivals(facts: LineFacts, sizes: list[int], seed: int = 0) -> list[float]:
+def arrivals(facts: LinkFacts, sizes: list[int], seed: int = 0) -> list[float]:
     """Send messages at once; return when each arrives."""
-    clock, times = Clock(), []
-    line = Line(clock, facts, random.Random(seed))
+    clock, times = SimulatedClock(), []
+    line = Link(clock, facts, random.Random(seed))
     for size in sizes:
         line.send(size, lambda: times.append(clock.now_s))
     clock.run()
@@ -22,21 +22,21 @@ def arrivals(facts: LineFacts, sizes: list[int], seed: int = 0) -> list[float]:
 
 
 def test_a_message_takes_its_bytes_and_the_delay() -> None:
-    assert arrivals(LineFacts(delay_s=0.020, bytes_s=1000), [100]) == [pytest.approx(0.120)]
+    assert arrivals(LinkFacts(delay_s=0.020, bytes_s=1000), [100]) == [pytest.approx(0.120)]
 
 
 def test_messages_wait_for_the_bytes_before_them() -> None:
-    times = arrivals(LineFacts(delay_s=0.020, bytes_s=1000), [100, 100])
+    times = arrivals(LinkFacts(delay_s=0.020, bytes_s=1000), [100, 100])
 
     assert times == [pytest.approx(0.120), pytest.approx(0.220)]
 
 
 def test_without_a_limit_only_the_delay_counts() -> None:
-    assert arrivals(LineFacts(delay_s=0.020), [100, 100_000]) == [0.020, 0.020]
+    assert arrivals(LinkFacts(delay_s=0.020), [100, 100_000]) == [0.020, 0.020]
 
 
 def test_a_lost_packet_comes_later_and_nothing_overtakes_it() -> None:
-    times = arrivals(LineFacts(delay_s=0.010, loss=0.5), [100] * 200)
+    times = arrivals(LinkFacts(delay_s=0.010, loss=0.5), [100] * 200)
 
     assert times == sorted(times)
     assert min(times) >= 0.010
@@ -45,8 +45,8 @@ def test_a_lost_packet_comes_later_and_nothing_overtakes_it() -> None:
 
 def test_losses_cost_what_their_share_says() -> None:
     """Of messages far apart, a tenth waits 0.2 s, a hundredth 0.4 s on top, and so on."""
-    clock, late_s = Clock(), []
-    line = Line(clock, LineFacts(delay_s=0.010, loss=0.1), random.Random(3))
+    clock, late_s = SimulatedClock(), []
+    line = Link(clock, LinkFacts(delay_s=0.010, loss=0.1), random.Random(3))
 
     def send() -> None:
         begin_s = clock.now_s

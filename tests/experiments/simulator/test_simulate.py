@@ -11,36 +11,36 @@ import pytest
 
 from experiments.evaluation.offline import replay
 from experiments.profiling.profile import Cost
-from experiments.simulator.link import LineFacts
+from experiments.simulator.link import LinkFacts
 from experiments.simulator.simulate import simulate
-from experiments.simulator.station import Spoken
+from experiments.simulator.station import RecordedAnswer
 from shared.agent.settings import LimitSettings
-from shared.cascade.policies import Keep, Pass, Quality, Quantile, Skip
+from shared.cascade.policies import KeepAll, PassAll, Quality, Quantile, Skip
 from shared.messages import Label
 from tests.support.matrices import random_matrix
 from tests.support.simulated import handling, machine, plays, world
 
 if TYPE_CHECKING:
     from experiments.evaluation.matrix import Matrix
-    from experiments.profiling.profile import Handling
+    from experiments.profiling.profile import AgentCosts
     from experiments.replay.records import Record
     from shared.cascade.policies import PolicySettings
 
 FAR_APART_S = 1.0
 
 
-def costing(**changes: Any) -> Handling:
+def costing(**changes: Any) -> AgentCosts:
     """The usual costs, but for these."""
     return msgspec.structs.replace(handling(), **changes)
 
 
-def spoken_of(matrix: Matrix) -> tuple[list[str], dict[str, list[Spoken]]]:
+def spoken_of(matrix: Matrix) -> tuple[list[str], dict[str, list[RecordedAnswer]]]:
     """Give every row of a matrix a text of its own; return texts and what each tier says."""
     texts = [f"{row} {text}" for row, text in enumerate(matrix.data.texts)]
     names = matrix.data.label_names
     said = {
         text: [
-            Spoken(Label(names[int(tier.labels[row])]), float(tier.confidence[row]))
+            RecordedAnswer(Label(names[int(tier.labels[row])]), float(tier.confidence[row]))
             for tier in matrix.tiers
         ]
         for row, text in enumerate(texts)
@@ -75,7 +75,7 @@ def test_it_decides_as_the_offline_replay_does(policies: tuple[PolicySettings, .
     ]
 
     records = by_number(simulate(plan, asked).records)
-    offline = replay(matrix, (device, edge, Keep()), seed=0)
+    offline = replay(matrix, (device, edge, KeepAll()), seed=0)
 
     tiers = [tier.tier for tier in matrix.tiers]
     simulated = [tiers.index(record.tier) for record in records]
@@ -99,8 +99,8 @@ def test_a_kept_prompt_takes_the_devices_work_and_no_more() -> None:
 
 
 def test_an_escalated_prompt_takes_every_step_on_its_way() -> None:
-    line = LineFacts(delay_s=0.010)
-    (record,) = simulate(world(device=Pass(), line=line), plays([0.0])).records
+    line = LinkFacts(delay_s=0.010)
+    (record,) = simulate(world(device=PassAll(), line=line), plays([0.0])).records
 
     device_s, edge_s, messages_s = 100e-6 + 500e-6 + 100e-6, 100e-6 + 1000e-6, 2 * 10e-6
     assert record.tier == "edge"
@@ -111,8 +111,8 @@ def test_an_escalated_prompt_takes_every_step_on_its_way() -> None:
 def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
     def run(seed: int) -> list[float]:
         times = [number * 0.0007 for number in range(500)]
-        lossy = LineFacts(delay_s=0.005, loss=0.05)
-        plan = world(device=Pass(), edges=3, devices=5, line=lossy)
+        lossy = LinkFacts(delay_s=0.005, loss=0.05)
+        plan = world(device=PassAll(), edges=3, devices=5, line=lossy)
         return [
             record.done_s for record in simulate(plan, plays(times, devices=5), seed=seed).records
         ]
@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another() -> None:
 
 def test_two_edges_share_what_is_sent_up() -> None:
     times = [number * 0.002 for number in range(1000)]
-    records = simulate(world(device=Pass(), edges=2, devices=4), plays(times, devices=4)).records
+    records = simulate(world(device=PassAll(), edges=2, devices=4), plays(times, devices=4)).records
 
     agents = [record.hops[-1].agent for record in records]
     assert 350 <= agents.count("edge-1") <= 650
@@ -133,7 +133,7 @@ def test_more_edges_answer_sooner_under_load() -> None:
     times = [number * 0.0006 for number in range(3000)]  # the model needs 1 ms
 
     def mean_s(edges: int) -> float:
-        plan = world(device=Pass(), edges=edges, devices=4)
+        plan = world(device=PassAll(), edges=edges, devices=4)
         return statistics.fmean(
             r.latency_s for r in simulate(plan, plays(times, devices=4)).records
         )
@@ -145,7 +145,7 @@ def test_what_is_asked_for_is_answered_even_when_it_is_far_too_much() -> None:
     """An edge that needs 50 ms a prompt gets one each ms: it declines, and devices cope."""
     times = [number * 0.001 for number in range(800)]
     limits = LimitSettings(queue_prompts=20)
-    plan = world(device=Pass(), devices=4, model_us=(100.0, 50_000.0, 100.0), limits=limits)
+    plan = world(device=PassAll(), devices=4, model_us=(100.0, 50_000.0, 100.0), limits=limits)
 
     simulated = simulate(plan, plays(times, devices=4), timeout_s=5.0)
 
@@ -158,8 +158,8 @@ def test_what_is_asked_for_is_answered_even_when_it_is_far_too_much() -> None:
 
 def test_a_lossy_line_is_slower_and_loses_nothing() -> None:
     times = [number * 0.01 for number in range(500)]
-    lossy = simulate(world(device=Pass(), line=LineFacts(0.01, loss=0.1)), plays(times))
-    clean = simulate(world(device=Pass(), line=LineFacts(0.01)), plays(times))
+    lossy = simulate(world(device=PassAll(), line=LinkFacts(0.01, loss=0.1)), plays(times))
+    clean = simulate(world(device=PassAll(), line=LinkFacts(0.01)), plays(times))
 
     assert len(lossy.records) == len(clean.records) == 500
     slowest = max(record.latency_s for record in lossy.records)
@@ -169,8 +169,8 @@ def test_a_lossy_line_is_slower_and_loses_nothing() -> None:
 def test_a_machine_for_all_is_slower_than_one_each() -> None:
     times = [number // 2 * 0.004 for number in range(2000)]  # two at a time
     one = machine("all", cores=1, single=True)
-    together = simulate(world(device=Pass(), devices=5, on=one), plays(times, devices=5))
-    apart = simulate(world(device=Pass(), devices=5), plays(times, devices=5))
+    together = simulate(world(device=PassAll(), devices=5, on=one), plays(times, devices=5))
+    apart = simulate(world(device=PassAll(), devices=5), plays(times, devices=5))
 
     def mean_s(records: list[Record]) -> float:
         return statistics.fmean(record.latency_s for record in records)
@@ -185,7 +185,7 @@ def test_a_machine_for_all_is_slower_than_one_each() -> None:
 def test_samples_and_ticks_say_how_it_went_second_by_second() -> None:
     times = [number * 0.01 for number in range(500)]
 
-    simulated = simulate(world(device=Pass()), plays(times))
+    simulated = simulate(world(device=PassAll()), plays(times))
 
     edge = [sample for sample in simulated.samples if sample.agent == "edge-1"]
     assert edge[-1].batched == 500
@@ -198,7 +198,7 @@ def test_samples_and_ticks_say_how_it_went_second_by_second() -> None:
 def test_links_carry_what_the_records_say() -> None:
     times = [number * 0.01 for number in range(200)]
 
-    simulated = simulate(world(device=Pass(), edge=Pass()), plays(times))
+    simulated = simulate(world(device=PassAll(), edge=PassAll()), plays(times))
 
     recorded = {
         link: sum(record.packet_bytes[link] for record in simulated.records)

@@ -14,7 +14,7 @@ import pytest
 
 from device_agent.settings import DeviceSettings
 from experiments.replay.device_targets import VirtualDevices
-from experiments.replay.target import Question
+from experiments.replay.target import ReplayRequest
 from experiments.testbed.fleet import Fleet, OneAtATime, names_like
 from experiments.testbed.processes import free_port
 from shared.agent.settings import UpstreamSettings
@@ -39,8 +39,8 @@ def settings(mqtt: MqttSettings) -> DeviceSettings:
     )
 
 
-def question(device: str, timeout_s: float = 2.0) -> Question:
-    return Question(uuid4(), device, "classify", "a lovely film from start to end", timeout_s)
+def question(device: str, timeout_s: float = 2.0) -> ReplayRequest:
+    return ReplayRequest(uuid4(), device, "classify", "a lovely film from start to end", timeout_s)
 
 
 def resident_megabytes() -> float:

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import pytest
 
-from recserve.sandbox import Answered, Failed, run_apart
+from recserve.sandbox import Failed, SandboxAnswer, run_apart
 from shared.runtimes import ModelSettings
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.results import ResultStore
@@ -164,7 +164,7 @@ def test_a_model_that_kills_its_process_kills_nothing_else() -> None:
 def test_a_text_that_is_answered_comes_with_its_confidence() -> None:
     became = run_apart(MODEL, letter(1, "a wonderful film"), timeout_s=60)
 
-    assert isinstance(became, Answered)
+    assert isinstance(became, SandboxAnswer)
     assert became.label == "positive"
     assert 0.5 < became.confidence <= 1
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from experiments.profiling import agents as measuring
 from experiments.profiling import models as measuring_models
 from experiments.profiling.agents import Agents, Spent, Way, make_handling
-from experiments.profiling.models import Run, fit
+from experiments.profiling.models import TimedRun, fit
 from experiments.profiling.profile import Cost, expected_us, read_measured
 from recserve.cli import main
 from tests.support.processes import skip_without
@@ -24,14 +24,16 @@ if TYPE_CHECKING:
     from experiments.profiling.profile import ModelTimes
 
 
-def runs(count: int, *, noise: float = 0.0, extra_us: float = 0.0, sizes: int = 6) -> list[Run]:
+def runs(
+    count: int, *, noise: float = 0.0, extra_us: float = 0.0, sizes: int = 6
+) -> list[TimedRun]:
     """Runs of a model that takes 300 µs, 100 µs a prompt and 2 µs a byte."""
     draw = random.Random(4)
     made = []
     for number in range(count):
         batch = tuple(draw.randrange(20, 300) for _ in range(2 ** (number % sizes)))
         exact_us = 300 + 100 * len(batch) + 2 * sum(batch) + extra_us
-        made.append(Run(batch, exact_us * (1 + noise * draw.uniform(-1, 1))))
+        made.append(TimedRun(batch, exact_us * (1 + noise * draw.uniform(-1, 1))))
     return made
 
 
@@ -63,11 +65,11 @@ def test_noise_goes_into_the_spread() -> None:
 
 def test_no_time_is_negative() -> None:
     """Where longer texts were faster by chance, bytes cost nothing."""
-    warm = [Run((size,), 500.0 - size / 10) for size in range(20, 300)]
-    warm += [Run((size,) * 2, 900.0 - size / 10) for size in range(20, 300)]
+    warm = [TimedRun((size,), 500.0 - size / 10) for size in range(20, 300)]
+    warm += [TimedRun((size,) * 2, 900.0 - size / 10) for size in range(20, 300)]
 
     # Every size of batch that is reported must have been run.
-    warm += [Run((50,) * size, 450.0 * size) for size in measuring_models.SIZES]
+    warm += [TimedRun((50,) * size, 450.0 * size) for size in measuring_models.SIZES]
     times = fit(warm, warm[:10], {1: 10.0, 8: 20.0}, 1)
 
     assert times.byte_us == 0

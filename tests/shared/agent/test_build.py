@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.testbed.processes import free_port
-from shared.agent.build import Parts, assemble
-from shared.agent.run import running, serving
+from shared.agent.build import AgentParts, build_agent
+from shared.agent.run import run_agent, serving
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import BundleError, SettingsError
 from shared.membership.status import decode_status
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def test_only_tiers_with_something_above_them_can_dispatch() -> None:
     wire, model = MemoryWire(), LookupModel()
 
-    def parts(settings: object) -> Parts:
-        return assemble(settings, model=model, connect=wire.connect)  # type: ignore[arg-type]
+    def parts(settings: object) -> AgentParts:
+        return build_agent(settings, model=model, connect=wire.connect)  # type: ignore[arg-type]
 
     assert parts(device_settings(wire)).station.dispatcher is not None
     assert parts(edge_settings(wire)).station.dispatcher is not None
@@ -70,13 +70,13 @@ async def test_leaving_ends_every_task_and_frees_the_metrics_port() -> None:
 
 async def test_whatever_fails_while_leaving_the_rest_is_closed_all_the_same() -> None:
     wire = MemoryWire()
-    parts = assemble(cloud_settings(wire), model=LookupModel(), connect=wire.connect)
+    parts = build_agent(cloud_settings(wire), model=LookupModel(), connect=wire.connect)
 
     async def fails() -> None:
         raise RuntimeError("the drain broke")
 
     with pytest.raises(RuntimeError, match="the drain broke"):
-        async with running(parts, fails):
+        async with run_agent(parts, fails):
             pass
 
     assert not wire.broker._clients, "the bus is closed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.bus import Delivery, Will
+from shared.bus import Published, Will
 from shared.bus.memory import MemoryBroker
 from tests.support.wires import Inbox, eventually, settled
 
@@ -32,7 +32,7 @@ async def test_a_pool_does_not_take_from_plain_subscribers() -> None:
 
 async def test_it_says_that_nobody_listens() -> None:
     bus = await settled(MemoryBroker().client("lonely"))
-    assert await bus.publish("nobody", b"") is Delivery.NO_SUBSCRIBER
+    assert await bus.publish("nobody", b"") is Published.NO_SUBSCRIBER
 
 
 async def test_a_client_of_the_same_name_takes_over_and_the_wills_of_the_first_go_out() -> None:

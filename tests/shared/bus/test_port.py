@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.bus import Delivery, Will
+from shared.bus import Published, Will
 from shared.errors import NotConnected
 from tests.support.wires import Inbox, eventually, settled
 
@@ -26,7 +26,7 @@ async def test_a_published_message_reaches_who_subscribed_and_nobody_else(wire: 
     message = await wanted.next()
     assert (message.topic, message.payload) == (f"{wire.root}/a/x", b"\x00\xff payload")
     assert not message.retained
-    assert delivery is Delivery.TAKEN
+    assert delivery is Published.TAKEN
     assert other.messages == []
 
 

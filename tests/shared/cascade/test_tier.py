@@ -7,13 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from shared.cascade.policies import Quantile, Seen
+from shared.cascade.policies import Observation, Quantile
 from shared.cascade.tier import Tier
 from shared.messages import TASKS, Task
 
 
-def seen(confidence: float) -> Seen:
-    return Seen(confidence, at_s=0.0, prompt_bytes=20)
+def seen(confidence: float) -> Observation:
+    return Observation(confidence, at_s=0.0, prompt_bytes=20)
 
 
 def published(confidences: list[float], beta: float, window_prompts: int) -> list[bool]:

@@ -8,18 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.membership.incarnation import AHEAD_MS, EPOCHS, Move, Standing
+from shared.membership.incarnation import AHEAD_MS, EPOCHS, Incarnation, Move
 from shared.membership.status import Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def standing(epoch: int = 10, boot: str = "b", *, heartbeat_s: float = 5.0) -> Standing:
-    return Standing(epoch=epoch, boot=boot, heartbeat_s=heartbeat_s)
+def standing(epoch: int = 10, boot: str = "b", *, heartbeat_s: float = 5.0) -> Incarnation:
+    return Incarnation(epoch=epoch, boot=boot, heartbeat_s=heartbeat_s)
 
 
-def settled(epoch: int = 10, boot: str = "b") -> Standing:
+def settled(epoch: int = 10, boot: str = "b") -> Incarnation:
     """One that has heard an echo of its own."""
     made = standing(epoch, boot)
     assert made.hear(online(epoch, boot)) is Move.NOTHING

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from shared.errors import BundleError
-from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest, Quality
+from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest, MeasuredQuality
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ FACTS = Manifest(
     labels=("negative", "positive"),
     max_tokens=64,
     trained_on=("sst2: 6,911 rows",),
-    quality={"dev": Quality(rows=872, accuracy=0.9, mean_confidence=0.93)},
+    quality={"dev": MeasuredQuality(rows=872, accuracy=0.9, mean_confidence=0.93)},
 )
 
 

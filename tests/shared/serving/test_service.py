@@ -11,7 +11,7 @@ import pytest
 
 from shared.agent.settings import LimitSettings, TierSettings, UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
-from shared.cascade.policies import Pass, Quality
+from shared.cascade.policies import PassAll, Quality
 from shared.errors import NotConnected
 from shared.membership.breaker import FAILURES
 from shared.messages import Failure, Hop, Label, Prompt, Result
@@ -549,7 +549,7 @@ async def test_what_waits_when_the_model_closes_is_handed_back() -> None:
 async def test_a_relay_gives_each_device_the_answer_to_its_own_text() -> None:
     """Ids are drawn by devices, each for itself; above a relay there is one origin for all."""
     bench = await Bench(
-        tier=TierSettings(name="edge", policy=Pass(), upstream="cloud"),
+        tier=TierSettings(name="edge", policy=PassAll(), upstream="cloud"),
         upstream=UpstreamSettings(mqtt=MqttSettings(port=1884)),
     ).start()
     await bench.parts.upper_bus.start()

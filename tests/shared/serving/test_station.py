@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from shared.cascade.escalated import Escalated
-from shared.cascade.policies import Quantile, Verdict
+from shared.cascade.escalated import Escalation
+from shared.cascade.policies import Quantile, Routing
 from shared.cascade.tier import Tier
 from shared.errors import InvalidPrompt
 from shared.messages import Failure, Label, Prompt, Result
@@ -81,10 +81,10 @@ async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: 
 
     escalated = await tested.settle(prompt("unsure"))
 
-    assert isinstance(escalated, Escalated)
+    assert isinstance(escalated, Escalation)
     assert escalated.prompt.hops == escalated.own.hops
     assert escalated.own.outcome == Label("m")
-    assert escalated.verdict == Verdict(1, 1.0)
+    assert escalated.verdict == Routing(1, 1.0)
     fallen = escalated.fall_back("nobody there")
     assert (fallen.outcome, fallen.degraded) == (Label("m"), "nobody there")
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec import inspect
 
 from device_agent.settings import DeviceSettings
-from experiments.testbed.processes import UpSettings, plan
+from experiments.testbed.processes import UpSettings, read_agents
 from shared.agent.settings import AgentSettings
 from shared.cascade.policies import Fixed, Quantile
 from shared.errors import SettingsError
@@ -184,7 +184,7 @@ def test_an_agent_of_up_may_have_a_number_for_its_name(tmp_path: Path) -> None:
         "     set: {tier.name: 3e1, tier.policy.beta: 2e-1, mqtt.plain_on_network: yes}}\n",
         encoding="utf-8",
     )
-    (agent,) = plan(load(UpSettings, tmp_path / "up.yaml"))
+    (agent,) = read_agents(load(UpSettings, tmp_path / "up.yaml"))
     assert (agent.settings.agent, agent.settings.tier.name) == ("0815", "3e1")
     assert agent.settings.tier.policy == Quantile(beta=0.2)
     assert agent.settings.mqtt.plain_on_network
@@ -328,7 +328,7 @@ def shipped() -> list[Path]:
 @pytest.mark.parametrize("file", shipped(), ids=lambda file: file.name)
 def test_every_shipped_file_loads(file: Path) -> None:
     if file.name == "up.yaml":
-        assert len(plan(load(UpSettings, file))) == 5
+        assert len(read_agents(load(UpSettings, file))) == 5
         return
     role = file.stem.partition("-")[0]
     settings = load(KINDS[role], file)

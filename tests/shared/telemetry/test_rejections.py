@@ -1,4 +1,4 @@
-"""Refusals are all counted and seldom logged, however many senders there are."""
+"""Rejections are all counted and seldom logged, however many senders there are."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import MalformedMessage
 from shared.telemetry.metrics import Metrics
-from shared.telemetry.rejections import Refusals
+from shared.telemetry.rejections import RejectionLog
 
 if TYPE_CHECKING:
     import pytest
@@ -19,7 +19,7 @@ def test_a_sender_is_logged_once_a_minute_and_counted_always(
     now_s = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now_s[0])
     metrics = Metrics()
-    refused = Refusals(metrics)
+    refused = RejectionLog(metrics)
 
     for _ in range(5):
         refused.note("topic/a", MalformedMessage("cut short"))
@@ -36,7 +36,7 @@ def test_a_sender_is_logged_once_a_minute_and_counted_always(
 
 
 def test_many_senders_do_not_fill_the_memory() -> None:
-    refused = Refusals(Metrics())
+    refused = RejectionLog(Metrics())
     for number in range(5_000):
         refused.note(f"topic/{number}", MalformedMessage("no"))
     assert len(refused._said_s) <= 1_000

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from experiments.testbed.processes import free_port
-from shared.bus import Delivery, Will
+from shared.bus import Published, Will
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.connection import WrongProtocol
 from shared.bus.mqtt.settings import MqttSettings, TlsSettings
@@ -93,10 +93,10 @@ async def test_mosquitto_says_on_mqtt_5_that_nobody_listens(
     settings = msgspec.structs.replace(mosquitto.settings(), protocol="auto")
     bus = await settled(open_bus(settings, "lonely"))
 
-    assert await bus.publish(f"{mosquitto.root}/nobody", b"?") is Delivery.NO_SUBSCRIBER
+    assert await bus.publish(f"{mosquitto.root}/nobody", b"?") is Published.NO_SUBSCRIBER
 
     await bus.subscribe(f"{mosquitto.root}/nobody", bus.acknowledge)
-    assert await bus.publish(f"{mosquitto.root}/nobody", b"?") is Delivery.TAKEN
+    assert await bus.publish(f"{mosquitto.root}/nobody", b"?") is Published.TAKEN
 
 
 async def test_the_embedded_broker_is_spoken_to_in_3_1_1_after_a_try_with_5(
@@ -107,7 +107,7 @@ async def test_the_embedded_broker_is_spoken_to_in_3_1_1_after_a_try_with_5(
     await settled(bus)
 
     assert bus._keeper._brokers.version(Address("127.0.0.1", settings.port)) == 4
-    assert await bus.publish(f"{embedded.root}/nobody", b"?") is Delivery.TAKEN
+    assert await bus.publish(f"{embedded.root}/nobody", b"?") is Published.TAKEN
 
 
 async def test_a_protocol_that_was_set_is_not_swapped(
@@ -191,7 +191,7 @@ async def test_a_request_and_its_response_take_nothing_like_forty_milliseconds(
     asking = await settled(open_bus(mosquitto.settings(), "asking"))
     answering = await settled(open_bus(mosquitto.settings(), "answering"))
     answers = Inbox(asking)
-    under_way: set[asyncio.Task[Delivery]] = set()
+    under_way: set[asyncio.Task[Published]] = set()
 
     def answer(message: object) -> None:
         answering.acknowledge(message)  # type: ignore[arg-type] # a Message, as the bus says
@@ -273,7 +273,7 @@ async def test_closing_waits_until_what_was_published_has_arrived(
     await asyncio.sleep(0)
     await bus.close()
 
-    assert await asyncio.gather(*publishing) == [Delivery.TAKEN] * 50
+    assert await asyncio.gather(*publishing) == [Published.TAKEN] * 50
     await eventually(lambda: len(inbox.messages) == 50)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 
-from shared.bus.mqtt.client import Driver
+from shared.bus.mqtt.client import LoopAdapter
 from shared.settings.address import Address
 
 
@@ -26,8 +26,8 @@ class SlowClient:
         self.disconnects += 1
 
 
-def driver(client: SlowClient) -> Driver:
-    return Driver(client, lambda reason: None)  # type: ignore[arg-type] # as much of one as this needs
+def driver(client: SlowClient) -> LoopAdapter:
+    return LoopAdapter(client, lambda reason: None)  # type: ignore[arg-type] # as much of one as this needs
 
 
 async def until_set(event: threading.Event) -> None:

@@ -14,7 +14,7 @@ from paho.mqtt.enums import ConnackCode, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
-from shared.bus import Delivery
+from shared.bus import Published
 from shared.bus.mqtt.connection import MqttConnection, Terms, WrongProtocol
 from shared.bus.mqtt.credentials import check_credentials, read_password, tls_context
 from shared.bus.mqtt.settings import MqttSettings, TlsSettings
@@ -98,7 +98,7 @@ async def test_every_word_on_a_published_message_is_a_delivery_or_a_refusal(
     reason: ReasonCode,
 ) -> None:
     open_one = connection()
-    waiting: asyncio.Future[Delivery] = asyncio.get_running_loop().create_future()
+    waiting: asyncio.Future[Published] = asyncio.get_running_loop().create_future()
     open_one._published[7] = waiting
 
     open_one._on_publish(open_one._client, None, 7, reason, None)
@@ -108,7 +108,7 @@ async def test_every_word_on_a_published_message_is_a_delivery_or_a_refusal(
         assert type(waiting.exception()) is kind
     else:
         no_subscriber = reason.value == 0x10
-        assert waiting.result() is (Delivery.NO_SUBSCRIBER if no_subscriber else Delivery.TAKEN)
+        assert waiting.result() is (Published.NO_SUBSCRIBER if no_subscriber else Published.TAKEN)
 
 
 @pytest.mark.parametrize("reason", reasons(PacketTypes.SUBACK), ids=str)

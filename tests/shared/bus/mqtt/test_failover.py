@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.agent.settings import AgentSettings, TierSettings, UpstreamSettings
-from shared.bus.mqtt.failover import Brokers
+from shared.bus.mqtt.failover import BrokerFailover
 from shared.bus.mqtt.settings import MqttSettings, TlsSettings
-from shared.cascade.policies import Keep
+from shared.cascade.policies import KeepAll
 from shared.errors import SettingsError
 from shared.runtimes import ModelSettings
 from shared.settings.address import Address, read_address
@@ -23,9 +23,9 @@ from shared.settings.file import convert
 A, B, C = Address("a", 1883), Address("b", 1884), Address("c", 1885)
 
 
-def three(**changes: object) -> Brokers:
+def three(**changes: object) -> BrokerFailover:
     settings = MqttSettings(host="a", fallbacks=("b:1884", "c:1885"), **changes)  # type: ignore[arg-type] # whatever the test varies
-    return Brokers(settings, random.Random(1))
+    return BrokerFailover(settings, random.Random(1))
 
 
 # -- how they are written ----------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_the_preferred_broker_comes_first() -> None:
 def edge(mqtt: MqttSettings, upstream: str | None = "cloud") -> AgentSettings:
     return AgentSettings(
         agent="edge-1",
-        tier=TierSettings(name="edge", upstream=upstream, policy=Keep()),
+        tier=TierSettings(name="edge", upstream=upstream, policy=KeepAll()),
         model=ModelSettings(source="x"),
         upstream=UpstreamSettings(mqtt=mqtt),
     )
@@ -132,7 +132,7 @@ def test_pauses_are_short_within_a_round_and_double_between_rounds() -> None:
         settings = MqttSettings(
             host="a", fallbacks=("b:1884",), reconnect_min_s=1.0, reconnect_max_s=8.0
         )
-        brokers = Brokers(settings, random.Random(seed))
+        brokers = BrokerFailover(settings, random.Random(seed))
         pauses = [brokers.failed() for _ in range(12)]
         assert all(pause <= 1.0 for pause in pauses[::2])
         assert all(
@@ -150,7 +150,7 @@ def test_a_lasting_connection_makes_the_pauses_short_again() -> None:
 
 def test_who_lost_a_broker_together_does_not_come_back_together() -> None:
     settings = MqttSettings(host="a", reconnect_min_s=1.0)
-    pauses = sorted(Brokers(settings, random.Random(seed)).failed() for seed in range(300))
+    pauses = sorted(BrokerFailover(settings, random.Random(seed)).failed() for seed in range(300))
     assert pauses[30] < 0.2
     assert pauses[-30] > 0.8
 
@@ -165,7 +165,9 @@ def test_only_brokers_before_ones_own_are_preferred() -> None:
 def test_whoever_searches_the_same_list_ends_at_the_first_broker_that_can_be_reached(
     reachable: set[Address], seed: int, started_at: int
 ) -> None:
-    brokers = Brokers(MqttSettings(host="a", fallbacks=("b:1884", "c:1885")), random.Random(seed))
+    brokers = BrokerFailover(
+        MqttSettings(host="a", fallbacks=("b:1884", "c:1885")), random.Random(seed)
+    )
     for _ in range(started_at):
         brokers.failed()
     while brokers.next not in reachable:

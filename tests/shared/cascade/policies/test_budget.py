@@ -5,7 +5,7 @@ from statistics import mean
 
 import pytest
 
-from shared.cascade.policies import Budget, Keep
+from shared.cascade.policies import Budget, KeepAll
 from tests.support.policy_streams import TEXT_BYTES, Outcome, run, world
 
 PERIOD_S = 60.0
@@ -32,7 +32,7 @@ def spend(kind: str) -> tuple[Outcome, list[float]]:
     """Return the run, and what each period spent as a share of the budget."""
     times_s = arrivals(kind)
     policy = Budget(budget_bytes=BUDGET_BYTES, period_s=PERIOD_S, overhead_bytes=OVERHEAD_BYTES)
-    outcome = run(world(PROMPTS, 3, drift=kind == "drifting"), policy, Keep(), times_s=times_s)
+    outcome = run(world(PROMPTS, 3, drift=kind == "drifting"), policy, KeepAll(), times_s=times_s)
     periods = int(times_s[-1] // PERIOD_S)
     spent = [0.0] * (periods + 1)
     for at_s, _ in outcome.escalated:
@@ -59,7 +59,7 @@ def test_the_least_sure_get_the_money() -> None:
 def test_a_budget_larger_than_the_load_escalates_everything() -> None:
     policy = Budget(budget_bytes=BUDGET_BYTES * 100, period_s=PERIOD_S)
 
-    outcome = run(world(2_000, 1), policy, Keep(), times_s=arrivals("stationary")[:2_000])
+    outcome = run(world(2_000, 1), policy, KeepAll(), times_s=arrivals("stationary")[:2_000])
 
     assert len(outcome.kept) < 0.02 * 2_000
 
@@ -70,7 +70,7 @@ def test_a_jump_in_load_never_breaks_the_ceiling_of_a_sliding_period() -> None:
     times_s = quiet + [quiet[-1] + 0.001 * n + draw.random() * 1e-4 for n in range(6_000)]
     policy = Budget(budget_bytes=BUDGET_BYTES, period_s=PERIOD_S, overhead_bytes=OVERHEAD_BYTES)
 
-    outcome = run(world(6_600, 2), policy, Keep(), times_s=times_s)
+    outcome = run(world(6_600, 2), policy, KeepAll(), times_s=times_s)
 
     sent_s = [at_s for at_s, _ in outcome.escalated]
     worst = max(sum(end - PERIOD_S * 0.99 < at_s <= end for at_s in sent_s) for end in sent_s[::97])

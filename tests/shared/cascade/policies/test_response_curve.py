@@ -5,18 +5,18 @@ import random
 
 import pytest
 
-from shared.cascade.policies.response_curve import BINS, Response, bin_of, lower_edge
+from shared.cascade.policies.response_curve import BINS, ResponseCurve, bin_of, lower_edge
 
 
 def test_the_prior_believes_the_models() -> None:
-    response = Response()
+    response = ResponseCurve()
 
     for confidence in (0.6, 0.8, 0.95):
         assert response.probability(bin_of(confidence)) == pytest.approx(1 - confidence, abs=0.02)
 
 
 def test_enough_data_recovers_the_true_curve() -> None:
-    response, draw = Response(memory=50_000), random.Random(1)
+    response, draw = ResponseCurve(memory=50_000), random.Random(1)
     for _ in range(20_000):
         odds = draw.uniform(0.0, 6.0)
         index = bin_of(1 / (1 + math.exp(-odds)))
@@ -30,7 +30,7 @@ def test_enough_data_recovers_the_true_curve() -> None:
 
 
 def test_old_observations_fade() -> None:
-    response = Response(memory=500)
+    response = ResponseCurve(memory=500)
     index = bin_of(0.8)
     for _ in range(3_000):
         response.add(index, True)
@@ -47,7 +47,7 @@ def test_old_observations_fade() -> None:
 def test_the_error_of_the_mean_shrinks_with_data() -> None:
     used = range(bin_of(0.5), bin_of(0.95))
     counts = [float(index in used) for index in range(BINS)]
-    few, many = Response(), Response()
+    few, many = ResponseCurve(), ResponseCurve()
     for response, number in ((few, 20), (many, 2_000)):
         draw = random.Random(2)
         for _ in range(number):

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from shared.cascade.policies import Fixed, Keep, Pass, Quantile, Random, Seen
-from shared.cascade.policies.base import Verdict
+from shared.cascade.policies import Fixed, KeepAll, Observation, PassAll, Quantile, Random
+from shared.cascade.policies.base import Routing
 from shared.cascade.tier import Tier
 
 
-def judge_all(tier: Tier, confidences: list[float]) -> list[Verdict]:
-    return [tier.judge("classify", Seen(c, float(n), 50)) for n, c in enumerate(confidences)]
+def judge_all(tier: Tier, confidences: list[float]) -> list[Routing]:
+    return [tier.judge("classify", Observation(c, float(n), 50)) for n, c in enumerate(confidences)]
 
 
 def saturated(prompts: int = 5_000) -> list[float]:
@@ -72,13 +72,15 @@ def test_the_same_seed_draws_the_same() -> None:
 
 
 def test_keep_keeps_and_pass_passes() -> None:
-    assert {v.up for v in judge_all(Tier("edge", Keep(), ("cloud",)), [0.1, 0.9])} == {0}
-    assert {v.up for v in judge_all(Tier("device", Pass(), ("edge", "cloud")), [0.1, 0.9])} == {1}
+    assert {v.up for v in judge_all(Tier("edge", KeepAll(), ("cloud",)), [0.1, 0.9])} == {0}
+    assert {v.up for v in judge_all(Tier("device", PassAll(), ("edge", "cloud")), [0.1, 0.9])} == {
+        1
+    }
 
 
 def test_pass_can_pass_over_a_tier_but_never_above_the_top() -> None:
-    straight = Tier("device", Pass(up=2), ("edge", "cloud"))
-    short = Tier("device", Pass(up=2), ("edge",))
-    top = Tier("cloud", Pass(up=2))
+    straight = Tier("device", PassAll(up=2), ("edge", "cloud"))
+    short = Tier("device", PassAll(up=2), ("edge",))
+    top = Tier("cloud", PassAll(up=2))
 
     assert [judge_all(tier, [0.5])[0].up for tier in (straight, short, top)] == [2, 1, 0]

@@ -2,8 +2,8 @@
 
 import random
 
-from shared.cascade.policies import Quantile, Returned, Seen, Skip
-from shared.cascade.policies.base import Verdict
+from shared.cascade.policies import Feedback, Observation, Quantile, Skip
+from shared.cascade.policies.base import Routing
 from shared.cascade.policies.skip import SkipPolicy
 from tests.support.policy_streams import Outcome, run, world
 
@@ -57,23 +57,23 @@ def test_a_worthless_correction_keeps_everything_but_what_is_explored() -> None:
 
 def test_it_learns_that_the_tier_above_never_changes_the_answer() -> None:
     policy = SkipPolicy(Skip(worth=10.0, explore=0.0), _draw(), 1)
-    seen = Seen(0.55, 0.0, 100)
+    seen = Observation(0.55, 0.0, 100)
     assert policy.decide(seen).up == 1
 
     for _ in range(400):
-        policy.learn(seen, Verdict(1, 0.0), Returned(agreed=True, confidence=0.9, up=1))
+        policy.learn(seen, Routing(1, 0.0), Feedback(agreed=True, confidence=0.9, up=1))
 
     assert policy.decide(seen).up == 0
 
 
 def test_it_passes_over_a_tier_that_sends_everything_on() -> None:
     policy = SkipPolicy(Skip(worth=10.0, explore=0.0), _draw(), 2)
-    seen = Seen(0.55, 0.0, 100)
+    seen = Observation(0.55, 0.0, 100)
 
     for number in range(400):
-        back = Returned(agreed=number % 2 == 0, confidence=0.95, up=2)
-        policy.learn(seen, Verdict(1, 0.0), back)
-        policy.learn(seen, Verdict(2, 0.0), back)
+        back = Feedback(agreed=number % 2 == 0, confidence=0.95, up=2)
+        policy.learn(seen, Routing(1, 0.0), back)
+        policy.learn(seen, Routing(2, 0.0), back)
 
     assert policy.decide(seen).up == 2
 
