@@ -18,14 +18,15 @@ from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
 from shared.agent import build as assembly
-from shared.runtimes import load_model
+from shared.runtimes import labels_of, load_model
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.errors import ModelFailed
-    from shared.messages import Scored, Task
+    from shared.messages import Scored
     from shared.runtimes import Model, ModelSettings
+    from shared.tasks import Request, Task
 
 KILLED_BY_PROMPT = 42
 """Exit status of an agent that a poison prompt has killed."""
@@ -48,17 +49,18 @@ class Troubled:
         self._trouble = trouble
         self.name = model.name
         self.tasks: frozenset[Task] = model.tasks
-        self.labels = model.labels
+        self.labels = labels_of(model)
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Answer as the model does, if we live."""
         trouble = self._trouble
+        texts = [request.content for request in requests]
         if trouble.poison and any(trouble.poison in text for text in texts):
             os._exit(KILLED_BY_PROMPT)
         if trouble.panic and any(trouble.panic in text for text in texts):
             _panic()
         time.sleep(trouble.batch_s + trouble.prompt_s * len(texts))
-        return self._model.answer(texts)
+        return self._model.answer(requests)
 
     def close(self) -> None:
         """Close the model."""

@@ -11,7 +11,8 @@ from uuid import uuid4
 import msgspec
 
 from shared.errors import BusError
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.codec import encode_notice, encode_prompt, encode_result
 from shared.wire.topics import Topics
 

@@ -21,11 +21,11 @@ from device_agent.delivery.requests import PendingRequest
 from device_agent.settings import DeviceSettings
 from shared.agent.build import build_agent, mqtt
 from shared.agent.run import run_agent
-from shared.cascade.escalated import failed
 from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping, UnknownTask
-from shared.messages import TASKS, Prompt, Result, Task
+from shared.messages import Prompt, Result
 from shared.settings.file import load
 from shared.storage.state_dir import state_folder
+from shared.tasks import TASKS, Task
 from shared.telemetry.log import configure_once, get_logger
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from device_agent.delivery.outbox_codec import ReplyTo
     from shared.agent.build import AgentParts, Connect
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.runtimes import Model
     from shared.telemetry.metrics import Metrics
 
@@ -98,7 +98,7 @@ class Device:
                 closing.push_async_callback(aside.close)
             parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
             if aside is not None:
-                parts.station.batcher.model = aside.counted(parts.station.batcher.model)
+                parts.batcher.model = aside.counted(parts.batcher.model)
             device = cls(settings, parts, outbox, aside)
             await device.escalations.start()
             async with run_agent(parts, device._drain):
@@ -215,29 +215,31 @@ class Device:
         settled: Result | Escalation | None = None
         try:
             if turned_away:
-                settled = failed(prompt, Stopping(STOPPING))
+                settled = Result.failure(prompt, Stopping(STOPPING))
                 return
             async with self._room:
                 settled = await self._settle(prompt)
         finally:
             broken = "the work on the prompt broke off"
-            self.escalations.settle(settled or failed(prompt, ModelFailed(broken)))
+            self.escalations.settle(settled or Result.failure(prompt, ModelFailed(broken)))
 
     async def _settle(self, prompt: Prompt) -> Result | Escalation:
         if prompt.task not in TASKS:
             known = ", ".join(TASKS)
             named = str(prompt.task)[:64]
-            return failed(prompt, UnknownTask(f"no task is called {named!r}; known: {known}"))
+            return Result.failure(
+                prompt, UnknownTask(f"no task is called {named!r}; known: {known}")
+            )
         try:
             if self._aside is not None:
                 await self._aside.check(prompt)
-            return await self.parts.station.settle(prompt)
+            return await self.parts.station.process(prompt)
         except Quarantined as error:
             self.parts.metrics.refused.labels(error.code).inc()
-            return failed(prompt, error)
+            return Result.failure(prompt, error)
         except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id))
-            return failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
+            return Result.failure(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
 
     async def _drain(self) -> None:
         """Finish what is in hand; what is still above by then gets our own answer."""

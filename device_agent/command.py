@@ -31,7 +31,7 @@ async def run(settings: DeviceSettings) -> int:
             "agent started",
             agent=settings.agent,
             tier=settings.tier.name,
-            model=device.parts.station.batcher.model.name,
+            model=device.parts.batcher.model.name,
             broker=str(settings.mqtt.brokers[0]),
         )
         if not ending:

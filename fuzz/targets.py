@@ -39,6 +39,7 @@ from shared.runtimes.bundle import Bundle, Manifest
 from shared.runtimes.classifier_batches import Batches
 from shared.runtimes.onnx_classifier import load_tokenizer
 from shared.settings.file import load
+from shared.tasks.classify import requests
 from shared.wire.codec import (
     decode_prompt,
     decode_result,
@@ -87,12 +88,12 @@ def row(data: bytes) -> None:
         with contextlib.suppress(MalformedMessage):
             read = decode(each, "device-1")
             encode_prompt(read.escalated.prompt, now_s=0.0)
-            result = read.result or read.escalated.fall_back("late")
+            result = read.result or read.escalated.degraded("late")
             write_answer(result, echo=None, elapsed_s=0.0)
             payload, settled = encode_escalated(read.escalated, read.asker), encode_settled(result)
             reread = decode(OutboxRow(_ID, payload, settled), "device-1")
             assert (reread.asker, reread.result) == (read.asker, result)
-            assert reread.escalated.own == read.escalated.own
+            assert reread.escalated.local_result == read.escalated.local_result
 
 
 def status(data: bytes) -> None:
@@ -189,7 +190,7 @@ def tokenizer(data: bytes) -> None:
             forward=lambda batch: [[0.0, 1.0]] * len(batch),
             batch_prompts=4,
         )
-        assert len(batches.answer(_READ)) == len(_READ)
+        assert len(batches.answer(requests(_READ))) == len(_READ)
 
 
 def site(data: bytes) -> None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.errors import ModelFailed, RecServeError
-from shared.messages import Task
 from shared.runtimes import ModelSettings, load_model
+from shared.tasks import Task
+from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from shared.storage.dead_letters import DeadLetter
@@ -71,7 +72,7 @@ def _try(order: _Order) -> SandboxAnswer | Failed:
         return Failed(str(error))
     if order.task not in model.tasks:
         return Failed(f"{model.name} does not {order.task}")
-    (outcome,) = model.answer([order.text])
+    (outcome,) = model.answer(requests([order.text]))
     if isinstance(outcome, ModelFailed):
         return Failed(str(outcome))
     return SandboxAnswer(outcome.answer.label, outcome.confidence, outcome.elapsed_us)

@@ -5,32 +5,24 @@ All are frozen. How they look on the wire is the business of ``shared.wire.codec
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Final
 from uuid import UUID
 
 import msgspec
 
-Task = Literal["classify", "tag", "generate"]
-TASKS: Final[tuple[Task, ...]] = get_args(Task)
-LABEL_CHARACTERS: Final = 256
+from shared.tasks import Answer, Task
+
+if TYPE_CHECKING:
+    from shared.errors import PromptError
+
 REASON_CHARACTERS: Final = 1_000
-
-
-class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True):
-    """The answer to a ``classify`` prompt: one of the model's labels."""
-
-    label: Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
-
-
-Answer = Label
-"""What a model said. One type per task; ``classify`` is the one served today."""
 
 
 class Scored(msgspec.Struct, frozen=True):
     """An answer with the confidence its model has in it.
 
-    ``confidence`` lies in [0, 1], higher is surer; ``probabilities`` has one entry per label of
-    the model, in the model's order; ``elapsed_us`` is the prompt's share of the model's time.
+    ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
+    model's time. ``probabilities`` are a classifier's: one for each label, in its order.
     """
 
     answer: Answer
@@ -100,6 +92,11 @@ class Result(msgspec.Struct, frozen=True):
     outcome: Answer | Failure
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
+
+    @classmethod
+    def failure(cls, prompt: Prompt, error: PromptError) -> Result:
+        """Return the result that tells the origin why there is no answer."""
+        return cls(prompt.id, Failure(error.code, str(error)), prompt.hops)
 
     def after(self, hops: tuple[Hop, ...]) -> Result:
         """Return the same result with the hops that came before those it carries."""

@@ -30,7 +30,7 @@ from device_agent.api.schema import Ask, Desk, Echo, read_ask, read_desk, read_e
 from device_agent.delivery.outbox_codec import ReplyTo
 from shared.bus import Published
 from shared.errors import Busy, InvalidPrompt, MalformedMessage, PromptError, Stopping
-from shared.messages import Failure, Result, Task
+from shared.messages import Failure, Result
 from shared.telemetry.rejections import RejectionLog
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from device_agent.app import Device
     from device_agent.delivery.requests import PendingRequest
     from shared.bus import Message
+    from shared.tasks import Task
 
 _ANSWERED: Final = 1_000
 _BACKLOG: Final = 2_000

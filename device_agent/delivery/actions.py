@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.messages import Result
 
 

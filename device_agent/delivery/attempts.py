@@ -17,6 +17,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import SettingsError
+from shared.runtimes import labels_of
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from shared.errors import ModelFailed
     from shared.messages import Scored
     from shared.runtimes import Model
+    from shared.tasks import Request
 
 DIGEST_BYTES: Final = 16
 _ENTRY_BYTES: Final = DIGEST_BYTES + 1
@@ -102,14 +104,15 @@ class CountedModel:
         self._attempts = attempts
         self.name = model.name
         self.tasks = model.tasks
-        self.labels = model.labels
+        self.labels = labels_of(model)
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Answer as the model does, if we live."""
+        texts = [request.content for request in requests]
         if len(texts) > 1 and any(map(self._attempts.died_of, texts)):
-            return [answer for text in texts for answer in self.answer([text])]
+            return [answer for request in requests for answer in self.answer([request])]
         with self._attempts.inside(texts):
-            return self._model.answer(texts)
+            return self._model.answer(requests)
 
     def close(self) -> None:
         """Close the model."""

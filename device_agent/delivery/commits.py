@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from device_agent.delivery.outbox import Outbox, OutboxRow
     from device_agent.delivery.outbox_codec import ReplyTo
     from device_agent.delivery.quarantine import PoisonGuard
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.messages import Result
 
 _log = get_logger()
@@ -61,7 +61,7 @@ class Commits:
                 raise StoreFull("the outbox is full, or its disk") from error
             raise StoreError("the outbox cannot be written") from error
 
-    async def settle(self, result: Result) -> None:
+    async def resolve(self, result: Result) -> None:
         """Return once the result is committed, or cannot be.
 
         Better to answer anew after a crash than not to answer now.
@@ -69,7 +69,7 @@ class Commits:
         if self._outbox is None or result.id not in self._held:
             return
         try:
-            await self._outbox.settle(result.id, encode_settled(result))
+            await self._outbox.resolve(result.id, encode_settled(result))
         except StoreError as error:
             _log.warning("result not stored", id=str(result.id), reason=str(error))
 

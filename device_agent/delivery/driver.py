@@ -20,7 +20,6 @@ from device_agent.delivery.outbox_codec import asker_of, decode
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.requests import PendingRequest, RequestTable
 from device_agent.delivery.retry import RetryPolicy
-from shared.cascade.escalated import failed
 from shared.errors import BusError, Lost, MalformedMessage, Quarantined, StoreError, TooLarge
 from shared.messages import Failure, Prompt, Result
 from shared.supervision import Supervised, logged_if_broken
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from device_agent.settings import DeviceSettings
     from shared.agent.build import AgentParts
     from shared.bus import Message
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.membership.balancer import Pick
     from shared.serving.dispatcher import Dispatcher
     from shared.wire.codec import Notice
@@ -106,7 +105,7 @@ class DeliveryDriver:
         if isinstance(settled, Result):
             self._do(self._delivery.answer(settled))
         elif self._stopping:
-            self._do(self._delivery.answer(settled.fall_back(STOPPING)))
+            self._do(self._delivery.answer(settled.degraded(STOPPING)))
         else:
             self._do(self._delivery.escalate(settled))
             self._wake.set()
@@ -184,7 +183,7 @@ class DeliveryDriver:
 
     async def _send(self, send: to_do.Send) -> None:
         """Send a prompt up, and say what came of it; what breaks here is an attempt that failed."""
-        prompt, up = send.escalated.prompt, send.escalated.verdict.up
+        prompt, up = send.escalated.prompt, send.escalated.routing.up
         if send.to or send.tried:
             self._station.metrics.repeats.labels("retry").inc()
             _log.info("prompt repeated", id=str(prompt.id), to=send.to, tried=sorted(send.tried))
@@ -213,7 +212,7 @@ class DeliveryDriver:
         return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
     async def _settle(self, result: Result) -> None:
-        await self._commits.settle(result)
+        await self._commits.resolve(result)
         self._do(self._delivery.settled(result.id))
 
     # -- what comes from above -----------------------------------------------------------------
@@ -252,7 +251,7 @@ class DeliveryDriver:
     def _heed(self, escalated: Escalation, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
         if not isinstance(result.outcome, Failure):
-            self._station.learn(escalated, result)
+            self._station.hear(escalated, result)
             for hop in result.hops:
                 self._dispatcher.succeeded(hop.agent)
         elif result.outcome.code == Quarantined.code and holder and not result.hops:
@@ -322,10 +321,10 @@ class DeliveryDriver:
 
     def _within_reach(self, escalated: Escalation) -> Escalation:
         """Return the prompt as it goes up now: there may be fewer tiers above than there were."""
-        verdict, tiers = escalated.verdict, len(self._settings.tier.above)
-        if verdict.up <= tiers:
+        routing, tiers = escalated.routing, len(self._settings.tier.above)
+        if routing.up <= tiers:
             return escalated
-        return msgspec.structs.replace(escalated, verdict=verdict._replace(up=max(tiers, 1)))
+        return msgspec.structs.replace(escalated, routing=routing._replace(up=max(tiers, 1)))
 
     def _lose(self, row: OutboxRow, reason: str) -> None:
         """Put a row aside that cannot be read, and tell whoever asked if that can be read."""
@@ -338,4 +337,4 @@ class DeliveryDriver:
         )
         self.in_hand.add(asked)
         error = Lost("the device cannot read any more what it had stored of it; ask again")
-        self.in_hand.answer(failed(asked.prompt, error))
+        self.in_hand.answer(Result.failure(asked.prompt, error))

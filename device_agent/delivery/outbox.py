@@ -81,7 +81,7 @@ class Outbox:
 
         await self.journal.write(insert)
 
-    async def settle(self, prompt_id: UUID, result: bytes) -> bool:
+    async def resolve(self, prompt_id: UUID, result: bytes) -> bool:
         """Give the prompt its one result; return whether it was waiting for one.
 
         Raises ``StoreError``; the prompt waits on then.

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Observation, Routing
+from shared.cascade.tier import Escalation
 from shared.errors import MalformedMessage
-from shared.messages import Answer, Failure, Hop, Prompt, Result, Task
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks import Answer, Task
 from shared.wire.topics import is_name
 
 if TYPE_CHECKING:
@@ -81,10 +82,10 @@ _results = msgspec.msgpack.Decoder(_Settled)
 
 def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
     """Return the payload of a row."""
-    prompt, own = escalated.prompt, escalated.own
+    prompt, own = escalated.prompt, escalated.local_result
     assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
     remaining_s = min(max(prompt.deadline_s - time.monotonic(), 0.0), _LONGEST_S)
-    hop, up = _pack(prompt.hops[-1]), escalated.verdict.up
+    hop, up = _pack(prompt.hops[-1]), escalated.routing.up
     return _encoder.encode(
         _Payload(prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up, asker)
     )

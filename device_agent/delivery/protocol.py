@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     import random
     from uuid import UUID
 
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
 
 NOBODY: Final = "no agent above is alive"
 _REVISABLE = 1_000
@@ -148,7 +148,7 @@ class Delivery:
         entry = self._entries.pop(prompt_id, None)
         if entry is None or entry.escalated is None:
             return []
-        return [Answer(entry.escalated.fall_back(reason))]
+        return [Answer(entry.escalated.degraded(reason))]
 
     def settled(self, prompt_id: UUID) -> list[Action]:
         """Answer once the result is committed."""
@@ -350,7 +350,7 @@ class Delivery:
                 self._revisable.popitem(last=False)
         if entry.state is _State.STORING:
             return self.unstored(prompt_id, reason)
-        return self._settle(entry, entry.escalated.fall_back(reason), now_s)
+        return self._settle(entry, entry.escalated.degraded(reason), now_s)
 
     def _revise(self, result: Result) -> list[Action]:
         if isinstance(result.outcome, Failure):

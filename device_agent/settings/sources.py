@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from shared.errors import SettingsError
-from shared.messages import Task
 from shared.settings.base import MANY, Closed, Count, Seconds
+from shared.tasks import Task
 
 STANDARD_INPUT: Final = "-"
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")

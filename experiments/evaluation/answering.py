@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from experiments.evaluation.answer_store import Kept, prompt_key
 from shared.errors import DataError, ModelFailed
 from shared.runtimes import load_model
+from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +41,7 @@ def answer_missing(
         waiting = list(missing.items())
         for start in range(0, len(waiting), _CHUNK_PROMPTS):
             chunk = waiting[start : start + _CHUNK_PROMPTS]
-            entries = model.answer([texts[row] for _, row in chunk])
+            entries = model.answer(requests(texts[row] for _, row in chunk))
             scored = zip(chunk, entries, strict=True)
             store.append(
                 (key, Kept(entry.elapsed_us, entry.probabilities))

@@ -20,7 +20,8 @@ from uuid import UUID
 
 import numpy as np
 
-from shared.messages import Hop, Label, Prompt, Result
+from shared.messages import Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.burden import links
 from shared.wire.codec import encode_prompt, encode_result
 from shared.wire.topics import Topics

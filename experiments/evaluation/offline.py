@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from experiments.evaluation.matrix import Matrix
-    from shared.messages import Task
+    from shared.tasks import Task
 
 _TASK: Final[Task] = "classify"
 
@@ -121,7 +121,7 @@ def _run(
 
     Plain lists and bound methods: this loop runs a hundred thousand times for one point of a plot.
     """
-    judges = [tier.judge for tier in tiers]
+    judges = [tier.route for tier in tiers]
     confidence = [tier.confidence.tolist() for tier in matrix.tiers]
     thresholds = [[math.nan] * len(arrivals_s) for _ in tiers]
     answered = []
@@ -162,6 +162,6 @@ def _learner(
             if tier.learns:
                 agreed = labels[below.tier][row] == labels[top][row]
                 returned = Feedback(agreed, confidence[top][row], top - below.tier)
-                tier.learn(_TASK, below.seen, below.verdict, returned)
+                tier.feed_back(_TASK, below.seen, below.verdict, returned)
 
     return learn

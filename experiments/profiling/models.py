@@ -15,6 +15,7 @@ import numpy as np
 from experiments.profiling.agents import PAUSE_S
 from experiments.profiling.profile import BatchTimes, ModelTimes, expected_us
 from shared.runtimes import load_model
+from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +69,7 @@ class Bench:
         """Threads of an engine that wait for more to do by spinning would take the core away from
         the thread that is watched: what a model of one thread holds is what it always holds."""
         for model in self._models:
-            model.answer(texts[:20])
+            model.answer(requests(texts[:20]))
 
     def round(self) -> None:
         """Run every model on batches of every size, cold and warm."""
@@ -105,8 +106,9 @@ class Bench:
 
     def _one(self, model: Model, size: int) -> TimedRun:
         batch = self._draw.choices(self._texts, k=size)
+        asked = requests(batch)
         begun_s = time.perf_counter()
-        model.answer(batch)
+        model.answer(asked)
         took_s = time.perf_counter() - begun_s
         return TimedRun(tuple(len(text.encode()) for text in batch), took_s * 1e6)
 
@@ -181,7 +183,7 @@ def held_us(model: Model, texts: Sequence[str], size: int) -> float:
     begun_s = time.perf_counter()
     for number in range(_HELD_RUNS):
         first = number * size % (len(texts) - size)
-        model.answer(texts[first : first + size])
+        model.answer(requests(texts[first : first + size]))
     took_s = time.perf_counter() - begun_s
     stop.set()
     thread.join()

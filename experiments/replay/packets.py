@@ -10,12 +10,14 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from shared.messages import Answer, Failure, Label, Prompt, Result
+from shared.messages import Failure, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
 
 if TYPE_CHECKING:
     from experiments.replay.target import ReplayRequest, Response
+    from shared.tasks import Answer
     from shared.wire.topics import Topics
 
 

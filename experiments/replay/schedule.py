@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from experiments.traces import Arrival
-    from shared.messages import Task
+    from shared.tasks import Task
 
 _Seconds = Annotated[float, Meta(ge=0)]
 MOST_PROMPTS: Final = 5_000_000

@@ -11,7 +11,9 @@ from uuid import UUID
 
 import msgspec
 
-from shared.messages import Failure, Hop, Label, Result, Task
+from shared.messages import Failure, Hop, Result
+from shared.tasks import Task
+from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

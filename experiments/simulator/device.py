@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.simulator.cpu import Step
     from experiments.simulator.dispatcher import SimulatedDispatcher
     from experiments.simulator.station import SimulatedStation
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.wire.codec import Notice
 
@@ -67,7 +67,7 @@ class DeviceAgent:
     def _judge(self, prompt: Prompt) -> None:
         if self._room:
             self._room -= 1
-            self.station.settle(prompt, self._steps.settle, self._settled)
+            self.station.process(prompt, self._steps.settle, self._settled)
         else:
             self._outside.append(prompt)
 
@@ -98,7 +98,7 @@ class DeviceAgent:
         """Learn from a result, and of the agents that it came through."""
         choice, now_s = self._upward.choice, self._clock.now_s
         if not isinstance(result.outcome, Failure):
-            self.station.learn(escalated, result)
+            self.station.hear(escalated, result)
             back = [choice.succeeded(hop.agent, now_s) for hop in result.hops]
             if any(back):
                 self._delivery.rearm(now_s, unsent_only=True)
@@ -125,7 +125,7 @@ class DeviceAgent:
         self._watch()
 
     def _send(self, send: to_do.Send) -> None:
-        prompt, up, now_s = send.escalated.prompt, send.escalated.verdict.up, self._clock.now_s
+        prompt, up, now_s = send.escalated.prompt, send.escalated.routing.up, self._clock.now_s
         again = not send.declined
         agent = self._upward.send(prompt, up, to=send.to, tried=send.tried, again=again)
         if agent:

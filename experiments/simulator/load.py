@@ -21,9 +21,9 @@ from experiments.simulator.station import RecordedAnswer
 from experiments.testbed.fleet import names_like
 from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
-from shared.messages import Label
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
+from shared.tasks.classify import Label
 from shared.wire.burden import links
 
 if TYPE_CHECKING:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.cascade.escalated import Escalation, failed
-from shared.cascade.judging import judge, learn
+from shared.messages import Result, Scored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,9 +13,10 @@ if TYPE_CHECKING:
     from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.cpu import Step, Worker
     from experiments.simulator.dispatcher import SimulatedDispatcher
-    from shared.cascade.tier import Tier
+    from shared.cascade.tier import Escalation, Tier
     from shared.errors import PromptError
-    from shared.messages import Answer, Prompt, Result
+    from shared.messages import Prompt
+    from shared.tasks import Answer
 
 
 class RecordedAnswer(NamedTuple):
@@ -47,7 +47,7 @@ class SimulatedStation:
         self.upward = upward
         self._spoken = spoken
 
-    def settle(
+    def process(
         self, prompt: Prompt, step: Step, settled: Callable[[Result | Escalation], None]
     ) -> None:
         """Call ``settled`` with a result, or with the prompt as it is to be sent up.
@@ -61,20 +61,19 @@ class SimulatedStation:
 
         def decide(error: PromptError | None) -> None:
             if error is not None:
-                settled(failed(prompt, error))
+                settled(Result.failure(prompt, error))
                 return
-            settled(self._judge(prompt, arrived_s))
+            settled(self._decide(prompt, arrived_s))
 
         size = len(prompt.text.encode())
         self.batcher.score(size, prompt.deadline_s, prompt.priority, prompt.origin, scored)
 
-    def learn(self, escalated: Escalation, result: Result) -> None:
+    def hear(self, escalated: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that it sent up."""
-        learn(self.tier, escalated, result)
+        self.tier.learn(escalated, result)
 
-    def _judge(self, prompt: Prompt, arrived_s: float) -> Result | Escalation:
-        spoken = self._spoken[prompt.text]
-        judged = judge(
-            self.tier, self.name, prompt, *spoken, arrived_s=arrived_s, now_s=self.clock.now_s
-        )
-        return Escalation(*judged) if judged.verdict.up else judged.own
+    def _decide(self, prompt: Prompt, arrived_s: float) -> Result | Escalation:
+        answer, confidence = self._spoken[prompt.text]
+        scored = Scored(answer, confidence, elapsed_us=0)
+        now_s = self.clock.now_s
+        return self.tier.decide(self.name, prompt, scored, arrived_s=arrived_s, now_s=now_s)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
     from experiments.simulator.network import Network
     from experiments.simulator.station import SimulatedStation
-    from shared.cascade.escalated import Escalation
+    from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.protocol.admission import Key
     from shared.wire.topics import Topics
@@ -114,7 +114,7 @@ class UpperAgent:
     def _came(self, result: Result) -> None:
         escalated = self._admission.find(result.id)
         if escalated is not None:
-            self.station.learn(escalated, result)
+            self.station.hear(escalated, result)
         self._see_through(self._admission.came(result))
 
     def _admit(self, prompt: Prompt) -> None:
@@ -134,7 +134,7 @@ class UpperAgent:
             case Attempt(prompt):
                 return self._admission.attempted(prompt, 1)
             case Process(prompt):
-                self.station.settle(prompt, self._steps.decide, lambda s: self._judged(action, s))
+                self.station.process(prompt, self._steps.decide, lambda s: self._judged(action, s))
             case Forward():
                 self.station.loop.do(self._steps.pass_on, self._send_on, action)
             case Working(prompt, then):
@@ -164,7 +164,7 @@ class UpperAgent:
         following = send_on.following
         if following.doubted:
             self._upward.choice.doubt(following.doubted, now_s, stopped=following.stopped)
-        up, again = send_on.onward.escalated.verdict.up, send_on.again
+        up, again = send_on.onward.escalated.routing.up, send_on.again
         agent = self._upward.send(
             send_on.prompt, up, to=following.to, tried=following.tried, again=again
         )

@@ -19,7 +19,7 @@ import msgspec
 from device_agent import Device
 from shared.agent.build import mqtt
 from shared.errors import SettingsError
-from shared.runtimes import load_model
+from shared.runtimes import labels_of, load_model
 from shared.telemetry.metrics import Metrics, MetricsSettings
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from device_agent.settings import DeviceSettings
     from shared.agent.build import Connect
     from shared.errors import ModelFailed
-    from shared.messages import Scored, Task
+    from shared.messages import Scored
     from shared.runtimes import Model
+    from shared.tasks import Request, Task
 
 _STATUSES_PER_S = 10.0
 _FILES_PER_DEVICE = 4
@@ -52,7 +53,7 @@ class Fleet:
         return self._devices
 
     def _waiting(self) -> float:
-        return sum(device.parts.station.batcher.waiting for device in self._devices.values())
+        return sum(device.parts.batcher.waiting for device in self._devices.values())
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -142,12 +143,12 @@ class OneAtATime:
     @property
     def labels(self) -> tuple[str, ...]:
         """What the model can say."""
-        return self._model.labels
+        return labels_of(self._model)
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Answer when it is this thread's turn."""
         with self._turn:
-            return self._model.answer(texts)
+            return self._model.answer(requests)
 
     def close(self) -> None:
         """Let go of the weights."""

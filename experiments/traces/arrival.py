@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from experiments.traces.values import LARGEST
-from shared.messages import Task
+from shared.tasks import Task
 
 Seconds = Annotated[float, Meta(ge=0, le=LARGEST)]
 Tokens = Annotated[int, Meta(ge=0, le=LARGEST)]

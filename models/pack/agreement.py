@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.pack.labelled import scored_or_raise
+from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,8 +36,8 @@ class Agreement:
 
 def compare(original: Model, packed: Model, texts: Sequence[str]) -> Agreement:
     """Answer all texts with both. Raises ``BundleError`` when either fails on a text."""
-    same, differences = 0, []
-    for text, *entries in zip(texts, original.answer(texts), packed.answer(texts), strict=True):
+    same, differences, asked = 0, [], requests(texts)
+    for text, *entries in zip(texts, original.answer(asked), packed.answer(asked), strict=True):
         first, second = (scored_or_raise(entry, f"text {text[:40]!r}") for entry in entries)
         same += first.answer == second.answer
         pairs = zip(first.probabilities, second.probabilities, strict=True)

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from shared.errors import BundleError, DataError, ModelFailed, SettingsError
+from shared.runtimes import labels_of
 from shared.runtimes.bundle import MeasuredQuality
+from shared.tasks.classify import requests
 from shared.text_files import Line, read_lines
 
 if TYPE_CHECKING:
@@ -71,13 +73,14 @@ def truth_of(labels: Sequence[str], data: EvaluationSet) -> list[int]:
 
 def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
     """Answer every text once and compare. Raises ``BundleError`` when the model fails on one."""
-    truth = truth_of(model.labels, data)
+    labels = labels_of(model)
+    truth = truth_of(labels, data)
     right, confidence = 0, 0.0
     for start in range(0, len(truth), _CHUNK_PROMPTS):
-        entries = model.answer(data.texts[start : start + _CHUNK_PROMPTS])
+        entries = model.answer(requests(data.texts[start : start + _CHUNK_PROMPTS]))
         for row, entry in enumerate(entries, start):
             scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
-            right += scored.answer.label == model.labels[truth[row]]
+            right += scored.answer.label == labels[truth[row]]
             confidence += scored.confidence
     return MeasuredQuality(
         rows=len(truth),

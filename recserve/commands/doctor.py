@@ -20,8 +20,9 @@ from device_agent.settings import DeviceSettings
 from recserve.commands.doctor_broker import Finding, check_broker
 from shared.errors import RecServeError
 from shared.membership.status import name_labels
-from shared.runtimes import load_model
+from shared.runtimes import labels_of, load_model
 from shared.settings.file import load
+from shared.tasks.classify import requests
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -90,11 +91,11 @@ def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
     except RecServeError as error:
         return Finding("failed", "model", str(error)), ""
     try:
-        model.answer([_SAMPLE])
+        model.answer(requests([_SAMPLE]))
         times_ms = []
         for _ in range(_RUNS):
             started_s = time.perf_counter()
-            model.answer([_SAMPLE])
+            model.answer(requests([_SAMPLE]))
             times_ms.append((time.perf_counter() - started_s) * 1000)
     finally:
         model.close()
@@ -108,4 +109,4 @@ def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
         f"{model.name}: files whole, {settings.model.runtime} on {where}, "
         f"{took_ms:.2f} ms for a short prompt"
     )
-    return Finding("ok", "model", detail), name_labels(model.labels)
+    return Finding("ok", "model", detail), name_labels(labels_of(model))

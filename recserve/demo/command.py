@@ -22,9 +22,10 @@ from recserve.demo.stream import DemoAnswer, stream
 from recserve.demo.table import print_report
 from shared.cascade.policies import Quantile
 from shared.cli import clear_errors
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.runtimes import load_model
 from shared.settings.file import load
+from shared.tasks.classify import Label, requests
 from shared.telemetry import log
 from shared.telemetry.log import LogSettings
 from shared.wire.topics import Topics
@@ -156,7 +157,7 @@ def _labels(agent: Agent, prompts: Sequence[LabelledPrompt]) -> list[str]:
     """Return what one tier's model says to every prompt when asked alone."""
     model = load_model(agent.settings.model)
     try:
-        answers = model.answer([prompt.text for prompt in prompts])
+        answers = model.answer(requests(prompt.text for prompt in prompts))
     finally:
         model.close()
     return [

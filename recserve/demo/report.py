@@ -8,7 +8,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from shared.messages import Hop, Label, Prompt, Result
+from shared.messages import Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
 

@@ -15,7 +15,7 @@ from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
-from shared.runtimes import load_model
+from shared.runtimes import labels_of, load_model
 from shared.serving.batcher import Batcher
 from shared.serving.dispatcher import Dispatcher
 from shared.serving.service import Service
@@ -27,12 +27,13 @@ from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from shared.agent.settings import AgentSettings
     from shared.bus import Bus, Will
     from shared.runtimes import Model
+    from shared.serving.solver import Observer, Solver
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
 
@@ -53,6 +54,7 @@ class AgentParts:
     upper_bus: Bus
     topics: Topics
     station: Station
+    batcher: Batcher
     metrics: Metrics
     announcer: Announcer
     own_model: Model | None
@@ -75,8 +77,13 @@ def build_agent(
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
+    before: Callable[[Solver], Solver] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
+
+    ``before`` makes another solver that stands before the batcher, and ``observers`` hear of every
+    prompt that went up and came back.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
@@ -85,7 +92,7 @@ def build_agent(
     assert model is not None  # noqa: S101 - one of the two
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
-    labels = name_labels(model.labels)
+    labels = name_labels(labels_of(model))
     batcher = Batcher(
         model,
         batch_prompts=settings.model.batch_prompts,
@@ -110,12 +117,13 @@ def build_agent(
     station = Station(
         settings.agent,
         Tier(tier.name, tier.policy, tier.above),
-        batcher,
+        batcher if before is None else before(batcher),
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
         dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
+        observers=observers,
     )
-    parts = AgentParts(bus, upper_bus, topics, station, metrics, announcer, own_model)
+    parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, own_model)
     metrics.introduce(settings.agent, tier.name, model.name)
     metrics.waiting.set_function(lambda: batcher.waiting)
     for name, each in zip(("own", "above"), parts.buses, strict=False):

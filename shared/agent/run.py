@@ -47,9 +47,9 @@ async def run_agent(
         for bus in parts.buses:
             leaving.push_async_callback(bus.close)
         leaving.push_async_callback(_last_words, drain)
-        leaving.push_async_callback(parts.station.batcher.close)
+        leaving.push_async_callback(parts.batcher.close)
         leaving.push_async_callback(drain)
-        parts.station.batcher.start()
+        parts.batcher.start()
         for bus in parts.buses:
             await bus.start()
         presence = asyncio.create_task(parts.announcer.run(parts.bus), name="presence")
@@ -89,7 +89,7 @@ async def serve(settings: AgentSettings) -> None:
             "agent started",
             agent=settings.agent,
             tier=settings.tier.name,
-            model=parts.station.batcher.model.name,
+            model=parts.batcher.model.name,
             broker=str(settings.mqtt.brokers[0]),
         )
         await until_stopped(parts, settings.limits.drain_s)
@@ -104,10 +104,10 @@ async def until_stopped(parts: AgentParts, drain_s: float) -> None:
     """
     assert parts.presence is not None, "the agent runs"  # noqa: S101
     asked = asyncio.ensure_future(until_asked_to_stop())
-    hung = asyncio.ensure_future(parts.station.batcher.hung.wait())
+    hung = asyncio.ensure_future(parts.batcher.hung.wait())
     await asyncio.wait({asked, hung, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    model = parts.station.batcher.model.name
+    model = parts.batcher.model.name
     if hung.done():
         _break_off("the model hangs", model)
     hung.cancel()

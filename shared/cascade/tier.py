@@ -1,7 +1,8 @@
 """The decision, once for every tier: keep a scored prompt here or escalate it.
 
 Values in, a value out: no I/O, clock, transport or model. A tier is a name, a policy for each task,
-and the names of the tiers above it, nearest first; the top of the cascade has none.
+and the names of the tiers above it, nearest first; the top of the cascade has none. What comes back
+from above is what policies learn from.
 """
 
 from __future__ import annotations
@@ -9,13 +10,42 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from shared.cascade.policies import LEARNING, Policy, PolicySettings, Quantile, Routing, make_policy
+import msgspec
+
+from shared.cascade.policies import (
+    LEARNING,
+    Feedback,
+    Observation,
+    Policy,
+    PolicySettings,
+    Quantile,
+    Routing,
+    make_policy,
+)
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks import agrees
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.cascade.policies import Feedback, Observation
-    from shared.messages import Task
+    from shared.messages import Scored
+    from shared.tasks import Task
+
+
+class Escalation(msgspec.Struct, frozen=True):
+    """A prompt on its way up, with all that its tier needs to take it back or to learn from it.
+
+    ``prompt`` has this tier's hop behind it; ``local_result`` is what this tier would answer.
+    """
+
+    prompt: Prompt
+    local_result: Result
+    observation: Observation
+    routing: Routing
+
+    def degraded(self, reason: str) -> Result:
+        """Return our own answer, marked as second best."""
+        return msgspec.structs.replace(self.local_result, degraded=reason)
 
 
 class Tier:
@@ -44,25 +74,70 @@ class Tier:
         """Whether the policy wants to know what became of the prompts it sent up."""
         return isinstance(self._settings, LEARNING)
 
-    def judge(self, task: Task, seen: Observation) -> Routing:
-        """Say where a scored prompt goes.
+    def decide(
+        self,
+        agent: str,
+        prompt: Prompt,
+        scored: Scored,
+        *,
+        arrived_s: float,
+        now_s: float,
+        copy: bool = False,
+    ) -> Result | Escalation:
+        """Decide on a prompt that came to an agent at ``arrived_s`` and was answered by ``now_s``.
+
+        With ``copy`` whoever answers above tells this agent too; a policy that learns asks for that
+        by itself.
+        """
+        observation = Observation(scored.confidence, now_s, len(prompt.text.encode()))
+        routing = self.route(prompt.task, observation)
+        elapsed_us = int((now_s - arrived_s) * 1e6)
+        hop = Hop(self.name, agent, scored.confidence, routing.threshold, elapsed_us)
+        local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop))
+        if not routing.up:
+            return local_result
+        onward = prompt.after(hop, copy=copy or self.learns)
+        return Escalation(onward, local_result, observation, routing)
+
+    def route(self, task: Task, observation: Observation) -> Routing:
+        """Say how many tiers up a scored prompt goes.
 
         The top tier keeps everything; its policy still sees each prompt, so that a hop can show
-        the threshold. A verdict never points above the top.
+        the threshold. A routing never points above the top.
         """
         policy = self._policies.get(task)
         if policy is None:
             policy = self._policies[task] = make_policy(self._settings, self._draw, len(self.above))
-        verdict = policy.decide(seen)
-        if verdict.up <= len(self.above):
-            return verdict
-        return Routing(len(self.above), verdict.threshold)
+        routing = policy.decide(observation)
+        if routing.up <= len(self.above):
+            return routing
+        return Routing(len(self.above), routing.threshold)
 
-    def learn(self, task: Task, seen: Observation, sent: Routing, returned: Feedback) -> None:
-        """Tell the task's policy what became of a prompt that was sent up."""
-        self._policies[task].learn(seen, sent, returned)
+    def learn(self, escalation: Escalation, result: Result) -> None:
+        """Tell the policy what became of a prompt that was sent up."""
+        if not self.learns or result.tier not in self.above:
+            return
+        feedback = Feedback(
+            agreed=_agree(escalation.local_result, result),
+            confidence=result.confidence,
+            up=self.above.index(result.tier) + 1,
+        )
+        self.feed_back(escalation.prompt.task, escalation.observation, escalation.routing, feedback)
+
+    def feed_back(
+        self, task: Task, observation: Observation, routing: Routing, feedback: Feedback
+    ) -> None:
+        """Tell the task's policy what became of one observation."""
+        self._policies[task].learn(observation, routing, feedback)
 
     def report(self, task: Task) -> dict[str, float]:
         """Return what the task's policy believes, by the name of the figure."""
         policy = self._policies.get(task)
         return policy.report() if policy is not None else {}
+
+
+def _agree(ours: Result, theirs: Result) -> bool:
+    """Say whether two results have answers, and those mean the same."""
+    if isinstance(ours.outcome, Failure) or isinstance(theirs.outcome, Failure):
+        return False
+    return agrees(ours.outcome, theirs.outcome)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from shared.bus import Bus, Message
-    from shared.messages import Task
+    from shared.tasks import Task
 
 _log = get_logger()
 _GOODBYE_S = 1.0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Collection
 
-    from shared.messages import Task
+    from shared.tasks import Task
 
 LIMIT: Final = 1_000
 """Agents of one tier that are kept in mind; on an open broker anybody can make up more."""

@@ -10,7 +10,7 @@ import msgspec
 
 from shared.errors import MalformedMessage
 from shared.membership.incarnation import EPOCHS
-from shared.messages import Task
+from shared.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Collection

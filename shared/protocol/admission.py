@@ -21,7 +21,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.cascade.escalated import Escalation, failed
+from shared.cascade.tier import Escalation
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.messages import Failure, Prompt, Result
 from shared.protocol.forwarded import ForwardedPrompt, ForwardedPrompts
@@ -223,7 +223,9 @@ class Admission:
     def quarantined(self, quarantine: Quarantine) -> Action:
         """Answer with the reason; repeats get the same answer."""
         reason = f"put aside after {quarantine.attempts} attempts: {quarantine.reason}"
-        return StoreResult(quarantine.prompt, failed(quarantine.prompt, Quarantined(reason)))
+        return StoreResult(
+            quarantine.prompt, Result.failure(quarantine.prompt, Quarantined(reason))
+        )
 
     def kept(self, keep: StoreResult) -> Action | None:
         """Reply once the result is stored."""
@@ -244,7 +246,7 @@ class Admission:
         """Answer ourselves what nobody above took; a repeat tries again."""
         escalated = send_on.onward.escalated
         send_on.onward.holder.lost()
-        return SendResult(escalated.prompt, escalated.fall_back(reason))
+        return SendResult(escalated.prompt, escalated.degraded(reason))
 
     def declined(self, id_above: UUID, agent: str, code: str) -> Action | None:
         """Try another agent above, if it is the one that has the prompt who will not have it."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from shared.cascade.escalated import Escalation
+from shared.cascade.tier import Escalation
 from shared.protocol.holder import Holder
 
 _ENTRY_BYTES = 1_000

@@ -22,8 +22,9 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.messages import LABEL_CHARACTERS, Task
 from shared.settings.yaml_file import NotYaml, read_yaml
+from shared.tasks import Task
+from shared.tasks.classify import LABEL_CHARACTERS
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"

@@ -10,11 +10,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from shared.errors import ModelFailed
-from shared.messages import Label, Scored
-from shared.tasks.classify import max_probability, softmax
+from shared.messages import Scored
+from shared.tasks.classify import Label, max_probability, softmax
+
+if TYPE_CHECKING:
+    from shared.tasks import Request
 
 Tokens: TypeAlias = list[int]
 Tokenise: TypeAlias = Callable[[str], Tokens]
@@ -45,15 +48,15 @@ class Batches:
         self._batch_prompts = batch_prompts
         self._batch_tokens = batch_tokens
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-        """Return one entry per text, in order; see ``Model.answer``."""
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+        """Return one entry per request, in order; see ``Model.answer``."""
         entries: dict[int, Scored | ModelFailed] = {}
         tokens: dict[int, Tokens] = {}
         tokenise_us: dict[int, float] = {}
-        for index, text in enumerate(texts):
+        for index, request in enumerate(requests):
             start_s = time.perf_counter()
             try:
-                tokens[index] = self._tokenise(text)
+                tokens[index] = self._tokenise(_text_of(request))
             except _ENDS:
                 raise
             except BaseException as error:  # noqa: BLE001 - an engine's panic is no Exception
@@ -61,7 +64,7 @@ class Batches:
             tokenise_us[index] = (time.perf_counter() - start_s) * 1e6
         for batch in _cut(tokens, self._batch_prompts, self._batch_tokens):
             entries.update(self._run(batch, tokens, tokenise_us))
-        return [entries[index] for index in range(len(texts))]
+        return [entries[index] for index in range(len(requests))]
 
     def _run(
         self, batch: list[int], tokens: dict[int, Tokens], tokenise_us: dict[int, float]
@@ -107,6 +110,12 @@ def _cut(tokens: dict[int, Tokens], batch_prompts: int, batch_tokens: int) -> It
         batch.append(index)
     if batch:
         yield batch
+
+
+def _text_of(request: Request) -> str:
+    if request.task != "classify" or request.options:
+        raise ValueError(f"a classifier takes no {request.task!r} with {dict(request.options)}")
+    return request.content
 
 
 def _failed(what: str, error: BaseException) -> ModelFailed:

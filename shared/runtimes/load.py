@@ -6,6 +6,7 @@ from typing import Final
 
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.runtimes.model import Model, ModelSettings
+from shared.tasks.classify import requests
 
 _FOREIGN_KEYS: Final = {
     "onnx": ("device", "precision", "labels"),
@@ -45,7 +46,7 @@ def _construct(settings: ModelSettings) -> Model:
 
 def _warm_up(model: Model, source: str) -> None:
     """Answer once, so that no prompt waits for first allocations and a useless model is found."""
-    (entry,) = model.answer(["warm up"])
+    (entry,) = model.answer(requests(["warm up"]))
     if isinstance(entry, ModelFailed):
         model.close()
         raise BundleError(f"{source}: the model answers nothing: {entry}") from entry

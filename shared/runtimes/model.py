@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol
+from typing import TYPE_CHECKING, Annotated, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Meta
@@ -11,15 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.errors import ModelFailed
-    from shared.messages import Scored, Task
+    from shared.messages import Scored
+    from shared.tasks import Request, Task
 
 
 class Model(Protocol):
-    """A loaded model that answers prompts.
-
-    ``labels`` is in the order of ``Scored.probabilities``. A model is used from one thread at a
-    time.
-    """
+    """A loaded model that answers requests. It is used from one thread at a time."""
 
     @property
     def name(self) -> str:
@@ -29,18 +26,28 @@ class Model(Protocol):
     def tasks(self) -> frozenset[Task]:
         """Tasks that the model answers."""
 
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What the model can say."""
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+        """Return exactly one entry per request, in order; blocks until all are there.
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-        """Return exactly one entry per text, in order; blocks until all are there.
-
-        A text that the model fails on gets a ``ModelFailed`` and leaves its neighbours alone.
+        One that the model fails on gets a ``ModelFailed`` and leaves its neighbours alone.
         """
 
     def close(self) -> None:
         """Let go of the engine and its memory; a closed model answers no more."""
+
+
+@runtime_checkable
+class Classifier(Model, Protocol):
+    """A model that answers ``classify``."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the model can say, in the order of ``Scored.probabilities``."""
+
+
+def labels_of(model: Model) -> tuple[str, ...]:
+    """Return what a model can say if that is one of a few labels; nothing for any other model."""
+    return model.labels if isinstance(model, Classifier) else ()
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -22,8 +22,9 @@ from shared.runtimes.padding import Padding, pad
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.messages import Scored, Task
+    from shared.messages import Scored
     from shared.runtimes.model import ModelSettings
+    from shared.tasks import Request, Task
 
 _PROVIDERS: Final = {
     "cpu": "CPUExecutionProvider",
@@ -58,11 +59,11 @@ class OnnxClassifier:
             batch_tokens=_BATCH_TOKENS,
         )
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-        """Return exactly one entry per text, in order; see ``Model.answer``."""
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+        """Return exactly one entry per request, in order; see ``Model.answer``."""
         if self._session is None:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
-        return self._batches.answer(texts)
+        return self._batches.answer(requests)
 
     def close(self) -> None:
         """Let go of the session."""

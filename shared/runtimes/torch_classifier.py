@@ -15,15 +15,16 @@ import torch
 import transformers
 
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
-from shared.messages import LABEL_CHARACTERS
 from shared.runtimes.classifier_batches import Batches, Tokens
 from shared.runtimes.padding import Padding, pad
+from shared.tasks.classify import LABEL_CHARACTERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from shared.messages import Scored, Task
+    from shared.messages import Scored
     from shared.runtimes.model import ModelSettings
+    from shared.tasks import Request, Task
 
 _LAST_PLACE: Final = ("xlnet",)
 _HEAD: Final = "ForSequenceClassification"
@@ -58,11 +59,11 @@ class TorchClassifier:
             batch_prompts=settings.batch_prompts,
         )
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-        """Return exactly one entry per text, in order; see ``Model.answer``."""
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+        """Return exactly one entry per request, in order; see ``Model.answer``."""
         if self.network is None:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
-        return self._batches.answer(texts)
+        return self._batches.answer(requests)
 
     def close(self) -> None:
         """Let go of the weights, and of the GPU memory they held."""

@@ -9,12 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import Busy, Expired, ModelFailed, Stopping
+from shared.protocol.admission import Queue
 from shared.protocol.fair_queue import FairQueue, Full
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from shared.messages import Scored
     from shared.runtimes import Model
+    from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -25,7 +27,7 @@ _STOPPING = "the agent is shutting down"
 class _Waiting(NamedTuple):
     """A prompt in the queue, since when on the performance counter, and where its answer goes."""
 
-    text: str
+    request: Request
     since_s: float
     scored: asyncio.Future[Scored]
 
@@ -73,23 +75,25 @@ class Batcher:
         """How long the model will take for all that waits."""
         return self.waiting * self.service_s
 
-    def full_for(self, origin: str) -> bool:
-        """Say whether a prompt of an origin would be turned away."""
-        return self._queue.full_for(origin)
-
-    def wait_of_s(self, origin: str) -> float:
-        """Return how long a prompt of an origin that came now would wait for its turn."""
-        return (self._running + self._queue.ahead_of(origin)) * self.service_s
+    def queue_for(self, origin: str) -> Queue:
+        """Return how long a prompt of an origin that came now would wait, and whether it may."""
+        wait_s = (self._running + self._queue.ahead_of(origin)) * self.service_s
+        return Queue(wait_s, self._queue.full_for(origin))
 
     def start(self) -> None:
         """Begin to serve."""
         self._worker = asyncio.create_task(self._work(), name="batcher")
         self._worker.add_done_callback(self._ended)
 
-    async def score(
-        self, text: str, deadline_s: float, priority: int = 0, origin: str = ""
+    @property
+    def tasks(self) -> frozenset[Task]:
+        """Tasks that the model answers."""
+        return self.model.tasks
+
+    async def solve(
+        self, request: Request, *, deadline_s: float, priority: int = 0, origin: str = ""
     ) -> Scored:
-        """Return the model's answer to one prompt; a higher ``priority`` goes first.
+        """Return the model's answer to one request; a higher ``priority`` goes first.
 
         Raises ``Busy`` when the queue is full, or when its place is needed for somebody who has
         less in it; ``Stopping`` when it is closed, ``Expired`` when there is no answer by
@@ -99,9 +103,10 @@ class Batcher:
             raise Stopping(_STOPPING)
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
-        waiting = _Waiting(text, time.perf_counter(), scored)
+        waiting = _Waiting(request, time.perf_counter(), scored)
         busy = f"{len(self._queue)} prompts are waiting already"
         try:
+            text = request.content
             size = len(text) if text.isascii() else len(text.encode(errors="replace"))
             displaced = self._queue.put(waiting, origin, priority, size)
         except Full:
@@ -154,13 +159,13 @@ class Batcher:
         """Run one batch and settle every prompt in it."""
         if not batch:
             return
-        texts = [waiting.text for waiting in batch]
+        requests = [waiting.request for waiting in batch]
         loop = asyncio.get_running_loop()
         started_s = time.perf_counter()
         self._count(batch, started_s)
         limit = None if math.isinf(self._limit_s) else loop.call_later(self._limit_s, self.hung.set)
         try:
-            answers = await loop.run_in_executor(self._thread, self._run, texts)
+            answers = await loop.run_in_executor(self._thread, self._run, requests)
         finally:
             if limit is not None:
                 limit.cancel()
@@ -173,22 +178,22 @@ class Batcher:
             else:
                 waiting.scored.set_result(answer)
 
-    def _run(self, texts: list[str]) -> list[Scored | ModelFailed]:
+    def _run(self, requests: list[Request]) -> list[Scored | ModelFailed]:
         """Run the model, in its thread; when a batch fails as a whole, its prompts one by one.
 
         What an engine raises need not be an ``Exception``: the panics of some are not.
         """
         try:
-            answers = self.model.answer(texts)
-            fault = f"the model gave {len(answers)} answers to {len(texts)} prompts"
+            answers = self.model.answer(requests)
+            fault = f"the model gave {len(answers)} answers to {len(requests)} prompts"
         except BaseException as error:  # noqa: BLE001 - whatever the engine raises
-            _log.exception("the model raised", model=self.model.name, prompts=len(texts))
+            _log.exception("the model raised", model=self.model.name, prompts=len(requests))
             answers, fault = [], f"{type(error).__name__}: {error}"
-        if len(answers) == len(texts):
+        if len(answers) == len(requests):
             return answers
-        if len(texts) == 1:
+        if len(requests) == 1:
             return [ModelFailed(fault)]
-        return [answer for text in texts for answer in self._run([text])]
+        return [answer for request in requests for answer in self._run([request])]
 
     def _count(self, batch: list[_Waiting], now_s: float) -> None:
         if self._metrics is None:

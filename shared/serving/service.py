@@ -21,7 +21,6 @@ from shared.protocol.admission import (
     Forward,
     Process,
     Quarantine,
-    Queue,
     SendResult,
     StoreResult,
     Working,
@@ -144,8 +143,7 @@ class Service:
         address = self._topics.read_prompt(message.topic)
         prompt = decode_prompt(message.payload, address, now_s=now_s)
         known = self._known(prompt)
-        batcher = self._station.batcher
-        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
+        queue = self._station.solver.queue_for(prompt.origin)
         first = self._admission.arrived(prompt, known, queue, now_s)
         if not isinstance(first, Attempt | Decline):
             self._station.metrics.repeats.labels("prompt").inc()
@@ -178,7 +176,7 @@ class Service:
         if isinstance(came, Result):
             escalated = self._admission.find(came.id)
             if escalated is not None:
-                self._station.learn(escalated, came)
+                self._station.hear(escalated, came)
                 for hop in came.hops:
                     self._dispatcher.succeeded(hop.agent)
             await self._see_through(self._admission.came(came))
@@ -231,7 +229,7 @@ class Service:
         following = send_on.following
         if following.doubted:
             self._dispatcher.doubt(following.doubted, stopped=following.stopped)
-        up = send_on.onward.escalated.verdict.up
+        up = send_on.onward.escalated.routing.up
         try:
             chosen = await self._dispatcher.send(
                 send_on.prompt, up, to=following.to, tried=following.tried, again=send_on.again
@@ -252,7 +250,7 @@ class Service:
         return self._station.dispatcher
 
     async def _judge(self, judge: Process) -> Action | None:
-        settled = await self._station.settle(judge.prompt)
+        settled = await self._station.process(judge.prompt)
         action = self._admission.judged(judge, settled)
         if not isinstance(action, StoreResult | Attempt | Quarantine):
             self._results.drop_attempt(key_of(judge.prompt))

@@ -1,7 +1,7 @@
 """A station: a tier joined to a model and a bus. The one loop of device, edge and cloud.
 
-``settle`` scores a prompt and decides (``judge``), with every way that can end; the ``dispatcher``
-sends what is escalated to a tier above.
+``process`` has a prompt solved and decides, with every way that can end; the ``dispatcher`` sends
+what is escalated to a tier above.
 """
 
 from __future__ import annotations
@@ -9,45 +9,51 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from shared.cascade.escalated import Escalation, failed
-from shared.cascade.judging import judge, learn
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
+from shared.messages import Result
+from shared.tasks import Request
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from shared.cascade.judging import Judged
-    from shared.cascade.tier import Tier
-    from shared.messages import Prompt, Result
-    from shared.serving.batcher import Batcher
+    from collections.abc import Sequence
+
+    from shared.cascade.tier import Escalation, Tier
+    from shared.messages import Prompt
     from shared.serving.dispatcher import Dispatcher
+    from shared.serving.solver import Observer, Solver
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
 
 
 class Station:
-    """Judges prompts for one agent and sends on those that its tier escalates."""
+    """Decides on prompts for one agent; its dispatcher sends on those that its tier escalates.
+
+    ``observers`` hear of every prompt that went up and came back.
+    """
 
     def __init__(
         self,
         agent: str,
         tier: Tier,
-        batcher: Batcher,
+        solver: Solver,
         metrics: Metrics,
         *,
         prompt_bytes: int,
         dispatcher: Dispatcher | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         if bool(tier.above) != (dispatcher is not None):
             raise ValueError("a tier with tiers above needs a dispatcher, and only such a tier")
         self.agent = agent
         self.tier = tier
-        self.batcher = batcher
+        self.solver = solver
         self.metrics = metrics
         self.dispatcher = dispatcher
         self._prompt_bytes = prompt_bytes
+        self._observers = tuple(observers)
 
-    async def settle(self, prompt: Prompt) -> Result | Escalation:
+    async def process(self, prompt: Prompt) -> Result | Escalation:
         """Return a result, or the prompt as it is to be sent to a tier above.
 
         Nothing is raised for a prompt: whatever goes wrong becomes a result that says so. Whoever
@@ -56,42 +62,55 @@ class Station:
         """
         arrived_s = time.monotonic()
         try:
-            judged = await self.judge(prompt, arrived_s)
+            self._check(prompt, arrived_s)
+            scored = await self.solver.solve(
+                Request(prompt.task, prompt.text),
+                deadline_s=prompt.deadline_s,
+                priority=prompt.priority,
+                origin=prompt.origin,
+            )
+            now_s = time.monotonic()
+            decided = self.tier.decide(
+                self.agent,
+                prompt,
+                scored,
+                arrived_s=arrived_s,
+                now_s=now_s,
+                copy=bool(self._observers),
+            )
+            self._report(prompt, decided, now_s - arrived_s)
         except PromptError as error:
             return self._failed(prompt, error)
         except Exception as error:  # noqa: BLE001 - a prompt always gets a result
             _log.exception("a prompt broke the station", id=str(prompt.id), tier=self.tier.name)
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
-        if not judged.verdict.up:
-            return judged.own
-        return Escalation(*judged)
+        return decided
 
-    async def judge(self, prompt: Prompt, arrived_s: float) -> Judged:
-        """Score the prompt and decide; raises ``PromptError`` when there is no answer to decide on.
+    def hear(self, escalation: Escalation, result: Result) -> None:
+        """Take in what became of a prompt that was sent up: the policy learns, observers hear."""
+        self.tier.learn(escalation, result)
+        for observe in self._observers:
+            observe(escalation, result)
 
-        ``arrived_s`` is when it came in, on the monotonic clock.
-        """
-        self._check(prompt, arrived_s)
-        scored = await self.batcher.score(
-            prompt.text, prompt.deadline_s, prompt.priority, prompt.origin
-        )
-        now_s = time.monotonic()
-        judged = judge(
-            self.tier,
-            self.agent,
-            prompt,
-            scored.answer,
-            scored.confidence,
-            arrived_s=arrived_s,
-            now_s=now_s,
-        )
-        hop, verdict = judged.prompt.hops[-1], judged.verdict
-        outcome = "escalated" if verdict.up else "kept"
+    def _check(self, prompt: Prompt, now_s: float) -> None:
+        """Refuse what no model should see."""
+        if prompt.task not in self.solver.tasks:
+            served = ", ".join(sorted(self.solver.tasks))
+            raise UnknownTask(f"{self.agent} answers {served}, not {prompt.task!r}")
+        if prompt.deadline_s <= now_s:
+            raise Expired("the prompt's time ran out before it was judged")
+        check_text(prompt.text, self._prompt_bytes)
+
+    def _report(self, prompt: Prompt, decided: Result | Escalation, elapsed_s: float) -> None:
+        if isinstance(decided, Result):
+            outcome, hop = "kept", decided.hops[-1]
+        else:
+            outcome, hop = "escalated", decided.prompt.hops[-1]
         self._count(prompt, outcome)
-        self.metrics.seconds.labels(self.tier.name).observe(now_s - arrived_s)
-        self.metrics.threshold.labels(self.tier.name, prompt.task).set(verdict.threshold)
+        self.metrics.seconds.labels(hop.tier).observe(elapsed_s)
+        self.metrics.threshold.labels(hop.tier, prompt.task).set(hop.threshold)
         for figure, value in self.tier.report(prompt.task).items():
-            self.metrics.policy.labels(self.tier.name, prompt.task, figure).set(value)
+            self.metrics.policy.labels(hop.tier, prompt.task, figure).set(value)
         _log.info(
             "prompt judged",
             id=str(prompt.id),
@@ -102,25 +121,11 @@ class Station:
             outcome=outcome,
             elapsed_us=hop.elapsed_us,
         )
-        return judged
-
-    def learn(self, escalated: Escalation, result: Result) -> None:
-        """Tell the policy what became of a prompt that it sent up."""
-        learn(self.tier, escalated, result)
-
-    def _check(self, prompt: Prompt, now_s: float) -> None:
-        """Refuse what no model should see."""
-        if prompt.task not in self.batcher.model.tasks:
-            served = ", ".join(sorted(self.batcher.model.tasks))
-            raise UnknownTask(f"{self.agent} answers {served}, not {prompt.task!r}")
-        if prompt.deadline_s <= now_s:
-            raise Expired("the prompt's time ran out before it was judged")
-        check_text(prompt.text, self._prompt_bytes)
 
     def _failed(self, prompt: Prompt, error: PromptError) -> Result:
         self._count(prompt, "failed")
         _log.warning("prompt failed", id=str(prompt.id), tier=self.tier.name, reason=str(error))
-        return failed(prompt, error)
+        return Result.failure(prompt, error)
 
     def _count(self, prompt: Prompt, outcome: str) -> None:
         self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()

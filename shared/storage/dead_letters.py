@@ -14,8 +14,8 @@ from uuid import UUID
 
 import msgspec
 
-from shared.messages import Task
 from shared.storage.journal import Journal
+from shared.tasks import Task
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:

@@ -1,1 +1,64 @@
-"""The kinds of answer that can be asked for, one file each."""
+"""The kinds of answer that can be asked for, one file each.
+
+Whoever handles answers without caring what they are asks here. A task's file has its type of
+answer (with a tag of its own, which stands for it on the wire), when two of them agree, how one is
+scored against a truth, and how it is written: as JSON, and in one line. ``classify`` is served.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from shared.tasks import classify
+from shared.tasks.base import TASKS, Request, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "TASKS",
+    "Answer",
+    "Request",
+    "Task",
+    "agrees",
+    "from_json",
+    "score",
+    "to_json",
+    "to_line",
+]
+
+Answer = classify.Label
+"""What a model said: the union of every task's type of answer."""
+_TASK_OF: Final[dict[type[Answer], Any]] = {classify.Label: classify}
+_SERVED: Final[dict[Task, Any]] = {"classify": classify}
+
+
+def agrees(one: Answer, other: Answer) -> bool:
+    """Say whether two answers mean the same; those of different tasks never do."""
+    return type(one) is type(other) and bool(_TASK_OF[type(one)].agrees(one, other))
+
+
+def score(answer: Answer, truth: str) -> float:
+    """Return how right an answer is, from 0 to 1."""
+    return float(_TASK_OF[type(answer)].score(answer, truth))
+
+
+def to_json(answer: Answer) -> dict[str, Any]:
+    """Return an answer as fields of a JSON object."""
+    fields: dict[str, Any] = _TASK_OF[type(answer)].to_json(answer)
+    return fields
+
+
+def from_json(task: Task, fields: Mapping[str, Any]) -> Answer:
+    """Return the answer that ``to_json`` wrote.
+
+    Raises ``KeyError`` when its fields are not there, or nobody serves such a task, and
+    ``msgspec.ValidationError`` when they hold something else.
+    """
+    answer: Answer = _SERVED[task].from_json(fields)
+    return answer
+
+
+def to_line(answer: Answer) -> str:
+    """Return an answer in one line, for people."""
+    return str(_TASK_OF[type(answer)].to_line(answer))

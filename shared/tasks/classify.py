@@ -1,18 +1,60 @@
-"""How sure a model is of a classification.
+"""``classify``: which of a model's labels a text has, and how sure the model is of it.
 
-RecServe takes the largest softmax probability as the confidence of a classification. The two
-functions here say so in plain Python, without numpy: for the few labels of a classifier this is
-also the fastest way, so every runtime uses them. What is then held against a threshold is
+RecServe takes the largest softmax probability as the confidence of a classification. Softmax is
+said here in plain Python, without numpy: for the few labels of a classifier this is also the
+fastest way, so every runtime uses it. What is then held against a threshold is
 ``shared.cascade.tier``'s business.
 """
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import msgspec
+
+from shared.tasks.base import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+LABEL_CHARACTERS: Final = 256
+
+
+class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_fields=True):
+    """The answer to a ``classify`` request: one of the model's labels."""
+
+    label: Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
+
+
+def requests(texts: Iterable[str]) -> list[Request]:
+    """Return what a model is asked to classify these texts."""
+    return [Request("classify", text) for text in texts]
+
+
+def agrees(one: Label, other: Label) -> bool:
+    """Say whether two models mean the same."""
+    return one == other
+
+
+def score(answer: Label, truth: str) -> float:
+    """Return 1.0 for the label that is true, and 0.0 for any other."""
+    return float(answer.label == truth)
+
+
+def to_json(answer: Label) -> dict[str, Any]:
+    """Return the answer as it stands in what people and programs read."""
+    return {"label": answer.label}
+
+
+def from_json(answer: Mapping[str, Any]) -> Label:
+    """Return the answer that ``to_json`` wrote. Raises ``KeyError`` or ``ValidationError``."""
+    return msgspec.convert([1, answer["label"]], Label)
+
+
+def to_line(answer: Label) -> str:
+    """Return the answer in one line."""
+    return answer.label
 
 
 def softmax(logits: Sequence[float]) -> tuple[float, ...]:

@@ -18,7 +18,8 @@ from uuid import UUID
 import msgspec
 
 from shared.errors import MalformedMessage, OtherVersion
-from shared.messages import REASON_CHARACTERS, Failure, Hop, Label, Prompt, Result
+from shared.messages import REASON_CHARACTERS, Failure, Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.topics import NAME_BYTES, PromptAddress, is_name
 
 VERSION: Final = 1

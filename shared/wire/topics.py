@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from shared.errors import MalformedMessage, SettingsError
-from shared.messages import TASKS, Task
+from shared.tasks import TASKS, Task
 
 VERSION = "v1"
 NAME_BYTES = 64

@@ -10,8 +10,9 @@ import msgspec
 
 from shared.bus.mqtt.bus import MqttBus
 from shared.membership.status import Status
-from shared.messages import Hop, Label, Prompt, Result
+from shared.messages import Hop, Prompt, Result
 from shared.serving.dispatcher import Dispatcher
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import decode_prompt, decode_result, encode_result
 from shared.wire.topics import Topics

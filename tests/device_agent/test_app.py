@@ -15,7 +15,8 @@ from shared.agent.settings import LimitSettings, TierSettings, UpstreamSettings
 from shared.bus.memory import MemoryBus
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import BundleError, SettingsError
-from shared.messages import Failure, Label, Result, Task
+from shared.messages import Failure, Result
+from shared.tasks.classify import Label
 from tests.support.cascades import EASY, HARD, Cascade, cascade, device_settings
 from tests.support.fakes import BREAKS, FAILS, LookupModel
 from tests.support.wires import MemoryWire, eventually
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.bus import Bus, Published, Will
+    from shared.tasks import Task
 
 ALONE = TierSettings(name="device")
 
@@ -104,9 +106,9 @@ async def test_no_more_prompts_are_in_flight_than_allowed(
 ) -> None:
     model.hold()
     asked = [device.submit(EASY) for _ in range(5)]
-    await eventually(lambda: device.parts.station.batcher.waiting == 2)
+    await eventually(lambda: device.parts.batcher.waiting == 2)
     await asyncio.sleep(0.05)
-    assert device.parts.station.batcher.waiting == 2
+    assert device.parts.batcher.waiting == 2
 
     model.release()
     assert len(await asyncio.gather(*asked)) == 5

@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 
 from shared.agent.settings import LimitSettings, TierSettings, UpstreamSettings
-from shared.messages import Failure, Label, Result
+from shared.messages import Failure, Result
 from shared.runtimes import ModelSettings
+from shared.tasks.classify import Label
 from shared.wire.codec import encode_result
 from tests.support.cascades import EASY, HARD, HARDEST, SURE, UNSURE, Cascade, cascade
 from tests.support.processes import BrokerProcess
@@ -299,7 +300,7 @@ async def test_an_edge_that_leaves_hands_back_what_it_did_not_begin(wire: Wire) 
             first = device.submit(HARD)
             await eventually(lambda: slow.busy)
             waiting = [device.submit(HARD) for _ in range(3)]
-            await eventually(lambda: leaving.parts["edge-1"].station.batcher.waiting == 4)
+            await eventually(lambda: leaving.parts["edge-1"].batcher.waiting == 4)
             await tiers.edge("edge-2")
             await tiers.sees(device, "edge-2")
             asyncio.get_running_loop().call_later(0.6, slow.release)

@@ -15,7 +15,8 @@ from shared.agent.run import serving
 from shared.agent.settings import AgentSettings, LimitSettings, TierSettings, UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cascade.policies import PassAll, Quality
-from shared.messages import Label, Prompt
+from shared.messages import Prompt
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_prompt
 from tests.support.cascades import MODEL

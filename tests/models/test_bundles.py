@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import models
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
+from shared.tasks.classify import Label, requests
 
 BUNDLES = Path(models.__file__).parent / "bundles"
 MEGABYTE = 1e6
@@ -39,6 +40,6 @@ def test_a_bundle_is_whole_small_and_good(name: str, size_mb: float, accuracy: f
 @pytest.mark.parametrize("name", ["sentiment-device", "sentiment-edge", "sentiment-cloud"])
 def test_a_bundle_knows_praise_from_blame(name: str) -> None:
     model = load_model(ModelSettings(source=str(BUNDLES / name)))
-    for text, entry in zip(PLAIN, model.answer(list(PLAIN)), strict=True):
+    for text, entry in zip(PLAIN, model.answer(requests(PLAIN)), strict=True):
         assert isinstance(entry, Scored)
         assert entry.answer == Label(PLAIN[text])

@@ -12,6 +12,7 @@ from shared.errors import BundleError, DataError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle
+from shared.tasks.classify import requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def float32(source: Path) -> Bundle:
 def probabilities(**settings: object) -> list[float]:
     """The probabilities of the second label on the texts."""
     model = load_model(ModelSettings(**settings))  # type: ignore[arg-type] # any setting
-    entries = model.answer(TEXTS)
+    entries = model.answer(requests(TEXTS))
     return [entry.probabilities[1] for entry in entries if isinstance(entry, Scored)]
 
 

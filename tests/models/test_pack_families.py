@@ -12,6 +12,7 @@ from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
+from shared.tasks.classify import requests
 from tests.support.tiny_models import MAX_TOKENS, tiny_tokenizer, write_network
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ FAMILIES: dict[str, tuple[Callable[[], Any], dict[str, object]]] = {
 def answers(source: Path, runtime: str, together: int) -> list[Scored]:
     settings = {"source": str(source), "runtime": runtime, "batch_prompts": together}
     model = load_model(ModelSettings(**settings))  # type: ignore[arg-type] # two runtimes
-    came = model.answer(TEXTS)
+    came = model.answer(requests(TEXTS))
     model.close()
     scored = [entry for entry in came if isinstance(entry, Scored)]
     assert len(scored) == len(TEXTS), came

@@ -17,14 +17,15 @@ import pytest
 from device_agent.delivery import actions as to_do
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Observation, Routing
+from shared.cascade.tier import Escalation
 from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status
-from shared.messages import Hop, Label, Prompt, Result
+from shared.messages import Hop, Prompt, Result
 from shared.protocol import admission
 from shared.protocol.admission import Admission, Queue
 from shared.protocol.rate_limit import RateLimiter
+from shared.tasks.classify import Label
 from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:

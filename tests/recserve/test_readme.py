@@ -15,6 +15,7 @@ from recserve.cli import main
 from shared.messages import Scored
 from shared.runtimes import load_model
 from shared.runtimes.model import ModelSettings
+from shared.tasks.classify import requests
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -90,7 +91,7 @@ def test_what_newcomers_type_is_labelled_as_people_would(tier: str) -> None:
     source = ROOT / f"models/bundles/sentiment-{tier}"
     model = load_model(ModelSettings(source=str(source)))
     try:
-        answers = model.answer(list(REMARKS))
+        answers = model.answer(requests(REMARKS))
     finally:
         model.close()
 

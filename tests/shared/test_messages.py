@@ -6,7 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from shared.messages import TASKS, Failure, Hop, Label, Prompt, Result, Scored
+from shared.messages import Failure, Hop, Prompt, Result, Scored
+from shared.tasks import TASKS
+from shared.tasks.classify import Label
 
 ID = UUID(int=1)
 HOP = Hop("device", "device-1", 0.5, 0.7, 10)

@@ -50,19 +50,19 @@ class Bench:
         return self.parts.bus
 
     async def start(self) -> Bench:
-        self.parts.station.batcher.start()
+        self.parts.batcher.start()
         await self.tester.start()
         await self.tester.subscribe(f"{ROOT}/results/+", self.results.take)
         await self.tester.subscribe(f"{ROOT}/prompts/cloud-1/#", self.above.take)
         await self.tester.subscribe(f"{ROOT}/prompts/cloud-2/#", self.above.take)
         await self.service.start()
         await self.bus.start()
-        self.parts.station.tier.judge("classify", Observation(SURE, 0.0, 4))
+        self.parts.station.tier.route("classify", Observation(SURE, 0.0, 4))
         return self
 
     async def close(self) -> None:
         self.model.release()
-        await self.parts.station.batcher.close()
+        await self.parts.batcher.close()
         await self.service.drain(5)
         await self.results_kept.close()
 

@@ -122,7 +122,7 @@ class Cascade:
         parts = self.parts[settings.agent] = await self._stack.enter_async_context(serve)
         await parts.bus.wait_connected(CONNECT_S)
         # One sure prompt in the window, without a message for it.
-        parts.station.tier.judge("classify", Observation(SURE, time.monotonic(), prompt_bytes=4))
+        parts.station.tier.route("classify", Observation(SURE, time.monotonic(), prompt_bytes=4))
         return model
 
     def _model(self, name: str, confidences: dict[str, float]) -> LookupModel:

@@ -15,12 +15,13 @@ from uuid import UUID
 from device_agent.delivery import actions as to_do
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Observation, Routing
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.cascade.tier import Escalation
+from shared.messages import Failure, Hop, Prompt, Result
 from shared.protocol import admission
 from shared.protocol.admission import Admission, Queue, key_of
 from shared.protocol.rate_limit import RateLimiter
+from shared.tasks.classify import Label
 from shared.wire.codec import WORKING
 
 BACKOFF = RetryPolicy(min_s=0.5, max_s=4.0, patience_s=2.0, in_flight=3)

@@ -7,10 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from shared.errors import ModelFailed
-from shared.messages import Label, Scored, Task
+from shared.messages import Scored
+from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from shared.tasks import Request, Task
 
 BREAKS = "break the model"
 """A text on which a ``LookupModel`` raises, and takes the whole batch with it."""
@@ -65,9 +68,10 @@ class LookupModel:
         """Go on."""
         self._free.set()
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Answer as looked up."""
-        self.batches.append(list(texts))
+        texts = [request.content for request in requests]
+        self.batches.append(texts)
         self._started.set()
         self._free.wait(timeout=30)
         time.sleep(self._takes_s)

@@ -36,7 +36,7 @@ async def _ask(outbox: Outbox, draw: random.Random) -> None:
         _say("stored", prompt_id)
         if draw.random() < 0.1:
             continue
-        rivals = [outbox.settle(prompt_id, rival) for rival in (b"first", b"second")]
+        rivals = [outbox.resolve(prompt_id, rival) for rival in (b"first", b"second")]
         for rival, won in zip(("first", "second"), await asyncio.gather(*rivals), strict=True):
             if won:
                 _say("settled", prompt_id, rival)

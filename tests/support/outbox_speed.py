@@ -55,7 +55,7 @@ async def measure(folder: Path | None, askers: int) -> str:
 
     async def resolve(mine: list[UUID]) -> None:
         for prompt_id in mine:
-            await outbox.settle(prompt_id, RESULT)
+            await outbox.resolve(prompt_id, RESULT)
             outbox.forget(prompt_id)
 
     begin_cpu_s, begin_bytes, begin_s = time.process_time(), _written_bytes(), time.perf_counter()

@@ -72,7 +72,7 @@ def run(
     for number, row in enumerate(rows):
         at_s = times_s[number] if times_s else float(number)
         seen = Observation(row[0].confidence, at_s, TEXT_BYTES)
-        sent = tiers[0].judge("classify", seen)
+        sent = tiers[0].route("classify", seen)
         level = sent.up
         if sent.up == 0:
             kept.append(seen.confidence)
@@ -81,14 +81,16 @@ def run(
             cost += costs[0] if sent.up == 1 else costs[2]
             if sent.up == 1:
                 seen_above = Observation(row[1].confidence, at_s, TEXT_BYTES)
-                sent_above = tiers[1].judge("classify", seen_above)
+                sent_above = tiers[1].route("classify", seen_above)
                 if sent_above.up:
                     level, cost = 2, cost + costs[1]
                     agreed = row[2].right == row[1].right
                     returned = Feedback(agreed, row[2].confidence, 1)
-                    tiers[1].learn("classify", seen_above, sent_above, returned)
+                    tiers[1].feed_back("classify", seen_above, sent_above, returned)
             agreed = row[level].right == row[0].right
-            tiers[0].learn("classify", seen, sent, Feedback(agreed, row[level].confidence, level))
+            tiers[0].feed_back(
+                "classify", seen, sent, Feedback(agreed, row[level].confidence, level)
+            )
         right += row[level].right
         disagreed += row[level].right != row[2].right
     count = len(rows)

@@ -14,8 +14,8 @@ from experiments.simulator.scenario import Machine, Scenario, TierPlan
 from experiments.simulator.station import RecordedAnswer
 from shared.agent.settings import AgentSettings
 from shared.cascade.policies import KeepAll, PolicySettings
-from shared.messages import Label
 from shared.settings.file import convert
+from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -19,7 +19,8 @@ from device_agent.api.schema import Ask, read_ask, write_answer
 from shared.agent.settings import TierSettings
 from shared.bus.memory import MemoryBus
 from shared.errors import InvalidPrompt
-from shared.messages import Failure, Hop, Label, Result
+from shared.messages import Failure, Hop, Result
+from shared.tasks.classify import Label
 from tests.support.cascades import EASY, HARD, Cascade, cascade
 from tests.support.fakes import FAILS
 from tests.support.wires import CONNECT_S, Inbox, MemoryWire, eventually, settled
@@ -325,7 +326,7 @@ async def test_the_most_urgent_question_is_the_models_next(tiers: Cascade, wire:
     await eventually(lambda: model.busy)
     for text, priority in (("usual", 0), ("some time", -1), ("at once", 2)):
         await asker.send({"text": text, "priority": priority})
-    await eventually(lambda: device.parts.station.batcher.waiting == 4)
+    await eventually(lambda: device.parts.batcher.waiting == 4)
     model.release()
 
     for _ in range(4):

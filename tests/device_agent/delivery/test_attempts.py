@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from device_agent.delivery.attempts import Attempts, CountedModel
 from shared.errors import SettingsError
+from shared.tasks.classify import requests
 from tests.support.fakes import BREAKS, LookupModel
 from tests.support.processes import ROOT
 
@@ -26,17 +27,18 @@ VICTIM = """
 import os, signal, sys
 from pathlib import Path
 from device_agent.delivery.attempts import Attempts, CountedModel
+from shared.tasks.classify import requests
 
 class Engine:
     name, tasks, labels = "engine", frozenset({"classify"}), ("a", "b")
-    def answer(self, texts):
-        if sys.argv[2] in texts:
+    def answer(self, requests):
+        if sys.argv[2] in [request.content for request in requests]:
             os.kill(os.getpid(), signal.SIGKILL)
-        return [None for _ in texts]
+        return [None for _ in requests]
 
 model = CountedModel(Engine(), Attempts(Path(sys.argv[1])))
-model.answer(["before"])
-model.answer(sys.argv[3:])
+model.answer(requests(["before"]))
+model.answer(requests(sys.argv[3:]))
 """
 
 
@@ -64,12 +66,12 @@ def test_all_of_a_batch_are_suspects_until_they_have_run_alone(tmp_path: Path) -
     counted = CountedModel(model, attempts)
     assert [attempts.died_of(text) for text in ("one", KILLS, "another")] == [1, 1, 1]
 
-    answers = counted.answer(["one", "new", "another"])
+    answers = counted.answer(requests(["one", "new", "another"]))
 
     assert model.batches == [["one"], ["new"], ["another"]]
     assert len(answers) == 3
     assert [attempts.died_of(text) for text in ("one", KILLS, "another")] == [0, 1, 0]
-    counted.answer(["one", "another"])
+    counted.answer(requests(["one", "another"]))
     assert model.batches[-1] == ["one", "another"]
     attempts.close()
 
@@ -79,7 +81,7 @@ def test_an_engine_that_raises_has_not_died(tmp_path: Path) -> None:
     counted = CountedModel(LookupModel(), attempts)
 
     with pytest.raises(RuntimeError):
-        counted.answer([BREAKS])
+        counted.answer(requests([BREAKS]))
 
     attempts.close()
     again = Attempts(tmp_path / "attempts")
@@ -117,7 +119,7 @@ def test_a_disk_that_is_full_is_said_once_and_stops_nobody(tmp_path: Path) -> No
         attempts = Attempts(tmp_path / "attempts")
         counted = CountedModel(LookupModel(), attempts)
         for _ in range(3):
-            assert len(counted.answer(["a text"])) == 1
+            assert len(counted.answer(requests(["a text"]))) == 1
         attempts.close()
 
     assert [log["event"] for log in logs] == ["not counted"]
@@ -138,7 +140,7 @@ def test_a_disk_that_stands_still_costs_one_short_wait(
 
     began_s = time.monotonic()
     for _ in range(100):
-        counted.answer(["a text"])
+        counted.answer(requests(["a text"]))
     took_s = time.monotonic() - began_s
 
     assert took_s < 100 * 0.05 / 2, "not each of them waited"

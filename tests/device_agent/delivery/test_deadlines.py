@@ -24,10 +24,10 @@ SLACK_S = 1.0
 PATIENT = UpstreamSettings(patience_s=20, retry_min_s=5, retry_max_s=8)
 STEPS = {
     # what holds the prompt: (its task, what it waits in)
-    "being judged": ("Device._judge", "parts.station.batcher.score"),
-    "being stored": ("Escalations._store", "escalations._commits.store"),
-    "being sent": ("Escalations._send", "parts.bus.publish"),
-    "being settled": ("Escalations._settle", "escalations._commits.settle"),
+    "being judged": ("Device._judge", "parts.batcher.solve"),
+    "being stored": ("DeliveryDriver._store", "escalations._commits.store"),
+    "being sent": ("DeliveryDriver._send", "parts.bus.publish"),
+    "being settled": ("DeliveryDriver._settle", "escalations._commits.resolve"),
 }
 
 

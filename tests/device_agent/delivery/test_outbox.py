@@ -34,7 +34,7 @@ async def test_a_stored_prompt_is_found_by_the_next_run(tmp_path: Path) -> None:
     outbox = opened(tmp_path)
     await outbox.store(waiting, b"one")
     await outbox.store(settled, b"two")
-    assert await outbox.settle(settled, b"result")
+    assert await outbox.resolve(settled, b"result")
     await outbox.close()
 
     again = opened(tmp_path)
@@ -56,7 +56,7 @@ async def test_a_prompt_is_settled_once() -> None:
     prompt_id, outbox = uuid4(), opened(None)
     await outbox.store(prompt_id, b"prompt")
 
-    won = await asyncio.gather(*(outbox.settle(prompt_id, bytes([rival])) for rival in range(20)))
+    won = await asyncio.gather(*(outbox.resolve(prompt_id, bytes([rival])) for rival in range(20)))
 
     assert won == [True, *[False] * 19]
     assert list(outbox.recovered()) == [OutboxRow(prompt_id, b"prompt", bytes([0]))]
@@ -66,14 +66,14 @@ async def test_a_prompt_is_settled_once() -> None:
 async def test_what_was_never_stored_cannot_be_settled() -> None:
     outbox = opened(None)
 
-    assert not await outbox.settle(uuid4(), b"result")
+    assert not await outbox.resolve(uuid4(), b"result")
     await outbox.close()
 
 
 async def test_storing_again_does_not_unsettle() -> None:
     prompt_id, outbox = uuid4(), opened(None)
     await outbox.store(prompt_id, b"prompt")
-    await outbox.settle(prompt_id, b"result")
+    await outbox.resolve(prompt_id, b"result")
 
     await outbox.store(prompt_id, b"prompt")
 
@@ -113,7 +113,7 @@ async def test_a_full_outbox_still_settles_and_forgets_what_it_accepted(
     stored = [row.id for row in outbox.recovered()]
 
     results = [b"r" * payload_bytes] * len(stored)
-    settled = await asyncio.gather(*map(outbox.settle, stored, results))
+    settled = await asyncio.gather(*map(outbox.resolve, stored, results))
     for each in stored:
         outbox.forget(each)
     await outbox.store(uuid4(), b"p" * payload_bytes)

@@ -18,10 +18,11 @@ from device_agent.delivery.outbox_codec import (
     encode_escalated,
     encode_settled,
 )
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Observation, Routing
+from shared.cascade.tier import Escalation
 from shared.errors import MalformedMessage
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks.classify import Label
 
 ID = UUID(int=5)
 HOP = Hop("device", "device-1", 0.25, 0.75, 1_234)
@@ -57,7 +58,7 @@ def test_a_row_is_read_as_it_was_written() -> None:
     assert (read.asker, read.result) == (ASKER, result)
     prompt = read.escalated.prompt
     assert (prompt.id, prompt.text, prompt.hops) == (ID, "größer", (HOP,))
-    assert (read.escalated.own, read.escalated.verdict) == (OWN, Routing(1, 0.75))
+    assert (read.escalated.local_result, read.escalated.routing) == (OWN, Routing(1, 0.75))
     assert prompt.deadline_s - time.monotonic() == pytest.approx(20, abs=1)
 
 

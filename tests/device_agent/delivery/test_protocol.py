@@ -17,9 +17,10 @@ from device_agent.delivery.actions import (
 )
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Observation, Routing
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.cascade.tier import Escalation
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks.classify import Label
 
 BACKOFF = RetryPolicy(min_s=1.0, max_s=8.0, patience_s=2.0, in_flight=3)
 FAR_S = 1e6
@@ -72,7 +73,7 @@ def degraded(actions: list[Action]) -> list[str]:
 def test_what_was_answered_here_is_answered_once_and_never_stored() -> None:
     delivery = core()
     delivery.accept(UUID(int=1), 30.0)
-    own = escalated(1).own
+    own = escalated(1).local_result
 
     assert delivery.answer(own) == [Answer(own)]
     assert delivery.answer(own) == []
@@ -106,7 +107,7 @@ def test_what_cannot_be_stored_is_answered_here_and_never_sent() -> None:
     item = escalated(1)
     delivery.accept(item.prompt.id, 30.0)
     delivery.escalate(item)
-    assert delivery.unstored(item.prompt.id, "full") == [Answer(item.fall_back("full"))]
+    assert delivery.unstored(item.prompt.id, "full") == [Answer(item.degraded("full"))]
 
 
 def test_a_disk_that_takes_too_long_does_not_hold_an_answer_beyond_its_time() -> None:
@@ -115,7 +116,7 @@ def test_a_disk_that_takes_too_long_does_not_hold_an_answer_beyond_its_time() ->
     delivery.accept(item.prompt.id, 5.0)
     delivery.escalate(item)
 
-    assert delivery.tick(5.0) == [Answer(item.fall_back("no better answer came in time"))]
+    assert delivery.tick(5.0) == [Answer(item.degraded("no better answer came in time"))]
     assert delivery.stored(item.prompt.id) == [Forget(item.prompt.id)]
 
 
@@ -418,7 +419,7 @@ def test_a_prompt_has_its_deadline_while_it_is_judged() -> None:
     assert isinstance(answer, Answer)
     assert isinstance(answer.result.outcome, Failure)
     assert answer.result.outcome.code == "expired"
-    assert delivery.answer(escalated(1).own) == []
+    assert delivery.answer(escalated(1).local_result) == []
     assert delivery.escalate(escalated(1)) == []
     assert len(delivery) == 0
 

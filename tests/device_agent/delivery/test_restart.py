@@ -15,9 +15,10 @@ from device_agent import Device
 from device_agent.api.mqtt import AskTopic
 from device_agent.settings import OutboxSettings
 from shared.agent.settings import LimitSettings, UpstreamSettings
-from shared.errors import SettingsError
-from shared.messages import Hop, Label, Result
+from shared.errors import AgentRunning
+from shared.messages import Hop, Result
 from shared.storage.dead_letters import DeadLetters
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_result
 from tests.support.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
@@ -141,7 +142,7 @@ async def test_a_full_outbox_means_an_own_answer_and_no_lost_prompt(tmp_path: Pa
 async def test_two_processes_cannot_be_one_device(tmp_path: Path) -> None:
     async with cascade(MemoryWire()) as tiers:
         life = await Life(tiers, tmp_path).begin()
-        with pytest.raises(SettingsError, match="another process runs as 'device-1'"):
+        with pytest.raises(AgentRunning, match="another process runs as 'device-1'"):
             await Life(tiers, tmp_path).begin()
         await life.end()
 

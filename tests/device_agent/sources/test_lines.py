@@ -65,7 +65,7 @@ async def test_every_line_is_answered_in_order(device: Device, tmp_path: Path) -
     answers = printed(out)
     assert len(answers) == 50
     assert all(answer["label"] == "device-1" for answer in answers)
-    model = device.parts.station.batcher.model
+    model = device.parts.batcher.model
     assert model.seen[1:] == [f"prompt {number}" for number in range(50)]  # type: ignore[attr-defined]
 
 
@@ -116,7 +116,7 @@ async def test_no_more_lines_are_under_way_than_allowed(
     answering = asyncio.create_task(answer_lines(device, str(file), io.StringIO()))
     await eventually(lambda: model.busy)
     await asyncio.sleep(0.1)
-    under_way = device.parts.station.batcher.waiting
+    under_way = device.parts.batcher.waiting
     model.release()
 
     assert await answering == 0

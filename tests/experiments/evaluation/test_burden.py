@@ -8,7 +8,8 @@ import pytest
 from experiments.evaluation.burden import REMAINING_S, Burden, paper_bytes, paper_hops, sent_bytes
 from experiments.evaluation.offline import Replay, replay
 from shared.cascade.policies import Fixed, KeepAll, PassAll, PolicySettings, Quantile
-from shared.messages import Hop, Label, Prompt, Result
+from shared.messages import Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
 from shared.wire.topics import Topics

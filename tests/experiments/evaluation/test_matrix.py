@@ -15,7 +15,8 @@ from rich.console import Console
 from experiments.datasets.sets import LabelledSet, Part, concatenate, order_rows
 from experiments.evaluation.matrix import Matrix, fill_matrix
 from shared.errors import BundleError, DataError
-from shared.runtimes import load_model
+from shared.runtimes import labels_of, load_model
+from shared.tasks.classify import requests
 from tests.experiments.conftest import TIERS, films, tier_model
 from tests.support.tiny_models import SURROGATE, write_bundle
 
@@ -40,12 +41,12 @@ def test_the_matrix_holds_what_the_models_say(tiers: Sequence[TierModel], tmp_pa
 
     assert [answers.tier for answers in matrix.tiers] == list(TIERS)
     model = load_model(tiers[1].model)
-    scored = model.answer(data.texts)
+    scored = model.answer(requests(data.texts))
     model.close()
     for row, entry in enumerate(scored):
         assert entry.probabilities == pytest.approx(matrix.tiers[1].probabilities[row])  # type: ignore[union-attr]
         assert entry.confidence == pytest.approx(matrix.tiers[1].confidence[row])  # type: ignore[union-attr]
-        assert model.labels[matrix.tiers[1].labels[row]] == entry.answer.label  # type: ignore[union-attr]
+        assert labels_of(model)[matrix.tiers[1].labels[row]] == entry.answer.label  # type: ignore[union-attr]
     assert (matrix.tiers[0].elapsed_us > 0).all()
     assert matrix.right.shape == (3, 30)
     assert matrix.right[0].mean() == np.mean(matrix.tiers[0].labels == np.array(data.labels))
@@ -123,7 +124,7 @@ def test_a_prompt_that_fails_is_named_and_its_neighbours_are_kept(
     data = films(10)
     texts = (*data.texts[:4], SURROGATE, *data.texts[5:])
     for module in ("matrix", "answering"):
-        monkeypatch.setattr(f"experiments.{module}.prompt_key", _any_key)
+        monkeypatch.setattr(f"experiments.evaluation.{module}.prompt_key", _any_key)
     broken = msgspec.structs.replace(data, texts=texts)
 
     with pytest.raises(DataError, match="films: prompt 5: the model could not tokenise"):

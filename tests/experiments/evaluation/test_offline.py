@@ -23,7 +23,7 @@ from shared.cascade.tier import Tier
 from tests.support.matrices import random_matrix
 
 if TYPE_CHECKING:
-    from shared.messages import Task
+    from shared.tasks import Task
 
 
 def test_the_quantile_decides_prompt_for_prompt_as_numpy_does_over_every_prefix() -> None:
@@ -121,9 +121,11 @@ class Listener(Tier):
 
     told: ClassVar[list[tuple[str, float, int, bool, float, int]]] = []
 
-    def learn(self, task: Task, seen: Observation, sent: Routing, returned: Feedback) -> None:
-        self.told.append((self.name, seen.at_s, sent.up, *returned))
-        super().learn(task, seen, sent, returned)
+    def feed_back(
+        self, task: Task, observation: Observation, routing: Routing, feedback: Feedback
+    ) -> None:
+        self.told.append((self.name, observation.at_s, routing.up, *feedback))
+        super().feed_back(task, observation, routing, feedback)
 
 
 @pytest.fixture

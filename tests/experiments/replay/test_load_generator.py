@@ -10,7 +10,8 @@ from experiments.replay.pacing import LoopClock
 from experiments.replay.records import Record, open_records, read_records
 from experiments.replay.schedule import ScheduledRequest
 from experiments.replay.target import ReplayRequest, Response
-from shared.messages import Failure, Hop, Label, Result
+from shared.messages import Failure, Hop, Result
+from shared.tasks.classify import Label
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from experiments.simulator.cpu import ModelThread, Processor, Worker
 from experiments.simulator.service_times import ServiceTimes
 from shared.errors import Busy, Expired, PromptError
 from shared.serving.batcher import Batcher as RealBatcher
+from shared.tasks import Request
 from tests.support.fakes import LookupModel
 from tests.support.simulated import model_times
 
@@ -73,7 +74,9 @@ async def test_the_real_batcher_forms_the_same_batches() -> None:
     real.start()
 
     deadline_s = time.monotonic() + 60
-    await asyncio.gather(*(real.score("so so", deadline_s) for _ in range(6)))
+    await asyncio.gather(
+        *(real.solve(Request("classify", "so so"), deadline_s=deadline_s) for _ in range(6))
+    )
     await real.close()
 
     sizes = [len(list(group)) for _, group in groupby(bench.answered_s)]

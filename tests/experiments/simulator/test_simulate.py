@@ -16,7 +16,7 @@ from experiments.simulator.simulate import simulate
 from experiments.simulator.station import RecordedAnswer
 from shared.agent.settings import LimitSettings
 from shared.cascade.policies import KeepAll, PassAll, Quality, Quantile, Skip
-from shared.messages import Label
+from shared.tasks.classify import Label
 from tests.support.matrices import random_matrix
 from tests.support.simulated import handling, machine, plays, world
 

@@ -20,8 +20,9 @@ from experiments.testbed.processes import free_port
 from shared.agent.settings import UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import NotConnected, SettingsError
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.settings.file import load
+from shared.tasks.classify import Label, requests
 from shared.wire.topics import Topics
 from tests.support.wires import Inbox, MqttWire, eventually, settled
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.bus import Message
+    from shared.tasks import Request
 
 CONFIG = Path(__file__).parents[3] / "configs" / "device.yaml"
 
@@ -94,12 +96,12 @@ def test_a_shared_model_is_used_from_one_thread_at_a_time() -> None:
         name, labels, tasks = "counting", ("a",), frozenset({"classify"})
         inside = most = 0
 
-        def answer(self, texts: Sequence[str]) -> list[Scored]:
+        def answer(self, requests: Sequence[Request]) -> list[Scored]:
             self.inside += 1
             self.most = max(self.most, self.inside)
             time.sleep(0.005)
             self.inside -= 1
-            return [Scored(Label("a"), 1.0, 1) for _ in texts]
+            return [Scored(Label("a"), 1.0, 1) for _ in requests]
 
         def close(self) -> None:
             pass
@@ -108,7 +110,7 @@ def test_a_shared_model_is_used_from_one_thread_at_a_time() -> None:
     shared = OneAtATime(model)  # type: ignore[arg-type]  # a subset of a model
 
     async def use() -> None:
-        await asyncio.gather(*(asyncio.to_thread(shared.answer, ["x"]) for _ in range(6)))
+        await asyncio.gather(*(asyncio.to_thread(shared.answer, requests(["x"])) for _ in range(6)))
 
     asyncio.run(use())
 

@@ -80,4 +80,4 @@ async def test_whatever_fails_while_leaving_the_rest_is_closed_all_the_same() ->
             pass
 
     assert not wire.broker._clients, "the bus is closed"
-    assert parts.station.batcher._stopping
+    assert parts.batcher._stopping

@@ -9,7 +9,7 @@ import pytest
 
 from shared.cascade.policies import Observation, Quantile
 from shared.cascade.tier import Tier
-from shared.messages import TASKS, Task
+from shared.tasks import TASKS, Task
 
 
 def seen(confidence: float) -> Observation:
@@ -46,16 +46,16 @@ def test_every_decision_is_that_of_the_published_algorithm(
     confidences = tied(seed=window_prompts, length=length)
     tier = Tier("device", Quantile(beta=beta, window_prompts=window_prompts), ["edge"])
 
-    decisions = [tier.judge("classify", seen(value)).up == 1 for value in confidences]
+    decisions = [tier.route("classify", seen(value)).up == 1 for value in confidences]
 
     assert decisions == published(confidences, beta, window_prompts)
 
 
 def test_the_verdict_shows_the_threshold_that_decided() -> None:
     tier = Tier("device", Quantile(beta=0.5), ["edge"])
-    tier.judge("classify", seen(0.9))
+    tier.route("classify", seen(0.9))
 
-    verdict = tier.judge("classify", seen(0.5))
+    verdict = tier.route("classify", seen(0.5))
 
     assert verdict.up == 1
     assert verdict.threshold == pytest.approx(0.7)
@@ -63,20 +63,20 @@ def test_the_verdict_shows_the_threshold_that_decided() -> None:
 
 def test_the_first_prompt_is_kept_whatever_its_confidence() -> None:
     for beta in (0.0, 0.5, 1.0):
-        assert Tier("device", Quantile(beta=beta), ["edge"]).judge("classify", seen(0.0)).up == 0
+        assert Tier("device", Quantile(beta=beta), ["edge"]).route("classify", seen(0.0)).up == 0
 
 
 def test_a_confidence_at_the_threshold_is_kept() -> None:
     tier = Tier("device", Quantile(beta=1.0), ["edge"])
-    assert [tier.judge("classify", seen(0.8)).up for _ in range(5)] == [0] * 5
+    assert [tier.route("classify", seen(0.8)).up for _ in range(5)] == [0] * 5
 
 
 def test_the_top_tier_keeps_everything_and_still_shows_its_threshold() -> None:
     top, below = Tier("cloud", Quantile(beta=0.9)), Tier("edge", Quantile(beta=0.9), ["cloud"])
     confidences = tied(seed=1, length=500)
 
-    kept = [top.judge("classify", seen(value)) for value in confidences]
-    judged = [below.judge("classify", seen(value)) for value in confidences]
+    kept = [top.route("classify", seen(value)) for value in confidences]
+    judged = [below.route("classify", seen(value)) for value in confidences]
 
     assert all(verdict.up == 0 for verdict in kept)
     assert any(verdict.up for verdict in judged)
@@ -86,16 +86,16 @@ def test_the_top_tier_keeps_everything_and_still_shows_its_threshold() -> None:
 @pytest.mark.parametrize("other", [task for task in TASKS if task != "classify"])
 def test_each_task_has_a_window_of_its_own(other: Task) -> None:
     tier = Tier("device", Quantile(beta=1.0), ["edge"])
-    tier.judge("classify", seen(1.0))
+    tier.route("classify", seen(1.0))
 
-    assert tier.judge(other, seen(0.1)) == (0, 0.1)
-    assert tier.judge("classify", seen(0.1)).up == 1
+    assert tier.route(other, seen(0.1)) == (0, 0.1)
+    assert tier.route("classify", seen(0.1)).up == 1
 
 
 def test_two_tiers_share_nothing() -> None:
     one, two = (Tier(name, Quantile(beta=1.0), ["cloud"]) for name in ("device", "edge"))
-    one.judge("classify", seen(1.0))
-    assert two.judge("classify", seen(0.1)).up == 0
+    one.route("classify", seen(1.0))
+    assert two.route("classify", seen(0.1)).up == 0
 
 
 def test_with_three_tiers_the_shares_are_beta_and_beta_squared() -> None:
@@ -106,9 +106,9 @@ def test_with_three_tiers_the_shares_are_beta_and_beta_squared() -> None:
     count, at_edge, at_cloud = 20_000, 0, 0
 
     for _ in range(count):
-        if device.judge("classify", seen(draw.random())).up:
+        if device.route("classify", seen(draw.random())).up:
             at_edge += 1
-            at_cloud += edge.judge("classify", seen(draw.random())).up
+            at_cloud += edge.route("classify", seen(draw.random())).up
 
     assert at_edge / count == pytest.approx(0.3, abs=0.01)
     assert at_cloud / count == pytest.approx(0.09, abs=0.01)

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from shared.errors import ModelFailed
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.runtimes.classifier_batches import Batches, Tokens
+from shared.tasks.classify import Label, requests
 
 
 class Ledger:
@@ -38,33 +39,33 @@ def words(*lengths: int) -> list[str]:
 
 def test_prompts_of_similar_length_run_together_the_shortest_first() -> None:
     engine = Ledger()
-    batches(engine, 16).answer(words(100, 3, 9, 101, 4, 120))
+    batches(engine, 16).answer(requests(words(100, 3, 9, 101, 4, 120)))
     assert engine.batches == [[3, 4, 9], [100, 101, 120]]
 
 
 def test_a_batch_is_never_larger_than_allowed() -> None:
     engine = Ledger()
-    batches(engine, 4).answer(words(*[5] * 10))
+    batches(engine, 4).answer(requests(words(*[5] * 10)))
     assert engine.batches == [[5] * 4, [5] * 4, [5] * 2]
 
 
 def test_little_padding_is_computed() -> None:
     engine = Ledger()
-    batches(engine, 16).answer(words(*range(1, 200)))
+    batches(engine, 16).answer(requests(words(*range(1, 200))))
     padded = sum(max(batch) * len(batch) for batch in engine.batches)
     assert padded < 1.25 * sum(range(1, 200)) + 8 * 16
 
 
 def test_a_prompt_the_engine_raises_on_fails_alone() -> None:
     engine = Ledger()
-    entries = batches(engine).answer(["3 0", "-1 0", "2 0"])
+    entries = batches(engine).answer(requests(["3 0", "-1 0", "2 0"]))
     assert [type(entry) for entry in entries] == [Scored, ModelFailed, Scored]
     assert "RuntimeError: negative token" in str(entries[1])
     assert engine.batches == [[2, 2, 2], [2], [2], [2]], "once together, then one at a time"
 
 
 def test_a_prompt_that_cannot_be_tokenised_fails_alone() -> None:
-    entries = batches(Ledger()).answer(["2", "two", "1"])
+    entries = batches(Ledger()).answer(requests(["2", "two", "1"]))
     assert [type(entry) for entry in entries] == [Scored, ModelFailed, Scored]
     assert "tokenise" in str(entries[1])
 
@@ -78,7 +79,7 @@ def test_logits_that_are_no_numbers_are_a_failure_not_an_answer() -> None:
             [float(tokens[0]) if tokens[0] else float("nan"), 0.0] for tokens in batch
         ],
         batch_prompts=2,
-    ).answer(["1", "0"])
+    ).answer(requests(["1", "0"]))
     assert isinstance(fine, Scored)
     assert isinstance(broken, ModelFailed)
     assert "nan" in str(broken)
@@ -86,7 +87,7 @@ def test_logits_that_are_no_numbers_are_a_failure_not_an_answer() -> None:
 
 @pytest.mark.parametrize(("text", "label"), [("5", "more"), ("-0", "more"), ("0", "more")])
 def test_the_label_is_the_most_probable_and_the_first_of_equals(text: str, label: str) -> None:
-    (entry,) = batches(Ledger()).answer([text])
+    (entry,) = batches(Ledger()).answer(requests([text]))
     assert isinstance(entry, Scored)
     assert entry.answer == Label(label)
 
@@ -105,7 +106,7 @@ def test_no_run_has_more_tokens_than_allowed_padding_included() -> None:
         batch_prompts=64,
         batch_tokens=100,
     )
-    answers = batches.answer([*["10"] * 25, *["60"] * 3, "400"])
+    answers = batches.answer(requests([*["10"] * 25, *["60"] * 3, "400"]))
     assert len(answers) == 29
     assert all(len(run) * max(run) <= 100 or len(run) == 1 for run in ran)
     assert max(map(len, ran)) == 10
@@ -126,7 +127,7 @@ def test_an_engine_whose_fault_is_no_exception_fails_that_text_alone() -> None:
         forward=lambda batch: [[0.0, 1.0]] * len(batch),
         batch_prompts=4,
     )
-    kinds = [type(entry).__name__ for entry in batches.answer(["x", "panic", "y"])]
+    kinds = [type(entry).__name__ for entry in batches.answer(requests(["x", "panic", "y"]))]
     assert kinds == ["Scored", "ModelFailed", "Scored"]
 
 
@@ -136,4 +137,4 @@ def test_somebody_who_wants_to_end_the_program_may() -> None:
 
     batches = Batches(("a", "b"), tokenise=tokenise, forward=lambda _: [], batch_prompts=4)
     with pytest.raises(KeyboardInterrupt):
-        batches.answer(["x"])
+        batches.answer(requests(["x"]))

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.errors import ModelFailed, RuntimeUnavailable
-from shared.messages import Label, Scored, Task
-from shared.runtimes import Model, ModelSettings, load_model
+from shared.messages import Scored
+from shared.runtimes import Model, ModelSettings, labels_of, load_model
+from shared.tasks import Task
+from shared.tasks.classify import Label, requests
 from tests.support.tiny_models import LABELS, SURROGATE
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ TEXTS = (
 
 
 def scored(model: Model, *texts: str) -> list[Scored]:
-    entries = model.answer(texts)
+    entries = model.answer(requests(texts))
     assert all(isinstance(entry, Scored) for entry in entries)
     return [entry for entry in entries if isinstance(entry, Scored)]
 
@@ -45,7 +47,7 @@ def test_both_runtimes_say_the_same_of_the_same_model(classifier: Path, packed: 
 
 def test_it_says_what_it_is(load: Load) -> None:
     model = load()
-    assert model.labels == LABELS
+    assert labels_of(model) == LABELS
     assert model.tasks == frozenset[Task]({"classify"})
     assert model.name
 
@@ -76,7 +78,7 @@ def test_an_answer_does_not_depend_on_its_neighbours(load: Load, batch_prompts: 
 
 
 def test_no_texts_give_no_entries(load: Load) -> None:
-    assert load().answer([]) == []
+    assert load().answer(requests([])) == []
 
 
 def test_a_long_text_is_read_to_the_limit_and_no_further(load: Load) -> None:
@@ -96,7 +98,7 @@ def test_a_lower_limit_reads_less(load: Load) -> None:
 
 def test_one_bad_text_leaves_its_neighbours_alone(load: Load) -> None:
     model = load()
-    before, bad, after = model.answer(["good soup", SURROGATE, "bad"])
+    before, bad, after = model.answer(requests(["good soup", SURROGATE, "bad"]))
     assert isinstance(bad, ModelFailed)
     assert "tokenise" in str(bad)
     for entry, alone in zip((before, after), scored(model, "good soup", "bad"), strict=True):
@@ -113,5 +115,5 @@ def test_a_closed_model_answers_no_more(load: Load) -> None:
     model = load()
     model.close()
     with pytest.raises(RuntimeUnavailable, match="closed"):
-        model.answer(["good"])
+        model.answer(requests(["good"]))
     model.close()

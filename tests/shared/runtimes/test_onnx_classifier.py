@@ -8,9 +8,10 @@ import msgspec
 import pytest
 
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import TOKENIZER, WEIGHTS, Bundle
+from shared.tasks.classify import Label, requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_bundle
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ def test_a_bundle_answers_without_torch_or_transformers(bundle: Bundle) -> None:
         "import sys\n"
         "from shared.runtimes import ModelSettings, load_model\n"
         f"model = load_model(ModelSettings(source={str(bundle.folder)!r}))\n"
-        "print(model.answer(['a good film'])[0].answer.label)\n"
+        "from shared.tasks.classify import requests\n"
+        "print(model.answer(requests(['a good film']))[0].answer.label)\n"
         "print(sorted({'torch', 'transformers', 'onnx'} & set(sys.modules)))\n"
     )
     done = subprocess.run(
@@ -41,7 +43,7 @@ def test_a_bundle_answers_without_torch_or_transformers(bundle: Bundle) -> None:
 
 def test_known_weights_give_known_answers(bundle: Bundle) -> None:
     model = load_model(ModelSettings(source=str(bundle.folder)))
-    good, bad, both = model.answer(["good film", "a bad bad film", "good soup, bad film"])
+    good, bad, both = model.answer(requests(["good film", "a bad bad film", "good soup, bad film"]))
     assert isinstance(good, Scored)
     assert isinstance(bad, Scored)
     assert isinstance(both, Scored)

@@ -8,6 +8,7 @@ import pytest
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 from shared.messages import Scored
 from shared.runtimes import Model, ModelSettings, load_model
+from shared.tasks.classify import requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier
 
 if TYPE_CHECKING:
@@ -32,13 +33,13 @@ def own(tmp_path: Path) -> Path:
 
 
 def test_loading_prints_nothing(classifier: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    load(classifier).answer(["good", "a good film"])
+    load(classifier).answer(requests(["good", "a good film"]))
     assert capfd.readouterr() == ("", "")
 
 
 def test_labels_can_be_given_other_names(classifier: Path) -> None:
     plain, renamed = load(classifier), load(classifier, labels=("minus", "plus"))
-    (first,), (second,) = plain.answer(["good"]), renamed.answer(["good"])
+    (first,), (second,) = plain.answer(requests(["good"])), renamed.answer(requests(["good"]))
     assert isinstance(first, Scored)
     assert isinstance(second, Scored)
     assert dict(zip(LABELS, ("minus", "plus"), strict=True))[first.answer.label] == (
@@ -54,8 +55,8 @@ def test_a_wrong_number_of_labels_is_refused(classifier: Path) -> None:
 def test_half_precision_says_nearly_the_same(classifier: Path) -> None:
     texts = ["good soup", "bad", "a very good film"]
     full, half = (
-        load(classifier).answer(texts),
-        load(classifier, precision="bfloat16").answer(texts),
+        load(classifier).answer(requests(texts)),
+        load(classifier, precision="bfloat16").answer(requests(texts)),
     )
     for one, other in zip(full, half, strict=True):
         assert isinstance(one, Scored)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.errors import Busy, Expired, ModelFailed, Stopping
-from shared.messages import Label, Scored
+from shared.messages import Scored
 from shared.serving.batcher import Batcher
+from shared.tasks import Request
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import BREAKS, FAILS, LookupModel
 from tests.support.wires import eventually
@@ -39,10 +41,18 @@ async def batching() -> AsyncIterator[Callable[..., Batcher]]:
         await batcher.close()
 
 
+async def ask(
+    batcher: Batcher, text: str, deadline_s: float, priority: int = 0, origin: str = ""
+) -> Scored:
+    """Have one text classified."""
+    request = Request("classify", text)
+    return await batcher.solve(request, deadline_s=deadline_s, priority=priority, origin=origin)
+
+
 async def held(batcher: Batcher, model: LookupModel, text: str = "first") -> asyncio.Task[Scored]:
     """Let the model begin on one prompt and hold it there."""
     model.hold()
-    asked = asyncio.create_task(batcher.score(text, FAR_S))
+    asked = asyncio.create_task(ask(batcher, text, FAR_S))
     await eventually(lambda: model.busy, "the model has begun")
     return asked
 
@@ -53,7 +63,7 @@ async def test_a_lone_prompt_is_answered_without_waiting_for_others(
     batcher = batching(LookupModel("m", {"hello": 0.625}), batch_prompts=64)
 
     started_s = time.perf_counter()
-    scored = await batcher.score("hello", FAR_S)
+    scored = await ask(batcher, "hello", FAR_S)
 
     assert scored == Scored(Label("m"), 0.625, 10)
     assert time.perf_counter() - started_s < 0.5
@@ -65,7 +75,7 @@ async def test_what_came_meanwhile_is_answered_together_up_to_the_limit_and_in_o
     model = LookupModel()
     batcher = batching(model, batch_prompts=3)
     first = await held(batcher, model)
-    later = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(7)]
+    later = [asyncio.create_task(ask(batcher, f"{n}", FAR_S)) for n in range(7)]
     await asyncio.sleep(0)
 
     model.release()
@@ -81,7 +91,7 @@ async def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came(
     batcher = batching(model, batch_prompts=2)
     first = await held(batcher, model)
     asked = {"a": 0, "b": 0, "urgent": 5, "later": -1, "c": 0}
-    later = [asyncio.create_task(batcher.score(text, FAR_S, p)) for text, p in asked.items()]
+    later = [asyncio.create_task(ask(batcher, text, FAR_S, p)) for text, p in asked.items()]
     await asyncio.sleep(0)
 
     model.release()
@@ -95,7 +105,7 @@ async def test_one_bad_prompt_does_not_fail_its_batch(batching: Callable[..., Ba
     batcher = batching(model)
     first = await held(batcher, model)
     texts = ["good", FAILS, "also good"]
-    asked = [asyncio.create_task(batcher.score(text, FAR_S)) for text in texts]
+    asked = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in texts]
     await asyncio.sleep(0)
 
     model.release()
@@ -114,7 +124,7 @@ async def test_a_model_that_raises_on_a_batch_is_asked_one_by_one(
     batcher = batching(model)
     first = await held(batcher, model)
     texts = ["good", BREAKS, "also good"]
-    asked = [asyncio.create_task(batcher.score(text, FAR_S)) for text in texts]
+    asked = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in texts]
     await asyncio.sleep(0)
 
     model.release()
@@ -130,31 +140,32 @@ async def test_a_model_that_raises_on_a_batch_is_asked_one_by_one(
 @pytest.mark.parametrize("raised", [RuntimeError("no"), StopIteration(), MemoryError()])
 async def test_after_any_failure_the_next_prompt_is_answered(raised: Exception) -> None:
     class Moody(LookupModel):
-        def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-            if texts[0] == "bad":
+        def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+            if requests[0].content == "bad":
                 raise raised
-            return super().answer(texts)
+            return super().answer(requests)
 
     batcher = Batcher(Moody(), batch_prompts=4, queue_prompts=4)
     batcher.start()
 
     with pytest.raises(ModelFailed, match=type(raised).__name__):
-        await asyncio.wait_for(batcher.score("bad", FAR_S), 5)
-    assert await asyncio.wait_for(batcher.score("good", FAR_S), 5)
+        await asyncio.wait_for(ask(batcher, "bad", FAR_S), 5)
+    assert await asyncio.wait_for(ask(batcher, "good", FAR_S), 5)
     await batcher.close()
 
 
 async def test_a_model_that_loses_answers_fails_those_prompts_and_goes_on() -> None:
     class Careless(LookupModel):
-        def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-            return super().answer(texts)[1:] if texts[0] == "lost" else super().answer(texts)
+        def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+            answers = super().answer(requests)
+            return answers[1:] if requests[0].content == "lost" else answers
 
     batcher = Batcher(Careless(), batch_prompts=4, queue_prompts=4)
     batcher.start()
 
     with pytest.raises(ModelFailed, match="gave 0 answers to 1 prompts"):
-        await asyncio.wait_for(batcher.score("lost", FAR_S), 5)
-    assert await asyncio.wait_for(batcher.score("found", FAR_S), 5)
+        await asyncio.wait_for(ask(batcher, "lost", FAR_S), 5)
+    assert await asyncio.wait_for(ask(batcher, "found", FAR_S), 5)
     await batcher.close()
 
 
@@ -162,12 +173,12 @@ async def test_a_full_queue_says_busy_at_once(batching: Callable[..., Batcher]) 
     model = LookupModel()
     batcher = batching(model, queue_prompts=2)
     first = await held(batcher, model)
-    waiting = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(2)]
+    waiting = [asyncio.create_task(ask(batcher, f"{n}", FAR_S)) for n in range(2)]
     await asyncio.sleep(0)
 
-    assert batcher.full_for("")
+    assert batcher.queue_for("")
     with pytest.raises(Busy, match="2 prompts are waiting already"):
-        await batcher.score("one too many", FAR_S)
+        await ask(batcher, "one too many", FAR_S)
 
     model.release()
     await asyncio.gather(first, *waiting)
@@ -182,14 +193,14 @@ async def test_a_prompt_whose_time_runs_out_in_the_queue_is_told_and_not_run(
     first = await held(batcher, model)
 
     with pytest.raises(Expired, match="time ran out"):
-        await batcher.score("hurried", time.monotonic() + 0.05)
-    gone = asyncio.create_task(batcher.score("cancelled", FAR_S))
+        await ask(batcher, "hurried", time.monotonic() + 0.05)
+    gone = asyncio.create_task(ask(batcher, "cancelled", FAR_S))
     await asyncio.sleep(0)
     gone.cancel()
 
     model.release()
     await first
-    await batcher.score("last", FAR_S)
+    await ask(batcher, "last", FAR_S)
     assert model.seen == ["first", "last"]
 
 
@@ -201,10 +212,10 @@ async def test_a_prompt_whose_time_runs_out_in_the_model_is_told_and_the_model_g
     model.hold()
 
     with pytest.raises(Expired):
-        await batcher.score("slow", time.monotonic() + 0.05)
+        await ask(batcher, "slow", time.monotonic() + 0.05)
 
     model.release()
-    assert await batcher.score("next", FAR_S)
+    assert await ask(batcher, "next", FAR_S)
 
 
 async def test_the_wait_is_what_lies_ahead_times_the_time_of_one(
@@ -213,11 +224,11 @@ async def test_the_wait_is_what_lies_ahead_times_the_time_of_one(
     model = LookupModel(takes_s=0.02)
     batcher = batching(model, batch_prompts=1)
     assert batcher.wait_s == 0.0
-    await batcher.score("measure", FAR_S)
+    await ask(batcher, "measure", FAR_S)
     assert 0.02 <= batcher.service_s < 0.5
 
     first = await held(batcher, model)
-    more = [asyncio.create_task(batcher.score(f"{n}", FAR_S)) for n in range(3)]
+    more = [asyncio.create_task(ask(batcher, f"{n}", FAR_S)) for n in range(3)]
     await asyncio.sleep(0)
 
     assert batcher.waiting == 4
@@ -232,7 +243,7 @@ async def test_closing_finishes_the_batch_and_turns_away_what_waits() -> None:
     batcher = Batcher(model, batch_prompts=1, queue_prompts=10)
     batcher.start()
     first = await held(batcher, model)
-    waiting = asyncio.create_task(batcher.score("too late", FAR_S))
+    waiting = asyncio.create_task(ask(batcher, "too late", FAR_S))
     await asyncio.sleep(0)
 
     closing = asyncio.create_task(batcher.close())
@@ -244,7 +255,7 @@ async def test_closing_finishes_the_batch_and_turns_away_what_waits() -> None:
     with pytest.raises(Stopping):
         await waiting
     with pytest.raises(Stopping):
-        await batcher.score("after", FAR_S)
+        await ask(batcher, "after", FAR_S)
     assert model.seen == ["first"]
 
 
@@ -253,7 +264,7 @@ async def test_batch_sizes_and_waits_are_counted() -> None:
     batcher = Batcher(model, batch_prompts=8, queue_prompts=100, metrics=metrics)
     batcher.start()
     first = await held(batcher, model)
-    others = [asyncio.create_task(batcher.score(text, FAR_S)) for text in ("a", "b", "c")]
+    others = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in ("a", "b", "c")]
     await eventually(lambda: batcher.waiting == 4, "three wait behind the first")
     await asyncio.sleep(0.05)
 
@@ -272,12 +283,12 @@ async def test_a_model_that_hangs_is_noticed() -> None:
     model = LookupModel("m")
     batcher = Batcher(model, batch_prompts=1, queue_prompts=9, limit_s=0.05)
     batcher.start()
-    await batcher.score("quick", time.monotonic() + 5)
+    await ask(batcher, "quick", time.monotonic() + 5)
     await asyncio.sleep(0.1)
     assert not batcher.hung.is_set()
 
     model.hold()
-    scoring = asyncio.ensure_future(batcher.score("slow", time.monotonic() + 5))
+    scoring = asyncio.ensure_future(ask(batcher, "slow", time.monotonic() + 5))
     await asyncio.wait_for(batcher.hung.wait(), 2)
     model.release()
     await scoring
@@ -291,22 +302,22 @@ class Panic(BaseException):
 class Panicking(LookupModel):
     """Panics at one text, whatever else is in the batch."""
 
-    def answer(self, texts: Sequence[str]) -> list[Scored | ModelFailed]:
-        if "panic" in texts:
+    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+        if "panic" in [request.content for request in requests]:
             raise Panic("index out of range")
-        return super().answer(texts)
+        return super().answer(requests)
 
 
 async def test_an_engine_that_panics_fails_that_text_alone() -> None:
     batcher = Batcher(Panicking(), batch_prompts=4, queue_prompts=9)
     batcher.start()
     texts = ["a", "panic", "b"]
-    asked = [batcher.score(text, time.monotonic() + 5) for text in texts]
+    asked = [ask(batcher, text, time.monotonic() + 5) for text in texts]
     came = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
 
     assert [type(answer) for answer in came] == [Scored, ModelFailed, Scored]
     assert "Panic" in str(came[1])
-    assert await batcher.score("c", time.monotonic() + 5)
+    assert await ask(batcher, "c", time.monotonic() + 5)
     assert not batcher.hung.is_set()
     await batcher.close()
 
@@ -314,7 +325,7 @@ async def test_an_engine_that_panics_fails_that_text_alone() -> None:
 async def test_when_nobody_feeds_the_model_any_more_that_is_noticed_at_once() -> None:
     batcher = Batcher(LookupModel(), batch_prompts=4, queue_prompts=9)
     batcher.start()
-    await batcher.score("a", time.monotonic() + 5)
+    await ask(batcher, "a", time.monotonic() + 5)
     assert batcher._worker is not None
     batcher._worker.cancel()
     await asyncio.wait_for(batcher.hung.wait(), 2)
@@ -326,12 +337,12 @@ async def test_who_sends_much_does_not_keep_others_waiting(
     model = LookupModel()
     batcher = batching(model, batch_prompts=1)
     first = await held(batcher, model)
-    many = [asyncio.create_task(batcher.score(f"many {n}", FAR_S, 0, "a")) for n in range(50)]
+    many = [asyncio.create_task(ask(batcher, f"many {n}", FAR_S, 0, "a")) for n in range(50)]
     await asyncio.sleep(0)
     batcher.service_s = 1.0
-    assert batcher.wait_of_s("a") == 51.0
-    assert batcher.wait_of_s("b") == 2.0, "what runs, and one of the other"
-    few = [asyncio.create_task(batcher.score(f"few {n}", FAR_S, 0, "b")) for n in range(2)]
+    assert batcher.queue_for("a").wait_s == 51.0
+    assert batcher.queue_for("b").wait_s == 2.0, "what runs, and one of the other"
+    few = [asyncio.create_task(ask(batcher, f"few {n}", FAR_S, 0, "b")) for n in range(2)]
     await asyncio.sleep(0)
     model.release()
     await asyncio.gather(first, *many, *few)
@@ -347,9 +358,9 @@ async def test_in_a_full_queue_whoever_has_most_makes_room(
     model = LookupModel()
     batcher = batching(model, queue_prompts=4)
     first = await held(batcher, model)
-    many = [asyncio.create_task(batcher.score(f"many {n}", FAR_S, 0, "a")) for n in range(4)]
+    many = [asyncio.create_task(ask(batcher, f"many {n}", FAR_S, 0, "a")) for n in range(4)]
     await asyncio.sleep(0)
-    few = asyncio.create_task(batcher.score("few", FAR_S, 0, "b"))
+    few = asyncio.create_task(ask(batcher, "few", FAR_S, 0, "b"))
     await asyncio.sleep(0)
     model.release()
     came = await asyncio.gather(first, few, *many, return_exceptions=True)

@@ -14,9 +14,10 @@ from shared.bus.mqtt.settings import MqttSettings
 from shared.cascade.policies import PassAll, Quality
 from shared.errors import NotConnected
 from shared.membership.breaker import FAILURES
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Result
 from shared.protocol import admission
 from shared.runtimes import ModelSettings
+from shared.tasks.classify import Label
 from shared.wire.codec import Notice, decode_result, encode_notice, encode_prompt, encode_result
 from tests.support.bench import DEVICE_HOP, ROOT, Bench
 from tests.support.cascades import HARD, HARDEST, SURE
@@ -248,7 +249,7 @@ async def test_a_full_queue_is_said_at_once_to_whoever_sent_the_prompt() -> None
     await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
     await bench.send(HARD)
-    await eventually(lambda: bench.parts.station.batcher.full_for("device-1"))
+    await eventually(lambda: bench.parts.batcher.queue_for("device-1").full)
 
     edge_hop = Hop("edge", "edge-9", 0.5, 0.7, 100)
     declined = await bench.send(HARD, hops=(DEVICE_HOP, edge_hop))
@@ -265,7 +266,7 @@ async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> No
     bench.model.hold()
     await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
-    bench.parts.station.batcher.service_s = 3.0
+    bench.parts.batcher.service_s = 3.0
 
     hurried = await bench.send(HARD, deadline_s=5.0)
     patient = await bench.send(HARD, deadline_s=10.0)
@@ -531,10 +532,10 @@ async def test_what_waits_when_the_model_closes_is_handed_back() -> None:
     first = await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
     second = await bench.send(HARD)
-    await eventually(lambda: bench.parts.station.batcher.waiting == 2)
+    await eventually(lambda: bench.parts.batcher.waiting == 2)
 
     asyncio.get_running_loop().call_later(0.1, bench.model.release)
-    await bench.parts.station.batcher.close()
+    await bench.parts.batcher.close()
     await bench.service.drain(5)
 
     came = [decode_result((await bench.results.next()).payload) for _ in range(2)]

@@ -8,13 +8,13 @@ from uuid import UUID
 
 import pytest
 
-from shared.cascade.escalated import Escalation
 from shared.cascade.policies import Quantile, Routing
-from shared.cascade.tier import Tier
+from shared.cascade.tier import Escalation, Tier
 from shared.errors import InvalidPrompt
-from shared.messages import Failure, Label, Prompt, Result
+from shared.messages import Failure, Prompt, Result
 from shared.serving.batcher import Batcher
 from shared.serving.station import Station, check_text
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from tests.support.fakes import FAILS, LookupModel
 
@@ -59,7 +59,8 @@ def station(above: tuple[str, ...] = ("edge",), model: LookupModel | None = None
 async def tested() -> AsyncIterator[Station]:
     made = station()
     yield made
-    await made.batcher.close()
+    assert isinstance(made.solver, Batcher)
+    await made.solver.close()
 
 
 def prompt(text: str, **changes: Any) -> Prompt:
@@ -68,7 +69,7 @@ def prompt(text: str, **changes: Any) -> Prompt:
 
 
 async def test_a_sure_prompt_is_kept_with_its_hop(tested: Station) -> None:
-    result = await tested.settle(prompt("sure"))
+    result = await tested.process(prompt("sure"))
     assert isinstance(result, Result)
     assert result.outcome == Label("m")
     hop = result.hops[0]
@@ -77,15 +78,15 @@ async def test_a_sure_prompt_is_kept_with_its_hop(tested: Station) -> None:
 
 
 async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: Station) -> None:
-    await tested.settle(prompt("sure"))
+    await tested.process(prompt("sure"))
 
-    escalated = await tested.settle(prompt("unsure"))
+    escalated = await tested.process(prompt("unsure"))
 
     assert isinstance(escalated, Escalation)
-    assert escalated.prompt.hops == escalated.own.hops
-    assert escalated.own.outcome == Label("m")
-    assert escalated.verdict == Routing(1, 1.0)
-    fallen = escalated.fall_back("nobody there")
+    assert escalated.prompt.hops == escalated.local_result.hops
+    assert escalated.local_result.outcome == Label("m")
+    assert escalated.routing == Routing(1, 1.0)
+    fallen = escalated.degraded("nobody there")
     assert (fallen.outcome, fallen.degraded) == (Label("m"), "nobody there")
 
 
@@ -102,7 +103,7 @@ async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: 
 async def test_whatever_goes_wrong_becomes_a_result(
     tested: Station, text: str, changes: dict[str, Any], code: str
 ) -> None:
-    result = await tested.settle(prompt(text, **changes))
+    result = await tested.process(prompt(text, **changes))
     assert isinstance(result, Result)
     assert isinstance(result.outcome, Failure)
     assert result.outcome.code == code
@@ -111,16 +112,17 @@ async def test_whatever_goes_wrong_becomes_a_result(
 
 async def test_a_confidence_that_is_no_number_is_the_models_failure() -> None:
     odd = station(model=LookupModel("m", otherwise=float("nan")))
-    result = await odd.settle(prompt("anything"))
+    result = await odd.process(prompt("anything"))
     assert isinstance(result, Result)
     assert isinstance(result.outcome, Failure)
     assert result.outcome.code == "model_failed"
-    await odd.batcher.close()
+    assert isinstance(odd.solver, Batcher)
+    await odd.solver.close()
 
 
 async def test_outcomes_are_counted(tested: Station) -> None:
     for text in ("sure", "unsure", ""):
-        await tested.settle(prompt(text))
+        await tested.process(prompt(text))
 
     def counted(outcome: str) -> float | None:
         labels = {"tier": "device", "task": "classify", "outcome": outcome}

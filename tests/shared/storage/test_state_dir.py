@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.errors import SettingsError
+from shared.errors import AgentRunning, SettingsError
 from shared.storage.state_dir import hold
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def start_holder(path: Path) -> subprocess.Popen[str]:
 def test_a_second_holder_is_told_who_holds_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "device-1.lock"
     with start_holder(path) as holder:
-        with pytest.raises(SettingsError) as refusal, hold(path):
+        with pytest.raises(AgentRunning) as refusal, hold(path):
             pass
         holder.kill()
 

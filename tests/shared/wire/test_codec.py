@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage, OtherVersion
-from shared.messages import Failure, Hop, Label, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Result
+from shared.tasks.classify import Label
 from shared.wire.codec import (
     PAYLOAD_BYTES,
     Notice,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage, SettingsError
-from shared.messages import TASKS, Task
+from shared.tasks import TASKS, Task
 from shared.wire.topics import NAME_BYTES, Topics, check_name, is_name, matches, split_pool
 
 names = st.text(

@@ -10,7 +10,7 @@ from shared.cascade.tier import Tier
 
 
 def judge_all(tier: Tier, confidences: list[float]) -> list[Routing]:
-    return [tier.judge("classify", Observation(c, float(n), 50)) for n, c in enumerate(confidences)]
+    return [tier.route("classify", Observation(c, float(n), 50)) for n, c in enumerate(confidences)]
 
 
 def saturated(prompts: int = 5_000) -> list[float]:
