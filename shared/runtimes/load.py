@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Final
+import importlib
+from typing import Final, NamedTuple
 
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.runtimes.model import Model, ModelSettings
 from shared.tasks.classify import requests
 
-_FOREIGN_KEYS: Final = {
-    "onnx": ("device", "precision", "labels"),
-    "transformers": ("providers",),
+
+class _Runtime(NamedTuple):
+    """Where a runtime's model is, the extra that installs it, and the settings that only it has."""
+
+    module: str
+    model: str
+    extra: str
+    keys: tuple[str, ...]
+
+
+_RUNTIMES: Final = {
+    "onnx": _Runtime("onnx_classifier", "OnnxClassifier", ".", ("providers",)),
+    "transformers": _Runtime(
+        "torch_classifier", "TorchClassifier", ".[cloud]", ("device", "precision", "labels")
+    ),
 }
 
 
@@ -28,20 +41,16 @@ def load_model(settings: ModelSettings) -> Model:
 
 
 def _construct(settings: ModelSettings) -> Model:
+    runtime = _RUNTIMES[settings.runtime]
     try:
-        if settings.runtime == "onnx":
-            from shared.runtimes.onnx_classifier import OnnxClassifier  # noqa: PLC0415 - heavy
-
-            return OnnxClassifier(settings)
-        from shared.runtimes.torch_classifier import TorchClassifier  # noqa: PLC0415 - heavy
-
-        return TorchClassifier(settings)
+        module = importlib.import_module(f"shared.runtimes.{runtime.module}")
+        model: Model = getattr(module, runtime.model)(settings)
     except ModuleNotFoundError as error:
-        extra = "." if settings.runtime == "onnx" else ".[cloud]"
         raise RuntimeUnavailable(
             f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
-            f'in the folder of this project: pip install -e "{extra}"'
+            f'in the folder of this project: pip install -e "{runtime.extra}"'
         ) from error
+    return model
 
 
 def _warm_up(model: Model, source: str) -> None:
@@ -55,7 +64,8 @@ def _warm_up(model: Model, source: str) -> None:
 def _refuse_foreign_keys(settings: ModelSettings) -> None:
     """Refuse a key meant for another runtime, which would be ignored in silence."""
     plain = ModelSettings(source=settings.source)
-    for key in _FOREIGN_KEYS[settings.runtime]:
+    foreign = (name for name in _RUNTIMES if name != settings.runtime)
+    for key in (key for name in foreign for key in _RUNTIMES[name].keys):
         if getattr(settings, key) != getattr(plain, key):
             raise SettingsError(
                 f"model.{key} has no meaning for the runtime {settings.runtime}; remove it"
