@@ -49,7 +49,7 @@ class Announcer:
         self._heartbeat_s = heartbeat_s
         self._load = load
         # Wall time is a first guess at an order of lives; nothing reads it as a time.
-        self._standing = Incarnation(
+        self._incarnation = Incarnation(
             epoch=int(time.time() * 1000), boot=secrets.token_hex(4), heartbeat_s=heartbeat_s
         )
         self._due = asyncio.Event()
@@ -81,9 +81,9 @@ class Announcer:
     async def _keep_true(self, bus: Bus) -> None:
         while self._newer is None:
             self._due.clear()
-            if self._standing.deaf(time.monotonic()):
+            if self._incarnation.half_open(time.monotonic()):
                 _log.warning("deaf connection", topic=self._topic, advice="connecting anew")
-                self._standing.connected()
+                self._incarnation.connected()
                 bus.reconnect("our own status did not come back")
             elif self._renew:
                 self._renew = False
@@ -93,7 +93,7 @@ class Announcer:
             await self._next_beat()
         raise Fenced(
             f"another process runs as agent {self._topic.rpartition('/')[2]!r} and is newer (its "
-            f"epoch is {self._newer.epoch}, ours {self._standing.epoch}); this one stops: give "
+            f"epoch is {self._newer.epoch}, ours {self._incarnation.epoch}); this one stops: give "
             "each a name of its own"
         )
 
@@ -107,7 +107,7 @@ class Announcer:
 
     async def _announce(self, bus: Bus) -> None:
         """Announce, and wait for the broker no longer than until the next heartbeat."""
-        self._standing.announced(time.monotonic())
+        self._incarnation.announced(time.monotonic())
         # Not wait_for, which on Python 3.11 may take our own cancellation for its end.
         publishing = asyncio.ensure_future(self._publish(bus, "online"))
         try:
@@ -124,7 +124,7 @@ class Announcer:
     def _note(self, connected: bool) -> None:
         self._connected = connected
         if connected:
-            self._standing.connected()
+            self._incarnation.connected()
             self._due.set()
 
     def _hear(self, bus: Bus, message: Message) -> None:
@@ -138,8 +138,8 @@ class Announcer:
             _log.debug("status refused", topic=message.topic, reason=str(error))
             return
         clock_ms = int(time.time() * 1000)
-        move = self._standing.hear(status, live=not message.retained, clock_ms=clock_ms)
-        if move is Move.YIELD:
+        move = self._incarnation.hear(status, live=not message.retained, clock_ms=clock_ms)
+        if move is Move.FENCED:
             self._newer = status
         elif move is Move.RENEW:
             self._renew = True
@@ -147,7 +147,7 @@ class Announcer:
             self._due.set()
 
     def _encode(self, state: Literal["online", "offline"]) -> bytes:
-        epoch, boot = self._standing.epoch, self._standing.boot
+        epoch, boot = self._incarnation.epoch, self._incarnation.boot
         if state == "offline":
             return encode_status(Status("offline", epoch, boot=boot, version=VERSION))
         return encode_status(

@@ -34,7 +34,7 @@ class Move(enum.Enum):
     """Something stale stands where our status should: say at once that we are here."""
     RENEW = "renew"
     """We took a later epoch: connect anew, with a will of that epoch, and announce it."""
-    YIELD = "yield"
+    FENCED = "fenced"
     """A newer process has our name: stop."""
 
 
@@ -61,7 +61,7 @@ class Incarnation:
             self._unanswered_since_s = now_s
         self._unanswered += 1
 
-    def deaf(self, now_s: float) -> bool:
+    def half_open(self, now_s: float) -> bool:
         """Say whether two announcements in a row had their time to come back, and none did.
 
         Two, because a process that was itself stopped for a while wakes up to a long silence.
@@ -84,7 +84,7 @@ class Incarnation:
         if status.epoch > max(self.epoch, clock_ms) + AHEAD_MS:
             newer = False
         if newer and self._heard:
-            return Move.YIELD if self._is_alive(status, live) else Move.ANNOUNCE
+            return Move.FENCED if self._is_alive(status, live) else Move.ANNOUNCE
         if newer and status.epoch + 1 < EPOCHS:
             self.epoch = status.epoch + 1
             return Move.RENEW

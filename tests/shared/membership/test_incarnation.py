@@ -53,13 +53,13 @@ def test_at_first_an_earlier_epoch_means_nothing() -> None:
 def test_an_equal_epoch_of_another_life_is_overtaken_or_stale_by_its_boot_id() -> None:
     """So that two clocks that stand still do not make two agents of one name."""
     assert standing(10, "b").hear(online(10, "c")) is Move.RENEW
-    assert settled(10, "b").hear(online(10, "c")) is Move.YIELD
+    assert settled(10, "b").hear(online(10, "c")) is Move.FENCED
     assert settled(10, "b").hear(online(10, "a")) is Move.ANNOUNCE
 
 
 def test_once_heard_it_yields_to_a_later_epoch_and_keeps_its_own() -> None:
     ours = settled(10)
-    assert ours.hear(online(11, "newer process")) is Move.YIELD
+    assert ours.hear(online(11, "newer process")) is Move.FENCED
     assert ours.epoch == 10
 
 
@@ -75,7 +75,7 @@ def test_a_later_epoch_that_a_broker_had_kept_is_overwritten_until_it_comes_aliv
     """A fallback may have kept an earlier life's word, from before its clock was put right."""
     ours = settled(10)
     assert ours.hear(online(11, "earlier life"), live=False) is Move.ANNOUNCE
-    assert ours.hear(online(11, "earlier life"), live=True) is Move.YIELD
+    assert ours.hear(online(11, "earlier life"), live=True) is Move.FENCED
 
 
 def test_a_newer_process_that_leaves_its_will_again_and_again_is_alive() -> None:
@@ -83,7 +83,7 @@ def test_a_newer_process_that_leaves_its_will_again_and_again_is_alive() -> None
     ours = settled(10, "b")
     ours.hear(offline(11, "newer process"))
     ours.hear(online(10, "b"))
-    assert ours.hear(offline(11, "newer process")) is Move.YIELD
+    assert ours.hear(offline(11, "newer process")) is Move.FENCED
 
 
 @pytest.mark.parametrize("state", [online, offline], ids=["online", "offline"])
@@ -118,7 +118,7 @@ def test_two_heartbeats_without_an_echo_mean_a_deaf_connection(
 ) -> None:
     ours = standing(heartbeat_s=heartbeat_s)
     found_s, beat = 0.0, 0
-    while not ours.deaf(beat * heartbeat_s):
+    while not ours.half_open(beat * heartbeat_s):
         ours.announced(beat * heartbeat_s)
         beat += 1
         found_s = beat * heartbeat_s
@@ -129,7 +129,7 @@ def test_two_heartbeats_without_an_echo_mean_a_deaf_connection(
 def test_an_echo_at_each_heartbeat_keeps_the_connection() -> None:
     ours = standing(10, "b")
     for beat in range(20):
-        assert not ours.deaf(5.0 * beat)
+        assert not ours.half_open(5.0 * beat)
         ours.announced(5.0 * beat)
         ours.hear(online(10, "b"))
 
@@ -138,10 +138,10 @@ def test_a_process_that_was_stopped_for_a_while_gives_the_echo_its_chance() -> N
     """After SIGSTOP the echo lies in the socket, and the clock has run on."""
     ours = standing(heartbeat_s=5.0)
     ours.announced(0.0)
-    assert not ours.deaf(600.0)
+    assert not ours.half_open(600.0)
     ours.announced(600.0)
     ours.hear(online(10, "b"))
-    assert not ours.deaf(605.0)
+    assert not ours.half_open(605.0)
 
 
 def test_the_words_of_others_are_no_echo() -> None:
@@ -149,7 +149,7 @@ def test_the_words_of_others_are_no_echo() -> None:
     for now_s in (0.0, 5.0):
         ours.announced(now_s)
         ours.hear(online(9, "another"))
-    assert ours.deaf(10.0)
+    assert ours.half_open(10.0)
 
 
 def test_a_new_connection_owes_no_echo_yet() -> None:
@@ -157,7 +157,7 @@ def test_a_new_connection_owes_no_echo_yet() -> None:
     ours.announced(0.0)
     ours.announced(5.0)
     ours.connected()
-    assert not ours.deaf(10.0)
+    assert not ours.half_open(10.0)
 
 
 # -- any number of processes on one topic ------------------------------------------------------
@@ -211,7 +211,7 @@ class Topic:
     def deliver(self, process: Process) -> None:
         status, live = process.coming.pop(0)
         move = process.standing.hear(status, live=live)
-        if move is Move.YIELD:
+        if move is Move.FENCED:
             process.fenced = True
             self.living.remove(process)
         elif move is Move.RENEW:
@@ -323,4 +323,4 @@ def test_an_epoch_beyond_all_clocks_is_nobodys_and_is_spoken_over(ahead: int) ->
 def test_a_process_that_began_with_a_wrong_clock_still_knows_who_is_newer() -> None:
     began_in_1970 = settled(epoch=10)
     now_ms = 1_800_000_000_000
-    assert began_in_1970.hear(online(now_ms, "z"), clock_ms=now_ms) is Move.YIELD
+    assert began_in_1970.hear(online(now_ms, "z"), clock_ms=now_ms) is Move.FENCED
