@@ -29,6 +29,10 @@
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
 
+Three belong to one program and stand beside it: ``ProcessFailed`` (``experiments.testbed``),
+``TrainingError`` (``models.train``) and ``ChaosFailed`` (``chaos``); ``WrongProtocol`` never leaves
+the MQTT connection.
+
 Errors of foreign libraries are translated only in the file that imports the library.
 """
 
