@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
 from device_agent.delivery.driver import STOPPING, DeliveryDriver
-from device_agent.delivery.outbox import Outbox
+from device_agent.delivery.outbox_file import OutboxFile
 from device_agent.delivery.quarantine import PoisonGuard
 from device_agent.delivery.requests import PendingRequest
 from device_agent.settings import DeviceSettings
@@ -58,13 +58,13 @@ class Device:
         self,
         settings: DeviceSettings,
         parts: AgentParts,
-        outbox: Outbox | None = None,
-        aside: PoisonGuard | None = None,
+        file: OutboxFile | None = None,
+        guard: PoisonGuard | None = None,
     ) -> None:
         self.settings = settings
         self.parts = parts
-        self.escalations = DeliveryDriver(settings, parts, outbox, aside)
-        self._aside = aside
+        self.delivery = DeliveryDriver(settings, parts, file, guard)
+        self._guard = guard
         self._room = asyncio.Semaphore(settings.in_flight)
         self._work: set[asyncio.Task[Any]] = set()
         self._stopping = False
@@ -89,18 +89,18 @@ class Device:
         configure_once(settings.log)
         async with contextlib.AsyncExitStack() as closing:
             folder = closing.enter_context(state_folder(settings.state, settings.agent))
-            outbox = aside = None
+            file = guard = None
             if folder is not None:
                 limit_bytes = settings.outbox.megabytes << 20
-                outbox = Outbox.open(folder, settings.agent, limit_bytes=limit_bytes)
-                closing.push_async_callback(outbox.close)
-                aside = PoisonGuard(folder, settings.agent, attempts=settings.limits.attempts)
-                closing.push_async_callback(aside.close)
+                file = OutboxFile.open(folder, settings.agent, limit_bytes=limit_bytes)
+                closing.push_async_callback(file.close)
+                guard = PoisonGuard(folder, settings.agent, attempts=settings.limits.attempts)
+                closing.push_async_callback(guard.close)
             parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
-            if aside is not None:
-                parts.batcher.model = aside.counted(parts.batcher.model)
-            device = cls(settings, parts, outbox, aside)
-            await device.escalations.start()
+            if guard is not None:
+                parts.batcher.model = guard.counted(parts.batcher.model)
+            device = cls(settings, parts, file, guard)
+            await device.delivery.start()
             async with run_agent(parts, device._drain):
                 yield device
 
@@ -121,7 +121,7 @@ class Device:
         the one with the highest ``priority`` goes first. Raises ``InvalidPrompt`` for a time that
         is none.
         """
-        known = self.escalations.in_hand.recent(prompt_id) if prompt_id else None
+        known = self.delivery.pending.recent(prompt_id) if prompt_id else None
         if known is not None:
             return known
         asked = await self.accept(
@@ -130,7 +130,7 @@ class Device:
         try:
             return await asyncio.shield(asked.result)
         finally:
-            self.out(asked)
+            self.release(asked)
 
     async def accept(
         self,
@@ -149,21 +149,21 @@ class Device:
         after a restart. Whoever calls this says ``out`` when the result has reached its reader;
         until then a restart brings it again.
         """
-        asked = self.escalations.in_hand.find(prompt_id) if prompt_id else None
+        asked = self.delivery.pending.find(prompt_id) if prompt_id else None
         if asked is not None:
-            asked.readers += 1
+            asked.waiters += 1
         else:
             deadline_s = time.monotonic() + self._limit_s(timeout_s, priority)
             prompt = Prompt(
                 prompt_id or uuid4(), self.settings.agent, task, text, deadline_s, priority=priority
             )
             asked = PendingRequest(prompt, asker, revised)
-            self.escalations.accept(asked)
+            self.delivery.accept(asked)
             self.begin(self._judge(prompt, turned_away=self._stopping))
         try:
             await asyncio.shield(asked.accepted)
         except BaseException:
-            self.out(asked)
+            self.release(asked)
             raise
         return asked
 
@@ -176,9 +176,9 @@ class Device:
             raise InvalidPrompt(f"priority is a whole number, not {priority!r}")
         return min(limit_s, _LONGEST_S)
 
-    def out(self, asked: PendingRequest) -> None:
+    def release(self, asked: PendingRequest) -> None:
         """Let go of a prompt: its result is out, or nobody wants it any more."""
-        self.escalations.out(asked)
+        self.delivery.release(asked)
 
     def submit(
         self,
@@ -221,7 +221,7 @@ class Device:
                 settled = await self._settle(prompt)
         finally:
             broken = "the work on the prompt broke off"
-            self.escalations.settle(settled or Result.failure(prompt, ModelFailed(broken)))
+            self.delivery.decided(settled or Result.failure(prompt, ModelFailed(broken)))
 
     async def _settle(self, prompt: Prompt) -> Result | Escalation:
         if prompt.task not in TASKS:
@@ -231,8 +231,8 @@ class Device:
                 prompt, UnknownTask(f"no task is called {named!r}; known: {known}")
             )
         try:
-            if self._aside is not None:
-                await self._aside.check(prompt)
+            if self._guard is not None:
+                await self._guard.check(prompt)
             return await self.parts.station.process(prompt)
         except Quarantined as error:
             self.parts.metrics.refused.labels(error.code).inc()
@@ -244,6 +244,6 @@ class Device:
     async def _drain(self) -> None:
         """Finish what is in hand; what is still above by then gets our own answer."""
         self._stopping = True
-        await self.escalations.drain(self.settings.limits.drain_s)
+        await self.delivery.drain(self.settings.limits.drain_s)
         if self._work:
             await asyncio.wait(self._work, timeout=1.0)

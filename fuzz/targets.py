@@ -22,8 +22,8 @@ import msgspec
 
 from broker import site as site_file
 from device_agent.api.schema import read_ask, read_desk, read_echo, write_answer
-from device_agent.delivery.outbox import OutboxRow
 from device_agent.delivery.outbox_codec import asker_of, decode, encode_escalated, encode_settled
+from device_agent.delivery.outbox_file import OutboxRow
 from device_agent.settings import DeviceSettings
 from experiments.datasets.read import read_set
 from experiments.datasets.source import Source

@@ -69,7 +69,7 @@ class AskTopic:
 
     async def start(self) -> None:
         """Answer what an earlier run had accepted, and begin to take questions."""
-        for asked in self._device.escalations.in_hand:
+        for asked in self._device.delivery.pending:
             if asked.asker is not None:
                 asker = asked.asker
                 self._open[self._desk(asker).topic, asker.echo] = asked.prompt.id
@@ -145,7 +145,7 @@ class AskTopic:
             said = f"the id {key[1]!r} is that of another question, which is not answered yet"
             self._refuse(InvalidPrompt(said), None, desk)
             return True
-        known = self._device.escalations.in_hand.recent(prompt_id)
+        known = self._device.delivery.pending.recent(prompt_id)
         if in_hand is None and known is None:
             return False
         self._repeated()
@@ -161,7 +161,7 @@ class AskTopic:
             self._repeated()
             return
         prompt_id = self._answered.get(key)
-        known = self._device.escalations.in_hand.recent(prompt_id) if prompt_id else None
+        known = self._device.delivery.pending.recent(prompt_id) if prompt_id else None
         if known is None:
             said = f"no question {ask.id!r} is known here any more; ask it with its text"
             self._refuse(InvalidPrompt(said), ask.id, desk)
@@ -182,7 +182,7 @@ class AskTopic:
             if not _comes_too_late(result):
                 answer = write_answer(result, echo=asker.echo, elapsed_s=elapsed_s)
                 await self._publish_to_who_waits(answer, asker, desk)
-            self._device.out(asked)
+            self._device.release(asked)
         finally:
             self._open.pop(key, None)
             self._answered[key] = asked.prompt.id

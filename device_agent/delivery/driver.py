@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from device_agent.delivery import actions as to_do
-from device_agent.delivery.commits import Commits
+from device_agent.delivery.outbox import Outbox
 from device_agent.delivery.outbox_codec import asker_of, decode
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.requests import PendingRequest, RequestTable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
     from uuid import UUID
 
-    from device_agent.delivery.outbox import Outbox, OutboxRow
+    from device_agent.delivery.outbox_file import OutboxFile, OutboxRow
     from device_agent.delivery.quarantine import PoisonGuard
     from device_agent.settings import DeviceSettings
     from shared.agent.build import AgentParts
@@ -53,19 +53,19 @@ class DeliveryDriver:
         self,
         settings: DeviceSettings,
         parts: AgentParts,
-        outbox: Outbox | None,
-        aside: PoisonGuard | None = None,
+        file: OutboxFile | None,
+        guard: PoisonGuard | None = None,
     ) -> None:
         self._settings = settings
         self._station = parts.station
         self._bus = parts.upper_bus
-        self._commits = Commits(outbox, aside, settings.outbox.prompts)
+        self._outbox = Outbox(file, guard, settings.outbox.prompts)
         upstream = settings.upstream
         self._delivery = Delivery(
             RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
             random.Random(),  # noqa: S311 - jitter
         )
-        self.in_hand = RequestTable(parts.metrics, settings.tier.name)
+        self.pending = RequestTable(parts.metrics, settings.tier.name)
         self._refusals = RejectionLog(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
@@ -77,7 +77,7 @@ class DeliveryDriver:
 
     async def start(self) -> None:
         """Go on with what an earlier run left, listen for results, and watch the clock."""
-        for row in self._commits.recovered():
+        for row in self._outbox.recovered():
             self._take_up(row)
             await asyncio.sleep(0)
         self._watch = Supervised("deadlines", self._watch_clock)
@@ -94,13 +94,13 @@ class DeliveryDriver:
     def accept(self, asked: PendingRequest) -> None:
         """Take responsibility for a prompt."""
         prompt = asked.prompt
-        self.in_hand.add(asked)
+        self.pending.add(asked)
         revisions = asked.revised is not None
         self._delivery.accept(prompt.id, prompt.deadline_s, revisions=revisions)
         if prompt.deadline_s < self._watched_s:
             self._wake.set()
 
-    def settle(self, settled: Result | Escalation) -> None:
+    def decided(self, settled: Result | Escalation) -> None:
         """Answer a prompt that was judged, or begin to send it up."""
         if isinstance(settled, Result):
             self._do(self._delivery.answer(settled))
@@ -110,20 +110,20 @@ class DeliveryDriver:
             self._do(self._delivery.escalate(settled))
             self._wake.set()
 
-    def out(self, asked: PendingRequest) -> None:
+    def release(self, asked: PendingRequest) -> None:
         """Let go of a prompt whose result is out, or whose asker went away."""
-        if not self.in_hand.remove(asked):
+        if not self.pending.remove(asked):
             return
         self._delivery.withdraw(asked.prompt.id)
-        self._commits.forget(asked.prompt.id)
+        self._outbox.forget(asked.prompt.id)
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for results; what is still above by then gets our own answer."""
         self._stopping = True
-        if waiting := self.in_hand.waiting():
+        if waiting := self.pending.waiting():
             await asyncio.wait(waiting, timeout=timeout_s)
         settling = self._stop(STOPPING)
-        if settling and (waiting := self.in_hand.waiting()):
+        if settling and (waiting := self.pending.waiting()):
             await asyncio.wait(waiting, timeout=_SETTLE_S)
         self._do(self._delivery.settle_at_once())
         if self._watch is not None:
@@ -162,19 +162,19 @@ class DeliveryDriver:
             case to_do.Resolve(result):
                 self._begin(self._settle(result))
             case to_do.Answer(result):
-                self.in_hand.answer(result)
+                self.pending.answer(result)
             case to_do.Revise(result):
-                self.in_hand.revise(result)
+                self.pending.revise(result)
             case to_do.Forget(prompt_id):
-                self._commits.forget(prompt_id)
+                self._outbox.forget(prompt_id)
 
     async def _store(self, escalated: Escalation) -> None:
         prompt_id = escalated.prompt.id
-        asked = self.in_hand.find(prompt_id)
+        asked = self.pending.find(prompt_id)
         if asked is None:
             return
         try:
-            await self._commits.store(escalated, asked.asker)
+            await self._outbox.store(escalated, asked.asker)
         except StoreError as error:
             self._do(self._delivery.unstored(prompt_id, str(error)))
             return
@@ -212,7 +212,7 @@ class DeliveryDriver:
         return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
     async def _settle(self, result: Result) -> None:
-        await self._commits.resolve(result)
+        await self._outbox.resolve(result)
         self._do(self._delivery.settled(result.id))
 
     # -- what comes from above -----------------------------------------------------------------
@@ -284,7 +284,7 @@ class DeliveryDriver:
         self._wake.set()
 
     def _unaccounted(self) -> int:
-        return self.in_hand.accepted - self.in_hand.answered - len(self._delivery)
+        return self.pending.accepted - self.pending.answered - len(self._delivery)
 
     def _begin(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.ensure_future(work)
@@ -307,16 +307,16 @@ class DeliveryDriver:
             return
         asked = PendingRequest(escalated.prompt, asker)
         asked.accept()
-        self.in_hand.add(asked)
+        self.pending.add(asked)
         if result is None:
             revisions = asker is not None and asker.revisions
             self._delivery.restore(
                 self._within_reach(escalated), revisions=revisions, now_s=time.monotonic()
             )
         else:
-            self.in_hand.answer(result)
+            self.pending.answer(result)
         if asker is None:  # whoever asked died with that run; the same question finds the result
-            asked.result.add_done_callback(lambda _: self.out(asked))
+            asked.result.add_done_callback(lambda _: self.release(asked))
         _log.info("prompt of an earlier run", id=str(row.id), settled=result is not None)
 
     def _within_reach(self, escalated: Escalation) -> Escalation:
@@ -328,13 +328,13 @@ class DeliveryDriver:
 
     def _lose(self, row: OutboxRow, reason: str) -> None:
         """Put a row aside that cannot be read, and tell whoever asked if that can be read."""
-        self._begin(self._commits.put_aside(row, reason))
+        self._begin(self._outbox.put_aside(row, reason))
         asker = asker_of(row)
         if asker is None:
             return
         asked = PendingRequest(
             Prompt(row.id, self._settings.agent, "classify", "", time.monotonic()), asker
         )
-        self.in_hand.add(asked)
+        self.pending.add(asked)
         error = Lost("the device cannot read any more what it had stored of it; ask again")
-        self.in_hand.answer(Result.failure(asked.prompt, error))
+        self.pending.answer(Result.failure(asked.prompt, error))

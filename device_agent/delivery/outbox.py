@@ -1,124 +1,90 @@
-"""The device's outbox: escalated prompts that are accepted and whose results are not out yet.
+"""The outbox of a device's delivery: what is accepted and not answered yet, bounded in prompts.
 
-A row is the promise of one result. It is stored before its prompt is sent, settled by the one
-update that finds it unsettled, and forgotten when the result has reached its asker. What a prompt
-and a result look like as bytes is the business of ``device_agent.delivery.outbox_codec``.
+Its rows lie in a file (``device_agent.delivery.outbox_file``). Without one everything is as
+committed as memory can be, for as long as the process lives.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING
 
-from shared.errors import StoreFull
-from shared.storage.journal import Journal
-from shared.storage.sqlite_file import PAGE_BYTES
+from device_agent.delivery.outbox_codec import encode_escalated, encode_settled
+from shared.errors import StoreError, StoreFull
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
-    from pathlib import Path
+    from uuid import UUID
 
-_SCHEMA: Final = (
-    "CREATE TABLE outbox (id BLOB PRIMARY KEY CHECK (typeof(id) = 'blob' AND length(id) = 16),"
-    " payload BLOB NOT NULL CHECK (typeof(payload) = 'blob'),"
-    " result BLOB CHECK (typeof(result) IN ('blob', 'null'))) /* rows of form 1 */"
-)
-"""Another form of rows needs another number here: the file of another version is moved aside."""
-_PAGE_ROWS: Final = 500
-_PROMPTS_SHARE: Final = 1 / 3
-"""Share of the file that prompts may fill. A row whose result is no longer than its payload grows
-threefold at worst, so whoever is promised a result can get it."""
+    from device_agent.delivery.outbox_codec import ReplyTo
+    from device_agent.delivery.outbox_file import OutboxFile, OutboxRow
+    from device_agent.delivery.quarantine import PoisonGuard
+    from shared.cascade.tier import Escalation
+    from shared.messages import Result
 
-
-class OutboxRow(NamedTuple):
-    """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
-
-    id: UUID
-    payload: bytes
-    result: bytes | None
+_log = get_logger()
 
 
 class Outbox:
-    """The rows of one device, in one file that outlives a crash and a power cut."""
+    """What is committed and not forgotten yet."""
 
-    def __init__(self, journal: Journal, name: str, *, limit_bytes: int) -> None:
-        self.journal = journal
-        self._name = name
-        self._room_pages = int(limit_bytes * _PROMPTS_SHARE) // PAGE_BYTES
-
-    @classmethod
-    def open(cls, folder: Path | None, agent: str, *, limit_bytes: int) -> Outbox:
-        """Open the outbox of ``agent`` in a folder, or one in memory for None.
-
-        Raises ``SettingsError`` when the folder is missing or cannot be written.
-        """
-        path = folder / f"{agent}.outbox.sqlite" if folder is not None else None
-        journal = Journal.open(path, _SCHEMA, synchronous="FULL", limit_bytes=limit_bytes)
-        return cls(journal, str(path or "the outbox in memory"), limit_bytes=limit_bytes)
+    def __init__(
+        self, outbox: OutboxFile | None, aside: PoisonGuard | None, limit_prompts: int
+    ) -> None:
+        self._file = outbox
+        self._guard = aside
+        self._limit_prompts = limit_prompts
+        self._stored: set[UUID] = set()
 
     def recovered(self) -> Iterator[OutboxRow]:
-        """Yield what an earlier run left, oldest first, a page in memory. Raises ``StoreError``."""
-        last = 0
-        while page := self._page(last):
-            for last, key, payload, result in page:  # noqa: B007 - where the next page begins
-                yield OutboxRow(UUID(bytes=key), payload, result)
+        """Yield what an earlier run left."""
+        for row in self._file.recovered() if self._file is not None else ():
+            self._stored.add(row.id)
+            yield row
 
-    async def store(self, prompt_id: UUID, payload: bytes) -> None:
-        """Return once the prompt is on the disk; one that is there already stays as it is.
+    async def store(self, escalated: Escalation, asker: ReplyTo | None) -> None:
+        """Return once the prompt is committed.
 
-        Raises ``StoreFull`` while the third of the file that prompts may fill is full, or the disk
-        is; ``StoreError`` when the disk fails.
+        Raises ``StoreError`` in words for its asker, who is not to hear of files.
         """
+        if len(self._stored) >= self._limit_prompts:
+            raise StoreFull(f"{self._limit_prompts} prompts wait for an answer already")
+        prompt_id = escalated.prompt.id
+        self._stored.add(prompt_id)
+        if self._file is None:
+            return
+        try:
+            await self._file.store(prompt_id, encode_escalated(escalated, asker))
+        except StoreError as error:
+            self._stored.discard(prompt_id)
+            _log.warning("prompt not stored", id=str(prompt_id), reason=str(error))
+            if isinstance(error, StoreFull):
+                raise StoreFull("the outbox is full, or its disk") from error
+            raise StoreError("the outbox cannot be written") from error
 
-        def insert(connection: sqlite3.Connection) -> None:
-            if _used_pages(connection) >= self._room_pages:
-                raise StoreFull(f"{self._name}: its room for prompts is full")
-            connection.execute(
-                "INSERT INTO outbox (id, payload) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                (prompt_id.bytes, payload),
-            )
+    async def resolve(self, result: Result) -> None:
+        """Return once the result is committed, or cannot be.
 
-        await self.journal.write(insert)
-
-    async def resolve(self, prompt_id: UUID, result: bytes) -> bool:
-        """Give the prompt its one result; return whether it was waiting for one.
-
-        Raises ``StoreError``; the prompt waits on then.
+        Better to answer anew after a crash than not to answer now.
         """
-
-        def update(connection: sqlite3.Connection) -> bool:
-            cursor = connection.execute(
-                "UPDATE outbox SET result = ? WHERE id = ? AND result IS NULL",
-                (result, prompt_id.bytes),
-            )
-            return cursor.rowcount == 1
-
-        return await self.journal.write(update)
+        if self._file is None or result.id not in self._stored:
+            return
+        try:
+            await self._file.resolve(result.id, encode_settled(result))
+        except StoreError as error:
+            _log.warning("result not stored", id=str(result.id), reason=str(error))
 
     def forget(self, prompt_id: UUID) -> None:
-        """Drop the row soon: its result is out. A crash before that brings the row again."""
-        self.journal.write_later(
-            lambda connection: connection.execute(
-                "DELETE FROM outbox WHERE id = ?", (prompt_id.bytes,)
-            )
-        )
+        """Let go of a prompt that may have been stored."""
+        if prompt_id in self._stored:
+            self._stored.discard(prompt_id)
+            if self._file is not None:
+                self._file.forget(prompt_id)
 
-    async def close(self) -> None:
-        """Write what waits and close the file."""
-        await self.journal.close()
-
-    def _page(self, after: int) -> list[tuple[int, bytes, bytes, bytes | None]]:
-        query = (
-            "SELECT rowid, id, payload, result FROM outbox WHERE rowid > ? ORDER BY rowid LIMIT ?"
-        )
-        at = (after, _PAGE_ROWS)
-        return self.journal.read_now(lambda file: file.execute(query, at).fetchall())
-
-
-def _used_pages(connection: sqlite3.Connection) -> int:
-    pages, free = (
-        connection.execute(f"PRAGMA {count}").fetchone()[0]
-        for count in ("page_count", "freelist_count")
-    )
-    return int(pages) - int(free)
+    async def put_aside(self, row: OutboxRow, reason: str) -> None:
+        """Let go of a row that cannot be read, once it lies with the dead letters."""
+        self._stored.discard(row.id)
+        if self._file is None or self._guard is None:
+            return
+        if await self._guard.row(row, reason):
+            self._file.forget(row.id)

@@ -20,7 +20,7 @@ from shared.tasks import Answer, Task
 from shared.wire.topics import is_name
 
 if TYPE_CHECKING:
-    from device_agent.delivery.outbox import OutboxRow
+    from device_agent.delivery.outbox_file import OutboxRow
 
 _Value = TypeVar("_Value")
 _LONGEST_S: Final = 1e9

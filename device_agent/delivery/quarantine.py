@@ -16,7 +16,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from device_agent.delivery.outbox import OutboxRow
+    from device_agent.delivery.outbox_file import OutboxRow
     from shared.runtimes import Model
 
 _ROW_BYTES: Final = 64 << 10

@@ -29,7 +29,7 @@ class PendingRequest:
     """A prompt in hand.
 
     ``accepted`` is done when its row is committed or its result is there, ``result`` when its one
-    result is; ``revised`` is called with a better one that comes after a degraded one. ``readers``
+    result is; ``revised`` is called with a better one that comes after a degraded one. ``waiters``
     is how many have yet to see the result.
     """
 
@@ -45,7 +45,7 @@ class PendingRequest:
         self.revised = revised
         self.accepted: asyncio.Future[None] = loop.create_future()
         self.result: asyncio.Future[Result] = loop.create_future()
-        self.readers = 1
+        self.waiters = 1
         self.since_s = time.monotonic()
 
     def accept(self) -> None:
@@ -119,8 +119,8 @@ class RequestTable:
 
         Without effect when the table holds a later prompt of that id, or none.
         """
-        asked.readers -= 1
-        if asked.readers > 0 or self._asked.get(asked.prompt.id) is not asked:
+        asked.waiters -= 1
+        if asked.waiters > 0 or self._asked.get(asked.prompt.id) is not asked:
             return False
         del self._asked[asked.prompt.id]
         if not asked.result.done():

@@ -153,7 +153,7 @@ class SourceWorker:
             await self.answer(event, result, time.monotonic() - started_s)
         finally:
             if asked is not None:
-                self._device.out(asked)
+                self._device.release(asked)
 
     async def answer(self, event: SourceItem, result: Result, elapsed_s: float = 0.0) -> None:
         """Hand a result on as the answer that people see."""

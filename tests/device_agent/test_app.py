@@ -187,7 +187,7 @@ async def test_an_id_asked_again_just_as_its_result_comes_gets_that_result(
     await eventually(lambda: tiers.models["edge-1"].busy)
 
     second = device.submit(HARD, prompt_id=prompt_id)
-    device.escalations._take_result(Result(prompt_id, Label("from above")))
+    device.delivery._take_result(Result(prompt_id, Label("from above")))
 
     assert (await asyncio.wait_for(first, 5)).outcome == Label("from above")
     assert (await asyncio.wait_for(second, 5)).outcome == Label("from above")
@@ -203,8 +203,8 @@ async def test_an_asker_that_goes_away_leaves_nothing_behind(tiers: Cascade) -> 
     asked.cancel()
     await asyncio.gather(asked, return_exceptions=True)
 
-    assert len(device.escalations._delivery) == 0
-    assert len(device.escalations.in_hand) == 0
+    assert len(device.delivery._delivery) == 0
+    assert len(device.delivery.pending) == 0
 
 
 async def test_an_answer_that_overtakes_the_brokers_word_is_taken_at_once() -> None:

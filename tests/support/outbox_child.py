@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from uuid import UUID
 
-from device_agent.delivery.outbox import Outbox
+from device_agent.delivery.outbox_file import OutboxFile
 
 ASKERS = 20
 LIMIT_BYTES = 1 << 20
@@ -28,7 +28,7 @@ def _say(*words: object) -> None:
     os.write(1, (" ".join(map(str, words)) + "\n").encode())
 
 
-async def _ask(outbox: Outbox, draw: random.Random) -> None:
+async def _ask(outbox: OutboxFile, draw: random.Random) -> None:
     while True:
         prompt_id = UUID(int=draw.getrandbits(128))
         _say("storing", prompt_id)
@@ -46,7 +46,7 @@ async def _ask(outbox: Outbox, draw: random.Random) -> None:
 
 
 async def _main(folder: Path, seed: int) -> None:
-    outbox = Outbox.open(folder, "device-1", limit_bytes=LIMIT_BYTES)
+    outbox = OutboxFile.open(folder, "device-1", limit_bytes=LIMIT_BYTES)
     for row in outbox.recovered():
         _say("forgetting", row.id)
         outbox.forget(row.id)

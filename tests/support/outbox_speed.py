@@ -18,7 +18,7 @@ from uuid import uuid4
 
 import click
 
-from device_agent.delivery.outbox import Outbox
+from device_agent.delivery.outbox_file import OutboxFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def syncs_per_second(folder: Path) -> float:
 
 async def measure(folder: Path | None, askers: int) -> str:
     """Accept prompts, then settle and forget them, and return a line of the table."""
-    outbox = Outbox.open(folder, f"device-{askers}", limit_bytes=64 << 20)
+    outbox = OutboxFile.open(folder, f"device-{askers}", limit_bytes=64 << 20)
     ids = [[uuid4() for _ in range(PROMPTS // askers)] for _ in range(askers)]
     waits_s: list[float] = []
 

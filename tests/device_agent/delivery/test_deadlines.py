@@ -25,9 +25,9 @@ PATIENT = UpstreamSettings(patience_s=20, retry_min_s=5, retry_max_s=8)
 STEPS = {
     # what holds the prompt: (its task, what it waits in)
     "being judged": ("Device._judge", "parts.batcher.solve"),
-    "being stored": ("DeliveryDriver._store", "escalations._commits.store"),
+    "being stored": ("DeliveryDriver._store", "delivery._outbox.store"),
     "being sent": ("DeliveryDriver._send", "parts.bus.publish"),
-    "being settled": ("DeliveryDriver._settle", "escalations._commits.resolve"),
+    "being settled": ("DeliveryDriver._settle", "delivery._outbox.resolve"),
 }
 
 
@@ -103,14 +103,14 @@ async def test_a_step_whose_task_is_killed_does_not_keep_an_asker_waiting(
 async def all_is_well(device: Device, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is left of that prompt, and the next one is answered as ever."""
     monkeypatch.undo()
-    await eventually(lambda: len(device.escalations._delivery) == 0)
-    assert len(device.escalations.in_hand) == 0
+    await eventually(lambda: len(device.delivery._delivery) == 0)
+    assert len(device.delivery.pending) == 0
     assert (await device.ask(EASY)).tier == "device"
 
 
 async def test_a_clock_that_somebody_ends_goes_on(tiers: Cascade) -> None:
     device = await tiers.device(upstream=PATIENT, knows_above=False)
-    watch = device.escalations._watch
+    watch = device.delivery._watch
     assert watch is not None
     watch.task.cancel()
     result, took_s = await ask(device)

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from device_agent.delivery.outbox import OutboxRow
 from device_agent.delivery.outbox_codec import (
     ReplyTo,
     asker_of,
@@ -18,6 +17,7 @@ from device_agent.delivery.outbox_codec import (
     encode_escalated,
     encode_settled,
 )
+from device_agent.delivery.outbox_file import OutboxRow
 from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.errors import MalformedMessage

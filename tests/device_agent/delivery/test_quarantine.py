@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from device_agent.delivery.outbox import OutboxRow
+from device_agent.delivery.outbox_file import OutboxRow
 from device_agent.delivery.quarantine import PoisonGuard
 from shared.agent.settings import LimitSettings
 from shared.errors import Quarantined

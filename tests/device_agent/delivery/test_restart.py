@@ -62,13 +62,13 @@ class Life:
     def kill(self) -> None:
         """Cut everything that this run could still do to the outside."""
         self._wire.kill(self.device.parts.bus)
-        for task in self.device.escalations._work:
+        for task in self.device.delivery._work:
             task.cancel()
-        watch = self.device.escalations._watch
+        watch = self.device.delivery._watch
         assert watch is not None
         watch._stopped = True
         watch.task.cancel()
-        self.device.escalations._commits._outbox = None
+        self.device.delivery._outbox._file = None
 
     async def end(self) -> None:
         with contextlib.suppress(Exception):
@@ -153,7 +153,7 @@ async def test_a_prompt_answered_here_costs_no_commit_and_one_that_goes_up_share
     async with cascade(MemoryWire()) as tiers:
         await tiers.edge()
         life = await Life(tiers, tmp_path).begin()
-        outbox = life.device.escalations._commits._outbox
+        outbox = life.device.delivery._outbox._file
         assert outbox is not None
         before = outbox.journal.commits
         for _ in range(50):
@@ -195,7 +195,7 @@ async def test_a_better_answer_after_a_degraded_one_is_published_as_a_revision(
         inbox = await ask(wire, question)
         first = json.loads((await inbox.next()).payload)
         await eventually(lambda: tiers.models["edge-1"].busy)
-        escalated = life.device.escalations._delivery._revisable
+        escalated = life.device.delivery._delivery._revisable
         ((prompt_id, item),) = escalated.items()
 
         better = Result(prompt_id, Label("edge-1"), (Hop("edge", "edge-1", 0.9, 0.5, 10),))
@@ -286,7 +286,7 @@ async def test_a_prompt_goes_to_what_is_above_now(tmp_path: Path) -> None:
 async def test_no_answer_tells_where_the_outbox_lies(tmp_path: Path) -> None:
     async with cascade(MemoryWire()) as tiers:
         life = await Life(tiers, tmp_path).begin()
-        outbox = life.device.escalations._commits._outbox
+        outbox = life.device.delivery._outbox._file
         assert outbox is not None
         await outbox.close()
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from device_agent.delivery.outbox import Outbox, OutboxRow
+from device_agent.delivery.outbox_file import OutboxFile, OutboxRow
 from shared.errors import SettingsError, StoreError, StoreFull
 from tests.support import outbox_child
 from tests.support.outbox_child import payload_of
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 MEGABYTE = 1 << 20
 
 
-def opened(folder: Path | None, *, limit_bytes: int = MEGABYTE) -> Outbox:
-    return Outbox.open(folder, "device-1", limit_bytes=limit_bytes)
+def opened(folder: Path | None, *, limit_bytes: int = MEGABYTE) -> OutboxFile:
+    return OutboxFile.open(folder, "device-1", limit_bytes=limit_bytes)
 
 
 async def test_a_stored_prompt_is_found_by_the_next_run(tmp_path: Path) -> None:
