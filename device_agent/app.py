@@ -1,7 +1,7 @@
 """A device: takes prompts from its program, answers what it can, and waits for the rest.
 
-``ask`` is where the path of a prompt begins. It goes on in ``shared.serving.station`` (settle,
-judge, dispatch), ``shared.cascade.tier`` (keep or escalate) and ``shared.cascade.threshold``.
+``ask`` is where the path of a prompt begins. It goes on in ``shared.serving.station`` (process),
+``shared.cascade.tier`` (keep or escalate) and ``shared.cascade.threshold``.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from device_agent.delivery.requests import PendingRequest
 from device_agent.settings import DeviceSettings
 from shared.agent.build import build_agent, mqtt
 from shared.agent.run import run_agent
-from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping, UnknownTask
+from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping
 from shared.messages import Prompt, Result
 from shared.settings.file import load
 from shared.storage.state_dir import state_folder
-from shared.tasks import TASKS, Task
 from shared.telemetry.log import configure_once, get_logger
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from shared.agent.build import AgentParts, Connect
     from shared.cascade.tier import Escalation
     from shared.runtimes import Model
+    from shared.tasks import Task
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -159,7 +159,7 @@ class Device:
             )
             asked = PendingRequest(prompt, asker, revised)
             self.delivery.accept(asked)
-            self.begin(self._judge(prompt, turned_away=self._stopping))
+            self.begin(self._process(prompt, turned_away=self._stopping))
         try:
             await asyncio.shield(asked.accepted)
         except BaseException:
@@ -207,39 +207,30 @@ class Device:
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.error("a prompt's work broke", exc_info=error)
 
-    async def _judge(self, prompt: Prompt, *, turned_away: bool) -> None:
+    async def _process(self, prompt: Prompt, *, turned_away: bool) -> None:
         """Answer a prompt or send it on its way up, whoever still waits for it.
 
         It is turned away if it came when the device was leaving already.
         """
-        settled: Result | Escalation | None = None
+        decided: Result | Escalation | None = None
         try:
             if turned_away:
-                settled = Result.failure(prompt, Stopping(STOPPING))
+                decided = Result.failure(prompt, Stopping(STOPPING))
                 return
             async with self._room:
-                settled = await self._settle(prompt)
+                decided = await self._decide(prompt)
         finally:
             broken = "the work on the prompt broke off"
-            self.delivery.decided(settled or Result.failure(prompt, ModelFailed(broken)))
+            self.delivery.decided(decided or Result.failure(prompt, ModelFailed(broken)))
 
-    async def _settle(self, prompt: Prompt) -> Result | Escalation:
-        if prompt.task not in TASKS:
-            known = ", ".join(TASKS)
-            named = str(prompt.task)[:64]
-            return Result.failure(
-                prompt, UnknownTask(f"no task is called {named!r}; known: {known}")
-            )
+    async def _decide(self, prompt: Prompt) -> Result | Escalation:
         try:
             if self._guard is not None:
                 await self._guard.check(prompt)
-            return await self.parts.station.process(prompt)
         except Quarantined as error:
             self.parts.metrics.refused.labels(error.code).inc()
             return Result.failure(prompt, error)
-        except Exception as error:  # noqa: BLE001 - an accepted prompt always gets a result
-            _log.exception("a prompt broke the station", id=str(prompt.id))
-            return Result.failure(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
+        return await self.parts.station.process(prompt)
 
     async def _drain(self) -> None:
         """Finish what is in hand; what is still above by then gets our own answer."""

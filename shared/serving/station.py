@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.messages import Result
-from shared.tasks import Request
+from shared.tasks import TASKS, Request
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -94,6 +94,9 @@ class Station:
 
     def _check(self, prompt: Prompt, now_s: float) -> None:
         """Refuse what no model should see."""
+        if prompt.task not in TASKS:
+            known, named = ", ".join(TASKS), str(prompt.task)[:64]
+            raise UnknownTask(f"no task is called {named!r}; known: {known}")
         if prompt.task not in self.solver.tasks:
             served = ", ".join(sorted(self.solver.tasks))
             raise UnknownTask(f"{self.agent} answers {served}, not {prompt.task!r}")
@@ -128,7 +131,8 @@ class Station:
         return Result.failure(prompt, error)
 
     def _count(self, prompt: Prompt, outcome: str) -> None:
-        self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()
+        if prompt.task in TASKS:  # what people make up is no label
+            self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()
 
 
 def check_text(text: object, limit_bytes: int) -> str:

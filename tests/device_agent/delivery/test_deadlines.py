@@ -24,7 +24,7 @@ SLACK_S = 1.0
 PATIENT = UpstreamSettings(patience_s=20, retry_min_s=5, retry_max_s=8)
 STEPS = {
     # what holds the prompt: (its task, what it waits in)
-    "being judged": ("Device._judge", "parts.batcher.solve"),
+    "being judged": ("Device._process", "parts.batcher.solve"),
     "being stored": ("DeliveryDriver._store", "delivery._outbox.store"),
     "being sent": ("DeliveryDriver._send", "parts.bus.publish"),
     "being settled": ("DeliveryDriver._settle", "delivery._outbox.resolve"),
