@@ -22,7 +22,7 @@ import msgspec
 
 from broker import site as site_file
 from device_agent.api.schema import read_ask, read_desk, read_echo, write_answer
-from device_agent.delivery.outbox_codec import asker_of, decode, encode_escalated, encode_settled
+from device_agent.delivery.outbox_codec import asker_of, decode, encode_escalated, encode_resolved
 from device_agent.delivery.outbox_file import OutboxRow
 from device_agent.settings import DeviceSettings
 from experiments.datasets.read import read_set
@@ -90,7 +90,7 @@ def row(data: bytes) -> None:
             encode_prompt(read.escalated.prompt, now_s=0.0)
             result = read.result or read.escalated.degraded("late")
             write_answer(result, echo=None, elapsed_s=0.0)
-            payload, settled = encode_escalated(read.escalated, read.asker), encode_settled(result)
+            payload, settled = encode_escalated(read.escalated, read.asker), encode_resolved(result)
             reread = decode(OutboxRow(_ID, payload, settled), "device-1")
             assert (reread.asker, reread.result) == (read.asker, result)
             assert reread.escalated.local_result == read.escalated.local_result

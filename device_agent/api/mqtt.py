@@ -65,7 +65,7 @@ class AskTopic:
         self._answered: OrderedDict[tuple[str, Echo], UUID] = OrderedDict()
         self._judging = 0
         self._saying = 0
-        self._refusals = RejectionLog(device.parts.metrics)
+        self._rejections = RejectionLog(device.parts.metrics)
 
     async def start(self) -> None:
         """Answer what an earlier run had accepted, and begin to take questions."""
@@ -73,7 +73,7 @@ class AskTopic:
             if asked.asker is not None:
                 asker = asked.asker
                 self._open[self._desk(asker).topic, asker.echo] = asked.prompt.id
-                self._device.begin(self._see_out(asked, asker))
+                self._device.begin(self._deliver(asked, asker))
         topic = self._device.parts.topics.ask(self._device.settings.agent)
         await self._bus.subscribe(topic, self._take)
 
@@ -87,7 +87,7 @@ class AskTopic:
         self._bus.acknowledge(message)
         if message.retained or self._saying >= _BACKLOG:
             fault = "retained" if message.retained else "flooded"
-            self._refusals.note(message.topic, MalformedMessage(_DROPPED[fault]), fault=fault)
+            self._rejections.record(message.topic, MalformedMessage(_DROPPED[fault]), fault=fault)
             return
         desk = Desk(self._answers)
         try:
@@ -136,7 +136,7 @@ class AskTopic:
             self._judging -= 1
         if ask.receipt and not asked.result.done():
             self._say({"id": asker.echo, "accepted": True}, desk)
-        await self._see_out(asked, asker, started_s)
+        await self._deliver(asked, asker, started_s)
 
     def _is_known(self, key: tuple[str, Echo], prompt_id: UUID, desk: Desk) -> bool:
         """Answer a question that needs no judging: a repeat, or one under somebody else's id."""
@@ -169,7 +169,7 @@ class AskTopic:
         self._repeated()
         self._say(write_answer(known, echo=ask.id, elapsed_s=0.0), desk)
 
-    async def _see_out(
+    async def _deliver(
         self, asked: PendingRequest, asker: ReplyTo, started_s: float | None = None
     ) -> None:
         """Publish the answer and let go of the prompt once the broker has it."""

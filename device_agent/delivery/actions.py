@@ -42,7 +42,7 @@ class Doubt(NamedTuple):
 
 
 class Resolve(NamedTuple):
-    """Commit the result; then say ``settled``."""
+    """Commit the result; then say ``resolved``."""
 
     result: Result
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 STOPPING = "the device is shutting down"
-_SETTLE_S = 1.0
+_RESOLVE_S = 1.0
 
 
 class DeliveryDriver:
@@ -66,7 +66,7 @@ class DeliveryDriver:
             random.Random(),  # noqa: S311 - jitter
         )
         self.pending = RequestTable(parts.metrics, settings.tier.name)
-        self._refusals = RejectionLog(parts.metrics)
+        self._rejections = RejectionLog(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._watched_s = math.inf
@@ -89,7 +89,7 @@ class DeliveryDriver:
         results = dispatcher.topics.results(self._settings.agent)
         dispatcher.on_agent(lambda: self._rearm(unsent_only=True))
         self._bus.watch(lambda connected: self._rearm() if connected else None)
-        await self._bus.subscribe(results, self._take)
+        await self._bus.subscribe(results, self._on_upstream_message)
 
     def accept(self, asked: PendingRequest) -> None:
         """Take responsibility for a prompt."""
@@ -100,14 +100,14 @@ class DeliveryDriver:
         if prompt.deadline_s < self._watched_s:
             self._wake.set()
 
-    def decided(self, settled: Result | Escalation) -> None:
+    def decided(self, decided: Result | Escalation) -> None:
         """Answer a prompt that was judged, or begin to send it up."""
-        if isinstance(settled, Result):
-            self._do(self._delivery.answer(settled))
+        if isinstance(decided, Result):
+            self._do(self._delivery.answer(decided))
         elif self._stopping:
-            self._do(self._delivery.answer(settled.degraded(STOPPING)))
+            self._do(self._delivery.answer(decided.degraded(STOPPING)))
         else:
-            self._do(self._delivery.escalate(settled))
+            self._do(self._delivery.escalate(decided))
             self._wake.set()
 
     def release(self, asked: PendingRequest) -> None:
@@ -122,10 +122,10 @@ class DeliveryDriver:
         self._stopping = True
         if waiting := self.pending.waiting():
             await asyncio.wait(waiting, timeout=timeout_s)
-        settling = self._stop(STOPPING)
-        if settling and (waiting := self.pending.waiting()):
-            await asyncio.wait(waiting, timeout=_SETTLE_S)
-        self._do(self._delivery.settle_at_once())
+        resolving = self._stop(STOPPING)
+        if resolving and (waiting := self.pending.waiting()):
+            await asyncio.wait(waiting, timeout=_RESOLVE_S)
+        self._do(self._delivery.resolve_at_once())
         if self._watch is not None:
             await self._watch.stop()
         for task in self._work:
@@ -160,7 +160,7 @@ class DeliveryDriver:
             case to_do.Doubt(agent, stopped):
                 self._dispatcher.doubt(agent, stopped=stopped)
             case to_do.Resolve(result):
-                self._begin(self._settle(result))
+                self._begin(self._resolve(result))
             case to_do.Answer(result):
                 self.pending.answer(result)
             case to_do.Revise(result):
@@ -211,27 +211,27 @@ class DeliveryDriver:
         reason = self._dispatcher.why_nobody()
         return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
-    async def _settle(self, result: Result) -> None:
+    async def _resolve(self, result: Result) -> None:
         await self._outbox.resolve(result)
-        self._do(self._delivery.settled(result.id))
+        self._do(self._delivery.resolved(result.id))
 
     # -- what comes from above -----------------------------------------------------------------
 
-    def _take(self, message: Message) -> None:
+    def _on_upstream_message(self, message: Message) -> None:
         """Match what came from above to the prompt it belongs to."""
         self._bus.acknowledge(message)
         try:
             came = decode_result(message.payload)
         except MalformedMessage as error:
-            self._refusals.note(message.topic, error)
+            self._rejections.record(message.topic, error)
             return
         if isinstance(came, Result):
-            self._take_result(came)
+            self._on_result(came)
         else:
-            self._take_notice(*came)
+            self._on_notice(*came)
             self._wake.set()
 
-    def _take_notice(self, prompt_id: UUID, notice: Notice) -> None:
+    def _on_notice(self, prompt_id: UUID, notice: Notice) -> None:
         """Take an agent's word: it is at work on the prompt, or will not have it."""
         if notice.code != WORKING:
             self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
@@ -239,16 +239,16 @@ class DeliveryDriver:
         self._dispatcher.works(notice.agent)
         self._do(self._delivery.working(prompt_id, notice.agent, time.monotonic()))
 
-    def _take_result(self, result: Result) -> None:
+    def _on_result(self, result: Result) -> None:
         escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
         actions = self._delivery.came(result, time.monotonic())
         if not actions:
             self._station.metrics.repeats.labels("result").inc()
         if escalated is not None:
-            self._heed(escalated, result, holder)
+            self._learn(escalated, result, holder)
         self._do(actions)
 
-    def _heed(self, escalated: Escalation, result: Result, holder: str) -> None:
+    def _learn(self, escalated: Escalation, result: Result, holder: str) -> None:
         """Learn from a result, and of the agents that it came through."""
         if not isinstance(result.outcome, Failure):
             self._station.hear(escalated, result)
@@ -299,7 +299,7 @@ class DeliveryDriver:
     # -- what an earlier run left --------------------------------------------------------------
 
     def _take_up(self, row: OutboxRow) -> None:
-        """Go on with a prompt that was stored, or with its answer if that is settled."""
+        """Go on with a prompt that was stored, or with its answer if that is resolved."""
         try:
             escalated, asker, result = decode(row, self._settings.agent)
         except MalformedMessage as error:

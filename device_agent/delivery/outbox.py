@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from device_agent.delivery.outbox_codec import encode_escalated, encode_settled
+from device_agent.delivery.outbox_codec import encode_escalated, encode_resolved
 from shared.errors import StoreError, StoreFull
 from shared.telemetry.log import get_logger
 
@@ -70,7 +70,7 @@ class Outbox:
         if self._file is None or result.id not in self._stored:
             return
         try:
-            await self._file.resolve(result.id, encode_settled(result))
+            await self._file.resolve(result.id, encode_resolved(result))
         except StoreError as error:
             _log.warning("result not stored", id=str(result.id), reason=str(error))
 

@@ -43,7 +43,7 @@ class ReplyTo(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
 
 
 class Stored(NamedTuple):
-    """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
+    """A prompt as an earlier run of the device left it; ``result`` once it was resolved."""
 
     escalated: Escalation
     asker: ReplyTo | None
@@ -69,7 +69,7 @@ class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     asker: ReplyTo | None
 
 
-class _Settled(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+class _Resolved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     outcome: Answer | Failure
     hops: tuple[_StoredHop, ...]
     degraded: str
@@ -77,7 +77,7 @@ class _Settled(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
 
 _encoder = msgspec.msgpack.Encoder()
 _payloads = msgspec.msgpack.Decoder(_Payload)
-_results = msgspec.msgpack.Decoder(_Settled)
+_results = msgspec.msgpack.Decoder(_Resolved)
 
 
 def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
@@ -91,10 +91,10 @@ def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
     )
 
 
-def encode_settled(result: Result) -> bytes:
+def encode_resolved(result: Result) -> bytes:
     """Return the result of a row."""
     hops = tuple(map(_pack, result.hops))
-    return _encoder.encode(_Settled(result.outcome, hops, result.degraded))
+    return _encoder.encode(_Resolved(result.outcome, hops, result.degraded))
 
 
 def decode(row: OutboxRow, origin: str) -> Stored:

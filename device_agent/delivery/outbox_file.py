@@ -1,7 +1,7 @@
 """The file of a device's outbox: escalated prompts, until their results are out.
 
-A row is the promise of one result. It is stored before its prompt is sent, settled by the one
-update that finds it unsettled, and forgotten when the result has reached its asker. What a prompt
+A row is the promise of one result. It is stored before its prompt is sent, resolved by the one
+update that finds it unresolved, and forgotten when the result has reached its asker. What a prompt
 and a result look like as bytes is the business of ``device_agent.delivery.outbox_codec``.
 """
 
@@ -32,7 +32,7 @@ threefold at worst, so whoever is promised a result can get it."""
 
 
 class OutboxRow(NamedTuple):
-    """A prompt as an earlier run of the device left it; ``result`` once it was settled."""
+    """A prompt as an earlier run of the device left it; ``result`` once it was resolved."""
 
     id: UUID
     payload: bytes

@@ -5,9 +5,9 @@ driver, ``device_agent.delivery.driver``, does it and reports back. A prompt goe
 
     here ── answered here ───────────────────────────► Answer
       └─ escalated: Store ─ stored ─► above: Send, again and again
-                                        └─ a result, or none in time: Resolve ─ settled ─► Answer
+                                        └─ a result, or none in time: Resolve ─ resolved ─► Answer
 
-Only what is stored is sent, and only what is settled is answered, so that a device that dies at
+Only what is stored is sent, and only what is resolved is answered, so that a device that dies at
 any point goes on where it was. Every state has the prompt's deadline: what should have moved it on
 and did not, a model or a disk that stands still, does not keep its asker waiting. Who above has a
 prompt, and whether silence is to be held against it, is the business of ``shared.protocol.holder``.
@@ -55,7 +55,7 @@ class _State(enum.Enum):
     HERE = enum.auto()
     STORING = enum.auto()
     ABOVE = enum.auto()
-    SETTLING = enum.auto()
+    RESOLVING = enum.auto()
 
 
 @dataclass
@@ -64,7 +64,7 @@ class _Accepted:
     revisions: bool
     state: _State = _State.HERE
     escalated: Escalation | None = None
-    settling: Result | None = None
+    resolving: Result | None = None
     better: Result | None = None
     holder: Holder = field(default_factory=Holder)
     silence_s: float = 0.0
@@ -93,7 +93,7 @@ class Delivery:
         return prompt_id in self._entries
 
     def above(self, prompt_id: UUID) -> Escalation | None:
-        """Return a prompt that is stored, and neither settled nor answered yet."""
+        """Return a prompt that is stored, and neither resolved nor answered yet."""
         entry = self._above(prompt_id)
         return entry.escalated if entry else None
 
@@ -150,17 +150,17 @@ class Delivery:
             return []
         return [Answer(entry.escalated.degraded(reason))]
 
-    def settled(self, prompt_id: UUID) -> list[Action]:
+    def resolved(self, prompt_id: UUID) -> list[Action]:
         """Answer once the result is committed."""
         entry = self._entries.pop(prompt_id, None)
-        if entry is None or entry.settling is None:
+        if entry is None or entry.resolving is None:
             return []
-        return [Answer(entry.settling), *(self._revise(entry.better) if entry.better else [])]
+        return [Answer(entry.resolving), *(self._revise(entry.better) if entry.better else [])]
 
-    def settle_at_once(self) -> list[Action]:
+    def resolve_at_once(self) -> list[Action]:
         """Answer whatever waits for its commit: there is no more time to wait for the disk."""
-        waiting = [key for key, entry in self._entries.items() if entry.settling is not None]
-        return [action for prompt_id in waiting for action in self.settled(prompt_id)]
+        waiting = [key for key, entry in self._entries.items() if entry.resolving is not None]
+        return [action for prompt_id in waiting for action in self.resolved(prompt_id)]
 
     # -- from whoever sends --------------------------------------------------------------------
 
@@ -236,7 +236,7 @@ class Delivery:
         entry = self._entries.get(result.id)
         if entry is None:
             return self._revise(result)
-        if entry.settling is not None and entry.settling.degraded:
+        if entry.resolving is not None and entry.resolving.degraded:
             entry.better = result  # for a revision, where one is wanted
         if entry.state is not _State.ABOVE or entry.escalated is None:
             return []
@@ -246,7 +246,7 @@ class Delivery:
         took_s = entry.holder.took_s(result.hops[0].agent, now_s) if result.hops else None
         if took_s is not None:
             self._repeats.note_answer(took_s)
-        return self._settle(entry, _joined(entry.escalated, result), now_s)
+        return self._resolve(entry, _joined(entry.escalated, result), now_s)
 
     # -- from the clock ------------------------------------------------------------------------
 
@@ -300,8 +300,8 @@ class Delivery:
         if entry.state is _State.HERE:
             error = Expired("the prompt's time ran out before it was judged")
             return self.answer(Result(prompt_id, Failure(error.code, str(error))))
-        if entry.state is _State.SETTLING:
-            return self.settled(prompt_id)
+        if entry.state is _State.RESOLVING:
+            return self.resolved(prompt_id)
         if now_s >= entry.deadline_s:
             return self._degrade(prompt_id, entry, "no better answer came in time", now_s)
         if entry.give_up_s and now_s >= entry.give_up_s:
@@ -332,8 +332,8 @@ class Delivery:
                 actions += self._send(entry, entry.escalated)
         return actions
 
-    def _settle(self, entry: _Accepted, result: Result, now_s: float) -> list[Action]:
-        entry.state, entry.settling = _State.SETTLING, result
+    def _resolve(self, entry: _Accepted, result: Result, now_s: float) -> list[Action]:
+        entry.state, entry.resolving = _State.RESOLVING, result
         self._push(result.id, entry, max(entry.deadline_s, now_s + _COMMIT_S))
         self._repeats.end(result.id)
         return [Resolve(result), *self._repeat()]
@@ -342,7 +342,7 @@ class Delivery:
         self, prompt_id: UUID, entry: _Accepted, reason: str, now_s: float
     ) -> list[Action]:
         """Give our own answer, since nothing better can come in time."""
-        if entry.escalated is None or entry.state is _State.SETTLING:
+        if entry.escalated is None or entry.state is _State.RESOLVING:
             return []
         if entry.revisions:
             self._revisable[prompt_id] = entry.escalated
@@ -350,7 +350,7 @@ class Delivery:
                 self._revisable.popitem(last=False)
         if entry.state is _State.STORING:
             return self.unstored(prompt_id, reason)
-        return self._settle(entry, entry.escalated.degraded(reason), now_s)
+        return self._resolve(entry, entry.escalated.degraded(reason), now_s)
 
     def _revise(self, result: Result) -> list[Action]:
         if isinstance(result.outcome, Failure):

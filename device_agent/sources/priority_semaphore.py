@@ -20,7 +20,7 @@ class PrioritySemaphore:
         self._arrivals = 0
 
     @contextlib.asynccontextmanager
-    async def turn(self, priority: int) -> AsyncIterator[None]:
+    async def hold(self, priority: int) -> AsyncIterator[None]:
         """Hold a place as long as the context lasts."""
         await self._wait(priority)
         try:

@@ -137,7 +137,7 @@ class SourceWorker:
         asked: PendingRequest | None = None
         try:
             # Only until it is accepted: what waits for an answer from above takes no place.
-            async with self._turns.turn(settings.priority):
+            async with self._turns.hold(settings.priority):
                 asked = await self._device.accept(
                     event.text,
                     task=settings.task,

@@ -117,7 +117,7 @@ class DeviceAgent:
                 case to_do.Doubt(agent, stopped):
                     self._upward.choice.doubt(agent, self._clock.now_s, stopped=stopped)
                 case to_do.Resolve(result):
-                    self._do(self._delivery.settled(result.id))
+                    self._do(self._delivery.resolved(result.id))
                 case to_do.Answer(result):
                     self._asked.pop(result.id)(result)
                 case to_do.Revise() | to_do.Forget():

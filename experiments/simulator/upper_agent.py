@@ -180,7 +180,7 @@ class UpperAgent:
         return self.station.upward
 
     def _judged(self, judge: Process, settled: Result | Escalation) -> None:
-        self._see_through(self._admission.judged(judge, settled))
+        self._see_through(self._admission.processed(judge, settled))
 
     def _reply(self, prompt: Prompt, result: Result) -> None:
         """Send the result to the origin, and a copy to the sender if it asked for one."""

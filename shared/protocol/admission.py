@@ -3,9 +3,9 @@
 Pure. What happens comes in as a call with the time, and each call returns the one thing to do next,
 or None; the driver, ``shared.serving.service``, does it and reports back. A prompt goes one way::
 
-    arrived ─► Attempt ─ attempted ─► Process ─ judged ─► StoreResult ─ kept ─► SendResult
+    arrived ─► Attempt ─ attempted ─► Process ─ processed ─► StoreResult ─ kept ─► SendResult
                   ▲                     │ └─ escalated: Forward ─ sent ─► (a tier above replies)
-                  └── the model failed ─┘ └─ three times: Quarantine ─ quarantined ─► StoreResult …
+                  └── the model failed ─┘ └─ thrice: Quarantine ─ quarantined ─► StoreResult …
 
 An attempt is counted before the model runs, where a crash cannot undo it: a prompt that kills its
 agent is taken three times and no more. A result is kept before it is out, so that a repeat never
@@ -53,7 +53,7 @@ class Attempt(NamedTuple):
 
 
 class Process(NamedTuple):
-    """Score the prompt and decide; then say ``judged``."""
+    """Score the prompt and decide; then say ``processed``."""
 
     prompt: Prompt
     attempt: int
@@ -197,28 +197,28 @@ class Admission:
             return Quarantine(prompt, self._attempts, reason)
         return Process(prompt, attempt)
 
-    def judged(self, judge: Process, settled: Result | Escalation) -> Action | None:
+    def processed(self, process: Process, decided: Result | Escalation) -> Action | None:
         """Go on with what the station made of the prompt."""
-        prompt = judge.prompt
-        if isinstance(settled, Escalation):
+        prompt = process.prompt
+        if isinstance(decided, Escalation):
             self.dropped(prompt)
             id_above = self._new_id() if self._new_id else prompt.id
-            onward = ForwardedPrompt(settled, id_above, Holder())
+            onward = ForwardedPrompt(decided, id_above, Holder())
             self._sent_on.put(onward)
             return self._send_on(onward, again=False)
-        code = settled.outcome.code if isinstance(settled.outcome, Failure) else ""
+        code = decided.outcome.code if isinstance(decided.outcome, Failure) else ""
         if code == ModelFailed.code:
-            assert isinstance(settled.outcome, Failure)  # noqa: S101 - it has a code
-            if judge.attempt < self._attempts:
+            assert isinstance(decided.outcome, Failure)  # noqa: S101 - it has a code
+            if process.attempt < self._attempts:
                 return Attempt(prompt)
-            return Quarantine(prompt, judge.attempt, settled.outcome.reason)
+            return Quarantine(prompt, process.attempt, decided.outcome.reason)
         if code == Expired.code:
             self.dropped(prompt)
             return None
         if code in _NOT_HERE:
             self.dropped(prompt)
             return Decline(prompt, code)
-        return StoreResult(prompt, settled)
+        return StoreResult(prompt, decided)
 
     def quarantined(self, quarantine: Quarantine) -> Action:
         """Answer with the reason; repeats get the same answer."""

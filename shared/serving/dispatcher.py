@@ -65,7 +65,7 @@ class Dispatcher:
         self._bus = bus
         self.topics = topics
         self._metrics = metrics
-        self._refusals = RejectionLog(metrics)
+        self._rejections = RejectionLog(metrics)
         self._origin = origin
         self._appeared: list[Callable[[], None]] = []
         for roster in self.choice.rosters:
@@ -177,7 +177,7 @@ class Dispatcher:
             address = self.topics.read_status(message.topic)
             status = decode_status(message.payload) if message.payload else None
         except MalformedMessage as error:
-            self._refusals.note(message.topic, error)
+            self._rejections.record(message.topic, error)
             return
         for roster in self.choice.rosters:
             if roster.tier == address.tier:

@@ -78,7 +78,7 @@ class Service:
         self._pool = pool
         self._upper_bus = upper_bus
         self._in_hand: set[asyncio.Task[None]] = set()
-        self._refusals = RejectionLog(station.metrics)
+        self._rejections = RejectionLog(station.metrics)
 
     async def start(self) -> None:
         """Take prompts addressed to this agent, and to its pool."""
@@ -86,12 +86,12 @@ class Service:
         if self._station.dispatcher is not None:
             await self._station.dispatcher.start()
             await self._upper_bus.subscribe(
-                self._station.dispatcher.topics.results(agent), self._take_word
+                self._station.dispatcher.topics.results(agent), self._on_upstream_message
             )
-        await self._bus.subscribe(self._topics.prompts(agent), self._take_prompt)
+        await self._bus.subscribe(self._topics.prompts(agent), self._on_prompt)
         if self._pool:
             shared = self._topics.prompts(self._pool, pool=self._pool)
-            await self._bus.subscribe(shared, self._take_prompt)
+            await self._bus.subscribe(shared, self._on_prompt)
 
     async def drain(self, timeout_s: float) -> int:
         """Finish what is in hand; return how many prompts were not finished in time."""
@@ -100,11 +100,11 @@ class Service:
         _, unfinished = await asyncio.wait(self._in_hand, timeout=timeout_s)
         return len(unfinished)
 
-    def _take_prompt(self, message: Message) -> None:
+    def _on_prompt(self, message: Message) -> None:
         self._start(self._bus, message, self._admit)
 
-    def _take_word(self, message: Message) -> None:
-        self._start(self._upper_bus, message, self._heed)
+    def _on_upstream_message(self, message: Message) -> None:
+        self._start(self._upper_bus, message, self._hear)
 
     def _start(self, bus: Bus, message: Message, take: _Take) -> None:
         """Begin with a message, or drop it: a flood at QoS 0 knows no window and no end."""
@@ -123,19 +123,19 @@ class Service:
         forgets it anyway when we die, and what waits to be acknowledged holds up all that comes
         after it, repeats and our own heartbeat among that.
         """
-        judge: Process | None = None
+        process: Process | None = None
         try:
-            judge = await take(message)
+            process = await take(message)
         except MalformedMessage as error:
-            self._refusals.note(message.topic, error)
+            self._rejections.record(message.topic, error)
         except (BusError, StoreError) as error:
             _log.warning("prompt not finished; its origin will ask again", reason=str(error))
         except Exception:  # noqa: BLE001 - logged, and the service lives on
             _log.exception("a message broke the service", topic=message.topic)
         finally:
             bus.acknowledge(message)
-        if judge is not None:
-            await self._see_out(judge)
+        if process is not None:
+            await self._deliver(process)
 
     async def _admit(self, message: Message) -> Process | None:
         """Take a prompt from below; return it if the model is to see it."""
@@ -148,29 +148,29 @@ class Service:
         if not isinstance(first, Attempt | Decline):
             self._station.metrics.repeats.labels("prompt").inc()
         try:
-            return await self._see_through(first)
+            return await self._drive(first)
         except BaseException:
             if isinstance(first, Attempt):  # a repeat says nothing of the first
                 self._admission.dropped(prompt)
             raise
 
-    async def _see_out(self, judge: Process) -> None:
+    async def _deliver(self, process: Process) -> None:
         """Process a prompt that is in our hands, and do all that follows."""
-        following: Process | None = judge
+        following: Process | None = process
         broken = True
         try:
             while following is not None:
-                following = await self._see_through(await self._judge(following))
+                following = await self._drive(await self._process(following))
             broken = False
         except (BusError, StoreError) as error:
             _log.warning("prompt not finished; its origin will ask again", reason=str(error))
         except Exception:  # noqa: BLE001 - logged, and the service lives on
-            _log.exception("a prompt broke the service", id=str(judge.prompt.id))
+            _log.exception("a prompt broke the service", id=str(process.prompt.id))
         finally:
             if broken:
-                self._admission.dropped(judge.prompt)
+                self._admission.dropped(process.prompt)
 
-    async def _heed(self, message: Message) -> None:
+    async def _hear(self, message: Message) -> None:
         """Take word from above of a prompt that was sent on."""
         came = decode_result(message.payload)
         if isinstance(came, Result):
@@ -179,7 +179,7 @@ class Service:
                 self._station.hear(escalated, came)
                 for hop in came.hops:
                     self._dispatcher.succeeded(hop.agent)
-            await self._see_through(self._admission.came(came))
+            await self._drive(self._admission.came(came))
             return
         prompt_id, notice = came
         if notice.code == WORKING:
@@ -187,11 +187,11 @@ class Service:
             self._admission.works(prompt_id, notice.agent, time.monotonic())
         else:
             declined = self._admission.declined(prompt_id, notice.agent, notice.code)
-            await self._see_through(declined)
+            await self._drive(declined)
 
     # -- what the core wants done --------------------------------------------------------------
 
-    async def _see_through(self, action: Action | None) -> Process | None:
+    async def _drive(self, action: Action | None) -> Process | None:
         """Do one thing after another, up to the model."""
         while action is not None and not isinstance(action, Process):
             action = await self._do(action)
@@ -249,11 +249,11 @@ class Service:
         assert self._station.dispatcher is not None, "only a tier with tiers above sends on"  # noqa: S101
         return self._station.dispatcher
 
-    async def _judge(self, judge: Process) -> Action | None:
-        settled = await self._station.process(judge.prompt)
-        action = self._admission.judged(judge, settled)
+    async def _process(self, process: Process) -> Action | None:
+        decided = await self._station.process(process.prompt)
+        action = self._admission.processed(process, decided)
         if not isinstance(action, StoreResult | Attempt | Quarantine):
-            self._results.drop_attempt(key_of(judge.prompt))
+            self._results.drop_attempt(key_of(process.prompt))
         return action
 
     async def _put_aside(self, quarantine: Quarantine) -> None:

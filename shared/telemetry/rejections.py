@@ -24,7 +24,7 @@ class RejectionLog:
         self._metrics = metrics
         self._said_s: dict[str, float] = {}
 
-    def note(self, topic: str, error: MalformedMessage, *, fault: str = "malformed") -> None:
+    def record(self, topic: str, error: MalformedMessage, *, fault: str = "malformed") -> None:
         """Count a refusal, and log it if this sender was quiet for a minute."""
         fault = "version" if isinstance(error, OtherVersion) else fault
         self._metrics.refused.labels(fault).inc()

@@ -187,7 +187,7 @@ async def test_an_id_asked_again_just_as_its_result_comes_gets_that_result(
     await eventually(lambda: tiers.models["edge-1"].busy)
 
     second = device.submit(HARD, prompt_id=prompt_id)
-    device.delivery._take_result(Result(prompt_id, Label("from above")))
+    device.delivery._on_result(Result(prompt_id, Label("from above")))
 
     assert (await asyncio.wait_for(first, 5)).outcome == Label("from above")
     assert (await asyncio.wait_for(second, 5)).outcome == Label("from above")

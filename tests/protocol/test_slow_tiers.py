@@ -86,7 +86,7 @@ class Edge:
     def done(self, judge: admission.Process) -> None:
         if not self.frozen:
             hop = Hop("edge", self.name, 0.9, 0.5, int(self.takes_s * 1e6))
-            self.do(self.core.judged(judge, Result(judge.prompt.id, Label("edge"), (hop,))))
+            self.do(self.core.processed(judge, Result(judge.prompt.id, Label("edge"), (hop,))))
 
 
 class Ended(NamedTuple):
@@ -145,7 +145,7 @@ class Site:
                     opened = self.choice.doubt(agent, self.now_s, stopped=stopped)
                     self.opened += opened is not None
                 case to_do.Resolve(result):
-                    self.do(self.delivery.settled(result.id))
+                    self.do(self.delivery.resolved(result.id))
                 case to_do.Answer(result):
                     took_s = self.now_s - self._asked_s[result.id]
                     self.ended[result.id.int] = Ended(result, took_s)

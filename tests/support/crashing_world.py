@@ -122,7 +122,7 @@ class World:
                 row = self.rows.get(result.id)
                 if row is not None and row.result is None:
                     self.rows[result.id] = Row(row.escalated, result)
-                self.device_to_do += self.device.settled(result.id)
+                self.device_to_do += self.device.resolved(result.id)
             case to_do.Answer(result):
                 self.answers[result.id].append(result)
                 self.device_to_do.append(Out(result.id))
@@ -165,7 +165,7 @@ class World:
             return None
         # Another answer each time: whoever answers twice gives himself away.
         hop = Hop("edge", EDGE, 0.9, 0.5, self.judged[key])
-        return self.edge.judged(judge, Result(prompt.id, Label("edge"), (hop,)))
+        return self.edge.processed(judge, Result(prompt.id, Label("edge"), (hop,)))
 
     def deliver(self, index: int, *, duplicate: bool) -> None:
         """Hand a message to its reader; a duplicate stays on the network as well."""

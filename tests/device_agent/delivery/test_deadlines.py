@@ -27,7 +27,7 @@ STEPS = {
     "being judged": ("Device._process", "parts.batcher.solve"),
     "being stored": ("DeliveryDriver._store", "delivery._outbox.store"),
     "being sent": ("DeliveryDriver._send", "parts.bus.publish"),
-    "being settled": ("DeliveryDriver._settle", "delivery._outbox.resolve"),
+    "being settled": ("DeliveryDriver._resolve", "delivery._outbox.resolve"),
 }
 
 

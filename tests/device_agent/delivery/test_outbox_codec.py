@@ -15,7 +15,7 @@ from device_agent.delivery.outbox_codec import (
     asker_of,
     decode,
     encode_escalated,
-    encode_settled,
+    encode_resolved,
 )
 from device_agent.delivery.outbox_file import OutboxRow
 from shared.cascade.policies import Observation, Routing
@@ -52,7 +52,7 @@ def test_a_row_is_read_as_it_was_written() -> None:
     result = Result(ID, Label("better"), (HOP, Hop("edge", "edge-1", 1.0, 0.0, 5)), "late")
 
     read = decode(
-        OutboxRow(ID, encode_escalated(escalated(), ASKER), encode_settled(result)), "device-1"
+        OutboxRow(ID, encode_escalated(escalated(), ASKER), encode_resolved(result)), "device-1"
     )
 
     assert (read.asker, read.result) == (ASKER, result)

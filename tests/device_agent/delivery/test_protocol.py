@@ -88,7 +88,7 @@ def test_only_what_is_stored_is_sent_and_only_what_is_settled_is_answered() -> N
     assert isinstance(settle, Resolve)
     assert [hop.tier for hop in settle.result.hops] == ["device", "edge"]
     assert len(delivery) == 1
-    assert delivery.settled(item.prompt.id) == [Answer(settle.result)]
+    assert delivery.resolved(item.prompt.id) == [Answer(settle.result)]
     assert len(delivery) == 0
 
 
@@ -97,7 +97,7 @@ def test_a_result_that_comes_again_is_nothing_to_be_done_about() -> None:
     item = send_up(delivery, 1)
     assert delivery.came(from_above(1), 0.1)
     assert delivery.came(from_above(1), 0.1) == []
-    delivery.settled(item.prompt.id)
+    delivery.resolved(item.prompt.id)
     assert delivery.came(from_above(1), 0.2) == []
     assert delivery.came(from_above(7), 0.2) == []
 
@@ -195,7 +195,7 @@ def test_what_an_answer_takes_is_learned_also_from_a_prompt_that_was_repeated() 
         delivery.sent(item.prompt.id, "edge-1", 1.0)
         delivery.working(item.prompt.id, "edge-1", 1.1)
         delivery.came(from_above(number), 3.0)
-        delivery.settled(item.prompt.id)
+        delivery.resolved(item.prompt.id)
     send_up(delivery, 99, now_s=10.0, deadline_s=FAR_S)
     assert delivery.tick(12.99) == [], "twice three seconds, less half of that at most"
     assert len(delivery.tick(16.0)) == 1
@@ -206,7 +206,7 @@ def test_the_first_silence_is_twice_what_answers_take() -> None:
     for number in range(20):
         send_up(delivery, number, deadline_s=FAR_S)
         delivery.came(from_above(number), 1.5)
-        delivery.settled(UUID(int=number))
+        delivery.resolved(UUID(int=number))
     send_up(delivery, 99, now_s=10.0, deadline_s=FAR_S)
     assert delivery.tick(11.49) == []
     assert len(delivery.tick(13.0)) == 1
@@ -350,7 +350,7 @@ def test_a_better_answer_after_a_degraded_one_is_a_revision_where_one_is_wanted(
         delivery = core()
         item = send_up(delivery, 1, deadline_s=1.0, revisions=wanted)
         delivery.tick(1.0)
-        delivery.settled(item.prompt.id)
+        delivery.resolved(item.prompt.id)
 
         revised = delivery.came(from_above(1), 1.5)
         joined = from_above(1).after(item.prompt.hops)
@@ -375,7 +375,7 @@ def test_a_better_answer_that_comes_while_a_degraded_one_is_committed_is_a_revis
     assert isinstance(settle, Resolve)
     assert delivery.came(from_above(1), 1.01) == []
     joined = from_above(1).after(item.prompt.hops)
-    assert delivery.settled(item.prompt.id) == [Answer(settle.result), Revise(joined)]
+    assert delivery.resolved(item.prompt.id) == [Answer(settle.result), Revise(joined)]
 
 
 def test_whoever_leaves_answers_what_waits_for_its_commit() -> None:
@@ -383,8 +383,8 @@ def test_whoever_leaves_answers_what_waits_for_its_commit() -> None:
     send_up(delivery, 1)
     (settle,) = delivery.stop("stopping", 0.0)
     assert isinstance(settle, Resolve)
-    assert delivery.settle_at_once() == [Answer(settle.result)]
-    assert delivery.settle_at_once() == []
+    assert delivery.resolve_at_once() == [Answer(settle.result)]
+    assert delivery.resolve_at_once() == []
 
 
 def test_what_was_restored_is_sent_at_once() -> None:
@@ -432,7 +432,7 @@ def test_a_prompt_has_its_deadline_while_its_result_is_committed() -> None:
 
     assert delivery.tick(4.99) == []
     assert delivery.tick(5.0) == [Answer(settle.result)]
-    assert delivery.settled(item.prompt.id) == []
+    assert delivery.resolved(item.prompt.id) == []
 
 
 def test_a_result_that_is_late_waits_a_moment_for_its_commit_and_no_longer() -> None:

@@ -222,11 +222,11 @@ async def test_the_highest_priority_goes_first_and_a_cancelled_one_holds_no_plac
     turns, order = PrioritySemaphore(1), []
 
     async def wait(name: str, priority: int) -> None:
-        async with turns.turn(priority):
+        async with turns.hold(priority):
             order.append(name)
             await asyncio.sleep(0)
 
-    async with turns.turn(0):
+    async with turns.hold(0):
         waiting = [asyncio.create_task(wait(name, p)) for name, p in (("a", 0), ("b", 5), ("c", 5))]
         gone = asyncio.create_task(wait("gone", 9))
         await asyncio.sleep(0)

@@ -22,12 +22,12 @@ def test_a_sender_is_logged_once_a_minute_and_counted_always(
     refused = RejectionLog(metrics)
 
     for _ in range(5):
-        refused.note("topic/a", MalformedMessage("cut short"))
-    refused.note("topic/b", MalformedMessage("cut short"))
+        refused.record("topic/a", MalformedMessage("cut short"))
+    refused.record("topic/b", MalformedMessage("cut short"))
     assert capsys.readouterr().out.count("message refused") == 2
 
     now_s[0] += 61
-    refused.note("topic/a", MalformedMessage("still cut short"))
+    refused.record("topic/a", MalformedMessage("still cut short"))
     printed = capsys.readouterr().out
     assert printed.count("message refused") == 1
     assert "still cut short" in printed
@@ -38,5 +38,5 @@ def test_a_sender_is_logged_once_a_minute_and_counted_always(
 def test_many_senders_do_not_fill_the_memory() -> None:
     refused = RejectionLog(Metrics())
     for number in range(5_000):
-        refused.note(f"topic/{number}", MalformedMessage("no"))
+        refused.record(f"topic/{number}", MalformedMessage("no"))
     assert len(refused._said_s) <= 1_000
