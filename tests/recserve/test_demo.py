@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from experiments.datasets.bundled import read_prompts
-from shared.errors import SettingsError
+from shared.errors import DataError
 
 ROOT = Path(__file__).parents[2]
 HAS_MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -112,5 +112,5 @@ def test_a_bad_row_of_prompts_is_named(tmp_path: Path) -> None:
     file = tmp_path / "prompts.tsv"
     file.write_text("text\tlabel\tdomain\tkind\ngood\tpositive\tfilm\tplain\nonly two\tcolumns\n")
 
-    with pytest.raises(SettingsError, match="row 3 has 2 columns"):
+    with pytest.raises(DataError, match="row 3 has 2 columns"):
         read_prompts(file)

@@ -32,7 +32,7 @@ def compose(*files: str) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """Return the schema that Compose files are held to."""
-    text = (Path(__file__).parent / "compose.schema.json").read_text(encoding="utf-8")
+    text = (ROOT / "tests/deploy/compose.schema.json").read_text(encoding="utf-8")
     tree: dict[str, Any] = json.loads(text)
     return tree
 

@@ -29,8 +29,8 @@ def lines(program: str) -> list[str]:
 
 def test_events_are_json_lines_that_parse() -> None:
     printed = lines(
-        "from shared import log\n"
-        "from shared.agent.settings import LogSettings\n"
+        "from shared.telemetry import log\n"
+        "from shared.telemetry.log import LogSettings\n"
         "early = log.get_logger()\n"
         "log.configure(LogSettings())\n"
         "early.debug('not shown')\n"
@@ -49,8 +49,8 @@ def test_events_are_json_lines_that_parse() -> None:
 
 def test_the_level_and_the_form_can_be_chosen() -> None:
     printed = lines(
-        "from shared import log\n"
-        "from shared.agent.settings import LogSettings\n"
+        "from shared.telemetry import log\n"
+        "from shared.telemetry.log import LogSettings\n"
         "log.configure(LogSettings(level='warning', format='console'))\n"
         "log.get_logger().info('hidden')\n"
         "log.get_logger().warning('shown', key='value')\n"
@@ -64,8 +64,8 @@ def test_the_level_and_the_form_can_be_chosen() -> None:
 def test_no_prompts_text_is_logged_at_info(form: str) -> None:
     printed = lines(
         "import asyncio\n"
-        "from shared import log\n"
-        "from shared.agent.settings import LogSettings\n"
+        "from shared.telemetry import log\n"
+        "from shared.telemetry.log import LogSettings\n"
         "from tests.support.cascades import EASY, HARD, cascade\n"
         "from tests.support.fakes import BREAKS, FAILS\n"
         "from tests.support.wires import MemoryWire\n"
@@ -86,8 +86,8 @@ def test_no_prompts_text_is_logged_at_info(form: str) -> None:
 
 LOGGER = (
     "import sys; sys.path.insert(0, {root!r})\n"
-    "from shared import log\n"
-    "from shared.agent.settings import LogSettings\n"
+    "from shared.telemetry import log\n"
+    "from shared.telemetry.log import LogSettings\n"
     "log.configure(LogSettings(format='json'))\n"
 )
 
