@@ -39,7 +39,7 @@ _SOON: Final = dt.timedelta(days=60)
 
 
 @dataclass(frozen=True)
-class Request:
+class SiteChange:
     """What is wanted of a site; what is left empty stays as it is."""
 
     hosts: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Request:
     remove: tuple[str, ...] = ()
 
 
-def provision(folder: Path, request: Request) -> list[str]:
+def provision(folder: Path, request: SiteChange) -> list[str]:
     """Bring a site to what is wanted; return a line for each thing done or to be known.
 
     Raises ``SettingsError`` before anything is written when the request contradicts the site.
@@ -72,7 +72,7 @@ def provision(folder: Path, request: Request) -> list[str]:
     return workshop.done
 
 
-def _found(folder: Path, request: Request) -> Site:
+def _found(folder: Path, request: SiteChange) -> Site:
     """Begin a site in a folder that is new or empty."""
     if folder.exists() and any(folder.iterdir()):
         raise SettingsError(f"{folder} is not empty and holds no {FILE}; name another folder")
@@ -86,7 +86,7 @@ def _found(folder: Path, request: Request) -> Site:
     )
 
 
-def _agreeing(site: Site, request: Request) -> Site:
+def _agreeing(site: Site, request: SiteChange) -> Site:
     """Return the site, with the hosts that are asked for; what members were told never changes."""
     for key in ("auth", "port", "root"):
         wanted, is_ = getattr(request, key), getattr(site, key)
@@ -105,7 +105,7 @@ def _agreeing(site: Site, request: Request) -> Site:
     return site
 
 
-def _rehearse(folder: Path, site: Site, request: Request) -> None:
+def _rehearse(folder: Path, site: Site, request: SiteChange) -> None:
     """Find what would go wrong, before anything is written."""
     before = {member.name for member in site.members}
     for name in request.remove:

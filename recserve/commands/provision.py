@@ -76,7 +76,7 @@ def command(
             *_with_topics("writes", writes),
         )
         site = _library()
-        request = site.Request(
+        request = site.SiteChange(
             hosts=broker_host,
             port=port,
             root=root,

@@ -19,7 +19,7 @@ from broker import provision as provisioning
 from broker.access import Member
 from broker.authority import Authority, Credential, serials
 from broker.private_files import write_folder
-from broker.provision import Request, provision
+from broker.provision import SiteChange, provision
 from broker.secured import listening_port
 from broker.site import Site, read
 from device_agent.settings import DeviceSettings
@@ -41,7 +41,7 @@ EDGE = Member(name="edge-1", role="edge", pool="north")
 
 def make(folder: Path, **wanted: Any) -> list[str]:
     defaults: dict[str, Any] = {"hosts": ("broker.lan", "10.0.0.5"), "members": (DEVICE, EDGE)}
-    return provision(folder, Request(**(defaults | wanted)))
+    return provision(folder, SiteChange(**(defaults | wanted)))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -124,7 +124,7 @@ def test_running_it_again_changes_nothing(tmp_path: Path, auth: str) -> None:
     before = contents(tmp_path / "site")
 
     assert make(tmp_path / "site", auth=auth) == []
-    assert provision(tmp_path / "site", Request()) == []
+    assert provision(tmp_path / "site", SiteChange()) == []
 
     assert contents(tmp_path / "site") == before
 
@@ -133,7 +133,7 @@ def test_adding_an_agent_leaves_the_others_as_they_are(tmp_path: Path, auth: str
     make(tmp_path / "site", auth=auth)
     before = contents(tmp_path / "site")
 
-    done = provision(tmp_path / "site", Request(members=(Member(name="cloud-1", role="cloud"),)))
+    done = provision(tmp_path / "site", SiteChange(members=(Member(name="cloud-1", role="cloud"),)))
 
     assert done == [f"new cloud cloud-1: {tmp_path}/site/agents/cloud-1"]
     after = contents(tmp_path / "site")
@@ -151,7 +151,7 @@ def test_renewing_replaces_one_credential_and_voids_the_former(tmp_path: Path, a
     before, known = contents(folder), read(folder).find("edge-1")
     assert known is not None
 
-    provision(folder, Request(renew=("edge-1",)))
+    provision(folder, SiteChange(renew=("edge-1",)))
 
     after = contents(folder)
     changed = {name for name in after if after[name] != before[name]}
@@ -188,7 +188,7 @@ def test_a_removed_agent_is_gone_from_everything(tmp_path: Path, auth: str) -> N
     alice = Member(name="alice", role="asker", devices=("device-1",))
     make(folder, auth=auth, members=(DEVICE, EDGE, alice))
 
-    provision(folder, Request(remove=("device-1",)))
+    provision(folder, SiteChange(remove=("device-1",)))
 
     assert not (folder / "agents/device-1").exists()
     access = (folder / "broker/access.json").read_text()
@@ -238,7 +238,7 @@ def test_certificates_that_end_soon_are_named(
     make(tmp_path / "site")
     monkeypatch.setattr(provisioning, "_SOON", 2 * provisioning._SOON + 12 * provisioning._SOON)
 
-    done = provision(tmp_path / "site", Request())
+    done = provision(tmp_path / "site", SiteChange())
 
     assert [line.split(" ends on ")[0] for line in done] == [
         f"the certificate of {name}" for name in ("broker", "device-1", "edge-1", "operator")
@@ -252,14 +252,14 @@ def test_without_the_authoritys_key_rights_can_change_but_nobody_new_gets_a_cert
     make(folder)
     (folder / "authority").rename(tmp_path / "safe")
 
-    provision(folder, Request(members=(Member(name="edge-1", role="edge", pool="south"),)))
+    provision(folder, SiteChange(members=(Member(name="edge-1", role="edge", pool="south"),)))
     assert "$share/south/" in (folder / "broker/access.json").read_text()
 
     for wanted in (
-        Request(members=(Member(name="device-9", role="device"),)),
-        Request(renew=("edge-1",)),
-        Request(renew=("broker",)),
-        Request(remove=("edge-1",)),
+        SiteChange(members=(Member(name="device-9", role="device"),)),
+        SiteChange(renew=("edge-1",)),
+        SiteChange(renew=("broker",)),
+        SiteChange(remove=("edge-1",)),
     ):
         before = contents(folder)
         with pytest.raises(SettingsError, match=r"ca\.key: .*put its folder back"):
@@ -267,7 +267,7 @@ def test_without_the_authoritys_key_rights_can_change_but_nobody_new_gets_a_cert
         assert contents(folder) == before
     assert not (folder / "agents/device-9").exists()
     (tmp_path / "safe").rename(folder / "authority")
-    provision(folder, Request(members=(Member(name="device-9", role="device"),)))
+    provision(folder, SiteChange(members=(Member(name="device-9", role="device"),)))
     assert (folder / "agents/device-9").is_dir()
 
 
@@ -311,7 +311,7 @@ def test_a_request_that_contradicts_the_site_changes_nothing(
     before = contents(tmp_path)
 
     with pytest.raises(SettingsError, match=says.replace(".", r"\.")):
-        provision(folder, Request(**wanted))
+        provision(folder, SiteChange(**wanted))
 
     assert contents(tmp_path) == before
 
@@ -363,10 +363,10 @@ def test_an_interrupted_renewal_leaves_no_access_and_is_completed_by_another(
     with monkeypatch.context() as patched:
         patched.setattr(provisioning, "write_folder", lose_power)
         with pytest.raises(KeyboardInterrupt):
-            provision(folder, Request(renew=("edge-1",)))
+            provision(folder, SiteChange(renew=("edge-1",)))
     assert before.serial in read(folder).revoked
 
-    provision(folder, Request(renew=("edge-1",)))
+    provision(folder, SiteChange(renew=("edge-1",)))
     held = Credential((folder / "agents/edge-1/client.crt").read_bytes(), b"")
     assert held.serial not in serials(folder / "broker/revoked.crl")
     assert int(before.serial, 16) in serials(folder / "broker/revoked.crl")

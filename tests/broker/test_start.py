@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker import secured
-from broker.provision import Request, provision
+from broker.provision import SiteChange, provision
 from broker.start import BrokerSettings, command, configuration
 from shared.errors import RuntimeUnavailable, SettingsError
 from tests.support.processes import skip_without
@@ -70,7 +70,7 @@ def test_a_folder_that_was_not_provisioned_is_named(tmp_path: Path) -> None:
 
 def test_the_brokers_part_alone_is_enough_on_the_brokers_machine(tmp_path: Path) -> None:
     skip_without("mosquitto")
-    provision(tmp_path / "site", Request(hosts=("broker.lan",)))
+    provision(tmp_path / "site", SiteChange(hosts=("broker.lan",)))
     alone = shutil.copytree(tmp_path / "site/broker", tmp_path / "etc")
 
     written = configuration(BrokerSettings(host="*", port=8883, provisioned=str(alone)), tmp_path)
@@ -97,7 +97,7 @@ def test_provisioning_needs_no_mosquitto_and_says_what_is_missing(
     with pytest.raises(RuntimeUnavailable, match="apt install mosquitto"):
         secured.find_plugin()
 
-    done = provision(tmp_path / "site", Request(hosts=("broker.lan",)))
+    done = provision(tmp_path / "site", SiteChange(hosts=("broker.lan",)))
 
     assert any("no mosquitto.conf for the broker" in line for line in done)
     assert not (tmp_path / "site/broker/mosquitto.conf").exists()

@@ -13,7 +13,7 @@ import pytest
 from broker.access import Member
 from broker.authority import Authority, Credential
 from broker.private_files import write_folder
-from broker.provision import Request, provision
+from broker.provision import SiteChange, provision
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.connection import WrongProtocol
 from shared.bus.mqtt.settings import MqttSettings, TlsSettings
@@ -71,7 +71,7 @@ def showing(settings: MqttSettings, credential: Credential, folder: Path) -> Mqt
 async def test_a_member_does_not_talk_to_a_broker_of_another_authority(
     site: SecuredSite, tmp_path: Path
 ) -> None:
-    provision(tmp_path / "other", Request(hosts=("127.0.0.1",)))
+    provision(tmp_path / "other", SiteChange(hosts=("127.0.0.1",)))
     settings = site.settings("device-1")
     assert settings.tls is not None
     tls = msgspec.structs.replace(settings.tls, ca_file=str(tmp_path / "other/broker/ca.crt"))

@@ -18,6 +18,9 @@ from shared.runtimes.model import ModelSettings
 from shared.tasks.classify import requests
 
 ROOT = Path(__file__).parents[2]
+_ROOMS = (
+    "shared|device_agent|edge_agent|cloud_agent|recserve|experiments|broker|models|chaos|fuzz|tests"
+)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 REMARKS = {
     "the new spindle runs beautifully": "positive",
@@ -110,3 +113,31 @@ def test_the_remarks_are_those_of_the_pages_that_newcomers_begin_with() -> None:
         typed |= set(re.findall(r'"([^"]+)"', line))
 
     assert typed == set(REMARKS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_of_the_project_that_a_page_names_is_there(page: Path) -> None:
+    named = set(re.findall(rf"`((?:{_ROOMS})/[\w/.-]+\.(?:py|md|tsv))`", page.read_text("utf-8")))
+
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+def test_every_module_that_a_docstring_names_is_there() -> None:
+    files = [file for room in _ROOMS.split("|") for file in (ROOT / room).rglob("*.py")]
+    named = {
+        (file.relative_to(ROOT), module)
+        for file in files
+        for module in re.findall(rf"``((?:{_ROOMS})(?:\.\w+)+)``", file.read_text("utf-8"))
+    }
+
+    assert len(named) > 50
+    assert sorted((file, module) for file, module in named if not _leads_somewhere(module)) == []
+
+
+def _leads_somewhere(module: str) -> bool:
+    """Say whether a dotted name is a module or package of ours, or something in one."""
+    for name in (module, module.rpartition(".")[0]):
+        path = ROOT / name.replace(".", "/")
+        if path.is_dir() or path.with_suffix(".py").exists():
+            return True
+    return False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from broker.access import Member
-from broker.provision import Request, provision
+from broker.provision import SiteChange, provision
 from broker.start import BrokerSettings, command
 from experiments.testbed.processes import free_port
 from shared.bus.mqtt.connection import MqttConnection, Terms
@@ -59,7 +59,7 @@ class SecuredSite:
 
     def provision(self, **request: Any) -> list[str]:
         """Run provisioning as the command does."""
-        return provision(self.folder, Request(**request))
+        return provision(self.folder, SiteChange(**request))
 
     def let_in_the_seer(self) -> None:
         """Give somebody all rights, in the broker's file only."""

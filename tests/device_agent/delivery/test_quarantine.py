@@ -15,9 +15,9 @@ from shared.errors import Quarantined
 from shared.messages import Failure, Prompt
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from tests.device_agent.delivery.test_attempts import KILLS, die
-from tests.recserve.commands.test_commands import recserve
-from tests.recserve.conftest import ROOT
 from tests.support.cascades import EASY, cascade
+from tests.support.installations import recserve
+from tests.support.processes import ROOT
 from tests.support.wires import MemoryWire
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from recserve.sandbox import Failed, SandboxAnswer, run_apart
 from shared.runtimes import ModelSettings
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.results import ResultStore
-from tests.recserve.commands.test_commands import recserve
-from tests.recserve.conftest import ROOT
+from tests.support.installations import recserve
+from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     import subprocess

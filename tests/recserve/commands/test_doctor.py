@@ -11,8 +11,7 @@ import pytest
 
 from recserve.commands.doctor import examine
 from shared.membership.status import Status, encode_status, name_labels
-from tests.recserve.conftest import ROOT
-from tests.support.processes import BrokerProcess
+from tests.support.processes import ROOT, BrokerProcess
 from tests.support.wires import settled
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 
 from shared.cascade.policies import PolicySettings
-from tests.recserve.conftest import ROOT
+from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from experiments.profiling.profile import write_measured
 from recserve.cli import main
-from tests.recserve.conftest import ROOT
+from tests.support.processes import ROOT
 from tests.support.simulated import machine, model_times
 
 if TYPE_CHECKING:

@@ -18,13 +18,14 @@ from experiments.replay.records import Record, read_records
 from experiments.replay.to_matrix import matrix_from_records
 from experiments.testbed.processes import free_port
 from shared.runtimes import ModelSettings
-from tests.recserve.conftest import ROOT, Installation
-from tests.support.processes import skip_without
+from tests.support.processes import ROOT, skip_without
 from tests.support.replay_runs import made_record, write_made_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from tests.support.installations import Installation
 
 TIERS = ("device", "edge", "cloud")
 

@@ -1,7 +1,6 @@
 """Every command as a person types it, against a running installation."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,22 +9,8 @@ from pathlib import Path
 import pytest
 
 from experiments.testbed.processes import free_port
-from tests.recserve.conftest import ROOT, Installation, running_up
-
-
-def recserve(
-    *words: str, stdin: str = "", environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "recserve", *words],
-        cwd=ROOT,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env=os.environ | (environment or {}),
-    )
+from tests.support.installations import Installation, recserve, running_up
+from tests.support.processes import ROOT
 
 
 def test_ask_prints_the_answer_with_its_hops(installation: Installation) -> None:

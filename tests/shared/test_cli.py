@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from experiments.testbed.processes import free_port
-from tests.recserve.conftest import ROOT, running_up
+from tests.support.installations import running_up
+from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
