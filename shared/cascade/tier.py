@@ -8,25 +8,27 @@ from above is what policies learn from.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from shared.cascade.policies import (
-    LEARNING,
     Feedback,
     Observation,
     Policy,
+    PolicyContext,
     PolicySettings,
     Quantile,
+    Remembering,
     Routing,
+    learns,
     make_policy,
 )
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.tasks import agrees
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shared.messages import Scored
     from shared.tasks import Task
@@ -52,7 +54,8 @@ class Tier:
     """One level of the cascade.
 
     Each task has a policy of its own, since confidences of different tasks are not comparable.
-    ``seed`` fixes the draws of policies that make any.
+    ``seed`` fixes the draws of policies that make any; ``expected`` holds quantiles of the model's
+    confidences at equal steps, for each task of which they are known.
     """
 
     def __init__(
@@ -62,17 +65,19 @@ class Tier:
         above: Sequence[str] = (),
         *,
         seed: int | None = None,
+        expected: Mapping[Task, Sequence[float]] | None = None,
     ) -> None:
         self.name = name
         self.above = tuple(above)
         self._settings = policy or Quantile()
         self._draw = random.Random(seed)  # noqa: S311 - draws prompts, guards nothing
+        self._expected = expected or {}
         self._policies: dict[Task, Policy] = {}
 
     @property
     def learns(self) -> bool:
         """Whether the policy wants to know what became of the prompts it sent up."""
-        return isinstance(self._settings, LEARNING)
+        return learns(self._settings)
 
     def decide(
         self,
@@ -105,9 +110,7 @@ class Tier:
         The top tier keeps everything; its policy still sees each prompt, so that a hop can show
         the threshold. A routing never points above the top.
         """
-        policy = self._policies.get(task)
-        if policy is None:
-            policy = self._policies[task] = make_policy(self._settings, self._draw, len(self.above))
+        policy = self._policies.get(task) or self._begin(task)
         routing = policy.decide(observation)
         if routing.up <= len(self.above):
             return routing
@@ -129,6 +132,32 @@ class Tier:
     ) -> None:
         """Tell the task's policy what became of one observation."""
         self._policies[task].learn(observation, routing, feedback)
+
+    def remember(self, now_s: float) -> dict[Task, Any]:
+        """Return what the policies have seen and learned, as far as it can be written down."""
+        return {
+            task: policy.remember(now_s)
+            for task, policy in self._policies.items()
+            if isinstance(policy, Remembering)
+        }
+
+    def recall(self, task: Task, memory: Any, at_s: float) -> None:
+        """Let the task's policy take up what an earlier life remembered at ``at_s``, on our clock.
+
+        Raises ``ValueError`` when it is not of such a policy, which then begins as ever.
+        """
+        policy = self._policies.get(task) or self._begin(task)
+        if not isinstance(policy, Remembering):
+            raise ValueError("such a policy remembers nothing")  # noqa: TRY004 - what was kept is wrong
+        try:
+            policy.recall(memory, at_s)
+        except msgspec.ValidationError as error:
+            raise ValueError(str(error)) from error
+
+    def _begin(self, task: Task) -> Policy:
+        context = PolicyContext(self._draw, len(self.above), self._expected.get(task, ()))
+        policy = self._policies[task] = make_policy(self._settings, context)
+        return policy
 
     def report(self, task: Task) -> dict[str, float]:
         """Return what the task's policy believes, by the name of the figure."""

@@ -5,9 +5,16 @@ All are pure: they are given confidence, time and size, and a source of random d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Any, Final, TypeAlias
 
-from shared.cascade.policies.base import Feedback, Observation, Policy, Routing
+from shared.cascade.policies.base import (
+    Feedback,
+    Observation,
+    Policy,
+    PolicyContext,
+    Remembering,
+    Routing,
+)
 from shared.cascade.policies.baselines import ConstantPolicy, KeepAll, PassAll, Random, RandomPolicy
 from shared.cascade.policies.budget import Budget, BudgetPolicy
 from shared.cascade.policies.fixed import Fixed, FixedPolicy
@@ -15,15 +22,9 @@ from shared.cascade.policies.quality import Quality, QualityPolicy
 from shared.cascade.policies.quantile import Quantile, QuantilePolicy
 from shared.cascade.policies.skip import Skip, SkipPolicy
 
-if TYPE_CHECKING:
-    import random
-
 PolicySettings: TypeAlias = Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip
-LEARNING = (Quality, Skip)
-"""Kinds of policy that learn from what comes back."""
 
 __all__ = [
-    "LEARNING",
     "Budget",
     "Feedback",
     "Fixed",
@@ -31,30 +32,36 @@ __all__ = [
     "Observation",
     "PassAll",
     "Policy",
+    "PolicyContext",
     "PolicySettings",
     "Quality",
     "Quantile",
     "Random",
+    "Remembering",
     "Routing",
     "Skip",
+    "learns",
     "make_policy",
 ]
 
+_POLICIES: Final[dict[type, Any]] = {
+    Budget: BudgetPolicy,
+    Fixed: FixedPolicy,
+    KeepAll: ConstantPolicy,
+    PassAll: ConstantPolicy,
+    Quality: QualityPolicy,
+    Quantile: QuantilePolicy,
+    Random: RandomPolicy,
+    Skip: SkipPolicy,
+}
 
-def make_policy(  # noqa: PLR0911 - one return for each kind
-    settings: PolicySettings, draw: random.Random, tiers_above: int
-) -> Policy:
-    """Return a fresh policy for one task of a tier with so many tiers above it."""
-    if isinstance(settings, Quantile):
-        return QuantilePolicy(settings, draw)
-    if isinstance(settings, Fixed):
-        return FixedPolicy(settings)
-    if isinstance(settings, Random):
-        return RandomPolicy(settings, draw)
-    if isinstance(settings, Budget):
-        return BudgetPolicy(settings)
-    if isinstance(settings, Quality):
-        return QualityPolicy(settings, draw)
-    if isinstance(settings, Skip):
-        return SkipPolicy(settings, draw, tiers_above)
-    return ConstantPolicy(settings)
+
+def learns(settings: PolicySettings) -> bool:
+    """Say whether such a policy wants to know what became of the prompts it sent up."""
+    return bool(_POLICIES[type(settings)].learns)
+
+
+def make_policy(settings: PolicySettings, context: PolicyContext) -> Policy:
+    """Return a fresh policy for one task of a tier."""
+    policy: Policy = _POLICIES[type(settings)](settings, context)
+    return policy

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Sequence
 
 
 class Observation(NamedTuple):
@@ -40,8 +44,22 @@ class Feedback(NamedTuple):
     up: int
 
 
+class PolicyContext(NamedTuple):
+    """What a policy begins with, besides its settings.
+
+    ``draw`` is for policies that toss; ``expected`` are quantiles of the model's confidences at
+    equal steps, ascending, if they are known.
+    """
+
+    draw: random.Random
+    tiers_above: int
+    expected: Sequence[float] = ()
+
+
 class Policy(Protocol):
-    """Decides for one tier and one task, and may learn from what comes back."""
+    """Decides for one tier and one task; one that ``learns`` is told what comes back."""
+
+    learns: ClassVar[bool]
 
     def decide(self, seen: Observation) -> Routing:
         """Take in one scored prompt and say where it goes."""
@@ -51,3 +69,20 @@ class Policy(Protocol):
 
     def report(self) -> dict[str, float]:
         """Return what the policy believes, by the name of the figure, for metrics and reports."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A policy whose memory can be written down, and read by a later life."""
+
+    def remember(self, now_s: float) -> Any:
+        """Return what the policy has seen and learned: structs of plain values.
+
+        ``now_s`` is on the clock of the observations.
+        """
+
+    def recall(self, memory: Any, at_s: float) -> None:
+        """Take up what an earlier life remembered, in plain values; ``at_s`` is when, on our clock.
+
+        Raises ``ValueError`` when it is not of such a policy, which then stays as it was.
+        """

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -13,9 +13,7 @@ from shared.cascade.policies.base import Routing
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    import random
-
-    from shared.cascade.policies.base import Feedback, Observation
+    from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 
 class Random(Closed, frozen=True, kw_only=True, tag_field="kind", tag="random"):
@@ -39,9 +37,11 @@ class PassAll(Closed, frozen=True, kw_only=True, tag_field="kind", tag="pass"):
 class RandomPolicy:
     """Escalates by the toss of a biased coin; the hop shows the coin's bias as threshold."""
 
-    def __init__(self, settings: Random, draw: random.Random) -> None:
+    learns: ClassVar = False
+
+    def __init__(self, settings: Random, context: PolicyContext) -> None:
         self._share = settings.share
-        self._draw = draw
+        self._draw = context.draw
 
     def decide(self, seen: Observation) -> Routing:
         """Toss."""
@@ -59,7 +59,10 @@ class RandomPolicy:
 class ConstantPolicy:
     """Sends everything the same way; the threshold shown is the one that would do it."""
 
-    def __init__(self, settings: KeepAll | PassAll) -> None:
+    learns: ClassVar = False
+
+    def __init__(self, settings: KeepAll | PassAll, context: PolicyContext) -> None:
+        del context
         up = settings.up if isinstance(settings, PassAll) else 0
         self._verdict = Routing(up, 1.0 if up else 0.0)
 

@@ -6,16 +6,17 @@ The quantile is no longer the user's: it is steered so that what is sent in any 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from shared.cascade.policies.base import Routing
-from shared.cascade.threshold import QuantileWindow
+from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    from shared.cascade.policies.base import Feedback, Observation
+    from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _SLOTS = 200
 _REACTION = 60
@@ -37,6 +38,26 @@ class Budget(Closed, frozen=True, kw_only=True, tag_field="kind", tag="budget"):
     window_prompts: Annotated[
         int, Meta(ge=1, le=10_000_000, description="confidences the window holds")
     ] = 10_000
+    prior_prompts: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="prompts that the model's own quantiles stand in for in a new window",
+        ),
+    ] = 50
+
+
+class BudgetMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a budget policy has seen and spent; ages in seconds before it was written down."""
+
+    window: WindowMemory
+    spent: tuple[tuple[float, float], ...]
+    """Bytes by the age of their slot."""
+    rate_bytes: float
+    rate_s: float
+    rate_age_s: float
+    elapsed_s: float
 
 
 class BudgetPolicy:
@@ -49,9 +70,12 @@ class BudgetPolicy:
     followed.
     """
 
-    def __init__(self, settings: Budget) -> None:
+    learns: ClassVar = False
+
+    def __init__(self, settings: Budget, context: PolicyContext) -> None:
         self._settings = settings
-        self._window = QuantileWindow(0.5, settings.window_prompts)
+        begin = stand_ins(context.expected, settings.prior_prompts)
+        self._window = QuantileWindow(0.5, settings.window_prompts, begin)
         self._rate = settings.budget_bytes / settings.period_s
         self._reaction_s = settings.period_s / _REACTION
         self._ledger = _Ledger(settings.period_s)
@@ -87,6 +111,25 @@ class BudgetPolicy:
         """Return what was spent in the last period, as a share of the budget."""
         return {"budget_spent_ratio": self._ledger.total / self._settings.budget_bytes}
 
+    def remember(self, now_s: float) -> BudgetMemory:
+        """Return the window, what was spent in the last period, and the load."""
+        started_s = now_s if self._started_s is None else self._started_s
+        return BudgetMemory(
+            self._window.remember(),
+            self._ledger.by_age(now_s),
+            *self._offered.remember(now_s),
+            elapsed_s=min(now_s - started_s, self._settings.period_s),
+        )
+
+    def recall(self, memory: Any, at_s: float) -> None:
+        """Take all that up."""
+        read = msgspec.convert(memory, BudgetMemory)
+        self._window.recall(read.window)
+        for age_s, cost in reversed(read.spent):
+            self._ledger.spend(cost, at_s - age_s)
+        self._offered.recall(read.rate_bytes, read.rate_s, at_s - read.rate_age_s)
+        self._started_s = at_s - read.elapsed_s
+
 
 class _Ledger:
     """Bytes spent in the last period, kept in slots of a two-hundredth of it."""
@@ -112,6 +155,15 @@ class _Ledger:
         self._slots[self._head % _SLOTS] += cost
         self.total += cost
 
+    def by_age(self, now_s: float) -> tuple[tuple[float, float], ...]:
+        """Return the age and the bytes of every slot that has any, the youngest first."""
+        self.spent(now_s)
+        return tuple(
+            (age * self._slot_s, cost)
+            for age in range(_SLOTS)
+            if (cost := self._slots[(self._head - age) % _SLOTS]) > 0.0
+        )
+
 
 class _Rate:
     """Bytes per second, smoothed over a time constant and right from the start."""
@@ -130,3 +182,12 @@ class _Rate:
         self._bytes = self._bytes * keep + cost
         self._time_s = (self._time_s + gap_s) * keep
         return self._bytes / max(self._time_s, self._constant_s * 1e-3)
+
+    def remember(self, now_s: float) -> tuple[float, float, float]:
+        """Return bytes, the time that they are of, and how long ago the last of them came."""
+        last_s = now_s if self._last_s is None else self._last_s
+        return self._bytes, self._time_s, max(now_s - last_s, 0.0)
+
+    def recall(self, spent: float, time_s: float, last_s: float) -> None:
+        """Take those up; ``last_s`` is when the last of them came."""
+        self._bytes, self._time_s, self._last_s = spent, time_s, last_s

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from msgspec import Meta
 
@@ -10,7 +10,7 @@ from shared.cascade.policies.base import Routing
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    from shared.cascade.policies.base import Feedback, Observation
+    from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 
 class Fixed(Closed, frozen=True, kw_only=True, tag_field="kind", tag="fixed"):
@@ -22,7 +22,10 @@ class Fixed(Closed, frozen=True, kw_only=True, tag_field="kind", tag="fixed"):
 class FixedPolicy:
     """Keeps at or above the threshold, whatever the traffic does."""
 
-    def __init__(self, settings: Fixed) -> None:
+    learns: ClassVar = False
+
+    def __init__(self, settings: Fixed, context: PolicyContext) -> None:
+        del context
         self._threshold = settings.threshold
 
     def decide(self, seen: Observation) -> Routing:

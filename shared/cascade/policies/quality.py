@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from shared.cascade.policies.base import Routing
-from shared.cascade.policies.response_curve import BINS, ResponseCurve, bin_of, lower_edge
+from shared.cascade.policies.response_curve import (
+    BINS,
+    CurveMemory,
+    ResponseCurve,
+    bin_of,
+    lower_edge,
+)
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    import random
-
-    from shared.cascade.policies.base import Feedback, Observation
+    from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _REFIT = 20
 
@@ -47,6 +52,19 @@ class Quality(Closed, frozen=True, kw_only=True, tag_field="kind", tag="quality"
     ] = 5_000
 
 
+class QualityMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a quality policy has counted and learned."""
+
+    response: CurveMemory
+    counts: Annotated[
+        tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=BINS, max_length=BINS)
+    ]
+    total: Annotated[float, Meta(ge=0)]
+    since_fit: Annotated[int, Meta(ge=0)]
+    first_kept: Annotated[int, Meta(ge=0, le=BINS)]
+    estimate: tuple[float, float, float]
+
+
 class QualityPolicy:
     """Keeps from the lowest confidence at which the tolerance is held with the wanted certainty.
 
@@ -56,9 +74,11 @@ class QualityPolicy:
     alone, and so does what is labelled, so labels from the unsure end do not bias the sure one.
     """
 
-    def __init__(self, settings: Quality, draw: random.Random) -> None:
+    learns: ClassVar = True
+
+    def __init__(self, settings: Quality, context: PolicyContext) -> None:
         self._settings = settings
-        self._draw = draw
+        self._draw = context.draw
         self._z = NormalDist().inv_cdf(settings.certainty)
         self._response = ResponseCurve(memory=settings.window_prompts)
         self._counts = [0.0] * BINS
@@ -91,6 +111,27 @@ class QualityPolicy:
             "disagreement_low_ratio": low,
             "disagreement_high_ratio": high,
         }
+
+    def remember(self, now_s: float) -> QualityMemory:
+        """Return what was counted and learned."""
+        del now_s
+        return QualityMemory(
+            self._response.remember(),
+            tuple(self._counts),
+            self._total,
+            self._since_fit,
+            self._first_kept,
+            self._estimate,
+        )
+
+    def recall(self, memory: Any, at_s: float) -> None:
+        """Take that up."""
+        del at_s
+        read = msgspec.convert(memory, QualityMemory)
+        self._response.recall(read.response)
+        self._counts, self._total = list(read.counts), read.total
+        self._since_fit, self._first_kept = read.since_fit, read.first_kept
+        self._estimate = read.estimate
 
     def _refit(self) -> None:
         """Fit the curve, then find the lowest bin from which the bound still holds."""

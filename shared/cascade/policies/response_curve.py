@@ -8,7 +8,9 @@ prior says that models mean what they say (an answer of confidence c is wrong wi
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Annotated, Final
+
+import msgspec
 
 _LOWEST: Final = -4.0
 _HIGHEST: Final = 12.0
@@ -17,6 +19,21 @@ BINS: Final = int((_HIGHEST - _LOWEST) * _PER_UNIT)
 _CENTRES: Final = [_LOWEST + (index + 0.5) / _PER_UNIT for index in range(BINS)]
 _TINY: Final = 1e-6
 _NEWTON_STEPS: Final = 4
+
+
+_Counts = Annotated[
+    tuple[Annotated[float, msgspec.Meta(ge=0)], ...], msgspec.Meta(min_length=BINS, max_length=BINS)
+]
+
+
+class CurveMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a curve rests on: observations and events by bin, and the last fit."""
+
+    trials: _Counts
+    events: _Counts
+    a: float
+    b: float
+    variance: tuple[float, float, float]
 
 
 def bin_of(confidence: float) -> int:
@@ -59,7 +76,6 @@ class ResponseCurve:
         self._a, self._b = intercept, slope
         self._trials = [0.0] * BINS
         self._events = [0.0] * BINS
-        self._seen = 0
         self._variance = (0.0, 0.0, 0.0)
 
     @property
@@ -71,7 +87,17 @@ class ResponseCurve:
         """Count one observation at a bin."""
         self._trials[index] += 1.0
         self._events[index] += event
-        self._seen += 1
+
+    def remember(self) -> CurveMemory:
+        """Return what the curve rests on."""
+        return CurveMemory(
+            tuple(self._trials), tuple(self._events), self._a, self._b, self._variance
+        )
+
+    def recall(self, memory: CurveMemory) -> None:
+        """Take up what a curve rested on."""
+        self._trials, self._events = list(memory.trials), list(memory.events)
+        self._a, self._b, self._variance = memory.a, memory.b, memory.variance
 
     def probability(self, index: int) -> float:
         """Return the fitted probability at a bin."""

@@ -8,18 +8,24 @@ show in the hops that come back.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
+import msgspec
 from msgspec import Meta
 
 from shared.cascade.policies.base import Routing
-from shared.cascade.policies.response_curve import BINS, ResponseCurve, bin_of, log_odds, lower_edge
+from shared.cascade.policies.response_curve import (
+    BINS,
+    CurveMemory,
+    ResponseCurve,
+    bin_of,
+    log_odds,
+    lower_edge,
+)
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    import random
-
-    from shared.cascade.policies.base import Feedback, Observation
+    from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _REFIT = 20
 
@@ -47,6 +53,15 @@ class Skip(Closed, frozen=True, kw_only=True, tag_field="kind", tag="skip"):
     ] = 5_000
 
 
+class SkipMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a skip policy has learned: of each way up, and of what the next tier sends on."""
+
+    change: tuple[CurveMemory, ...]
+    sent_on: CurveMemory
+    gains: tuple[tuple[float, float], ...]
+    since_fit: Annotated[int, Meta(ge=0)]
+
+
 class SkipPolicy:
     """Compares worth and cost of each way, confidence by confidence.
 
@@ -58,11 +73,13 @@ class SkipPolicy:
     positive the prompt stays.
     """
 
-    def __init__(self, settings: Skip, draw: random.Random, tiers_above: int) -> None:
+    learns: ClassVar = True
+
+    def __init__(self, settings: Skip, context: PolicyContext) -> None:
         self._settings = settings
-        self._draw = draw
-        self._top = tiers_above
-        ways = min(len(settings.costs), tiers_above)
+        self._draw = context.draw
+        self._top = context.tiers_above
+        ways = min(len(settings.costs), context.tiers_above)
         memory = settings.window_prompts
         self._change = [ResponseCurve(memory=memory) for _ in range(ways)]
         self._sent_on = ResponseCurve(memory=memory)
@@ -98,6 +115,31 @@ class SkipPolicy:
         """Return the gain of a changed answer for each way up."""
         return {f"gain_{way}_ratio": gain.value for way, gain in enumerate(self._gains, start=1)}
 
+    def remember(self, now_s: float) -> SkipMemory:
+        """Return what was learned."""
+        del now_s
+        return SkipMemory(
+            tuple(response.remember() for response in self._change),
+            self._sent_on.remember(),
+            tuple((gain.value, gain.weight) for gain in self._gains),
+            self._since_fit,
+        )
+
+    def recall(self, memory: Any, at_s: float) -> None:
+        """Take that up; as many ways must lead up as there were."""
+        del at_s
+        read = msgspec.convert(memory, SkipMemory)
+        if not len(read.change) == len(read.gains) == len(self._change):
+            raise ValueError(
+                f"{len(read.change)} ways led up, and now there are {len(self._change)}"
+            )
+        for response, learned in zip(self._change, read.change, strict=True):
+            response.recall(learned)
+        self._sent_on.recall(read.sent_on)
+        self._gains = [_Mean(prior=value, weight=weight) for value, weight in read.gains]
+        self._since_fit = read.since_fit
+        self._plan()
+
     def _gain(self, own: float, returned: Feedback) -> float:
         """Return how much likelier right a changed answer is than our own."""
         if returned.up == self._top:
@@ -129,8 +171,8 @@ class _Mean:
 
     def __init__(self, *, prior: float, weight: float = 10.0) -> None:
         self.value = prior
-        self._weight = weight
+        self.weight = weight
 
     def add(self, value: float) -> None:
-        self._weight = min(self._weight + 1.0, 1_000.0)
-        self.value += (value - self.value) / self._weight
+        self.weight = min(self.weight + 1.0, 1_000.0)
+        self.value += (value - self.value) / self.weight

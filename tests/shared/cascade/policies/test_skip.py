@@ -2,7 +2,7 @@
 
 import random
 
-from shared.cascade.policies import Feedback, Observation, Quantile, Skip
+from shared.cascade.policies import Feedback, Observation, PolicyContext, Quantile, Skip
 from shared.cascade.policies.base import Routing
 from shared.cascade.policies.skip import SkipPolicy
 from tests.support.policy_streams import Outcome, run, world
@@ -56,7 +56,7 @@ def test_a_worthless_correction_keeps_everything_but_what_is_explored() -> None:
 
 
 def test_it_learns_that_the_tier_above_never_changes_the_answer() -> None:
-    policy = SkipPolicy(Skip(worth=10.0, explore=0.0), _draw(), 1)
+    policy = SkipPolicy(Skip(worth=10.0, explore=0.0), PolicyContext(_draw(), 1))
     seen = Observation(0.55, 0.0, 100)
     assert policy.decide(seen).up == 1
 
@@ -67,7 +67,7 @@ def test_it_learns_that_the_tier_above_never_changes_the_answer() -> None:
 
 
 def test_it_passes_over_a_tier_that_sends_everything_on() -> None:
-    policy = SkipPolicy(Skip(worth=10.0, explore=0.0), _draw(), 2)
+    policy = SkipPolicy(Skip(worth=10.0, explore=0.0), PolicyContext(_draw(), 2))
     seen = Observation(0.55, 0.0, 100)
 
     for number in range(400):
