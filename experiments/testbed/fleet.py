@@ -19,7 +19,7 @@ import msgspec
 from device_agent import Device
 from shared.agent.build import mqtt
 from shared.errors import SettingsError
-from shared.runtimes import labels_of, load_model
+from shared.runtimes import expected_of, labels_of, load_model
 from shared.telemetry.metrics import Metrics, MetricsSettings
 
 if TYPE_CHECKING:
@@ -144,6 +144,11 @@ class OneAtATime:
     def labels(self) -> tuple[str, ...]:
         """What the model can say."""
         return labels_of(self._model)
+
+    @property
+    def expected(self) -> Mapping[Task, Sequence[float]]:
+        """Quantiles of its confidences, as far as they are known."""
+        return expected_of(self._model)
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Answer when it is this thread's turn."""

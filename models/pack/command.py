@@ -28,6 +28,7 @@ def main(
     evaluate: Sequence[str] = (),
     evaluate_rows: int | None = None,
     samples: Path | None = None,
+    typical: Sequence[Path] = (),
     labels: Sequence[str] = (),
     max_tokens: int | None = None,
     licence: str = "",
@@ -38,7 +39,9 @@ def main(
 
     ``evaluate`` holds ``set=path`` or ``set=path:column`` texts, each a labelled TSV file (plain
     or ``.gz``) of which the first ``evaluate_rows`` rows are measured (none: all). ``samples`` is
-    a TSV file whose ``text`` column replaces the sentences of the agreement check. Raises
+    a TSV file whose ``text`` column replaces the sentences of the agreement check, and ``typical``
+    are such files with texts as they will be asked: how sure the model is of them is what a new
+    window starts from. Raises
     ``BundleError`` when the model does not fit or does not agree, ``SettingsError`` for a wrong
     argument or data file, ``RuntimeUnavailable`` when a library is missing.
     """
@@ -51,6 +54,7 @@ def main(
         quantise=quantise,
         sets=[read_labelled(text, evaluate_rows) for text in evaluate],
         samples=read_texts(samples) if samples else SAMPLES,
+        typical={f"{path.parent.name}/{path.name}": read_texts(path) for path in typical},
         labels=tuple(labels),
         max_tokens=max_tokens,
         licence=licence,
@@ -69,6 +73,11 @@ def _show(bundle: Bundle, console: Console) -> None:
         f"{bundle.size_bytes / 1e6:.2f} MB, {manifest.precision}, labels "
         f"{', '.join(manifest.labels)}, {manifest.max_tokens} tokens"
     )
+    for task, known in manifest.confidences.items():
+        console.print(
+            f"{task}: median confidence {known.quantiles[len(known.quantiles) // 2]:.3f} on "
+            f"{known.prompts:,} texts of {', '.join(known.of)}"
+        )
     if not manifest.quality:
         return
     table = Table("set", "rows", "accuracy", "mean confidence")

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 
 from models.pack.agreement import Agreement, compare
+from models.pack.expected import measure_confidences
 from models.pack.facts import read_facts
 from models.pack.labelled import EvaluationSet, measure, truth_of
 from models.pack.samples import SAMPLES, beyond
@@ -20,7 +21,7 @@ from shared.runtimes import Model, ModelSettings, load_model
 from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shared.runtimes.torch_classifier import TorchClassifier
 
@@ -76,6 +77,7 @@ def pack(
     version: str = "1",
     quantise: bool = True,
     sets: Sequence[EvaluationSet] = (),
+    typical: Mapping[str, Sequence[str]] | None = None,
     samples: Sequence[str] = SAMPLES,
     labels: tuple[str, ...] = (),
     max_tokens: int | None = None,
@@ -87,7 +89,8 @@ def pack(
     """Make a bundle in the folder ``out`` from the classifier ``source``, a folder or a hub id.
 
     The exported model and the quantised one must agree with the original on ``samples`` within
-    ``bounds``; the one that is kept is measured once on each of ``sets``. A bundle already at
+    ``bounds``; the one that is kept is measured once on each of ``sets``, and its confidences on
+    ``typical`` texts by set (none: those of ``sets``, or else the samples). A bundle already at
     ``out`` is replaced at the end. Raises ``BundleError``, and then leaves ``out`` as it was.
     """
     console, bounds = console or Console(quiet=True), bounds or Bounds()
@@ -135,6 +138,9 @@ def pack(
         for data in sets:
             status.update(f"measuring on {data.name}, {len(data.texts):,} rows")
             bundle = _with_quality(bundle, data)
+        status.update("looking how sure it is")
+        known = typical or {data.name: data.texts for data in sets} or {"samples": samples}
+        bundle = with_confidences(bundle, known)
         return _put(bundle, out, Path(work) / "replaced")
 
 
@@ -212,6 +218,21 @@ def _with_quality(bundle: Bundle, data: EvaluationSet) -> Bundle:
     finally:
         model.close()
     return Bundle.write(bundle.folder, msgspec.structs.replace(bundle.manifest, quality=quality))
+
+
+def with_confidences(bundle: Bundle, sets: Mapping[str, Sequence[str]]) -> Bundle:
+    """Write the quantiles of the model's confidences on these texts into the bundle's manifest."""
+    model = _serve(bundle)
+    try:
+        confidences = {
+            **bundle.manifest.confidences,
+            bundle.manifest.task: measure_confidences(model, sets),
+        }
+    finally:
+        model.close()
+    confidences = {**bundle.manifest.confidences, bundle.manifest.task: measured}
+    changed = msgspec.structs.replace(bundle.manifest, confidences=confidences)
+    return Bundle.write(bundle.folder, changed)
 
 
 def _serve(bundle: Bundle, together: int = 1) -> Model:

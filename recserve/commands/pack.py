@@ -32,6 +32,13 @@ from shared.cli import clear_errors
     type=click.Path(dir_okay=False, path_type=Path),
     help="TSV file whose texts the export must agree on.",
 )
+@click.option(
+    "--typical",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TSV file with texts as they will be asked, from which new windows start; may be "
+    "repeated; none: the sets of --evaluate.",
+)
 @click.option("--label", "labels", multiple=True, help="Name of a label, in the model's order.")
 @click.option("--max-tokens", type=click.IntRange(8), help="Tokens of a prompt that are read.")
 @click.option("--licence", default="", help="Licence of the model.")
@@ -45,6 +52,7 @@ def command(
     evaluate: tuple[str, ...],
     evaluate_rows: int | None,
     samples: Path | None,
+    typical: tuple[Path, ...],
     labels: tuple[str, ...],
     max_tokens: int | None,
     licence: str,
@@ -61,6 +69,7 @@ def command(
             evaluate=evaluate,
             evaluate_rows=evaluate_rows,
             samples=samples,
+            typical=typical,
             labels=labels,
             max_tokens=max_tokens,
             licence=licence,

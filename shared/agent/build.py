@@ -15,7 +15,7 @@ from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
-from shared.runtimes import labels_of, load_model
+from shared.runtimes import expected_of, labels_of, load_model
 from shared.serving.batcher import Batcher
 from shared.serving.dispatcher import Dispatcher
 from shared.serving.service import Service
@@ -116,7 +116,7 @@ def build_agent(
     tier = settings.tier
     station = Station(
         settings.agent,
-        Tier(tier.name, tier.policy, tier.above),
+        Tier(tier.name, tier.policy, tier.above, expected=expected_of(model)),
         batcher if before is None else before(batcher),
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,

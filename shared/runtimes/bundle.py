@@ -14,6 +14,7 @@ itself (``shared.runtimes``) and making bundles (``models.pack``).
 from __future__ import annotations
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -49,6 +50,24 @@ class MeasuredQuality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     mean_confidence: Annotated[float, Meta(ge=0, le=1)]
 
 
+class Confidences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How sure the model is as a rule: quantiles of its confidences on texts of the sets ``of``.
+
+    They lie at equal steps from the least to the largest; a new window starts from them.
+    """
+
+    prompts: Annotated[int, Meta(ge=1)]
+    of: tuple[str, ...]
+    quantiles: Annotated[
+        tuple[Annotated[float, Meta(ge=0, le=1)], ...], Meta(min_length=2, max_length=1_001)
+    ]
+
+    def __post_init__(self) -> None:
+        """Refuse quantiles that fall."""
+        if any(high < low for low, high in pairwise(self.quantiles)):
+            raise ValueError("quantiles of confidences must rise, and these fall somewhere")
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``bundle.yaml`` says.
 
@@ -75,7 +94,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     description: str = ""
     trained_on: tuple[str, ...] = ()
     quality: dict[str, MeasuredQuality] = {}
+    confidences: dict[Task, Confidences] = {}
     files: dict[FileName, Sha256] = {}
+
+    @property
+    def expected(self) -> dict[Task, tuple[float, ...]]:
+        """Quantiles of the model's confidences by task, as far as they are known."""
+        return {task: known.quantiles for task, known in self.confidences.items()}
 
 
 class Bundle(msgspec.Struct, frozen=True):

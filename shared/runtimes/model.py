@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from shared.errors import ModelFailed
     from shared.messages import Scored
@@ -43,6 +43,20 @@ class Classifier(Model, Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """What the model can say, in the order of ``Scored.probabilities``."""
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A model of which it is known how sure it is as a rule."""
+
+    @property
+    def expected(self) -> Mapping[Task, Sequence[float]]:
+        """Quantiles of its confidences at equal steps, ascending, by task."""
+
+
+def expected_of(model: Model) -> Mapping[Task, Sequence[float]]:
+    """Return the quantiles of a model's confidences as far as they are known."""
+    return model.expected if isinstance(model, Measured) else {}
 
 
 def labels_of(model: Model) -> tuple[str, ...]:

@@ -46,6 +46,7 @@ class OnnxClassifier:
         bundle = Bundle.open(settings.source)
         self.name = bundle.manifest.name
         self.labels = bundle.manifest.labels
+        self.expected = bundle.manifest.expected
         self._tokenizer = load_tokenizer(bundle, settings.max_tokens)
         self._padding = Padding(bundle.manifest.pad_token, bundle.manifest.padding)
         self._session: onnxruntime.InferenceSession | None = _load_session(bundle, settings)
