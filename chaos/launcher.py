@@ -48,6 +48,7 @@ class Troubled:
         self._model = model
         self._trouble = trouble
         self.name = model.name
+        self.digest = model.digest
         self.tasks: frozenset[Task] = model.tasks
         self.labels = labels_of(model)
 

@@ -96,9 +96,13 @@ class Device:
                 closing.push_async_callback(file.close)
                 guard = PoisonGuard(folder, settings.agent, attempts=settings.limits.attempts)
                 closing.push_async_callback(guard.close)
-            parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
-            if guard is not None:
-                parts.batcher.model = guard.counted(parts.batcher.model)
+            parts = build_agent(
+                settings,
+                model=model,
+                connect=connect,
+                metrics=metrics,
+                around=None if guard is None else guard.counted,
+            )
             device = cls(settings, parts, file, guard)
             await device.delivery.start()
             async with run_agent(parts, device._drain):

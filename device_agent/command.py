@@ -10,28 +10,37 @@ from device_agent.app import Device
 from device_agent.settings import DeviceSettings
 from device_agent.sources import running_sources
 from shared.agent.command import agent_command
+from shared.agent.reload import reloading
 from shared.agent.run import until_stopped
+from shared.runtimes import short_digest
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.agent.reload import Reread
+
 _log = get_logger()
 
 
-async def run(settings: DeviceSettings) -> int:
+async def run(settings: DeviceSettings, reread: Reread) -> int:
     """Answer the device's ``ask`` topic and its sources until stopped.
 
     Sources of lines end: with the last of them so does the device. Returns 1 when a line got no
-    answer.
+    answer. On SIGHUP the settings are ``reread`` and the model is exchanged.
     """
-    async with Device.open(settings) as device, running_sources(device) as ending:
+    async with (
+        Device.open(settings) as device,
+        reloading(device.parts, settings, reread),
+        running_sources(device) as ending,
+    ):
         await AskTopic(device).start()
         _log.info(
             "agent started",
             agent=settings.agent,
             tier=settings.tier.name,
-            model=device.parts.batcher.model.name,
+            model=device.parts.slot.model.name,
+            bundle=short_digest(device.parts.slot.model),
             broker=str(settings.mqtt.brokers[0]),
         )
         if not ending:

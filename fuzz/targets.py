@@ -180,7 +180,7 @@ def manifest(data: bytes) -> None:
 def tokenizer(data: bytes) -> None:
     """Read a bundle's tokenizer and let it read texts: each is answered, or fails alone."""
     folder = _scratch_folder()
-    bundle = Bundle(folder, Manifest(name="m", version="1", labels=("a", "b"), max_tokens=64))
+    bundle = Bundle(folder, Manifest(name="m", version="1", labels=("a", "b"), max_tokens=64), "")
     bundle.tokenizer.write_bytes(data)
     with contextlib.suppress(BundleError):
         read = load_tokenizer(bundle, None)

@@ -38,6 +38,7 @@ _COMMANDS: Final = {
         "recserve.commands.provision",
         "Make a site's certificates, passwords and rights.",
     ),
+    "reload": ("recserve.commands.reload", "Exchange a running agent's model."),
     "replay": ("recserve.commands.replay", "Play a trace to devices and report."),
     "up": ("recserve.commands.up", "Run a broker and any number of agents on this machine."),
 }

@@ -29,7 +29,8 @@
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
 
-Three belong to one program and stand beside it: ``ProcessFailed`` (``experiments.testbed``),
+Four belong to one program and stand beside it: ``ProcessFailed`` (``experiments.testbed``),
+``ReloadFailed`` (``recserve.commands.reload``),
 ``TrainingError`` (``models.train``) and ``ChaosFailed`` (``chaos``); ``WrongProtocol`` never leaves
 the MQTT connection.
 

@@ -103,6 +103,7 @@ class CountedModel:
         self._model = model
         self._attempts = attempts
         self.name = model.name
+        self.digest = model.digest
         self.tasks = model.tasks
         self.labels = labels_of(model)
 

@@ -136,6 +136,11 @@ class OneAtATime:
         return self._model.name
 
     @property
+    def digest(self) -> str:
+        """What tells the model from others of its name."""
+        return self._model.digest
+
+    @property
     def tasks(self) -> frozenset[Task]:
         """Tasks that the model answers."""
         return self._model.tasks

@@ -224,10 +224,7 @@ def with_confidences(bundle: Bundle, sets: Mapping[str, Sequence[str]]) -> Bundl
     """Write the quantiles of the model's confidences on these texts into the bundle's manifest."""
     model = _serve(bundle)
     try:
-        confidences = {
-            **bundle.manifest.confidences,
-            bundle.manifest.task: measure_confidences(model, sets),
-        }
+        measured = measure_confidences(model, sets)
     finally:
         model.close()
     confidences = {**bundle.manifest.confidences, bundle.manifest.task: measured}

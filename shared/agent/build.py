@@ -15,10 +15,11 @@ from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
-from shared.runtimes import expected_of, labels_of, load_model
+from shared.runtimes import expected_of, labels_of, load_model, short_digest
 from shared.serving.batcher import Batcher
 from shared.serving.dispatcher import Dispatcher
 from shared.serving.service import Service
+from shared.serving.slot import ModelSlot
 from shared.serving.station import Station
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.results import ResultStore
@@ -46,7 +47,7 @@ class AgentParts:
     """What an application is built on.
 
     ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
-    ``own_model`` is a model to be closed at the end. ``presence`` is the task that keeps our status
+    ``slot`` holds the model and exchanges it. ``presence`` is the task that keeps our status
     true while the agent runs; it ends by itself only with ``Fenced``.
     """
 
@@ -57,7 +58,7 @@ class AgentParts:
     batcher: Batcher
     metrics: Metrics
     announcer: Announcer
-    own_model: Model | None
+    slot: ModelSlot
     presence: asyncio.Task[None] | None = None
 
     @property
@@ -77,24 +78,23 @@ def build_agent(
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
+    around: Callable[[Model], Model] | None = None,
     before: Callable[[Solver], Solver] | None = None,
     observers: Sequence[Observer] = (),
 ) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
 
-    ``before`` makes another solver that stands before the batcher, and ``observers`` hear of every
-    prompt that went up and came back.
+    ``around`` returns what is run for a model, ``before`` another solver that stands before the
+    batcher, and ``observers`` hear of every prompt that went up and came back.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
-    own_model = load_model(settings.model) if model is None else None
-    model = model or own_model
-    assert model is not None  # noqa: S101 - one of the two
+    lent, model = model is not None, model or load_model(settings.model)
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
     labels = name_labels(labels_of(model))
     batcher = Batcher(
-        model,
+        model if around is None else around(model),
         batch_prompts=settings.model.batch_prompts,
         queue_prompts=settings.limits.queue_prompts,
         limit_s=settings.limits.model_s,
@@ -123,8 +123,15 @@ def build_agent(
         dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
         observers=observers,
     )
-    parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, own_model)
-    metrics.introduce(settings.agent, tier.name, model.name)
+
+    def introduce(model: Model) -> None:
+        bundle = short_digest(model)
+        metrics.introduce(settings.agent, tier.name, model.name, bundle)
+        announcer.serves(model.name, bundle, model.tasks)
+
+    slot = ModelSlot(model, batcher, lent=lent, around=around, changed=introduce)
+    introduce(model)
+    parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot)
     metrics.waiting.set_function(lambda: batcher.waiting)
     for name, each in zip(("own", "above"), parts.buses, strict=False):
         connected = metrics.connected.labels(name)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from shared.agent.reload import holding_hangups
 from shared.agent.settings import AgentSettings
 from shared.cli import clear_errors, open_handles
 from shared.settings.file import load
@@ -25,10 +26,13 @@ _Settings = TypeVar("_Settings", bound=AgentSettings)
 def agent_command(
     name: str,
     kind: type[_Settings],
-    run: Callable[[_Settings], Coroutine[Any, Any, int | None]],
+    run: Callable[[_Settings, Callable[[], _Settings]], Coroutine[Any, Any, int | None]],
     summary: str,
 ) -> click.Command:
-    """Return the command that loads settings of ``kind`` and runs an agent with them."""
+    """Return the command that loads settings of ``kind`` and runs an agent with them.
+
+    ``run`` gets them, and what reads them again from the same files, environment and flags.
+    """
 
     @click.command(name, help=summary)
     @click.option(
@@ -49,10 +53,14 @@ def agent_command(
     )
     def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
         open_handles()
-        with clear_errors(), _ending_on_interrupt():
-            settings = load(kind, files, environment=os.environ, flags=flags)
+
+        def read() -> _Settings:
+            return load(kind, files, environment=os.environ, flags=flags)
+
+        with clear_errors(), _ending_on_interrupt(), holding_hangups():
+            settings = read()
             log.configure(settings.log)
-            status = asyncio.run(run(settings)) or 0
+            status = asyncio.run(run(settings, read)) or 0
         sys.exit(status)
 
     return command

@@ -10,7 +10,9 @@ import threading
 from typing import TYPE_CHECKING
 
 from shared.agent.build import build_agent, make_service, mqtt, open_results
+from shared.agent.reload import reloading
 from shared.errors import Fenced
+from shared.runtimes import short_digest
 from shared.storage.state_dir import state_folder
 from shared.telemetry.log import flush_log, get_logger
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from shared.agent.build import AgentParts, Connect
+    from shared.agent.reload import Reread
     from shared.agent.settings import AgentSettings
     from shared.runtimes import Model
     from shared.telemetry.metrics import Metrics
@@ -41,8 +44,7 @@ async def run_agent(
     still waits for the model is turned away and told, and only then the connection ends.
     """
     async with contextlib.AsyncExitStack() as leaving:
-        if parts.own_model is not None:
-            leaving.callback(parts.own_model.close)
+        leaving.callback(parts.slot.close)
         leaving.callback(parts.metrics.close)
         for bus in parts.buses:
             leaving.push_async_callback(bus.close)
@@ -82,14 +84,18 @@ async def serving(
             yield parts
 
 
-async def serve(settings: AgentSettings) -> None:
-    """Serve prompts from the bus until the process is asked to stop."""
-    async with serving(settings) as parts:
+async def serve(settings: AgentSettings, reread: Reread) -> None:
+    """Serve prompts from the bus until the process is asked to stop.
+
+    On SIGHUP the settings are ``reread`` and the model is exchanged.
+    """
+    async with serving(settings) as parts, reloading(parts, settings, reread):
         _log.info(
             "agent started",
             agent=settings.agent,
             tier=settings.tier.name,
-            model=parts.batcher.model.name,
+            model=parts.slot.model.name,
+            bundle=short_digest(parts.slot.model),
             broker=str(settings.mqtt.brokers[0]),
         )
         await until_stopped(parts, settings.limits.drain_s)
@@ -107,7 +113,7 @@ async def until_stopped(parts: AgentParts, drain_s: float) -> None:
     hung = asyncio.ensure_future(parts.batcher.hung.wait())
     await asyncio.wait({asked, hung, parts.presence}, return_when=asyncio.FIRST_COMPLETED)
     asked.cancel()
-    model = parts.batcher.model.name
+    model = parts.slot.model.name
     if hung.done():
         _break_off("the model hangs", model)
     hung.cancel()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from shared.bus import Bus, Message
+    from shared.membership.status import Reload
     from shared.tasks import Task
 
 _log = get_logger()
@@ -46,6 +47,8 @@ class Announcer:
         self._tasks = tuple(sorted(tasks))
         self._model = model
         self._labels = labels
+        self._bundle = ""
+        self._reload: Reload | None = None
         self._heartbeat_s = heartbeat_s
         self._load = load
         # Wall time is a first guess at an order of lives; nothing reads it as a time.
@@ -56,6 +59,16 @@ class Announcer:
         self._connected = False
         self._renew = False
         self._newer: Status | None = None
+
+    def serves(self, model: str, bundle: str, tasks: Collection[Task]) -> None:
+        """Say at once that another model, with the same labels, answers from now on."""
+        self._model, self._bundle, self._tasks = model, bundle, tuple(sorted(tasks))
+        self._due.set()
+
+    def tell(self, reload: Reload) -> None:
+        """Say at once how far the exchange of the model is that we were asked for."""
+        self._reload = reload
+        self._due.set()
 
     def will(self) -> Will:
         """Return what the broker is to say when we are lost."""
@@ -161,5 +174,7 @@ class Announcer:
                 boot,
                 self._labels,
                 VERSION,
+                self._bundle,
+                self._reload,
             )
         )

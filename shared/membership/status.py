@@ -15,8 +15,9 @@ from shared.tasks import Task
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the form of a status; from a newer one, fields that we do not know are passed over."""
+DETAIL_CHARACTERS: Final = 300
 _STATUS_BYTES = 4096
 _LABELS_BYTES = 256
 
@@ -31,12 +32,24 @@ class Load(msgspec.Struct, frozen=True):
     service_ms: _Milliseconds = 0.0
 
 
+class Reload(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of the last time that an agent was asked to exchange its model.
+
+    ``number`` counts those times in the life of the process; ``outcome`` is empty while it is under
+    way. ``detail`` says why the model before answers on, or what else there is to know.
+    """
+
+    number: Annotated[int, msgspec.Meta(ge=1)]
+    outcome: Literal["", "exchanged", "unchanged", "rolled back"] = ""
+    detail: Annotated[str, msgspec.Meta(max_length=DETAIL_CHARACTERS)] = ""
+
+
 class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an agent says of itself; JSON on the wire, so that people can read it too.
 
     ``epoch`` orders the lives of one agent, and ``boot`` tells them apart. ``labels`` is what
     ``name_labels`` makes of the model's: agents whose models say different things do not answer for
-    each other.
+    each other. ``bundle`` is the short digest of the model, where it has one.
     """
 
     state: Literal["online", "offline"]
@@ -48,6 +61,8 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     boot: Annotated[str, msgspec.Meta(max_length=32)] = ""
     labels: Annotated[str, msgspec.Meta(max_length=2 * _LABELS_BYTES)] = ""
     version: Annotated[int, msgspec.Meta(ge=1)] = 1
+    bundle: Annotated[str, msgspec.Meta(max_length=64)] = ""
+    reload: Reload | None = None
 
 
 class _Strict(Status, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

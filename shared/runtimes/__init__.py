@@ -1,6 +1,22 @@
 """Model engines behind one contract, a file per engine, loaded only when asked for."""
 
-from shared.runtimes.load import load_model
-from shared.runtimes.model import Classifier, Model, ModelSettings, expected_of, labels_of
+from shared.runtimes.load import digest_of, load_model
+from shared.runtimes.model import (
+    Classifier,
+    Model,
+    ModelSettings,
+    expected_of,
+    labels_of,
+    short_digest,
+)
 
-__all__ = ["Classifier", "Model", "ModelSettings", "expected_of", "labels_of", "load_model"]
+__all__ = [
+    "Classifier",
+    "Model",
+    "ModelSettings",
+    "digest_of",
+    "expected_of",
+    "labels_of",
+    "load_model",
+    "short_digest",
+]

@@ -108,6 +108,8 @@ class Bundle(msgspec.Struct, frozen=True):
 
     folder: Path
     manifest: Manifest
+    digest: str
+    """SHA-256 of the manifest, which has that of every file: of the whole bundle, that is."""
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
@@ -119,12 +121,13 @@ class Bundle(msgspec.Struct, frozen=True):
         if not folder.is_dir():
             raise BundleError(f"{folder}: there is no such bundle folder; check model.source")
         manifest = _read_manifest(folder / MANIFEST)
+        digest = _sha256(folder / MANIFEST)
         for name in (WEIGHTS, TOKENIZER):
             if name not in manifest.files:
                 raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
         for name, expected in manifest.files.items():
             _verify(folder / name, expected)
-        return cls(folder, manifest)
+        return cls(folder, manifest, digest)
 
     @classmethod
     def write(cls, folder: str | Path, manifest: Manifest) -> Bundle:

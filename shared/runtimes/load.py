@@ -6,6 +6,7 @@ import importlib
 from typing import Final, NamedTuple
 
 from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
+from shared.runtimes.bundle import Bundle
 from shared.runtimes.model import Model, ModelSettings
 from shared.tasks.classify import requests
 
@@ -38,6 +39,14 @@ def load_model(settings: ModelSettings) -> Model:
     model = _construct(settings)
     _warm_up(model, settings.source)
     return model
+
+
+def digest_of(settings: ModelSettings) -> str:
+    """Return the digest of the model that the settings name, without loading it; empty if unknown.
+
+    Every file of a bundle is held against its hash. Raises ``BundleError``.
+    """
+    return Bundle.open(settings.source).digest if settings.runtime == "onnx" else ""
 
 
 def _construct(settings: ModelSettings) -> Model:

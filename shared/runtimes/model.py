@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Meta
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from shared.messages import Scored
     from shared.tasks import Request, Task
 
+SHORT_DIGEST: Final = 12
+
 
 class Model(Protocol):
     """A loaded model that answers requests. It is used from one thread at a time."""
@@ -21,6 +23,10 @@ class Model(Protocol):
     @property
     def name(self) -> str:
         """Name of the model, for people."""
+
+    @property
+    def digest(self) -> str:
+        """What tells this model from any other of its name, in hexadecimal; empty if unknown."""
 
     @property
     def tasks(self) -> frozenset[Task]:
@@ -62,6 +68,11 @@ def expected_of(model: Model) -> Mapping[Task, Sequence[float]]:
 def labels_of(model: Model) -> tuple[str, ...]:
     """Return what a model can say if that is one of a few labels; nothing for any other model."""
     return model.labels if isinstance(model, Classifier) else ()
+
+
+def short_digest(model: Model) -> str:
+    """Return as much of a model's digest as people need; empty if it has none."""
+    return model.digest[:SHORT_DIGEST]
 
 
 class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -45,6 +45,7 @@ class OnnxClassifier:
     def __init__(self, settings: ModelSettings) -> None:
         bundle = Bundle.open(settings.source)
         self.name = bundle.manifest.name
+        self.digest = bundle.digest
         self.labels = bundle.manifest.labels
         self.expected = bundle.manifest.expected
         self._tokenizer = load_tokenizer(bundle, settings.max_tokens)

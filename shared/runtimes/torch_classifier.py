@@ -47,6 +47,7 @@ class TorchClassifier:
         self._device = _device(settings.device)
         with _silence():
             config = _load_config(settings.source)
+            self.digest: str = getattr(config, "_commit_hash", None) or ""  # of the hub
             self.labels = _labels(config, settings)
             self.tokenizer = _load_tokenizer(settings.source)
             self.network = _load_weights(settings, self._device)

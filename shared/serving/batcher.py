@@ -63,6 +63,7 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker: asyncio.Task[None] | None = None
         self._running = 0
+        self._new = True  # of the model no batch has been measured yet
         self._stopping = False
 
     @property
@@ -121,6 +122,18 @@ class Batcher:
         finally:
             expiry.cancel()
 
+    def exchange(self, model: Model) -> None:
+        """Have another model answer from the next batch on, and return when it does.
+
+        The one before has answered its last batch by then. Not for the event loop's thread, which
+        this would block. Raises ``Stopping`` when the batcher is closed.
+        """
+        try:
+            taken = self._thread.submit(self._take, model)
+        except RuntimeError:  # the thread has ended
+            raise Stopping(_STOPPING) from None
+        taken.result()
+
     async def close(self) -> None:
         """Let the running batch finish, turn away what still waits, and stop."""
         self._stopping = True
@@ -178,6 +191,11 @@ class Batcher:
             else:
                 waiting.scored.set_result(answer)
 
+    def _take(self, model: Model) -> None:
+        """Exchange the model, in its thread: between two batches."""
+        self.model = model
+        self._new = True
+
     def _run(self, requests: list[Request]) -> list[Scored | ModelFailed]:
         """Run the model, in its thread; when a batch fails as a whole, its prompts one by one.
 
@@ -203,8 +221,8 @@ class Batcher:
             self._metrics.queue_seconds.observe(now_s - waiting.since_s)
 
     def _measure(self, service_s: float) -> None:
-        first = self.service_s == 0.0
-        self.service_s += (service_s - self.service_s) * (1.0 if first else _SMOOTHING)
+        self.service_s += (service_s - self.service_s) * (1.0 if self._new else _SMOOTHING)
+        self._new = False
 
 
 def _expire(scored: asyncio.Future[Scored]) -> None:

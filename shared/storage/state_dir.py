@@ -58,11 +58,40 @@ def hold(path: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def holder_of(folder: Path, agent: str) -> int | None:
+    """Return the process that holds an agent's lock in its state folder; None if none does.
+
+    Raises ``SettingsError`` when the file cannot be read.
+    """
+    path = folder / f"{agent}.lock"
+    try:
+        lock = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be opened ({error.strerror}); run this as the agent's user, or as root"
+        ) from error
+    try:
+        # A process number in a file proves nothing; the lock does.
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _read_holder(lock)
+    finally:
+        os.close(lock)
+    return None
+
+
+def _read_holder(lock: int) -> int | None:
+    held = os.pread(lock, 20, 0).strip()
+    return int(held) if held.isdigit() else None
+
+
 def _lock(lock: int, path: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        holder = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        holder = _read_holder(lock) or "unknown"
         agent = path.name.removesuffix(".lock")
         raise AgentRunning(
             f"another process runs as {agent!r} (pid {holder}, lock {path}); "

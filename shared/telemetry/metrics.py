@@ -176,6 +176,14 @@ class Metrics:
             link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
             direction="`up`, `down`",
         )
+        self.reloads = self._counter(
+            "recserve_reloads",
+            "Times that this agent was asked to exchange its model.",
+            outcome="`exchanged`; `unchanged`: it was the one already; `rolled back`: the new one "
+            "could not be loaded or failed its probe, and the one before answers on",
+        )
+        for outcome in ("exchanged", "unchanged", "rolled back"):
+            self.reloads.labels(outcome)
         self._log_lines()
         self._about = self._info(
             "recserve_info",
@@ -184,14 +192,22 @@ class Metrics:
             agent="the agent's name",
             tier=_TIER,
             model="the model's name",
+            bundle="the first characters of the SHA-256 of its bundle's manifest; for a model of "
+            "the Hugging Face hub of its commit; empty if unknown",
         )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
-    def introduce(self, agent: str, tier: str, model: str) -> None:
-        """Say whose metrics these are."""
+    def introduce(self, agent: str, tier: str, model: str, bundle: str) -> None:
+        """Say whose metrics these are, and which model answers from now on."""
         self._about.info(
-            {"version": version("recserve"), "agent": agent, "tier": tier, "model": model}
+            {
+                "version": version("recserve"),
+                "agent": agent,
+                "tier": tier,
+                "model": model,
+                "bundle": bundle,
+            }
         )
 
     def count_link(self, link: str, direction: Literal["up", "down"], packet_bytes: int) -> None:

@@ -35,8 +35,10 @@ class LookupModel:
         otherwise: float = 1.0,
         takes_s: float = 0.0,
         tasks: frozenset[Task] = frozenset({"classify"}),
+        digest: str = "",
     ) -> None:
         self.name = name
+        self.digest = digest
         self.tasks = tasks
         self.labels = ("negative", "positive")
         self.batches: list[list[str]] = []

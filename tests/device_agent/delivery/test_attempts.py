@@ -30,7 +30,7 @@ from device_agent.delivery.attempts import Attempts, CountedModel
 from shared.tasks.classify import requests
 
 class Engine:
-    name, tasks, labels = "engine", frozenset({"classify"}), ("a", "b")
+    name, digest, tasks, labels = "engine", "", frozenset({"classify"}), ("a", "b")
     def answer(self, requests):
         if sys.argv[2] in [request.content for request in requests]:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import click
 
+    from shared.agent.reload import Reread
+
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
@@ -32,7 +34,8 @@ def file(tmp_path: Path) -> Path:
 def test_settings_reach_the_agent_and_its_word_is_the_exit_status(file: Path) -> None:
     ran: list[AgentSettings] = []
 
-    async def run(settings: AgentSettings) -> int:
+    async def run(settings: AgentSettings, reread: Reread) -> int:
+        del reread
         ran.append(settings)
         return 3
 
@@ -50,7 +53,8 @@ def test_settings_reach_the_agent_and_its_word_is_the_exit_status(file: Path) ->
 def test_a_second_file_adds_to_the_first_and_has_the_last_word(file: Path) -> None:
     ran: list[AgentSettings] = []
 
-    async def run(settings: AgentSettings) -> None:
+    async def run(settings: AgentSettings, reread: Reread) -> None:
+        del reread
         ran.append(settings)
 
     second = file.with_name("second.yaml")

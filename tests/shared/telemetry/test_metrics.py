@@ -41,7 +41,7 @@ def test_everything_on_the_page_is_described_or_of_the_process() -> None:
 
 def test_the_page_shows_the_process_and_what_runs_in_it() -> None:
     metrics = Metrics()
-    metrics.introduce("pi-attic", "device", "three-words")
+    metrics.introduce("pi-attic", "device", "three-words", "0123abcd")
 
     page = generate_latest(metrics.registry).decode()
 
