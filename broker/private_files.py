@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import SettingsError
+from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +28,9 @@ def write_folder(folder: Path, files: Mapping[str, bytes]) -> None:
         _make(folder)
         for name, data in files.items():
             mode = PUBLIC if name.endswith(_PUBLIC_ENDINGS) else SECRET
-            _replace(folder / name, data, mode)
+            place = folder / name
+            # What takes the place of something is on the disk first; what is new can be made again.
+            write_atomically(place, data, mode=mode, durable=place.exists())
     except OSError as error:
         raise SettingsError(f"{folder}: cannot be written ({error.strerror})") from error
 
@@ -52,20 +54,3 @@ def _make(folder: Path) -> None:
     if not folder.exists():
         _make(folder.parent)
         folder.mkdir(mode=_FOLDER)
-
-
-def _replace(file: Path, data: bytes, mode: int) -> None:
-    """Write beside the file, then rename: no reader sees half of it, or all of it too early.
-
-    What takes the place of something is on the disk first; what is new can be made again.
-    """
-    beside = file.with_name(f".{file.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        os.fchmod(stream.fileno(), mode)  # whatever the umask
-        stream.write(data)
-        stream.flush()
-        if file.exists():
-            os.fsync(stream.fileno())
-    beside.replace(file)

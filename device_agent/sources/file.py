@@ -17,9 +17,10 @@ import msgspec
 
 from device_agent.sources.followed import FilePosition, Followed, FollowedLine, Rewritten
 from device_agent.sources.in_order import InOrder
-from device_agent.sources.kept import append, replace
+from device_agent.sources.kept import append
 from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.errors import SettingsError
+from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from device_agent.app import Device
@@ -193,7 +194,7 @@ class FileStream:
         if self._mark is None:
             return
         try:
-            replace(self._mark, msgspec.json.encode(place))
+            write_atomically(self._mark, msgspec.json.encode(place), durable=False)
         except OSError as error:
             self._stream.fault("not remembered", f"{self._mark}: {error.strerror}")
 

@@ -39,16 +39,6 @@ def write_whole(fd: int, content: bytes) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Write a file anew, so that it holds the old or the new whenever it is looked at.
-
-    Raises ``OSError``.
-    """
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.write_bytes(content)
-    fresh.replace(path)
-
-
 def _torn(fd: int, size: int) -> bool:
     """Say whether a power cut left the last line without its end."""
     return size > 0 and os.pread(fd, 1, size - 1) != b"\n"

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from device_agent.sources.kept import append, replace
+from device_agent.sources.kept import append
+from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ class SeenMessages:
         if self._path is None or not self._unsaved:
             return
         if self._lines > 2 * _TOPICS:
-            replace(self._path, _encode(self._done))
+            write_atomically(self._path, _encode(self._done), durable=False)
             self._lines = len(self._done)
         else:
             append(self._path, _encode(self._unsaved))

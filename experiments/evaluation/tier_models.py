@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from shared.errors import BundleError
 from shared.runtimes import ModelSettings
-from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle import Bundle, sha256_of
 
 _CONFIG = "config.json"
 
@@ -67,7 +67,7 @@ def _folder_facts(settings: ModelSettings) -> ModelFacts:
             f"{folder}: is no model folder with a {_CONFIG}; answers are kept by the hashes of a "
             "model's files, so download a model of the hub into a folder and name that"
         )
-    files = {path.name: _sha256(path) for path in folder.iterdir() if path.is_file()}
+    files = {path.name: sha256_of(path) for path in folder.iterdir() if path.is_file()}
     return ModelFacts(
         _fingerprint(settings, files),
         settings.labels or _config_labels(folder / _CONFIG),
@@ -90,11 +90,3 @@ def _fingerprint(settings: ModelSettings, files: dict[str, str]) -> str:
     """Hash the files' hashes and the settings, less the place where the files lie."""
     how = msgspec.json.encode(msgspec.structs.replace(settings, source="-"), order="sorted")
     return hashlib.sha256(how + msgspec.json.encode(files, order="sorted")).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

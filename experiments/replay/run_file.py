@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from shared.errors import DataError
+from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,10 +60,9 @@ def make_folder(folder: Path) -> None:
 def write_run(folder: Path, run: RunFile) -> None:
     """Write a run's file in one step; raises ``DataError`` when that cannot be done."""
     path = folder / FILE
-    fresh = path.with_suffix(".new")
+    content = msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n"
     try:
-        fresh.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=2) + b"\n")
-        fresh.replace(path)
+        write_atomically(path, content, durable=False)
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror})") from error
 

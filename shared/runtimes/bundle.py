@@ -121,7 +121,7 @@ class Bundle(msgspec.Struct, frozen=True):
         if not folder.is_dir():
             raise BundleError(f"{folder}: there is no such bundle folder; check model.source")
         manifest = _read_manifest(folder / MANIFEST)
-        digest = _sha256(folder / MANIFEST)
+        digest = sha256_of(folder / MANIFEST)
         for name in (WEIGHTS, TOKENIZER):
             if name not in manifest.files:
                 raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
@@ -134,7 +134,7 @@ class Bundle(msgspec.Struct, frozen=True):
         """Write ``bundle.yaml`` beside the files in ``folder``, with their hashes, and open it."""
         folder = Path(folder)
         files = {
-            path.name: _sha256(path)
+            path.name: sha256_of(path)
             for path in sorted(folder.iterdir())
             if path.is_file() and path.name != MANIFEST
         }
@@ -198,14 +198,15 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
 def _verify(path: Path, expected: str) -> None:
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
-    if _sha256(path) != expected:
+    if sha256_of(path) != expected:
         raise BundleError(
             f"{path}: the file is not the one that was packed (its SHA-256 differs); "
             "copy the whole bundle again"
         )
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
