@@ -20,6 +20,7 @@ from device_agent.delivery.quarantine import PoisonGuard
 from device_agent.delivery.requests import PendingRequest
 from device_agent.settings import DeviceSettings
 from shared.agent.build import build_agent, mqtt
+from shared.agent.learned import keeping_what_is_learned
 from shared.agent.run import run_agent
 from shared.errors import InvalidPrompt, ModelFailed, Quarantined, Stopping
 from shared.messages import Prompt, Result
@@ -104,6 +105,7 @@ class Device:
                 around=None if guard is None else guard.counted,
             )
             device = cls(settings, parts, file, guard)
+            await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))
             await device.delivery.start()
             async with run_agent(parts, device._drain):
                 yield device

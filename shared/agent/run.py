@@ -10,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from shared.agent.build import build_agent, make_service, mqtt, open_results
+from shared.agent.learned import keeping_what_is_learned
 from shared.agent.reload import reloading
 from shared.errors import Fenced
 from shared.runtimes import short_digest
@@ -78,6 +79,7 @@ async def serving(
         results = open_results(settings, folder)
         closing.push_async_callback(results.close)
         parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
+        await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))
         service = make_service(settings, parts, results)
         await service.start()
         async with run_agent(parts, lambda: service.drain(settings.limits.drain_s)):

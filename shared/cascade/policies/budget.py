@@ -6,6 +6,7 @@ The quantile is no longer the user's: it is steered so that what is sent in any 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -16,6 +17,8 @@ from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _SLOTS = 200
@@ -125,8 +128,7 @@ class BudgetPolicy:
         """Take all that up."""
         read = msgspec.convert(memory, BudgetMemory)
         self._window.recall(read.window)
-        for age_s, cost in reversed(read.spent):
-            self._ledger.spend(cost, at_s - age_s)
+        self._ledger.recall(read.spent, at_s)
         self._offered.recall(read.rate_bytes, read.rate_s, at_s - read.rate_age_s)
         self._started_s = at_s - read.elapsed_s
 
@@ -142,7 +144,7 @@ class _Ledger:
 
     def spent(self, now_s: float) -> float:
         """Return the bytes of the last period; slots that fell out of it are cleared."""
-        head = int(now_s / self._slot_s)
+        head = math.floor(now_s / self._slot_s)
         for gone in range(max(self._head + 1, head - _SLOTS + 1), head + 1):
             self.total -= self._slots[gone % _SLOTS]
             self._slots[gone % _SLOTS] = 0.0
@@ -163,6 +165,14 @@ class _Ledger:
             for age in range(_SLOTS)
             if (cost := self._slots[(self._head - age) % _SLOTS]) > 0.0
         )
+
+    def recall(self, spent: Sequence[tuple[float, float]], at_s: float) -> None:
+        """Take up bytes by age, as they were at a time."""
+        self._head = math.floor(at_s / self._slot_s)
+        self._slots = [0.0] * _SLOTS
+        for age_s, cost in spent:
+            self._slots[(self._head - round(age_s / self._slot_s)) % _SLOTS] += cost
+        self.total = sum(self._slots)
 
 
 class _Rate:

@@ -60,6 +60,8 @@ class SkipMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sent_on: CurveMemory
     gains: tuple[tuple[float, float], ...]
     since_fit: Annotated[int, Meta(ge=0)]
+    way: Annotated[tuple[Annotated[int, Meta(ge=0)], ...], Meta(min_length=BINS, max_length=BINS)]
+    threshold: float
 
 
 class SkipPolicy:
@@ -123,6 +125,8 @@ class SkipPolicy:
             self._sent_on.remember(),
             tuple((gain.value, gain.weight) for gain in self._gains),
             self._since_fit,
+            tuple(self._way),
+            self._threshold,
         )
 
     def recall(self, memory: Any, at_s: float) -> None:
@@ -138,7 +142,7 @@ class SkipPolicy:
         self._sent_on.recall(read.sent_on)
         self._gains = [_Mean(prior=value, weight=weight) for value, weight in read.gains]
         self._since_fit = read.since_fit
-        self._plan()
+        self._way, self._threshold = list(read.way), read.threshold
 
     def _gain(self, own: float, returned: Feedback) -> float:
         """Return how much likelier right a changed answer is than our own."""

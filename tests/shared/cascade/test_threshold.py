@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cascade.threshold import QuantileWindow
+from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 
 confidences = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 betas = st.floats(0, 1)
@@ -147,3 +147,86 @@ def test_the_cost_of_an_append_hardly_grows_with_the_window() -> None:
 
     assert large < 4 * small
     assert large < 100
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=20).map(sorted), st.integers(1, 300))
+def test_stand_ins_lie_as_the_quantiles_do(quantiles: list[float], count: int) -> None:
+    values = sorted(stand_ins(quantiles, count))
+
+    assert len(values) == count
+    places = [(number + 0.5) / count for number in range(count)]
+    steps = np.linspace(0, 1, len(quantiles))
+    assert values == pytest.approx(np.interp(places, steps, quantiles))
+
+
+def test_those_that_have_not_left_lie_as_evenly() -> None:
+    leaving = stand_ins([0.0, 1.0], 64)
+
+    for left in (48, 32, 16, 8):
+        gaps = np.diff([0.0, *sorted(leaving[:left]), 1.0])
+        assert gaps.max() <= 2.1 / left
+
+
+def test_a_window_with_stand_ins_holds_its_first_confidence_against_them() -> None:
+    expected = stand_ins([0.5, 0.6, 0.7, 0.8, 0.9, 1.0], 50)
+
+    window = QuantileWindow(0.3, stand_ins=expected)
+    window.append(0.52)
+
+    assert window.quantile() == pytest.approx(0.65, abs=0.02)
+    assert len(window) == 50
+
+
+@pytest.mark.parametrize("count", [1, 7, 50, 400])
+def test_real_confidences_take_the_place_of_stand_ins_one_for_one(count: int) -> None:
+    window = QuantileWindow(0.3, 200, stand_ins(stream(1, 9), count))
+    published = QuantileWindow(0.3, 200)
+
+    for number, confidence in enumerate(stream(2, 600), start=1):
+        window.append(confidence)
+        published.append(confidence)
+        assert len(window) == max(min(count, 200), min(number, 200))
+        if number >= count:
+            assert window.quantile() == published.quantile()
+
+
+@given(confidences, betas, betas, st.integers(0, 40))
+def test_stand_ins_keep_thresholds_in_the_order_of_beta(
+    values: list[float], one: float, other: float, count: int
+) -> None:
+    window = QuantileWindow(0.5, stand_ins=stand_ins([0.2, 0.4, 0.9], count))
+    for value in values:
+        window.append(value)
+    assert window.quantile(min(one, other)) <= window.quantile(max(one, other))
+
+
+@pytest.mark.parametrize("appended", [0, 3, 30, 300])
+def test_a_window_goes_on_from_what_another_remembered(appended: int) -> None:
+    window = QuantileWindow(0.3, 100, stand_ins([0.5, 1.0], 20))
+    for confidence in stream(3, appended):
+        window.append(confidence)
+    other = QuantileWindow(0.3, 100)
+    other.recall(window.remember())
+
+    for confidence in stream(4, 150):
+        window.append(confidence)
+        other.append(confidence)
+        assert other.quantile() == window.quantile()
+
+
+def test_a_smaller_window_takes_the_latest_of_what_is_remembered() -> None:
+    small = QuantileWindow(0.0, 2)
+
+    small.recall(WindowMemory((0.1, 0.8, 0.9)))
+
+    assert (len(small), small.quantile(), small.quantile(1.0)) == (2, 0.8, 0.9)
+
+
+def test_a_memory_with_nan_is_refused_and_changes_nothing() -> None:
+    window = QuantileWindow(0.5)
+    window.append(0.75)
+
+    with pytest.raises(ValueError, match="not NaN"):
+        window.recall(WindowMemory((0.1, math.nan)))
+
+    assert window.quantile() == 0.75
