@@ -82,13 +82,15 @@ def replay(
     policies: Sequence[PolicySettings],
     *,
     arrivals_s: Sequence[float] | None = None,
+    expected: Sequence[Sequence[float]] = (),
     seed: int = 0,
 ) -> Replay:
     """Replay the matrix in its order with one policy per tier, the lowest first.
 
-    ``arrivals_s`` says when each prompt arrives, ascending; one a second when it is None. ``seed``
-    fixes the draws of policies that make any. Raises ``ValueError`` when policies or arrivals do
-    not match the tiers or the prompts.
+    ``arrivals_s`` says when each prompt arrives, ascending; one a second when it is None.
+    ``expected`` holds quantiles of each tier's confidences from which windows begin; without any
+    they begin empty, as published. ``seed`` fixes the draws of policies that make any. Raises
+    ``ValueError`` when policies or arrivals do not match the tiers or the prompts.
     """
     names = [tier.tier for tier in matrix.tiers]
     prompts = len(matrix.data)
@@ -99,7 +101,13 @@ def replay(
     if len(arrivals_s) != prompts:
         raise ValueError(f"{prompts} prompts need as many arrivals, not {len(arrivals_s)}")
     tiers = [
-        Tier(name, policy, names[index + 1 :], seed=seed + index)
+        Tier(
+            name,
+            policy,
+            names[index + 1 :],
+            seed=seed + index,
+            expected={_TASK: expected[index]} if expected else None,
+        )
         for index, (name, policy) in enumerate(zip(names, policies, strict=True))
     ]
     answered, thresholds = _run(matrix, tiers, arrivals_s)

@@ -48,7 +48,7 @@ class Budget(Closed, frozen=True, kw_only=True, tag_field="kind", tag="budget"):
             le=100_000,
             description="prompts that the model's own quantiles stand in for in a new window",
         ),
-    ] = 50
+    ] = 20
 
 
 class BudgetMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

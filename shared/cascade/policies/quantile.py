@@ -39,7 +39,7 @@ class Quantile(Closed, frozen=True, kw_only=True, tag_field="kind", tag="quantil
             description="prompts that the model's own quantiles stand in for in a new window; "
             "0: none, the published rule to the letter",
         ),
-    ] = 50
+    ] = 20
 
 
 class QuantilePolicy:
