@@ -21,6 +21,7 @@ from experiments.evaluation.study import Study
 from experiments.evaluation.tier_models import TierModel
 from experiments.plots.study import draw_study
 from experiments.results import ours, paper
+from experiments.results.starts import starts
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
 from shared.settings.file import load
@@ -105,6 +106,7 @@ def _text(runs: Runs, rows: Rows, pictures: str) -> str:
         ours.budget(results),
         ours.quality(runs),
         paper.windows(runs, pictures),
+        starts(*runs["main"]),
         paper.smaller(runs),
     ]
     return "\n".join(parts)

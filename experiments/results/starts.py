@@ -38,7 +38,7 @@ def starts(study: Study, results: Sequence[SetResult]) -> str:
         f"each, all tiers begun together; the prior weighs {Quantile().prior_prompts} prompts.\n\n"
         f"{_beginnings(results, expected)}\n"
         "How much it should weigh, by how far the first prompts are from β (root mean square, "
-        "mean over the sets and both β; orders that are mixed, and with one label first):\n\n"
+        "mean over the sets and both β; no labels are needed for that):\n\n"
         f"{_weights(results, expected)}"
     )
 
