@@ -75,7 +75,7 @@ async def measure(bundle: str) -> None:
 
     model = load_model(settings)
     batcher = Batcher(around(model), batch_prompts=BATCH, queue_prompts=IN_HAND)
-    slot = ModelSlot(model, batcher, around=around, changed=lambda _: None)
+    slot = ModelSlot(model, batcher, around=around, exchanged=lambda _, __: None)
     batcher.start()
 
     async def ask_on() -> None:

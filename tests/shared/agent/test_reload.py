@@ -17,9 +17,10 @@ import pytest
 from prometheus_client import generate_latest
 
 from device_agent import Device
-from shared.agent.reload import ModelReloader, holding_hangups
+from shared.agent.reload import ModelReloader, holding_hangups, reloading
 from shared.agent.run import serving
 from shared.agent.settings import AgentSettings, LimitSettings
+from shared.cascade.policies import Observation
 from shared.errors import SettingsError
 from shared.membership.status import DETAIL_CHARACTERS, Reload, Status, decode_status
 from shared.runtimes import ModelSettings
@@ -127,6 +128,26 @@ async def test_the_same_bundle_with_other_threads_is_another_model(
         assert (await agent.reload()).outcome == "unchanged"
 
 
+async def test_windows_begin_anew_with_another_bundle_and_go_on_with_the_same(
+    settings: AgentSettings, tmp_path: Path
+) -> None:
+    async with told(settings) as agent:
+        tier = agent.parts.station.tier
+        for confidence in (0.9, 0.8, 0.7):
+            routing = tier.route("classify", Observation(confidence, 0.0, prompt_bytes=4))
+        assert routing.threshold > 0.7
+
+        assert isinstance(agent.wanted, AgentSettings)
+        model = msgspec.structs.replace(settings.model, threads=2)
+        agent.wanted = msgspec.structs.replace(agent.wanted, model=model)
+        assert (await agent.reload()).outcome == "exchanged"
+        assert tier.route("classify", Observation(0.6, 0.0, prompt_bytes=4)).threshold > 0.6
+
+        write_bundle(tmp_path / "bundle", name="second")
+        assert (await agent.reload()).outcome == "exchanged"
+        assert tier.route("classify", Observation(0.6, 0.0, prompt_bytes=4)).threshold == 0.6
+
+
 async def test_what_else_changed_is_named(settings: AgentSettings) -> None:
     async with told(settings) as agent:
         assert isinstance(agent.wanted, AgentSettings)
@@ -173,16 +194,23 @@ async def test_a_device_counts_the_deaths_of_every_model_that_it_gets(tmp_path: 
         running.cancel()
 
 
-def test_a_signal_that_comes_while_it_is_held_waits() -> None:
-    heard: list[int] = []
-    before = signal.signal(signal.SIGHUP, lambda number, _: heard.append(number))
-    try:
-        with holding_hangups():
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not heard
-        assert heard == [signal.SIGHUP]
-    finally:
-        signal.signal(signal.SIGHUP, before)
+async def test_a_signal_that_came_before_there_was_a_model_is_not_lost(
+    settings: AgentSettings,
+) -> None:
+    before, wire = signal.getsignal(signal.SIGHUP), MemoryWire()
+    settings = msgspec.structs.replace(settings, mqtt=cloud_settings(wire).mqtt)
+    with holding_hangups():
+        signal.raise_signal(signal.SIGHUP)
+        async with (
+            serving(settings, connect=wire.connect) as parts,
+            reloading(parts, settings, lambda: settings),
+        ):
+            unchanged = parts.metrics.reloads.labels("unchanged")
+            await eventually(lambda: unchanged._value.get() == 1)
+            signal.raise_signal(signal.SIGHUP)
+            await eventually(lambda: unchanged._value.get() == 2)
+        signal.raise_signal(signal.SIGHUP)  # an agent that leaves hears no more
+    assert signal.getsignal(signal.SIGHUP) is before
 
 
 @pytest.mark.parametrize("nohup", [False, True])
