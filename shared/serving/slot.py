@@ -198,7 +198,8 @@ class _Attempt(threading.Thread):
 
     def _end(self, error: RecServeError | None) -> None:
         if error is None:
-            self._tell()
+            with logged_if_broken("telling of an exchanged model"):
+                self._tell()
             self.ended.set_result(None)
         elif not self._given_up:
             self.ended.set_exception(error)
