@@ -5,6 +5,8 @@ import signal
 if __name__ == "__main__":
     # Loading takes seconds and leaves nothing behind: until the agent runs, Ctrl-C just ends it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # A request to exchange the model waits until there is one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
 
 from cloud_agent.command import command
 

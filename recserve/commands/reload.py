@@ -100,11 +100,11 @@ def _looking(settings: DeviceSettings, looks: str | None) -> MqttSettings:
     """Return as whom to look at the status. Raises ``SettingsError``."""
     if looks is not None:
         return load(ClientSettings, looks).mqtt
-    if settings.mqtt.username:
+    if settings.mqtt.username == settings.agent:
         raise SettingsError(
-            f"a broker that knows {settings.mqtt.username!r} by name would take this command for "
-            "the agent and end the agent's connection; give --as the operator's file, as recserve "
-            "provision writes it"
+            f"a broker that knows {settings.agent!r} by name would take this command for the agent "
+            "and end the agent's connection; give --as the operator's file, as recserve provision "
+            "writes it"
         )
     return settings.mqtt
 

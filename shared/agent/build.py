@@ -129,7 +129,12 @@ def build_agent(
         metrics.introduce(settings.agent, tier.name, model.name, bundle)
         announcer.serves(model.name, bundle, model.tasks)
 
-    slot = ModelSlot(model, batcher, lent=lent, around=around, changed=introduce)
+    def exchanged(model: Model, before: Model) -> None:
+        introduce(model)
+        if not model.digest or model.digest != before.digest:
+            station.tier.begin_anew(expected_of(model))
+
+    slot = ModelSlot(model, batcher, lent=lent, around=around, exchanged=exchanged)
     introduce(model)
     parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot)
     metrics.waiting.set_function(lambda: batcher.waiting)

@@ -23,6 +23,7 @@ from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
+    from types import FrameType
 
     from shared.agent.build import AgentParts
     from shared.agent.settings import AgentSettings
@@ -39,16 +40,17 @@ _Outcome: TypeAlias = Literal["exchanged", "unchanged", "rolled back"]
 async def reloading(
     parts: AgentParts, settings: AgentSettings, reread: Reread
 ) -> AsyncIterator[None]:
-    """Exchange the model on SIGHUP for as long as the context lasts.
+    """Exchange the model on SIGHUP for as long as the context lasts, inside ``holding_hangups``.
 
     Where the signal tells that our terminal is gone, it ends the agent, as SIGTERM does.
     """
     reloader = ModelReloader(parts, settings, reread)
     loop = asyncio.get_running_loop()
-    ends_with_terminal = signal.getsignal(signal.SIGHUP) is signal.SIG_DFL and _has_terminal()
+    held = signal.getsignal(signal.SIGHUP)
+    assert isinstance(held, _HeldHangup)  # noqa: S101 - see above
 
     def hang_up() -> None:
-        if ends_with_terminal and not _has_terminal():
+        if held.lost_its_terminal():
             loop.add_signal_handler(signal.SIGHUP, lambda: None)  # the shell says it again
             signal.raise_signal(signal.SIGTERM)
         else:
@@ -56,12 +58,13 @@ async def reloading(
 
     running = asyncio.create_task(reloader.run(), name="reload")
     loop.add_signal_handler(signal.SIGHUP, hang_up)
-    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    if held.heard:
+        reloader.ask()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
 
@@ -69,11 +72,33 @@ async def reloading(
 @contextlib.contextmanager
 def holding_hangups() -> Iterator[None]:
     """Keep a SIGHUP until ``reloading`` is there to hear it: it would end a process that loads."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
+    before = signal.signal(signal.SIGHUP, _HeldHangup())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # see the agents' __main__
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGHUP, before)
+
+
+class _HeldHangup:
+    """Takes note of SIGHUP, and ends the process as ever if it means that the terminal is gone."""
+
+    def __init__(self) -> None:
+        self.heard = False
+        self._ends_with_terminal = (
+            signal.getsignal(signal.SIGHUP) is signal.SIG_DFL and _has_terminal()
+        )
+
+    def lost_its_terminal(self) -> bool:
+        """Say whether we had a terminal, were not told to outlive it (nohup), and it is gone."""
+        return self._ends_with_terminal and not _has_terminal()
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        del frame
+        if self.lost_its_terminal():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.heard = True
 
 
 class ModelReloader:

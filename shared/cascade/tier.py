@@ -154,6 +154,12 @@ class Tier:
         except msgspec.ValidationError as error:
             raise ValueError(str(error)) from error
 
+    def begin_anew(self, expected: Mapping[Task, Sequence[float]]) -> None:
+        """Forget what was seen and learned: another model answers, and ``expected`` is of that."""
+        self._expected = expected
+        for task in tuple(self._policies):
+            self._begin(task)
+
     def _begin(self, task: Task) -> Policy:
         context = PolicyContext(self._draw, len(self.above), self._expected.get(task, ()))
         policy = self._policies[task] = make_policy(self._settings, context)

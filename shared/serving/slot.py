@@ -47,19 +47,19 @@ class ModelSlot:
         *,
         lent: bool = False,
         around: Callable[[Model], Model] | None = None,
-        changed: Callable[[Model], None],
+        exchanged: Callable[[Model, Model], None],
         limit_s: float = LOAD_S,
     ) -> None:
         """Begin with the model that the batcher has; one that is ``lent`` is not closed.
 
         ``around`` returns what the batcher is to run for a model: the model itself, or one around
-        it. ``changed`` hears of every model that takes the place.
+        it. ``exchanged`` hears of every model that takes the place, and of the one before.
         """
         self.model = model
         self._batcher = batcher
         self._lent = model if lent else None
         self._around = around or (lambda model: model)
-        self._changed = changed
+        self._exchanged = exchanged
         self._limit_s = limit_s
         self._turn = asyncio.Lock()
         self._last: _Attempt | None = None
@@ -102,7 +102,10 @@ class ModelSlot:
                 "an earlier model, which took too long, is still being loaded; start the agent "
                 "again if it never ends"
             )
-        self._last = attempt = _Attempt(lambda: self._load(load), self._take, self._tell)
+        before = self.model
+        self._last = attempt = _Attempt(
+            lambda: self._load(load), self._take, lambda: self._exchanged(self.model, before)
+        )
         try:
             await asyncio.wait({attempt.ended}, timeout=self._limit_s)
             if not attempt.ended.done() and attempt.give_up():
@@ -111,9 +114,6 @@ class ModelSlot:
         except asyncio.CancelledError:
             attempt.give_up()
             raise
-
-    def _tell(self) -> None:
-        self._changed(self.model)
 
     # -- in the attempt's thread -----------------------------------------------------------------
 
@@ -198,7 +198,8 @@ class _Attempt(threading.Thread):
 
     def _end(self, error: RecServeError | None) -> None:
         if error is None:
-            self._tell()
+            with logged_if_broken("telling of an exchanged model"):
+                self._tell()
             self.ended.set_result(None)
         elif not self._given_up:
             self.ended.set_exception(error)

@@ -270,6 +270,31 @@ async def test_the_doctor_examines_an_agent_as_the_operator(
     assert findings[-1].detail == "edge: edge-2"
 
 
+async def test_a_reload_is_watched_as_the_operator_and_leaves_the_agent_its_connection(
+    certificate_site: SecuredSite, tmp_path: Path
+) -> None:
+    agents = certificate_site.folder / "agents"
+    tree = yaml.safe_load((agents / "cloud-1/mqtt.yaml").read_text()) | AGENTS["cloud-1"]
+    tree["model"] = {"source": str(write_bundle(tmp_path / "bundle").folder)}
+    tree["state"] = str(tmp_path / "state")
+    config = agents / "cloud-1/agent.yaml"
+    config.write_text(yaml.safe_dump(tree))
+    agent = Process([sys.executable, "-m", "cloud_agent", "-c", str(config)], tmp_path, {})
+    try:
+        await all_online(certificate_site, {"cloud-1": agent})
+        write_bundle(tmp_path / "bundle", name="next")
+        command = [sys.executable, "-m", "recserve", "reload", "-c", str(config)]
+
+        assert await asyncio.to_thread(agent.run_beside, command) == 2
+        command += ["--as", str(agents / "operator/mqtt.yaml")]
+        assert await asyncio.to_thread(agent.run_beside, command) == 0
+
+        assert agent.said.count("model exchanged") == 1
+        assert "broker lost" not in agent.said
+    finally:
+        agent.kill()
+
+
 async def test_the_doctor_says_which_source_has_no_right_to_what_it_reads(
     certificate_site: SecuredSite, tmp_path: Path
 ) -> None:

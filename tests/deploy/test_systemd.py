@@ -71,6 +71,12 @@ def test_a_unit_waits_until_an_agent_has_finished_what_it_has_in_hand(tier: str)
 
 
 @pytest.mark.parametrize("tier", TIERS)
+def test_a_unit_that_is_reloaded_exchanges_its_model(tier: str) -> None:
+    service = unit(UNITS / f"recserve-{tier}.service")["Service"]
+    assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+@pytest.mark.parametrize("tier", TIERS)
 def test_a_unit_takes_its_rights_away(tier: str) -> None:
     service = unit(UNITS / f"recserve-{tier}.service")["Service"]
     assert {key: service.get(key) for key in HARDENING} == {

@@ -73,6 +73,10 @@ class Process:
             )
 
     @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
     def said(self) -> str:
         return self._errors.read_text(encoding="utf-8")
 

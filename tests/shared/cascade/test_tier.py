@@ -7,7 +7,14 @@ import random
 import numpy as np
 import pytest
 
-from shared.cascade.policies import Observation, Quantile
+from shared.cascade.policies import (
+    Feedback,
+    Observation,
+    PolicySettings,
+    Quality,
+    Quantile,
+    Skip,
+)
 from shared.cascade.tier import Tier
 from shared.tasks import TASKS, Task
 
@@ -90,6 +97,34 @@ def test_each_task_has_a_window_of_its_own(other: Task) -> None:
 
     assert tier.route(other, seen(0.1)) == (0, 0.1)
     assert tier.route("classify", seen(0.1)).up == 1
+
+
+def test_another_model_begins_with_what_is_expected_of_it_as_if_there_had_been_no_other() -> None:
+    begun, fresh = (Tier("device", Quantile(beta=0.3), ["edge"]) for _ in range(2))
+    fresh.begin_anew({"classify": (0.2, 0.4, 0.6)})
+    for confidence in tied(seed=1, length=500):
+        begun.route("classify", seen(confidence))
+    begun.begin_anew({"classify": (0.2, 0.4, 0.6)})
+
+    confidences = tied(seed=2, length=200)
+    assert [begun.route("classify", seen(value)) for value in confidences] == [
+        fresh.route("classify", seen(value)) for value in confidences
+    ]
+
+
+@pytest.mark.parametrize("policy", [Quality(tolerance=0.1), Skip(worth=5.0)])
+def test_what_was_sent_up_by_the_model_before_is_learned_all_the_same(
+    policy: PolicySettings,
+) -> None:
+    tier = Tier("device", policy, ("edge", "cloud"), seed=1)
+    first = tier.route("classify", seen(0.1))
+    tier.begin_anew({})
+
+    for _ in range(3):
+        feedback = Feedback(agreed=True, confidence=0.9, up=max(first.up, 1))
+        tier.feed_back("classify", seen(0.1), first, feedback)
+
+    assert tier.route("classify", seen(0.5)).up in (0, 1, 2)
 
 
 def test_two_tiers_share_nothing() -> None:

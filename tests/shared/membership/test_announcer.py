@@ -16,7 +16,7 @@ from shared.bus.memory import MemoryBroker
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import Fenced, MalformedMessage
 from shared.membership.announcer import Announcer
-from shared.membership.status import Load, Status, decode_status
+from shared.membership.status import Load, Reload, Status, decode_status
 from tests.support.wires import Inbox, eventually, settled
 
 if TYPE_CHECKING:
@@ -110,6 +110,27 @@ async def test_an_agent_announces_itself_when_connected_and_says_goodbye(wire: W
     assert hello.load == Load(12.0, 3.0)
     assert (goodbye.state, goodbye.epoch) == ("offline", hello.epoch)
     assert decode_status(announcing.will().payload) == goodbye
+
+
+async def test_another_model_and_what_became_of_a_reload_are_said_at_once() -> None:
+    broker = MemoryBroker()
+    announcing = announcer(TOPIC, heartbeat_s=60)
+    bus = broker.client("edge-1", announcing.will())
+    await settled(bus)
+    running = asyncio.create_task(announcing.run(bus))
+    await eventually(lambda: TOPIC in broker.retained)
+
+    def said() -> Status:
+        return decode_status(broker.retained[TOPIC])
+
+    announcing.tell(Reload(1))
+    await eventually(lambda: said().reload == Reload(1))
+    announcing.serves("next", "0123", {"classify"})
+    announcing.tell(Reload(1, "exchanged"))
+    await eventually(lambda: said().reload == Reload(1, "exchanged"))
+
+    assert (said().model, said().bundle, said().tasks) == ("next", "0123", ("classify",))
+    await stop(running)
 
 
 async def test_it_announces_itself_again_right_after_a_reconnect(wire: Wire) -> None:

@@ -58,6 +58,18 @@ def test_what_was_written_is_read_again(folder: Path) -> None:
     assert set(bundle.manifest.files) == {WEIGHTS, TOKENIZER}
 
 
+def test_a_digest_is_of_all_that_is_in_a_bundle(folder: Path) -> None:
+    digest = Bundle.open(folder).digest
+    assert re.fullmatch("[0-9a-f]{64}", digest)
+    assert Bundle.open(folder).digest == digest
+
+    (folder / WEIGHTS).write_bytes(b"other weights")
+    other = Bundle.write(folder, FACTS).digest
+    change(folder, version="2")
+
+    assert len({digest, other, Bundle.open(folder).digest}) == 3
+
+
 def test_the_size_counts_every_file(folder: Path) -> None:
     expected = sum(path.stat().st_size for path in folder.iterdir())
     assert Bundle.open(folder).size_bytes == expected

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import ModelFailed, RuntimeUnavailable
 from shared.messages import Scored
-from shared.runtimes import Model, ModelSettings, labels_of, load_model
+from shared.runtimes import Model, ModelSettings, digest_of, labels_of, load_model
 from shared.tasks import Task
 from shared.tasks.classify import Label, requests
 from tests.support.tiny_models import LABELS, SURROGATE
@@ -50,6 +50,15 @@ def test_it_says_what_it_is(load: Load) -> None:
     assert labels_of(model) == LABELS
     assert model.tasks == frozenset[Task]({"classify"})
     assert model.name
+
+
+def test_a_bundle_is_known_by_its_digest_and_a_folder_of_transformers_by_none(
+    classifier: Path, packed: Path
+) -> None:
+    bundle = ModelSettings(source=str(packed))
+    folder = ModelSettings(source=str(classifier), runtime="transformers")
+    assert load_model(bundle).digest == digest_of(bundle) != ""
+    assert load_model(folder).digest == digest_of(folder) == ""
 
 
 def test_the_confidence_is_the_largest_probability(load: Load) -> None:

@@ -49,7 +49,7 @@ async def slots() -> AsyncIterator[Callable[..., Opened]]:
     def make(model: Model, **options: Any) -> Opened:
         around = options.get("around", lambda model: model)
         batcher = Batcher(around(model), batch_prompts=4, queue_prompts=10_000)
-        slot = ModelSlot(model, batcher, **{"changed": lambda _: None, **options})
+        slot = ModelSlot(model, batcher, **{"exchanged": lambda _, __: None, **options})
         batcher.start()
         made.append((slot, batcher))
         return slot, batcher
@@ -73,14 +73,18 @@ def loading(model: Model) -> Callable[[], Model]:
 async def test_the_new_model_answers_and_the_one_before_is_closed(
     slots: Callable[..., Opened],
 ) -> None:
-    old, new, heard = LookupModel("old"), LookupModel("new"), list[str]()
-    slot, batcher = slots(old, changed=lambda model: heard.append(model.name))
+    old, new, heard = (
+        LookupModel("old"),
+        LookupModel("new"),
+        list[tuple[LookupModel, LookupModel]](),
+    )
+    slot, batcher = slots(old, exchanged=lambda *models: heard.append(models))
     assert await ask(batcher) == "old"
 
     await slot.exchange(loading(new))
 
     assert await ask(batcher) == "new"
-    assert (slot.model, old.closed, new.closed, heard) == (new, True, False, ["new"])
+    assert (slot.model, old.closed, new.closed, heard) == (new, True, False, [(new, old)])
     assert set(PROBES) < set(new.seen)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.errors import AgentRunning, SettingsError
-from shared.storage.state_dir import hold
+from shared.storage.state_dir import hold, holder_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +52,23 @@ def test_a_lock_is_free_when_its_holder_was_killed(tmp_path: Path) -> None:
 
     with hold(path):
         assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_who_holds_a_lock_is_known_as_long_as_it_does(tmp_path: Path) -> None:
+    path = tmp_path / "device-1.lock"
+    assert holder_of(tmp_path, "device-1") is None
+    with start_holder(path) as holder:
+        assert holder_of(tmp_path, "device-1") == holder.pid
+        holder.kill()
+
+    assert path.read_text() == f"{holder.pid}\n", "it could not take its number away"
+    assert holder_of(tmp_path, "device-1") is None
+
+
+def test_a_lock_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "device-1.lock").symlink_to("device-1.lock")
+    with pytest.raises(SettingsError, match=r"device-1\.lock: cannot be opened .* as the agent's"):
+        holder_of(tmp_path, "device-1")
 
 
 def test_a_lock_is_free_after_its_context(tmp_path: Path) -> None:

@@ -51,6 +51,17 @@ def test_the_page_shows_the_process_and_what_runs_in_it() -> None:
     assert "\nprocess_cpu_seconds_total " in page
 
 
+def test_the_model_before_leaves_no_series_behind() -> None:
+    metrics = Metrics()
+    metrics.introduce("edge-1", "edge", "old", "0123")
+    metrics.introduce("edge-1", "edge", "new", "4567")
+
+    page = generate_latest(metrics.registry).decode()
+
+    assert page.count("\nrecserve_info{") == 1
+    assert 'bundle="4567"' in page
+
+
 def test_no_counter_and_no_histogram_has_a_second_series_for_when_it_began() -> None:
     metrics = Metrics()
     metrics.refused.labels("busy").inc()
