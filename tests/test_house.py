@@ -46,8 +46,10 @@ OF_SEVERAL_FILES = {
     "tests/models/test_bundles.py": "the three bundles of the demo",
     "tests/recserve/test_demo.py": "the demo as a newcomer runs it",
     "tests/recserve/test_readme.py": "what README.md and docs/ say",
+    "tests/shared/cascade/policies/test_remembering.py": "what policies remember over a restart",
     "tests/shared/cascade/policies/test_simple.py": "the policies of a few lines",
     "tests/shared/runtimes/test_contract.py": "what all runtimes have in common",
+    "tests/shared/bus/mqtt/test_hints.py": "hints, from the bus down to the socket",
     "tests/test_house.py": "this file",
 }
 WHOLE_FOLDERS = ("tests/deploy/", "tests/protocol/", "tests/support/")
