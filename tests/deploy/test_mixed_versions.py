@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import subprocess
 import tarfile
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -34,6 +36,7 @@ mqtt: {{port: {port}}}
 metrics: {{port: {metrics}}}
 upstream: {{patience_s: 0.5}}
 heartbeat_s: 0.5
+limits: {{queue_prompts: {queue}}}
 """
 
 
@@ -60,6 +63,7 @@ class Site:
         self._folder = folder
         self.broker = BrokerProcess("mosquitto", folder / "broker").start()
         self.agents: dict[Tier, Process] = {}
+        self.queue: dict[Tier, int] = {}
 
     async def run(self, version: Literal["before", "now"], *tiers: Tier) -> None:
         """Put an agent of a version in these tiers; one that is there is stopped first."""
@@ -107,6 +111,7 @@ class Site:
                 bundle=self._before / BUNDLE,
                 port=self.broker.port,
                 metrics=free_port(),
+                queue=self.queue.get(tier, 1000),
             )
         )
         return file
@@ -166,3 +171,27 @@ async def test_statuses_of_before_are_read_by_agents_of_this_version(site: Site)
     async with presence(site.broker.port, "recserve") as watched:
         for tier in ("device", "edge", "cloud"):
             assert await watched.wait_for(tier, "online", site.agents[tier]) == f"{tier}-1"
+
+
+@pytest.mark.timeout(120)
+async def test_a_notice_of_before_goes_by_silence_and_every_prompt_gets_one_answer(
+    site: Site,
+) -> None:
+    site.queue["edge"] = 2
+    await site.run("before", "cloud", "edge")
+    await site.run("now", "device")
+    await site.says("device", "agent above")
+    answers: Counter[str] = Counter()
+    asked = [f"question-{number}" for number in range(60)]
+
+    async with site.client() as client:
+        await client.listen("device-1", lambda answer: answers.update([answer["id"]]))
+        await asyncio.gather(
+            *(client.send("device-1", {"id": name, "text": f"film {name}"}) for name in asked)
+        )
+        await eventually(lambda: len(answers) == len(asked), "an answer to each", 60)
+        await site.says("device", "a notice of version 1; this agent speaks another")
+
+        await site.ask(client)
+    assert len(answers) == len(asked) + 1
+    assert set(answers.values()) == {1}
