@@ -47,7 +47,6 @@ OF_SEVERAL_FILES = {
     "tests/shared/cascade/policies/test_remembering.py": "what policies remember over a restart",
     "tests/shared/cascade/policies/test_simple.py": "the policies of a few lines",
     "tests/shared/runtimes/test_contract.py": "what all runtimes have in common",
-    "tests/shared/bus/mqtt/test_hints.py": "hints, from the bus down to the socket",
     "tests/test_house.py": "this file",
 }
 WHOLE_FOLDERS = ("tests/deploy/", "tests/protocol/", "tests/support/")
