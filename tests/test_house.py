@@ -27,7 +27,6 @@ ROOMS = (
 OF_SEVERAL_FILES = {
     "tests/broker/test_choose.py": "which broker is started where",
     "tests/broker/test_cloud_broker.py": "a cloud tier behind a broker of its own",
-    "tests/broker/test_secured_agents.py": "agents on a provisioned site",
     "tests/broker/test_security_table.py": "the table of rights, right by right",
     "tests/broker/test_tls.py": "connections with certificates",
     "tests/chaos/test_page.py": "what docs/reliability.md says of the scenarios",
@@ -42,10 +41,10 @@ OF_SEVERAL_FILES = {
     "tests/device_agent/test_watched.py": "a device as its metrics show it",
     "tests/experiments/traces/test_drawn.py": "traces that are drawn",
     "tests/experiments/traces/test_formats.py": "traces that are read",
-    "tests/recserve/commands/test_replay_docs.py": "the example of docs/replay.md",
     "tests/models/test_bundles.py": "the three bundles of the demo",
     "tests/recserve/test_demo.py": "the demo as a newcomer runs it",
     "tests/recserve/test_readme.py": "what README.md and docs/ say",
+    "tests/shared/cascade/policies/test_remembering.py": "what policies remember over a restart",
     "tests/shared/cascade/policies/test_simple.py": "the policies of a few lines",
     "tests/shared/runtimes/test_contract.py": "what all runtimes have in common",
     "tests/test_house.py": "this file",
@@ -94,6 +93,9 @@ def test_every_test_lies_beside_what_it_tests() -> None:
 
 
 def _tested_by(test: str) -> Path:
-    """Return the file that a test is about by its name: of ``tests/a/test_b.py``, ``a/b.py``."""
+    """Return the file of a test: ``a/b.py`` of ``tests/a/test_b.py`` and of ``test_b_topic.py``."""
     folder, _, name = test.removeprefix("tests/").rpartition("/")
-    return ROOT / folder / name.removeprefix("test_")
+    words = name.removeprefix("test_").removesuffix(".py")
+    while words and not (ROOT / folder / f"{words}.py").exists():
+        words, _, _ = words.rpartition("_")
+    return ROOT / folder / f"{words}.py"

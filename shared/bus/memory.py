@@ -98,6 +98,7 @@ class MemoryBus:
         self.subscriptions: list[tuple[str, Deliver]] = []
         self._wanted: list[tuple[str, Deliver, NotedRefusal | None]] = []
         self.acknowledged = 0
+        self.hints_dropped = 0
         self._broker = broker
         self._connected = asyncio.Event()
         self._watchers: list[Callable[[bool], None]] = []
@@ -134,7 +135,7 @@ class MemoryBus:
     ) -> Published:
         """Route the message; expiry means nothing where nothing is queued."""
         del expiry_s
-        size = len(payload) + len(topic.encode())
+        size = _size(topic, payload)
         if size > self._broker.packet_bytes:
             raise TooLarge(f"{size} bytes are more than the memory broker carries")
         if not self._connected.is_set():
@@ -142,6 +143,14 @@ class MemoryBus:
         await asyncio.sleep(0)
         message = Message(topic, payload, response_topic=response_topic, correlation=correlation)
         return self._broker.route(message, retain=retain)
+
+    def send_soon(self, topic: str, payload: bytes) -> None:
+        """Route the message now, or drop it."""
+        fits = _size(topic, payload) <= self._broker.packet_bytes
+        if self._connected.is_set() and fits:
+            self._broker.route(Message(topic, payload), retain=False)
+        else:
+            self.hints_dropped += 1
 
     async def subscribe(
         self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None
@@ -199,6 +208,10 @@ class MemoryBus:
             if not pool and matches(pattern, topic):
                 message = Message(topic, payload, retained=True)
                 asyncio.get_running_loop().call_soon(deliver, message)
+
+
+def _size(topic: str, payload: bytes) -> int:
+    return len(topic.encode()) + len(payload)
 
 
 def _is_a_bus(client: MemoryBus) -> Bus:

@@ -1,4 +1,4 @@
-"""The port to the wire: publish, subscribe, acknowledge, and word of the connection.
+"""The port to the wire: publish, hint, subscribe, acknowledge, and word of the connection.
 
 Two buses stand behind it: ``shared.bus.mqtt.bus`` over any broker and ``shared.bus.memory`` inside
 one process. Delivery is at least once while a connection lasts and nothing is kept across
@@ -81,6 +81,19 @@ class Bus(Protocol):
         ``NotNow`` when it will not have the message at this moment, ``Refused`` when it never will,
         and ``TooLarge``, before anything is sent, when it carries no message of that size.
         """
+
+    def send_soon(self, topic: str, payload: bytes) -> None:
+        """Send a hint at QoS 0, if that can be done now: one that may be lost, and nobody asks for.
+
+        Returns at once. Not connected, too large or too many on their way: the hint is dropped and
+        counted in ``hints_dropped``; what happens to the others nobody is told. Messages that are
+        published keep their order; hints have none, neither among these nor to them. Raises
+        ``Refused`` for a topic on which nothing can go out.
+        """
+
+    @property
+    def hints_dropped(self) -> int:
+        """How many hints this bus dropped itself."""
 
     async def subscribe(
         self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None

@@ -1,4 +1,4 @@
-"""One secured site for each way to log in, shared by the tests that leave it as it is."""
+"""A site to copy, and a secured one for each way to log in, for all who leave them be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.provisioned import make
 from tests.support.sites import SecuredSite
 
 if TYPE_CHECKING:
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from broker.site import Auth
+
+
+@pytest.fixture(scope="module")
+def a_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A site to copy."""
+    folder = tmp_path_factory.mktemp("provisioned") / "site"
+    make(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

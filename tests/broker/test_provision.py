@@ -1,61 +1,29 @@
-"""What provisioning writes, keeps and refuses."""
+"""What provisioning writes and keeps."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-import re
-import shutil
 import stat
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytest
-from click.testing import CliRunner
 
 from broker import provision as provisioning
 from broker.access import Member
 from broker.authority import Authority, Credential, serials
 from broker.private_files import write_folder
 from broker.provision import SiteChange, provision
-from broker.secured import listening_port
-from broker.site import Site, read
+from broker.site import read
 from device_agent.settings import DeviceSettings
 from experiments.testbed.processes import free_port
-from recserve.cli import main
 from shared.errors import SettingsError
 from shared.settings.file import load
 from tests.support.deployed_agents import Process
 from tests.support.processes import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from click.testing import Result
-
-DEVICE = Member(name="device-1", role="device")
-EDGE = Member(name="edge-1", role="edge", pool="north")
-
-
-def make(folder: Path, **wanted: Any) -> list[str]:
-    defaults: dict[str, Any] = {"hosts": ("broker.lan", "10.0.0.5"), "members": (DEVICE, EDGE)}
-    return provision(folder, SiteChange(**(defaults | wanted)))
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
-
-
-@pytest.fixture(scope="module")
-def a_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site to copy."""
-    folder = tmp_path_factory.mktemp("provisioned") / "site"
-    make(folder)
-    return folder
+from tests.support.provisioned import DEVICE, EDGE, contents, make, recserve
 
 
 @pytest.fixture(params=["certificate", "password"])
@@ -245,108 +213,6 @@ def test_certificates_that_end_soon_are_named(
     ]
 
 
-def test_without_the_authoritys_key_rights_can_change_but_nobody_new_gets_a_certificate(
-    tmp_path: Path,
-) -> None:
-    folder = tmp_path / "site"
-    make(folder)
-    (folder / "authority").rename(tmp_path / "safe")
-
-    provision(folder, SiteChange(members=(Member(name="edge-1", role="edge", pool="south"),)))
-    assert "$share/south/" in (folder / "broker/access.json").read_text()
-
-    for wanted in (
-        SiteChange(members=(Member(name="device-9", role="device"),)),
-        SiteChange(renew=("edge-1",)),
-        SiteChange(renew=("broker",)),
-        SiteChange(remove=("edge-1",)),
-    ):
-        before = contents(folder)
-        with pytest.raises(SettingsError, match=r"ca\.key: .*put its folder back"):
-            provision(folder, wanted)
-        assert contents(folder) == before
-    assert not (folder / "agents/device-9").exists()
-    (tmp_path / "safe").rename(folder / "authority")
-    provision(folder, SiteChange(members=(Member(name="device-9", role="device"),)))
-    assert (folder / "agents/device-9").is_dir()
-
-
-def _reading(filter_: str) -> Member:
-    return Member(name="device-1", role="device", reads=(filter_,))
-
-
-REFUSED = [
-    ({"members": (Member(name="../x", role="device"),)}, "'../x' contains '/'"),
-    ({"members": (Member(name="..", role="device"),)}, "begin with a letter or digit"),
-    ({"members": (Member(name=".hidden", role="device"),)}, "begin with a letter or digit"),
-    ({"members": (Member(name="a b", role="device"),)}, "contains ' '"),
-    ({"members": (Member(name="x" * 65, role="device"),)}, "longer than 64"),
-    ({"members": (Member(name="broker", role="device"),)}, "'broker' is taken"),
-    ({"members": (Member(name="operator", role="edge"),)}, "'operator' is taken"),
-    ({"members": (Member(name="device-1", role="edge"),)}, "as device, not edge"),
-    ({"members": (Member(name="e", role="edge", pool="edge-1"),)}, "the name of a member"),
-    ({"members": (Member(name="c", role="cloud", pool="north"),)}, "span two tiers"),
-    ({"members": (Member(name="a", role="asker", devices=("ghost",)),)}, "add --device ghost"),
-    ({"members": (_reading("#"),)}, "'#' must begin with a level of its own"),
-    ({"members": (_reading("+/log"),)}, "must begin with a level of its own"),
-    ({"members": (_reading("/log"),)}, "must begin with a level of its own"),
-    ({"members": (_reading("$SYS/#"),)}, "must begin with a level of its own"),
-    ({"members": (_reading("recserve/v1/ask/x"),)}, "nor 'recserve'"),
-    ({"members": (_reading("factory/#/log"),)}, "is no MQTT filter"),
-    ({"members": (_reading("factory/a+/log"),)}, "is no MQTT filter"),
-    ({"renew": ("ghost",)}, "nobody here is called 'ghost'; known: device-1, edge-1, operator"),
-    ({"remove": ("ghost",)}, "nobody here is called 'ghost'"),
-    ({"remove": ("operator",)}, "cannot be removed"),
-    ({"auth": "password"}, "this site has --auth certificate"),
-    ({"port": 1}, "this site has --port 8883"),
-    ({"root": "other"}, "this site has --root recserve"),
-]
-
-
-@pytest.mark.parametrize(("wanted", "says"), REFUSED, ids=[says for _, says in REFUSED])
-def test_a_request_that_contradicts_the_site_changes_nothing(
-    tmp_path: Path, a_site: Path, wanted: dict[str, Any], says: str
-) -> None:
-    folder = shutil.copytree(a_site, tmp_path / "site")
-    before = contents(tmp_path)
-
-    with pytest.raises(SettingsError, match=says.replace(".", r"\.")):
-        provision(folder, SiteChange(**wanted))
-
-    assert contents(tmp_path) == before
-
-
-@pytest.mark.parametrize("host", ["", "two words", "-x", "a\nlistener 1883", "x" * 254])
-def test_a_host_that_no_certificate_can_carry_is_refused(tmp_path: Path, host: str) -> None:
-    with pytest.raises(SettingsError, match="neither a host name nor an address"):
-        make(tmp_path / "site", hosts=(host,))
-    assert not (tmp_path / "site").exists()
-
-
-def test_nothing_is_overwritten_that_the_site_did_not_make(tmp_path: Path) -> None:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    (folder / "holiday.jpg").touch()
-    with pytest.raises(SettingsError, match=r"not empty and holds no site\.json"):
-        make(folder)
-    (folder / "holiday.jpg").unlink()
-    make(folder)
-
-    stray = folder / "agents/device-7"
-    stray.mkdir()
-    with pytest.raises(SettingsError, match="belongs to no member; move it away"):
-        make(folder, members=(Member(name="device-7", role="device"),))
-    assert not list(stray.iterdir())
-
-
-def test_a_site_that_was_altered_is_refused(tmp_path: Path) -> None:
-    folder = tmp_path / "site"
-    make(folder)
-    (folder / "site.json").write_text('{"version": 2}')
-    with pytest.raises(SettingsError, match=r"site.json: is not the file of a site"):
-        make(folder)
-
-
 def test_an_interrupted_renewal_leaves_no_access_and_is_completed_by_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,62 +238,6 @@ def test_an_interrupted_renewal_leaves_no_access_and_is_completed_by_another(
     assert int(before.serial, 16) in serials(folder / "broker/revoked.crl")
 
 
-def test_the_command_makes_a_site_and_says_what_is_left_to_do(tmp_path: Path) -> None:
-    words = ["--broker-host", "broker.lan", "--device", "device-1", "--edge", "edge-1:north"]
-    words += ["--cloud", "cloud-1", "--asker", "alice:device-1", "--auth", "password"]
-    ran = recserve(tmp_path / "site", *words)
-
-    assert ran.exit_code == 0, ran.stderr
-    assert ran.stdout.splitlines()[-1].endswith(f"recserve broker --provisioned {tmp_path}/site")
-    site: Site = read(tmp_path / "site")
-    assert site.members == [
-        DEVICE,
-        EDGE,
-        Member(name="cloud-1", role="cloud"),
-        Member(name="alice", role="asker", devices=("device-1",)),
-        Member(name="operator", role="operator"),
-    ]
-    password = (tmp_path / "site/agents/device-1/password").read_text()
-    assert password not in ran.stdout + ran.stderr
-
-
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        ((), "a new site needs --broker-host"),
-        (("--broker-host", "b", "--asker", "alice"), "--asker NAME:DEVICE"),
-        (("--broker-host", "b", "--device", "a/b"), "contains '/'"),
-        (("--broker-host", "b", "--reads", "device-1"), "--reads DEVICE:FILTER"),
-        (("--broker-host", "b", "--writes", "device-1:"), "--writes DEVICE:FILTER"),
-    ],
-)
-def test_a_wrong_command_is_one_clear_line(
-    tmp_path: Path, words: tuple[str, ...], says: str
-) -> None:
-    ran = recserve(tmp_path / "site", *words)
-
-    assert ran.exit_code == 2
-    assert ran.stderr.startswith("error: ")
-    assert says in ran.stderr
-    assert ran.stderr.count("\n") == 1
-    assert not (tmp_path / "site").exists()
-
-
-def test_the_documented_commands_do_what_they_say(tmp_path: Path) -> None:
-    page = (ROOT / "docs/security.md").read_text(encoding="utf-8").replace("\\\n", " ")
-    commands = re.findall(r"recserve provision site( --[^`\n]+)", page)
-    assert len(commands) > 5
-    folder = tmp_path / "site"
-    for words in commands:
-        ran = recserve(folder, *words.split())
-        assert ran.exit_code == 0, (words, ran.output)
-        if words == commands[0]:
-            made = (folder / "agents/device-1/mqtt.yaml").read_text().partition("\n")[2]
-            assert f"```yaml\n{made}```" in page
-    names = [member.name for member in read(folder).members]
-    assert names == ["device-2", "edge-1", "cloud-1", "alice", "operator", "device-3"]
-
-
 def test_the_broker_listens_where_its_members_were_told(tmp_path: Path) -> None:
     port = free_port()
     make(tmp_path / "site", hosts=("localhost",), port=port)
@@ -438,12 +248,6 @@ def test_the_broker_listens_where_its_members_were_told(tmp_path: Path) -> None:
         broker.listening(port)
     finally:
         broker.kill()
-
-
-def test_a_site_of_before_listens_on_the_usual_port(a_site: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(a_site / "broker", tmp_path / "broker"))
-    (folder / "listener.yaml").unlink()
-    assert listening_port(folder) == 8883
 
 
 def test_an_agents_own_settings_and_those_of_its_connection_are_two_files(a_site: Path) -> None:
@@ -459,39 +263,8 @@ def test_an_agents_own_settings_and_those_of_its_connection_are_two_files(a_site
     assert settings.mqtt.tls.key_file == str(a_site / "agents/device-1/client.key")
 
 
-BENT = {
-    "not UTF-8": lambda text: text.replace("device-1", "device\udcff1"),
-    "a list": lambda _: "[1, 2]",
-    "deep": lambda _: "[" * 100_000,
-    "a number for a name": lambda text: text.replace('"device-1"', "17"),
-    "a way out of its folder": lambda text: text.replace('"device-1"', '"../../home"'),
-    "a line in a filter": lambda text: text.replace('"reads": []', '"reads": ["a\\nb/c"]'),
-    "a serial that is none": lambda text: re.sub(r'"serial": "\w+"', '"serial": "xyz"', text),
-    "a root with a wildcard": lambda text: text.replace('"recserve"', '"recserve/+"'),
-    "a port beyond all": lambda text: text.replace("8883", "88830"),
-    "empty": lambda _: "",
-}
-
-
-@pytest.mark.parametrize("bend", BENT.values(), ids=BENT.keys())
-def test_a_site_file_of_any_other_form_is_refused_by_name(
-    a_site: Path, tmp_path: Path, bend: Callable[[str], str]
-) -> None:
-    text = (a_site / "site.json").read_text(encoding="utf-8")
-    bent = bend(text)
-    assert bent != text
-    (tmp_path / "site.json").write_text(bent, encoding="utf-8", errors="surrogateescape")
-    with pytest.raises(SettingsError, match=r"site\.json: is not the file of a site: ") as refused:
-        read(tmp_path)
-    assert "\n" not in str(refused.value)
-
-
 def test_an_authority_is_taken_up_again(tmp_path: Path) -> None:
     make(tmp_path / "site")
     home = tmp_path / "site/authority"
     credential = Credential((home / "ca.crt").read_bytes(), (home / "ca.key").read_bytes())
     assert Authority.read(credential).credential == credential
-
-
-def recserve(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(main, ["provision", str(folder), *words])

@@ -17,7 +17,7 @@ from shared.bus.mqtt.connection import Terms
 from shared.bus.mqtt.credentials import check_credentials
 from shared.bus.mqtt.packet_limit import PacketLimit
 from shared.bus.mqtt.supervisor import ConnectionSupervisor
-from shared.errors import LostAtOnce, NotConnected, RecServeError, Refused
+from shared.errors import LostAtOnce, NotConnected, RecServeError, Refused, TooLarge
 from shared.supervision import Supervised
 from shared.telemetry.log import get_logger
 
@@ -58,6 +58,7 @@ class MqttBus:
     def __init__(self, settings: MqttSettings, client_id: str, *, will: Will | None = None) -> None:
         check_credentials(settings)
         self.client_id = client_id
+        self.hints_dropped = 0
         self._subscriptions: dict[str, list[_Reader]] = {}
         self._watchers: list[Callable[[bool], None]] = []
         self._connection: MqttConnection | None = None
@@ -112,6 +113,11 @@ class MqttBus:
             raise NotConnected(f"the broker said nothing for {expiry_s:.3g} s")
         return publishing.result()
 
+    def send_soon(self, topic: str, payload: bytes) -> None:
+        """Send at QoS 0; of all hints at most 64 KiB wait for the socket, further are dropped."""
+        if not self._sent(topic, payload):
+            self.hints_dropped += 1
+
     async def subscribe(
         self, topics: str, deliver: Deliver, *, refused: NotedRefusal | None = None
     ) -> None:
@@ -163,6 +169,17 @@ class MqttBus:
     @property
     def _last_error(self) -> RecServeError:
         return self._keeper.last_error
+
+    def _sent(self, topic: str, payload: bytes) -> bool:
+        """Say whether a hint could be handed to the connection of the moment."""
+        connection = self._live
+        if connection is None:
+            return False
+        try:
+            size = self._limit.check(topic, payload, time.monotonic())
+        except TooLarge:
+            return False
+        return connection.send_soon(topic, payload, size)
 
     async def _publish(self, topic: str, payload: bytes, terms: Terms) -> Published:
         """Publish on the connection of the moment, if the broker carries that much."""

@@ -67,6 +67,8 @@ class LoopAdapter:
         """``broken`` is told the reason when the library raises: it would be deaf from then on."""
         self._client = client
         self._broken = broken
+        self.writing = False
+        """Whether the library says something of its own accord, and not what the broker said."""
         self._loop = asyncio.get_running_loop()
         self._housekeeping: asyncio.TimerHandle | None = None
         self._lock = threading.Lock()
@@ -126,7 +128,7 @@ class LoopAdapter:
         with socket.socket(fileno=os.dup(sock.fileno())) as line:
             line.setblocking(False)
             self._client.disconnect()
-            self._client.loop_write()
+            self._write_out()
             with contextlib.suppress(OSError, asyncio.TimeoutError):
                 await asyncio.wait_for(self._until_hung_up(line), _GOODBYE_S)
 
@@ -153,7 +155,7 @@ class LoopAdapter:
             sock = self._client.socket()
 
     def _write(self) -> None:
-        self._drive(self._client.loop_write)
+        self._write_out()
         sock = self._client.socket()
         if sock is None:
             return
@@ -161,6 +163,11 @@ class LoopAdapter:
             self._loop.add_writer(cast("socket.socket", sock), self._write)
         else:
             self._loop.remove_writer(cast("socket.socket", sock))
+
+    def _write_out(self) -> None:
+        self.writing = True
+        self._drive(self._client.loop_write)
+        self.writing = False
 
     def _keep_house(self) -> None:
         self._housekeeping = self._loop.call_later(_HOUSEKEEPING_S, self._keep_house)

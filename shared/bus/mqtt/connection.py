@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import paho.mqtt.client as paho
@@ -37,6 +38,8 @@ _NOT_NOW = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, over quota, too many c
 _PUBLISH_NOT_NOW = (0x91, 0x97)  # packet identifier in use, over quota
 _FOUR_BYTES = 0xFFFF_FFFF
 _IN_FLIGHT = 100
+_HINT_BYTES = 64 * 1024
+"""Of hints that wait for the socket; what is published waits behind no more than these."""
 
 
 class Terms(NamedTuple):
@@ -82,6 +85,8 @@ class MqttConnection:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._published: dict[int, asyncio.Future[Published]] = {}
         self._subscribed: dict[int, asyncio.Future[None]] = {}
+        self._hints: deque[tuple[paho.MQTTMessageInfo, int]] = deque()
+        self._hint_bytes = 0
         self._copies = Copies()
         self._identifies = False
         self._client = new_client(settings, client_id, will=will, version=version)
@@ -134,6 +139,22 @@ class MqttConnection:
             return await acknowledged
         finally:
             self._published.pop(info.mid, None)
+
+    def send_soon(self, topic: str, payload: bytes, size: int) -> bool:
+        """Put a packet of ``size`` bytes in line at QoS 0, or say that there is no room for it."""
+        while self._hints and self._hints[0][0].is_published():
+            self._hint_bytes -= self._hints.popleft()[1]
+        if self._hint_bytes + size > _HINT_BYTES:
+            return False
+        try:
+            info = self._client.publish(topic, payload, 0)
+        except ValueError as error:
+            raise Refused(f"no message can go out on {topic!r}: {error}") from error
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        self._hints.append((info, size))
+        self._hint_bytes += size
+        return True
 
     async def subscribe(self, topics: str) -> None:
         """Subscribe at QoS 1 and wait for the broker's word.
@@ -226,6 +247,8 @@ class MqttConnection:
     def _on_publish(
         self, _client: paho.Client, _data: Any, mid: int, reason: ReasonCode, _properties: Any
     ) -> None:
+        if self._driver.writing:
+            return  # a hint is out, and its number may be that of a message which still waits
         waiting = self._published.get(mid)
         if waiting is None or waiting.done():
             return

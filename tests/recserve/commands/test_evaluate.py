@@ -85,6 +85,7 @@ VALUES = {
     "beta": "0.1,1e-1",
     "window_prompts": "100,1e3",
     "ties": "keep,draw",
+    "prior_prompts": "0,20",
     "threshold": "0.6,1",
     "share": "0,0.5",
     "up": "1,2",
