@@ -216,6 +216,21 @@ def reachable(host: str) -> str:
     return {EVERYWHERE: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
+def on_free_ports(up: UpSettings, data_dir: Path) -> UpSettings:
+    """Return the same with the broker, and every agent's metrics, on ports that are free.
+
+    ``data_dir`` is where the broker keeps its data.
+    """
+    return msgspec.structs.replace(
+        up,
+        broker=msgspec.structs.replace(up.broker, port=free_port(), data_dir=str(data_dir)),
+        agents=tuple(
+            msgspec.structs.replace(entry, set=entry.set | {"metrics.port": free_port()})
+            for entry in up.agents
+        ),
+    )
+
+
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on at this moment.
 
