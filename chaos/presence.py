@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING
 
 from shared.bus.mqtt.bus import MqttBus
-from shared.errors import MalformedMessage, RecServeError
-from shared.membership.status import decode_status
+from shared.errors import RecServeError
+from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
+    from shared.membership.status import Status
+    from shared.wire.topics import StatusAddress
 
 _READY_S = 60.0
 
@@ -29,17 +29,14 @@ async def all_online(mqtt: MqttSettings, agents: Iterable[str], logs: Path) -> N
     """Return when all ``agents`` are online. Raises ``ChaosFailed`` naming those that are not."""
     missing, there = set(agents), asyncio.Event()
 
-    def hear(message: Message) -> None:
-        bus.acknowledge(message)
-        with contextlib.suppress(MalformedMessage):
-            if decode_status(message.payload).state == "online":
-                missing.discard(topics.read_status(message.topic).agent)
+    def hear(address: StatusAddress, status: Status | None) -> None:
+        if status is not None and status.state == "online":
+            missing.discard(address.agent)
         if not missing:
             there.set()
 
-    topics = Topics()
     bus = MqttBus(mqtt, "chaos-watch")
-    await bus.subscribe(topics.status("+", "+"), hear)
+    await StatusWatcher(bus, Topics(), hear).watch()
     await bus.start()
     try:
         await asyncio.wait_for(there.wait(), _READY_S)

@@ -14,7 +14,6 @@ there, so that its prompt is answered again. A file is open to one process at a 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.errors import DataError
+from shared.storage.files import lock_alone
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -140,6 +140,6 @@ class AnswerStore:
 
 def _lock(file: int, path: Path) -> None:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_alone(file)
     except BlockingIOError:
         raise DataError(f"{path}: another process is filling it; wait for it to end") from None

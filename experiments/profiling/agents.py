@@ -30,7 +30,7 @@ from experiments.replay.sampler import Sampler, ScrapeTarget, look_at
 from experiments.replay.schedule import ScheduledRequest
 from experiments.replay.target import ReplayRequest, Response
 from experiments.testbed.fleet import Fleet, names_like
-from experiments.testbed.processes import UpSettings, free_port, read_agents, running
+from experiments.testbed.processes import UpSettings, on_free_ports, read_agents, running
 from shared.cascade.policies import KeepAll, PassAll
 from shared.settings.file import load
 from shared.wire.topics import Topics
@@ -200,15 +200,13 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]
         "log.level": "warning",
     }
     with tempfile.TemporaryDirectory() as folder:
-        up = load(UpSettings, UP)
-        broker = msgspec.structs.replace(up.broker, port=free_port(), data_dir=f"{folder}/broker")
+        up = on_free_ports(load(UpSettings, UP), Path(folder) / "broker")
         models = dict(zip(WAYS, sources, strict=True))
         entries = tuple(
             msgspec.structs.replace(
                 entry,
                 set={
                     **entry.set,
-                    "metrics.port": free_port(),
                     "model.source": models[entry.role],
                     "model.threads": 1,
                     **({"tier.policy": {"kind": edge_policy}} if entry.role == "edge" else {}),
@@ -216,7 +214,7 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]
             )
             for entry in up.agents
         )
-        up = msgspec.structs.replace(up, broker=broker, agents=entries)
+        up = msgspec.structs.replace(up, agents=entries)
         agents = read_agents(up, overrides=quiet)
         uppers = [agent for agent in agents if agent.role != "device"]
         template = next(a.settings for a in agents if isinstance(a.settings, DeviceSettings))
@@ -225,7 +223,7 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]
         logs = Path(folder) / "logs"
         logs.mkdir()
         async with (
-            running(broker, uppers, logs) as processes,
+            running(up.broker, uppers, logs) as processes,
             Fleet.open(template, names_like("measured", _DEVICES)) as fleet,
         ):
             await asyncio.sleep(_SETTLE_S)  # the agents' statuses arrive

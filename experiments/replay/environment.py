@@ -12,7 +12,7 @@ import msgspec
 from device_agent.settings import DeviceSettings
 from experiments.replay.run_file import make_folder
 from experiments.replay.sampler import ScrapeTarget
-from experiments.testbed.processes import Agent, UpSettings, free_port, read_agents, running
+from experiments.testbed.processes import Agent, UpSettings, on_free_ports, read_agents, running
 from shared.errors import SettingsError
 from shared.settings.file import load
 
@@ -43,7 +43,7 @@ async def open_place(settings: ReplaySettings, folder: Path) -> AsyncIterator[En
     if settings.mqtt is not None:
         yield _running_place(settings, settings.mqtt)
         return
-    up = _on_free_ports(load(UpSettings, settings.agents or UP), folder / "broker")
+    up = on_free_ports(load(UpSettings, settings.agents or UP), folder / "broker")
     agents = read_agents(up, overrides={"log.format": "json", "log.level": "warning"})
     template = _template(settings, agents)
     if not settings.fleet.ask:
@@ -82,17 +82,6 @@ def _template(settings: ReplaySettings, agents: Sequence[Agent]) -> DeviceSettin
     raise SettingsError(
         f"{settings.agents} lists no device to take the settings of virtual ones from; "
         "name fleet.config"
-    )
-
-
-def _on_free_ports(up: UpSettings, data_dir: Path) -> UpSettings:
-    return msgspec.structs.replace(
-        up,
-        broker=msgspec.structs.replace(up.broker, port=free_port(), data_dir=str(data_dir)),
-        agents=tuple(
-            msgspec.structs.replace(entry, set=entry.set | {"metrics.port": free_port()})
-            for entry in up.agents
-        ),
     )
 
 

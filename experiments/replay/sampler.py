@@ -15,8 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from experiments.replay.json_lines import appending
 from experiments.replay.samples import FILE, Sample, make_sample
 from shared.bus.mqtt.bus import MqttBus
-from shared.errors import MalformedMessage
-from shared.membership.status import decode_status
+from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
@@ -24,9 +23,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.replay.pacing import Clock
-    from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
+    from shared.membership.status import Status
     from shared.telemetry.metrics import Metrics
+    from shared.wire.topics import StatusAddress
 
 _EVERY_S = 1.0
 _PAGE_S = 2.0
@@ -97,8 +97,9 @@ class Sampler:
     async def _listen(self, tiers: Sequence[str]) -> None:
         if self._bus is None:
             return
+        statuses = StatusWatcher(self._bus, self._topics, self._hear)
         for tier in tiers:
-            await self._bus.subscribe(self._topics.status(tier, "+"), self._hear)
+            await statuses.watch(tier)
         await self._bus.start()
 
     async def _run(self) -> None:
@@ -123,15 +124,10 @@ class Sampler:
             return await look_at(seat, at_s, self._wait_ms.get(seat.agent))
         return None
 
-    def _hear(self, message: Message) -> None:
-        assert self._bus is not None, "it brought the message"  # noqa: S101
-        self._bus.acknowledge(message)
-        with contextlib.suppress(MalformedMessage):
-            address = self._topics.read_status(message.topic)
-            status = decode_status(message.payload)
-            if status.state == "online":
-                self._wait_ms[address.agent] = status.load.wait_ms
-                self._tiers[address.agent] = address.tier
+    def _hear(self, address: StatusAddress, status: Status | None) -> None:
+        if status is not None and status.state == "online":
+            self._wait_ms[address.agent] = status.load.wait_ms
+            self._tiers[address.agent] = address.tier
 
 
 def _get(url: str) -> str:

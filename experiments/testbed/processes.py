@@ -23,16 +23,17 @@ from broker.start import command as broker_command
 from device_agent.settings import DeviceSettings
 from shared.agent.settings import AgentSettings
 from shared.bus.mqtt.bus import MqttBus
-from shared.errors import MalformedMessage, RecServeError, SettingsError
-from shared.membership.status import decode_status
+from shared.errors import RecServeError, SettingsError
+from shared.membership.watcher import StatusWatcher
 from shared.settings.file import Written, load
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
+    from shared.membership.status import Status
+    from shared.wire.topics import StatusAddress
 
 _STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -215,6 +216,21 @@ def reachable(host: str) -> str:
     return {EVERYWHERE: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
+def on_free_ports(up: UpSettings, data_dir: Path) -> UpSettings:
+    """Return the same with the broker, and every agent's metrics, on ports that are free.
+
+    ``data_dir`` is where the broker keeps its data.
+    """
+    return msgspec.structs.replace(
+        up,
+        broker=msgspec.structs.replace(up.broker, port=free_port(), data_dir=str(data_dir)),
+        agents=tuple(
+            msgspec.structs.replace(entry, set=entry.set | {"metrics.port": free_port()})
+            for entry in up.agents
+        ),
+    )
+
+
 def free_port() -> int:
     """Return a TCP port on loopback that nobody listens on at this moment.
 
@@ -252,18 +268,14 @@ async def _all_online(
     missing = {agent.settings.agent for agent in agents}
     complete = asyncio.Event()
 
-    def hear(message: Message) -> None:
-        bus.acknowledge(message)
-        with contextlib.suppress(MalformedMessage):
-            address = topics.read_status(message.topic)
-            if decode_status(message.payload).state == "online":
-                missing.discard(address.agent)
+    def hear(address: StatusAddress, status: Status | None) -> None:
+        if status is not None and status.state == "online":
+            missing.discard(address.agent)
         if not missing:
             complete.set()
 
-    topics = Topics(mqtt.root)
     bus = MqttBus(mqtt, f"recserve-up-{os.getpid()}")
-    await bus.subscribe(topics.status("+", "+"), hear)
+    await StatusWatcher(bus, Topics(mqtt.root), hear).watch()
     await bus.start()
     ended = asyncio.create_task(processes.first_ended())
     online = asyncio.create_task(complete.wait())

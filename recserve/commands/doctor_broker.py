@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from device_agent.settings.sources import MqttSource
 from shared.bus.mqtt.bus import MqttBus
-from shared.errors import BusError, MalformedMessage, SettingsError
+from shared.errors import BusError, SettingsError
 from shared.membership.roster import Roster
-from shared.membership.status import decode_status
+from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
     from shared.errors import Refused
+    from shared.membership.status import Status
+    from shared.wire.topics import StatusAddress
 
 _ROUND_TRIPS = 21
 _NAGLE_MS = 35.0
@@ -109,17 +111,13 @@ async def _agents_above(bus: MqttBus, settings: DeviceSettings, labels: str) -> 
     tier, topics = settings.tier.upstream or "", Topics(settings.mqtt.root)
     roster, heard = Roster(tier, labels), asyncio.Event()
 
-    def hear(message: Message) -> None:
-        bus.acknowledge(message)
-        try:
-            agent = topics.read_status(message.topic).agent
-            roster.hear(agent, decode_status(message.payload), time.monotonic())
-        except MalformedMessage:
-            return
+    def hear(address: StatusAddress, status: Status | None) -> None:
+        if status is not None:
+            roster.hear(address.agent, status, time.monotonic())
         if roster.alive("classify", time.monotonic()):
             heard.set()
 
-    await bus.subscribe(topics.status(tier, "+"), hear)
+    await StatusWatcher(bus, topics, hear).watch(tier)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(heard.wait(), settings.heartbeat_s + _LISTEN_S)
         await asyncio.sleep(_LISTEN_S)  # for the others

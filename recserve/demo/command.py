@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from broker.start import choose
 from experiments.datasets.bundled import LabelledPrompt, read_prompts
-from experiments.testbed.processes import Agent, UpSettings, free_port, read_agents, running
+from experiments.testbed.processes import Agent, UpSettings, on_free_ports, read_agents, running
 from recserve.demo.report import build_report
 from recserve.demo.stream import DemoAnswer, stream
 from recserve.demo.table import print_report
@@ -74,16 +74,7 @@ async def _run(
 ) -> dict[str, Any]:
     """Start everything on free ports, stream the prompts, stop everything, report."""
     prompts = read_prompts()
-    up = msgspec.structs.replace(
-        up,
-        broker=msgspec.structs.replace(
-            up.broker, port=free_port(), data_dir=str(folder / "broker")
-        ),
-        agents=tuple(
-            msgspec.structs.replace(entry, set=entry.set | {"metrics.port": free_port()})
-            for entry in up.agents
-        ),
-    )
+    up = on_free_ports(up, folder / "broker")
     agents = read_agents(up, overrides={"log.format": "json"})
     kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
     names = ", ".join(agent.settings.agent for agent in agents)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from shared.bus import Published
-from shared.errors import BusError, MalformedMessage
+from shared.errors import BusError
 from shared.membership.balancer import LoadBalancer
-from shared.membership.status import Status, decode_status
+from shared.membership.watcher import StatusWatcher
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
 from shared.wire.burden import link, packet_bytes
@@ -21,12 +21,13 @@ from shared.wire.codec import encode_prompt
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from shared.bus import Bus, Message
+    from shared.bus import Bus
     from shared.membership.balancer import Pick
     from shared.membership.roster import Roster
+    from shared.membership.status import Status
     from shared.messages import Prompt
     from shared.telemetry.metrics import Metrics
-    from shared.wire.topics import Topics
+    from shared.wire.topics import StatusAddress, Topics
 
 _log = get_logger()
 _TRIES = 8
@@ -65,7 +66,7 @@ class Dispatcher:
         self._bus = bus
         self.topics = topics
         self._metrics = metrics
-        self._rejections = RejectionLog(metrics)
+        self._statuses = StatusWatcher(bus, topics, self._hear, RejectionLog(metrics))
         self._origin = origin
         self._appeared: list[Callable[[], None]] = []
         for roster in self.choice.rosters:
@@ -75,7 +76,7 @@ class Dispatcher:
     async def start(self) -> None:
         """Listen to the statuses of the tiers above."""
         for roster in self.choice.rosters:
-            await self._bus.subscribe(self.topics.status(roster.tier, "+"), self._hear)
+            await self._statuses.watch(roster.tier)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
         """Call ``appeared`` whenever an agent above comes alive, or works again after failures.
@@ -171,14 +172,7 @@ class Dispatcher:
         if roster is not None:
             _log.warning("agent above passed over", agent=agent, tier=roster.tier)
 
-    def _hear(self, message: Message) -> None:
-        self._bus.acknowledge(message)
-        try:
-            address = self.topics.read_status(message.topic)
-            status = decode_status(message.payload) if message.payload else None
-        except MalformedMessage as error:
-            self._rejections.record(message.topic, error)
-            return
+    def _hear(self, address: StatusAddress, status: Status | None) -> None:
         for roster in self.choice.rosters:
             if roster.tier == address.tier:
                 self._update(roster, address.agent, status)

@@ -1,7 +1,8 @@
-"""Files that are replaced: whoever looks finds the old one or the new one, never half of either."""
+"""Files that are replaced, never found half written, and files that one process holds at a time."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ def write_atomically(
 ) -> None:
     """Write a file in one step, with this mode whatever the umask.
 
-    It is written beside its place and renamed; if ``durable``, it is on the disk before that, so
-    that a power cut leaves one or the other too. Raises ``OSError``, and then leaves the old one.
+    It is written beside its place and renamed; if ``durable``, it is on the disk before that and
+    its new place after, so that a power cut leaves one or the other too. Raises ``OSError``, and
+    then leaves the old one, or the new one where only its folder could not be synced.
     """
     beside = path.with_name(f".{path.name}.new")
     beside.unlink(missing_ok=True)
@@ -31,3 +33,21 @@ def write_atomically(
     except OSError:
         beside.unlink(missing_ok=True)
         raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def lock_alone(descriptor: int) -> None:
+    """Lock an open file for this process, until it is closed or the process ends.
+
+    Raises ``BlockingIOError`` at once when another holds it.
+    """
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import AgentRunning, SettingsError
+from shared.storage.files import lock_alone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,7 +90,7 @@ def _read_holder(lock: int) -> int | None:
 
 def _lock(lock: int, path: Path) -> None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_alone(lock)
     except BlockingIOError as error:
         holder = _read_holder(lock) or "unknown"
         agent = path.name.removesuffix(".lock")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from experiments.testbed.processes import free_port
+from pathlib import Path
+
+from experiments.testbed.processes import AgentEntry, UpSettings, free_port, on_free_ports
 
 
 def test_a_port_is_not_given_twice_before_all_were() -> None:
@@ -11,3 +13,15 @@ def test_a_port_is_not_given_twice_before_all_were() -> None:
 
     assert len(set(given)) == len(given)
     assert all(20_000 <= port < 32_000 for port in given)
+
+
+def test_what_runs_on_free_ports_shares_none_and_keeps_its_other_settings() -> None:
+    edge = AgentEntry(role="edge", config="edge.yaml", set={"log.level": "warning"})
+    up = UpSettings(agents=(edge, AgentEntry(role="cloud", config="cloud.yaml")))
+
+    moved = on_free_ports(up, Path("kept"))
+
+    ports = {moved.broker.port, *(entry.set["metrics.port"] for entry in moved.agents)}
+    assert len(ports) == 3
+    assert moved.broker.data_dir == "kept"
+    assert moved.agents[0].set["log.level"] == "warning"

@@ -1,0 +1,51 @@
+"""Hears the statuses that agents publish, and hands them on decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from shared.errors import MalformedMessage
+from shared.membership.status import decode_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shared.bus import Bus, Message
+    from shared.membership.status import Status
+    from shared.telemetry.rejections import RejectionLog
+    from shared.wire.topics import StatusAddress, Topics
+
+
+class StatusWatcher:
+    """Subscribes to statuses and calls ``heard`` with whose each is, and what it says.
+
+    An empty status, None, is an agent's that was removed for good. A malformed one is told to
+    ``rejections``, where they are given, and never handed on.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Topics,
+        heard: Callable[[StatusAddress, Status | None], None],
+        rejections: RejectionLog | None = None,
+    ) -> None:
+        self._bus = bus
+        self._topics = topics
+        self._heard = heard
+        self._rejections = rejections
+
+    async def watch(self, tier: str = "+") -> None:
+        """Listen to the agents of a tier; of all tiers, if none is named. Raises ``BusError``."""
+        await self._bus.subscribe(self._topics.status(tier, "+"), self._hear)
+
+    def _hear(self, message: Message) -> None:
+        self._bus.acknowledge(message)
+        try:
+            address = self._topics.read_status(message.topic)
+            status = decode_status(message.payload) if message.payload else None
+        except MalformedMessage as error:
+            if self._rejections is not None:
+                self._rejections.record(message.topic, error)
+            return
+        self._heard(address, status)
