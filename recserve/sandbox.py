@@ -16,17 +16,16 @@ import msgspec
 
 from shared.errors import ModelFailed, RecServeError
 from shared.runtimes import ModelSettings, load_model
-from shared.tasks import Task
-from shared.tasks.classify import requests
+from shared.tasks import Request, Task, to_line
 
 if TYPE_CHECKING:
     from shared.storage.dead_letters import DeadLetter
 
 
 class SandboxAnswer(msgspec.Struct, frozen=True, tag="answered"):
-    """What the model said."""
+    """What the model said, in one line."""
 
-    label: str
+    line: str
     confidence: float
     elapsed_us: int
 
@@ -72,10 +71,10 @@ def _try(order: _Order) -> SandboxAnswer | Failed:
         return Failed(str(error))
     if order.task not in model.tasks:
         return Failed(f"{model.name} does not {order.task}")
-    (outcome,) = model.answer(requests([order.text]))
+    (outcome,) = model.answer([Request(order.task, order.text)])
     if isinstance(outcome, ModelFailed):
         return Failed(str(outcome))
-    return SandboxAnswer(outcome.answer.label, outcome.confidence, outcome.elapsed_us)
+    return SandboxAnswer(to_line(outcome.answer), outcome.confidence, outcome.elapsed_us)
 
 
 def _main() -> None:

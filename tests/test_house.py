@@ -47,6 +47,7 @@ OF_SEVERAL_FILES = {
     "tests/shared/cascade/policies/test_remembering.py": "what policies remember over a restart",
     "tests/shared/cascade/policies/test_simple.py": "the policies of a few lines",
     "tests/shared/runtimes/test_contract.py": "what all runtimes have in common",
+    "tests/shared/tasks/test_tasks.py": "all tasks, through everything that holds answers",
     "tests/test_house.py": "this file",
 }
 WHOLE_FOLDERS = ("tests/deploy/", "tests/protocol/", "tests/support/")

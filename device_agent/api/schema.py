@@ -8,6 +8,7 @@ from uuid import UUID, uuid4, uuid5
 
 import msgspec
 
+from shared import tasks
 from shared.errors import InvalidPrompt
 from shared.messages import Failure, Result
 from shared.wire.topics import is_name
@@ -89,8 +90,7 @@ def write_answer(result: Result, *, echo: Echo | None, elapsed_s: float) -> dict
     if isinstance(result.outcome, Failure):
         answer |= {"error": result.outcome.code, "reason": result.outcome.reason}
     else:
-        answer |= {
-            "label": result.outcome.label,
+        answer |= tasks.to_json(result.outcome) | {
             "confidence": round(result.hops[-1].confidence, 6),
             "tier": result.tier,
             "agent": result.hops[-1].agent,

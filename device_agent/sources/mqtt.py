@@ -16,6 +16,7 @@ from device_agent.settings.sources import PLACEHOLDER
 from device_agent.sources.seen import Said, SeenMessages
 from device_agent.sources.stream import SourceItem, SourceWorker
 from shared.messages import Failure
+from shared.tasks import to_line
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -133,7 +134,7 @@ class MqttStream:
             reason = f"{said.topic}: {result.outcome.code}: {result.outcome.reason}"
             self._stream.fault("failed", reason)
         else:
-            await self._say(topic, result.outcome.label.encode())
+            await self._say(topic, to_line(result.outcome).encode())
         self._seen.note(said)
 
     async def _say(self, topic: str, payload: bytes) -> None:

@@ -33,6 +33,7 @@ from experiments.testbed.fleet import Fleet, names_like
 from experiments.testbed.processes import UpSettings, on_free_ports, read_agents, running
 from shared.cascade.policies import KeepAll, PassAll
 from shared.settings.file import load
+from shared.tasks.classify import Label
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
@@ -291,7 +292,7 @@ class _Echo:
     async def ask(self, question: ReplayRequest) -> Response:
         """Answer."""
         del question
-        return Response("positive")
+        return Response(Label("positive"))
 
 
 async def _replay(texts: Sequence[str], prompts: int, pause_s: float = 0.0) -> Spent:

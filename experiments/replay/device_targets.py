@@ -11,6 +11,7 @@ from experiments.replay.target import Response
 from experiments.testbed.client import Answer, DeviceClient
 from shared.errors import BusError
 from shared.messages import Hop
+from shared.tasks import Task, from_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -87,7 +88,8 @@ class AskedDevices:
         }
         try:
             await self._asker.send(question.device, asked)
-            return read_answer(await asyncio.wait_for(answered, question.timeout_s + _WAY_S))
+            came = await asyncio.wait_for(answered, question.timeout_s + _WAY_S)
+            return read_answer(came, question.task)
         except asyncio.TimeoutError:
             said = f"{question.device} said nothing in {question.timeout_s + _WAY_S:g} s"
             return Response(error=LOST, reason=said)
@@ -104,8 +106,8 @@ class AskedDevices:
             waiting.set_result(answer)
 
 
-def read_answer(answer: Answer) -> Response:
-    """Return what an answer as devices publish it says."""
+def read_answer(answer: Answer, task: Task) -> Response:
+    """Return what an answer to such a task says, as devices publish it."""
     hops = tuple(
         Hop(
             hop["tier"],
@@ -117,7 +119,7 @@ def read_answer(answer: Answer) -> Response:
         for hop in answer.get("hops", ())
     )
     return Response(
-        answer.get("label"),
+        None if "error" in answer else from_json(task, answer),
         hops,
         answer.get("degraded", ""),
         answer.get("error", ""),

@@ -11,13 +11,11 @@ import itertools
 from typing import TYPE_CHECKING
 
 from shared.messages import Failure, Prompt, Result
-from shared.tasks.classify import Label
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt, encode_result
 
 if TYPE_CHECKING:
     from experiments.replay.target import ReplayRequest, Response
-    from shared.tasks import Answer
     from shared.wire.topics import Topics
 
 
@@ -37,9 +35,7 @@ def bytes_by_link(question: ReplayRequest, reply: Response, topics: Topics) -> d
 
 
 def _result_bytes(question: ReplayRequest, reply: Response, topics: Topics) -> int:
-    outcome: Answer | Failure = Label(reply.answer or "")
-    if reply.error:
-        outcome = Failure(reply.error, reply.reason)
+    outcome = reply.answer or Failure(reply.error, reply.reason)
     result = Result(question.id, outcome, reply.hops, reply.degraded)
     # The top tier leaves out every hop that the prompt brought along but those of tiers between.
     payload = encode_result(result, known_hops=1)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from experiments.evaluation.answer_store import prompt_key
 from experiments.replay.packets import bytes_by_link
 from experiments.replay.records import Record
+from shared.tasks import to_json
 
 if TYPE_CHECKING:
     from experiments.replay.schedule import ScheduledRequest
@@ -36,7 +37,7 @@ def make_record(
         done_s=round(times.done_s, 6),
         key=prompt_key(play.text).hex(),
         hops=reply.hops,
-        answer=reply.answer,
+        answer=None if reply.answer is None else to_json(reply.answer),
         label=play.label,
         degraded=reply.degraded,
         error=reply.error,

@@ -8,12 +8,15 @@ replayed trace, 0 being where it begins. Lines are written in order of completio
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from experiments.replay.json_lines import appending, read_lines
+from shared import tasks
+from shared.errors import DataError
 from shared.messages import Hop
+from shared.tasks import Answer, Task, from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,26 +31,46 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     """What became of one prompt.
 
     ``at_s`` is when it was intended, ``sent_s`` when it went out, ``done_s`` when its result was
-    there. ``label`` is the true one, if known. ``packet_bytes`` has the bytes of one trouble-free
-    pass over each link; what was sent again is in the agents' counters only.
+    there. ``answer`` is as its task writes it (in runs of earlier versions a label alone),
+    ``label`` the true one, if known. ``packet_bytes`` has the bytes of one trouble-free pass over
+    each link; what was sent again is in the agents' counters only.
     """
 
     number: int
     id: str
     device: str
-    task: str
+    task: Task
     at_s: float
     sent_s: float
     done_s: float
     key: str
     hops: tuple[Hop, ...] = ()
-    answer: str | None = None
+    answer: dict[str, Any] | str | None = None
     label: str | None = None
     degraded: str = ""
     error: str = ""
     reason: str = ""
     text: str = ""
     packet_bytes: dict[str, int] = {}
+
+    @property
+    def given(self) -> Answer | None:
+        """The answer, if there is one. Raises ``DataError`` when it is none of its task's."""
+        if self.answer is None:
+            return None
+        fields = {"label": self.answer} if isinstance(self.answer, str) else self.answer
+        try:
+            return from_json(self.task, fields)
+        except (KeyError, msgspec.ValidationError) as error:
+            raise DataError(
+                f"prompt {self.number} has an answer that is none to {self.task!r}: {fields}"
+            ) from error
+
+    @property
+    def score(self) -> float | None:
+        """How right the answer is, from 0 to 1; None without an answer or a truth."""
+        given = self.given
+        return None if given is None or self.label is None else tasks.score(given, self.label)
 
     @property
     def tier(self) -> str:

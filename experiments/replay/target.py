@@ -12,8 +12,7 @@ from uuid import UUID
 import msgspec
 
 from shared.messages import Failure, Hop, Result
-from shared.tasks import Task
-from shared.tasks.classify import Label
+from shared.tasks import Answer, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +32,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
 class Response(msgspec.Struct, frozen=True):
     """What came back: an ``answer``, or an ``error`` with its ``reason``; and the hops."""
 
-    answer: str | None = None
+    answer: Answer | None = None
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
     error: str = ""
@@ -45,8 +44,7 @@ class Response(msgspec.Struct, frozen=True):
         outcome = result.outcome
         if isinstance(outcome, Failure):
             return cls(None, result.hops, result.degraded, outcome.code, outcome.reason)
-        answer = outcome.label if isinstance(outcome, Label) else str(outcome)
-        return cls(answer, result.hops, result.degraded)
+        return cls(outcome, result.hops, result.degraded)
 
 
 class Target(Protocol):

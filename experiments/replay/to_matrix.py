@@ -26,6 +26,7 @@ from experiments.replay.records import Record, read_records
 from shared.cli import clear_errors
 from shared.errors import DataError
 from shared.runtimes import ModelSettings
+from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,7 +87,7 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
         if record.answer in facts.labels and record.tier == tier and not record.degraded:
             hop = record.hops[-1]
             rest = 1.0 - hop.confidence
-            first = record.answer == facts.labels[0]
+            first = record.given == Label(facts.labels[0])
             probabilities = (hop.confidence, rest) if first else (rest, hop.confidence)
             known[bytes.fromhex(record.key)] = Kept(hop.elapsed_us, probabilities)
     with open_store(folder, facts.fingerprint, len(facts.labels)) as store:

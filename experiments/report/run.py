@@ -86,7 +86,7 @@ class Played:
     @cached_property
     def right(self) -> Flags:
         """Whether the answer is the true label; only where ``labelled``."""
-        return np.array([record.answer == record.label for record in self.records], bool)
+        return np.array([record.score == 1.0 for record in self.records], bool)
 
     @cached_property
     def tiers(self) -> tuple[str, ...]:

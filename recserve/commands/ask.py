@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 import msgspec
@@ -16,6 +16,7 @@ from experiments.testbed.client import DeviceClient
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import clear_errors
 from shared.settings.file import convert, load
+from shared.tasks import Task, from_json, to_line
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def command(
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
-        _show(answer)
+        _show(answer, cast("Task", task))
     sys.exit(1 if "error" in answer else 0)
 
 
@@ -85,7 +86,7 @@ async def _ask(
         return await asker.ask(device, text, task=task, timeout_s=timeout_s)
 
 
-def _show(answer: Answer) -> None:
+def _show(answer: Answer, task: Task) -> None:
     console, degraded = Console(), answer.get("degraded")
     if "error" in answer:
         console.print(
@@ -93,7 +94,7 @@ def _show(answer: Answer) -> None:
         )
     else:
         console.print(
-            f"[bold]{answer['label']}[/] from {answer['agent']}, "
+            f"[bold]{escape(to_line(from_json(task, answer)))}[/] from {answer['agent']}, "
             f"{answer['elapsed_ms']:.1f} ms" + (f" ({degraded})" if degraded else "")
         )
     if not answer["hops"]:

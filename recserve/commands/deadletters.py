@@ -229,7 +229,7 @@ async def _replay(
                 await store.purge([letter])
                 elapsed_ms = became.elapsed_us / 1000
                 said = (
-                    f"[bold]{escape(became.label)}[/] {became.confidence:.4f}, {elapsed_ms:.1f} ms"
+                    f"[bold]{escape(became.line)}[/] {became.confidence:.4f}, {elapsed_ms:.1f} ms"
                 )
             else:
                 failed += 1

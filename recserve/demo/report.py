@@ -8,6 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from shared import tasks
 from shared.messages import Hop, Prompt, Result
 from shared.tasks.classify import Label
 from shared.wire.burden import packet_bytes
@@ -50,8 +51,8 @@ def build_report(
         "errors": errors,
         "degraded": sum("degraded" in answer for _, answer in got),
         "elapsed_s": round(answered.elapsed_s, 3),
-        "accuracy": _accuracy([answer.get("label") == p.label for p, answer in got]),
-        "accuracy_interval_95": _interval([answer.get("label") == p.label for p, answer in got]),
+        "accuracy": _accuracy([_is_right(p, answer) for p, answer in got]),
+        "accuracy_interval_95": _interval([_is_right(p, answer) for p, answer in got]),
         "beta": beta[tiers[0]],
         "tiers": {tier: _tier(tier, got, len(prompts), beta[tier]) for tier in tiers},
         "baselines": {
@@ -64,6 +65,12 @@ def build_report(
     }
 
 
+def _is_right(prompt: LabelledPrompt, answer: Answer) -> bool:
+    if "error" in answer:
+        return False
+    return tasks.score(tasks.from_json("classify", answer), prompt.label) == 1.0
+
+
 def _tier(
     tier: str, got: Sequence[tuple[LabelledPrompt, Answer]], prompts: int, beta: float | None
 ) -> dict[str, Any]:
@@ -71,7 +78,7 @@ def _tier(
     own = [(prompt, answer) for prompt, answer in got if answer.get("tier") == tier]
     judged = [answer for _, answer in got if any(hop["tier"] == tier for hop in answer["hops"])]
     sent_on = sum(answer["hops"][-1]["tier"] != tier or "degraded" in answer for answer in judged)
-    right = [answer["label"] == prompt.label for prompt, answer in own]
+    right = [_is_right(prompt, answer) for prompt, answer in own]
     times_ms = sorted(answer["elapsed_ms"] for _, answer in own)
     return {
         "share": round(len(own) / prompts, 4),

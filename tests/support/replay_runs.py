@@ -62,7 +62,7 @@ def made_record(number: int, **changes: Any) -> Record:
         done_s=number + latency_ms / 1000,
         key=prompt_key(text).hex(),
         hops=hops,
-        answer="positive" if number % 10 else "negative",
+        answer={"label": "positive" if number % 10 else "negative"},
         label="positive",
         packet_bytes={"device-edge": 100} if reach == 2 else {},
     )

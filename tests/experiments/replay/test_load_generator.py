@@ -36,7 +36,7 @@ class Answering:
 
 
 async def at_once(_: ReplayRequest) -> Response:
-    return Response("positive", HOPS)
+    return Response(Label("positive"), HOPS)
 
 
 async def never(_: ReplayRequest) -> Response:
@@ -78,7 +78,7 @@ async def test_each_prompt_has_its_record(tmp_path: Path) -> None:
     assert [record.number for record in records] == list(range(50))
     assert given_up == 0
     first = records[0]
-    assert (first.answer, first.label, first.tier) == ("positive", "positive", "edge")
+    assert (first.given, first.label, first.tier) == (Label("positive"), "positive", "edge")
     assert first.hops == HOPS
     assert first.at_s <= first.sent_s <= first.done_s
 
@@ -116,7 +116,7 @@ async def test_a_degraded_answer_says_so(tmp_path: Path) -> None:
 
     records, _ = await play(tmp_path, Answering(fall_back))
 
-    assert {(r.answer, r.degraded) for r in records} == {("negative", "no edge agent")}
+    assert {(r.given, r.degraded) for r in records} == {(Label("negative"), "no edge agent")}
 
 
 async def test_what_is_under_way_too_long_is_given_up_without_a_record(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ async def test_what_is_under_way_too_long_is_given_up_without_a_record(tmp_path:
 async def test_a_slow_answer_holds_up_nobody_in_an_open_loop(tmp_path: Path) -> None:
     async def slow(_: ReplayRequest) -> Response:
         await asyncio.sleep(0.3)
-        return Response("positive", HOPS)
+        return Response(Label("positive"), HOPS)
 
     records, _ = await play(tmp_path, Answering(slow), 100)
 
@@ -145,7 +145,7 @@ async def test_a_closed_loop_keeps_so_many_under_way(tmp_path: Path) -> None:
         most = max(most, under_way)
         await asyncio.sleep(0.01)
         under_way -= 1
-        return Response("positive", HOPS)
+        return Response(Label("positive"), HOPS)
 
     records, _ = await play(tmp_path, Answering(slow), 20, in_flight=4)
 

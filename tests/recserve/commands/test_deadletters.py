@@ -165,7 +165,7 @@ def test_a_text_that_is_answered_comes_with_its_confidence() -> None:
     became = run_apart(MODEL, letter(1, "a wonderful film"), timeout_s=60)
 
     assert isinstance(became, SandboxAnswer)
-    assert became.label == "positive"
+    assert became.line == "positive"
     assert 0.5 < became.confidence <= 1
 
 
