@@ -1,46 +1,50 @@
-"""The answers of one model, kept on disk: a file that only grows and is never believed unchecked.
+"""The answers of one model, kept on disk as their task writes them: an SQLite file for each model.
 
-::
-
-    {fingerprint}.answers
-        header    64 bytes: what this file is, for which model, how many labels
-        record    prompt hash, elapsed time, one probability per label, checksum
-        record    ...
-
-Every record carries a checksum that is keyed with the model's fingerprint. What a crash tore, a
-disk altered, or another model wrote fails its check, is counted in ``dropped`` and is simply not
-there, so that its prompt is answered again. A file is open to one process at a time.
+A file is open to one process at a time; what a killed one had appended is there. One that is
+damaged, or of another model, is put aside with a line in the log, and its prompts are answered
+again.
 """
 
 from __future__ import annotations
 
-import os
+import sqlite3
 import struct
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
+from shared import tasks
 from shared.errors import DataError
-from shared.storage.files import lock_alone
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-_MAGIC: Final = b"recserve answers 1\n"
-_HEADER_BYTES: Final = 64
+    from shared.tasks import Answer, Task
+
+_FORM: Final = 2
 _KEY_BYTES: Final = 16
-_CHECK_BYTES: Final = 8
+_SCHEMA: Final = """
+CREATE TABLE model (fingerprint TEXT NOT NULL, task TEXT NOT NULL);
+CREATE TABLE answers (
+    prompt BLOB PRIMARY KEY, answer TEXT NOT NULL, confidence REAL NOT NULL,
+    elapsed_us INTEGER NOT NULL, probabilities BLOB NOT NULL
+) WITHOUT ROWID;
+"""
 
 _log = get_logger()
 
 
 class Kept(NamedTuple):
-    """What is kept of an answer: the rest follows from the probabilities."""
+    """What is kept of a scored answer; ``probabilities`` are a classifier's."""
 
+    answer: Answer
+    confidence: float
     elapsed_us: int
-    probabilities: tuple[float, ...]
+    probabilities: tuple[float, ...] = ()
 
 
 def prompt_key(text: str) -> bytes:
@@ -49,97 +53,108 @@ def prompt_key(text: str) -> bytes:
 
 
 @contextmanager
-def open_store(folder: Path, fingerprint: str, labels: int) -> Iterator[AnswerStore]:
-    """Open the kept answers of the model with this fingerprint (64 hexadecimal digits).
+def open_store(folder: Path, fingerprint: str, *, task: Task = "classify") -> Iterator[AnswerStore]:
+    """Open the kept answers of the model with this fingerprint (64 hexadecimal digits) to a task.
 
     Raises ``DataError`` when the folder cannot be used or another process has the file open.
     """
-    path = folder / f"{fingerprint[:32]}.answers"
+    path = folder / f"{fingerprint[:32]}.answers.sqlite"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    except OSError as error:
+        connection, answers = _open(path, fingerprint, task)
+    except (OSError, sqlite3.Error) as error:
         raise DataError(f"{path}: cannot be used ({error}); choose another folder") from error
     try:
-        _lock(file, path)
-        yield AnswerStore(path, file, fingerprint, labels)
+        yield AnswerStore(path, connection, task, answers)
     finally:
-        os.close(file)
+        connection.close()
 
 
 class AnswerStore:
-    """The kept answers of one model, in an open file that nobody else writes."""
+    """The kept answers of one model, in an open file that nobody else reads or writes."""
 
-    def __init__(self, path: Path, file: int, fingerprint: str, labels: int) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, task: Task, answers: dict[bytes, Kept]
+    ) -> None:
         self.path = path
-        self.dropped = 0
-        self._file = file
-        self._key = bytes.fromhex(fingerprint)
-        self._record = struct.Struct(f"<{_KEY_BYTES}sI{labels}d")
-        self._header = blake2b(
-            _MAGIC + self._key + labels.to_bytes(4, "little"), digest_size=_HEADER_BYTES
-        ).digest()
-        self._answers: dict[bytes, Kept] = {}
-        self._read()
+        self._connection = connection
+        self._task = task
+        self._answers = answers
 
     @property
     def answers(self) -> Mapping[bytes, Kept]:
-        """The sound answers by ``prompt_key``."""
+        """The answers by ``prompt_key``."""
         return self._answers
 
     def append(self, answers: Iterable[tuple[bytes, Kept]]) -> None:
-        """Add answers to the file in one write, and then to ``answers``."""
+        """Add answers to the file in one transaction, and then to ``answers``.
+
+        Raises ``DataError`` when the disk will not have them.
+        """
         added = dict(answers)
-        self._write(self._records(added.items()))
+        try:
+            with self._connection:
+                self._connection.executemany(
+                    "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?)",
+                    ((key, *_row(kept)) for key, kept in added.items()),
+                )
+        except sqlite3.Error as error:
+            raise DataError(f"{self.path}: cannot be written ({error}); make room") from error
         self._answers.update(added)
 
-    def _read(self) -> None:
-        """Read the file; where it is damaged, write what is sound in it anew."""
-        content = self.path.read_bytes()
-        header, body = content[:_HEADER_BYTES], content[_HEADER_BYTES:]
-        size = self._record.size + _CHECK_BYTES
-        if header == self._header:
-            for start in range(0, len(body), size):
-                self._take(body[start : start + size])
-        else:
-            self.dropped = -(-len(body) // size)
-        if header == self._header and not self.dropped:
-            return
-        if self.dropped:
-            _log.warning(
-                "kept answers are damaged and will be made again",
-                file=str(self.path),
-                answers=self.dropped,
-            )
-        os.ftruncate(self._file, 0)
-        self._write(self._header + self._records(self._answers.items()))
 
-    def _take(self, record: bytes) -> None:
-        packed, check = record[:-_CHECK_BYTES], record[-_CHECK_BYTES:]
-        if len(packed) != self._record.size or self._check(packed) != check:
-            self.dropped += 1
-            return
-        key, elapsed_us, *probabilities = self._record.unpack(packed)
-        self._answers[key] = Kept(elapsed_us, tuple(probabilities))
-
-    def _records(self, answers: Iterable[tuple[bytes, Kept]]) -> bytes:
-        records = []
-        for key, kept in answers:
-            elapsed_us = min(kept.elapsed_us, 0xFFFF_FFFF)
-            packed = self._record.pack(key, elapsed_us, *kept.probabilities)
-            records.append(packed + self._check(packed))
-        return b"".join(records)
-
-    def _write(self, content: bytes) -> None:
-        if os.write(self._file, content) != len(content):
-            raise DataError(f"{self.path}: could not be written in full; make room on the disk")
-
-    def _check(self, packed: bytes) -> bytes:
-        return blake2b(packed, key=self._key, digest_size=_CHECK_BYTES).digest()
-
-
-def _lock(file: int, path: Path) -> None:
+def _open(path: Path, fingerprint: str, task: Task) -> tuple[sqlite3.Connection, dict[bytes, Kept]]:
+    """Return the open file and what it holds; one that is not this model's is put aside."""
+    connection = _connect(path)
     try:
-        lock_alone(file)
-    except BlockingIOError:
-        raise DataError(f"{path}: another process is filling it; wait for it to end") from None
+        return connection, _read(connection, fingerprint, task)
+    except (sqlite3.DatabaseError, msgspec.MsgspecError, KeyError, ValueError) as error:
+        connection.close()
+        aside = path.with_name(f"{path.name}.aside")
+        path.replace(aside)
+        _log.warning("kept answers are put aside", file=str(aside), reason=str(error))
+    connection = _connect(path)
+    return connection, _read(connection, fingerprint, task)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    """Open the file for us alone. Raises ``DataError`` where another process has it."""
+    connection = sqlite3.connect(path, timeout=0.2, isolation_level="IMMEDIATE")
+    try:
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("BEGIN EXCLUSIVE")
+        connection.commit()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if "locked" in str(error):
+            raise DataError(f"{path}: another process is filling it; wait for it to end") from None
+        raise
+    except sqlite3.DatabaseError:  # no database: found out again, and put aside
+        pass
+    return connection
+
+
+def _read(connection: sqlite3.Connection, fingerprint: str, task: Task) -> dict[bytes, Kept]:
+    """Return all answers. Raises ``ValueError`` when the file is another model's, or damaged."""
+    if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        with connection:
+            connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_FORM}; COMMIT")
+            connection.execute("INSERT INTO model VALUES (?, ?)", (fingerprint, task))
+    (damage,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if damage != "ok":
+        raise ValueError(damage)
+    if connection.execute("SELECT * FROM model").fetchall() != [(fingerprint, task)]:
+        raise ValueError("the file is of another model, or of another task")
+    rows = connection.execute("SELECT * FROM answers")
+    return {prompt: _kept(task, *columns) for prompt, *columns in rows}
+
+
+def _row(kept: Kept) -> tuple[str, float, int, bytes]:
+    answer = msgspec.json.encode(tasks.to_json(kept.answer)).decode()
+    packed = struct.pack(f"<{len(kept.probabilities)}d", *kept.probabilities)
+    return answer, kept.confidence, kept.elapsed_us, packed
+
+
+def _kept(task: Task, answer: str, confidence: float, elapsed_us: int, packed: bytes) -> Kept:
+    said = tasks.from_json(task, msgspec.json.decode(answer))
+    return Kept(said, confidence, elapsed_us, struct.unpack(f"<{len(packed) // 8}d", packed))

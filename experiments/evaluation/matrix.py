@@ -105,7 +105,7 @@ def fill_matrix(
     with _progress(console) as progress:
         for tier, known in zip(tiers, facts, strict=True):
             task = progress.add_task(f"{data.name} · {tier.tier}", total=len(set(keys)))
-            with open_store(folder, known.fingerprint, len(known.labels)) as store:
+            with open_store(folder, known.fingerprint) as store:
                 advance = partial(progress.advance, task)
                 answer_missing(data.name, data.texts, known, store, advance)
                 columns.append(_column(tier.tier, data, keys, known, store))

@@ -84,13 +84,17 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
         return 0
     known: dict[bytes, Kept] = {}
     for record in records:
-        if record.answer in facts.labels and record.tier == tier and not record.degraded:
+        given = record.given
+        known_label = isinstance(given, Label) and given.label in facts.labels
+        if given is not None and known_label and record.tier == tier and not record.degraded:
             hop = record.hops[-1]
             rest = 1.0 - hop.confidence
-            first = record.given == Label(facts.labels[0])
+            first = given == Label(facts.labels[0])
             probabilities = (hop.confidence, rest) if first else (rest, hop.confidence)
-            known[bytes.fromhex(record.key)] = Kept(hop.elapsed_us, probabilities)
-    with open_store(folder, facts.fingerprint, len(facts.labels)) as store:
+            known[bytes.fromhex(record.key)] = Kept(
+                given, hop.confidence, hop.elapsed_us, probabilities
+            )
+    with open_store(folder, facts.fingerprint) as store:
         fresh = {key: kept for key, kept in known.items() if key not in store.answers}
         store.append(fresh.items())
     return len(fresh)

@@ -213,7 +213,7 @@ def _ask_models(
         for settings in tiers:
             facts = read_facts(settings.model)
             task = progress.add_task(f"what {settings.tier.name} says", total=len(texts))
-            with open_store(Path(plan.answers), facts.fingerprint, len(facts.labels)) as store:
+            with open_store(Path(plan.answers), facts.fingerprint) as store:
                 advance = partial(progress.advance, task)
                 answer_missing(plan.trace.file, texts, facts, store, advance)
                 spoken.append(
