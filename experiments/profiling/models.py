@@ -14,11 +14,12 @@ import numpy as np
 
 from experiments.profiling.agents import PAUSE_S
 from experiments.profiling.profile import BatchTimes, ModelTimes, expected_us
+from shared.errors import RuntimeUnavailable
 from shared.runtimes import load_model
 from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shared.runtimes import Model, ModelSettings
 
@@ -54,6 +55,7 @@ class Bench:
     """
 
     def __init__(self, settings: Sequence[ModelSettings], texts: Sequence[str]) -> None:
+        _nnls()  # sooner than after all the work
         self._order = list(settings)
         # One that is named twice is measured once, and each with one thread, too: see _held_us.
         settings = list(dict.fromkeys([*settings, *map(_single, settings)]))
@@ -123,7 +125,7 @@ def fit(
     """Fit run, prompt and byte times to what was measured; relative errors count."""
     rows = np.array([[1.0, len(run.sizes), sum(run.sizes)] for run in warm])
     took_us = np.array([run.us for run in warm])
-    found = _least_squares(rows / took_us[:, None], np.ones(len(warm)))
+    found, _ = _nnls()(rows / took_us[:, None], np.ones(len(warm)))
     one, many = HELD_SIZES
     held_prompt_us = max((held_us[many] - held_us[one]) / (many - one), 0.0)
     held_run_us = max(held_us[one] - held_prompt_us, 0.0)
@@ -152,16 +154,16 @@ def _expected_us(times: ModelTimes, run: TimedRun) -> float:
     return expected_us(times, sum(run.sizes), 1.0, len(run.sizes))
 
 
-def _least_squares(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Return the coefficients, none of them negative: what would be is left out."""
-    used = list(range(rows.shape[1]))
-    while True:
-        found = np.linalg.lstsq(rows[:, used], wanted, rcond=None)[0]
-        if (found >= 0).all():
-            whole = np.zeros(rows.shape[1])
-            whole[used] = found
-            return whole
-        used.pop(int(found.argmin()))
+def _nnls() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
+    """Return the least squares without negative coefficients. Raises ``RuntimeUnavailable``."""
+    try:
+        from scipy.optimize import nnls  # noqa: PLC0415 - heavy, and of an extra
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailable(
+            f"measuring needs {error.name}, which is not installed here; in the folder of this "
+            'project: pip install -e ".[measure]"'
+        ) from error
+    return nnls
 
 
 def held_us(model: Model, texts: Sequence[str], size: int) -> float:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from experiments.evaluation.statistics import wilson
 from experiments.replay.saturation import find_saturation
 from experiments.report.agents import agent_figures, link_totals
 from experiments.report.series import make_series
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from experiments.report.run import Flags, Floats, Played
 
 _QUANTILES: Final = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
-_Z95: Final = 1.959964
 
 
 def summarise(played: Played) -> dict[str, Any]:
@@ -70,12 +69,9 @@ def accuracy(played: Played, among: Flags) -> dict[str, Any] | None:
     prompts = int(among.sum())
     if not prompts:
         return None
-    share = float(played.right[among].mean())
-    middle = share + _Z95**2 / (2 * prompts)
-    half = _Z95 * math.sqrt(share * (1 - share) / prompts + _Z95**2 / (4 * prompts**2))
-    scale = 1 + _Z95**2 / prompts
-    interval = [round((middle - half) / scale, 4), round((middle + half) / scale, 4)]
-    return {"labelled": prompts, "share": round(share, 4), "interval_95": interval}
+    right = int(played.right[among].sum())
+    interval = [round(end, 4) for end in wilson(right, prompts)]
+    return {"labelled": prompts, "share": round(right / prompts, 4), "interval_95": interval}
 
 
 def _prompts(played: Played) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import numpy as np
+
+from experiments.evaluation.statistics import wilson
 from shared import tasks
 from shared.messages import Hop, Prompt, Result
 from shared.tasks.classify import Label
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from shared.wire.topics import Topics
 
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msgspec")
-_Z95 = 1.959964
 
 
 def build_report(
@@ -127,22 +128,9 @@ def _accuracy(right: Sequence[bool]) -> float | None:
 
 
 def _interval(right: Sequence[bool]) -> list[float] | None:
-    """Return Wilson's 95 % score interval of a proportion."""
-    n = len(right)
-    if not n:
-        return None
-    share, z2 = sum(right) / n, _Z95**2
-    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = _Z95 * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return [round(middle - half, 4), round(middle + half, 4)]
+    """Return the 95 % interval of a share of right answers."""
+    return [round(end, 4) for end in wilson(sum(right), len(right))] if right else None
 
 
-def _quantile(ordered: Sequence[float], q: float) -> float | None:
-    """Return the q-quantile of sorted values, interpolated linearly."""
-    if not ordered:
-        return None
-    position = q * (len(ordered) - 1)
-    below = int(position)
-    above = min(below + 1, len(ordered) - 1)
-    value = ordered[below] + (ordered[above] - ordered[below]) * (position - below)
-    return round(value, 3)
+def _quantile(values: Sequence[float], q: float) -> float | None:
+    return round(float(np.quantile(values, q)), 3) if values else None
