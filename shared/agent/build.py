@@ -93,21 +93,8 @@ def build_agent(
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
     labels = name_labels(labels_of(model))
-    batcher = Batcher(
-        model if around is None else around(model),
-        batch_prompts=settings.model.batch_prompts,
-        queue_prompts=settings.limits.queue_prompts,
-        limit_s=settings.limits.model_s,
-        metrics=metrics,
-    )
-    announcer = Announcer(
-        topics.status(settings.tier.name, settings.agent),
-        tasks=model.tasks,
-        model=model.name,
-        labels=labels,
-        heartbeat_s=settings.heartbeat_s,
-        load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
-    )
+    batcher = _batcher(settings, model if around is None else around(model), metrics)
+    announcer = _announcer(settings, topics, model, labels, batcher)
     bus = connect(settings, announcer.will())
     above = settings.upstream.mqtt
     upper_bus = bus
@@ -137,11 +124,7 @@ def build_agent(
     slot = ModelSlot(model, batcher, lent=lent, around=around, exchanged=exchanged)
     introduce(model)
     parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot)
-    metrics.waiting.set_function(lambda: batcher.waiting)
-    for name, each in zip(("own", "above"), parts.buses, strict=False):
-        connected = metrics.connected.labels(name)
-        connected.set(0)
-        each.watch(connected.set)
+    _watch(parts)
     metrics.serve(settings.metrics)
     return parts
 
@@ -179,6 +162,38 @@ def make_service(settings: AgentSettings, parts: AgentParts, results: ResultStor
         pool=settings.pool,
         upper_bus=parts.upper_bus,
     )
+
+
+def _batcher(settings: AgentSettings, model: Model, metrics: Metrics) -> Batcher:
+    return Batcher(
+        model,
+        batch_prompts=settings.model.batch_prompts,
+        queue_prompts=settings.limits.queue_prompts,
+        limit_s=settings.limits.model_s,
+        metrics=metrics,
+    )
+
+
+def _announcer(
+    settings: AgentSettings, topics: Topics, model: Model, labels: str, batcher: Batcher
+) -> Announcer:
+    return Announcer(
+        topics.status(settings.tier.name, settings.agent),
+        tasks=model.tasks,
+        model=model.name,
+        labels=labels,
+        heartbeat_s=settings.heartbeat_s,
+        load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
+    )
+
+
+def _watch(parts: AgentParts) -> None:
+    """Have the metrics show what waits for the model, and which connections stand."""
+    parts.metrics.waiting.set_function(lambda: parts.batcher.waiting)
+    for name, bus in zip(("own", "above"), parts.buses, strict=False):
+        connected = parts.metrics.connected.labels(name)
+        connected.set(0)
+        bus.watch(connected.set)
 
 
 def _dispatcher(

@@ -18,12 +18,13 @@ from shared.storage.state_dir import state_folder
 from shared.telemetry.log import flush_log, get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from shared.agent.build import AgentParts, Connect
     from shared.agent.reload import Reread
     from shared.agent.settings import AgentSettings
     from shared.runtimes import Model
+    from shared.serving.solver import Observer, Solver
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -69,16 +70,25 @@ async def serving(
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
+    before: Callable[[Solver], Solver] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> AsyncIterator[AgentParts]:
     """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.
 
-    Raises what ``build_agent`` raises.
+    ``before`` and ``observers`` are those of ``build_agent``; raises what that raises.
     """
     async with contextlib.AsyncExitStack() as closing:
         folder = closing.enter_context(state_folder(settings.state, settings.agent))
         results = open_results(settings, folder)
         closing.push_async_callback(results.close)
-        parts = build_agent(settings, model=model, connect=connect, metrics=metrics)
+        parts = build_agent(
+            settings,
+            model=model,
+            connect=connect,
+            metrics=metrics,
+            before=before,
+            observers=observers,
+        )
         await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))
         service = make_service(settings, parts, results)
         await service.start()

@@ -75,126 +75,13 @@ class Metrics:
         self._server: WSGIServer | None = None
         self._links: set[str] = set()
         self._tiers: set[str] = set()
-        self.prompts = self._counter(
-            "recserve_prompts",
-            "Prompts judged, by what became of them. One that was escalated and comes to nothing "
-            "counts as degraded as well.",
-            tier=_TIER,
-            task=_TASK,
-            outcome="`kept`, `escalated`, `degraded`, `failed`",
-        )
-        self.threshold = self._gauge(
-            "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
-        )
-        self.policy = self._gauge(
-            "recserve_policy",
-            "What the policy of a tier is to hold, and what it believes.",
-            tier=_TIER,
-            task=_TASK,
-            figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
-            "`disagreement_low_ratio` and `disagreement_high_ratio`, `gain_1_ratio` and on",
-        )
-        self.accepted = self._counter(
-            "recserve_accepted", "Prompts that this device took responsibility for."
-        )
-        self.answered = self._counter(
-            "recserve_answered",
-            "Their results.",
-            kind="`answer`, `degraded`, `failure`, `withdrawn`",
-        )
-        for kind in ("answer", "degraded", "failure", "withdrawn"):
-            self.answered.labels(kind)  # a share of none is 0, not nothing
-        self.pending = self._gauge(
-            "recserve_pending", "Prompts that this device accepted and that have no result yet."
-        )
-        self.unaccounted = self._gauge(
-            "recserve_unaccounted",
-            "Accepted less answered less pending: anything but 0 is a fault.",
-        )
-        self.answer_seconds = self._histogram(
-            "recserve_answer_seconds",
-            "What askers of a device waited: from a prompt's arrival to its answer. For a prompt "
-            "of an earlier run the time begins with this one.",
-            _BUCKETS_S,
-            tier=f"the tier that answered; those past the first {_NAMES} are `other`",
-            degraded="`yes` where a better answer could not be had, else `no`",
-        )
-        self.seconds = self._histogram(
-            "recserve_prompt_seconds",
-            "Time from a prompt's arrival at this agent to its decision.",
-            _BUCKETS_S,
-            tier=_TIER,
-        )
-        self.queue_seconds = self._histogram(
-            "recserve_queue_seconds",
-            "Time that a prompt waited for the model's turn.",
-            _BUCKETS_S,
-        )
-        self.waiting = self._gauge(
-            "recserve_waiting_prompts", "Prompts that wait for the model's turn."
-        )
-        self.batch_prompts = self._histogram(
-            "recserve_batch_prompts", "Prompts that the model ran together.", _BATCHES
-        )
-        self.connected = self._gauge(
-            "recserve_connected",
-            "1 while the connection to a broker stands, else 0.",
-            broker="`own`, or `above` for the broker of `upstream.mqtt`",
-        )
-        self.agents_above = self._gauge(
-            "recserve_agents_above", "Living agents that prompts can be sent to.", tier=_ABOVE
-        )
-        self.open_breakers = self._gauge(
-            "recserve_open_breakers",
-            "Agents above that are passed over, or only tried, because they failed.",
-            tier=_ABOVE,
-        )
-        self.repeats = self._counter(
-            "recserve_repeats",
-            "What went or came more than once.",
-            kind="`retry`: a prompt sent again after silence; `prompt`, `ask`, `result`: one that "
-            "came again; `revision`: a better answer after a degraded one",
-        )
-        self.refused = self._counter(
-            "recserve_refused",
-            "Messages and prompts not taken.",
-            fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
-            "answer that nobody was there for; or the code of the refusal: `invalid_prompt`, "
-            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`",
-        )
-        self.source_faults = self._counter(
-            "recserve_source_faults",
-            "What went wrong at a source of prompts.",
-            source="the source's name in the settings",
-            fault="`dropped`, `unreadable`, `refused`, `failed`, `vanished`: a prompt that got no "
-            "answer; `not written`: an answer; `not remembered`, `forgotten`: how far it was; "
-            "`broken`: a fault of RecServe",
-        )
-        self.link_bytes = self._counter(
-            "recserve_link_bytes",
-            "Bytes of MQTT PUBLISH packets put on a link.",
-            link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
-            direction="`up`, `down`",
-        )
-        self.reloads = self._counter(
-            "recserve_reloads",
-            "Times that this agent was asked to exchange its model.",
-            outcome="`exchanged`; `unchanged`: it was the one already; `rolled back`: the new one "
-            "could not be loaded or failed its probe, and the one before answers on",
-        )
-        for outcome in ("exchanged", "unchanged", "rolled back"):
-            self.reloads.labels(outcome)
+        self._describe_decisions()
+        self._describe_requests()
+        self._describe_model()
+        self._describe_above()
+        self._describe_trouble()
+        self._describe_agent()
         self._log_lines()
-        self._about = self._info(
-            "recserve_info",
-            "Always 1; its labels say what runs here.",
-            version="of RecServe",
-            agent="the agent's name",
-            tier=_TIER,
-            model="the model's name",
-            bundle="the first characters of the SHA-256 of its bundle's manifest; for a model of "
-            "the Hugging Face hub of its commit; empty if unknown",
-        )
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
 
@@ -238,6 +125,137 @@ class Metrics:
             self._server.shutdown()
             self._server.server_close()
             self._server = None
+
+    def _describe_decisions(self) -> None:
+        self.prompts = self._counter(
+            "recserve_prompts",
+            "Prompts judged, by what became of them. One that was escalated and comes to nothing "
+            "counts as degraded as well.",
+            tier=_TIER,
+            task=_TASK,
+            outcome="`kept`, `escalated`, `degraded`, `failed`",
+        )
+        self.threshold = self._gauge(
+            "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
+        )
+        self.policy = self._gauge(
+            "recserve_policy",
+            "What the policy of a tier is to hold, and what it believes.",
+            tier=_TIER,
+            task=_TASK,
+            figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
+            "`disagreement_low_ratio` and `disagreement_high_ratio`, `gain_1_ratio` and on",
+        )
+
+    def _describe_requests(self) -> None:
+        self.accepted = self._counter(
+            "recserve_accepted", "Prompts that this device took responsibility for."
+        )
+        self.answered = self._counter(
+            "recserve_answered",
+            "Their results.",
+            kind="`answer`, `degraded`, `failure`, `withdrawn`",
+        )
+        for kind in ("answer", "degraded", "failure", "withdrawn"):
+            self.answered.labels(kind)  # a share of none is 0, not nothing
+        self.pending = self._gauge(
+            "recserve_pending", "Prompts that this device accepted and that have no result yet."
+        )
+        self.unaccounted = self._gauge(
+            "recserve_unaccounted",
+            "Accepted less answered less pending: anything but 0 is a fault.",
+        )
+        self.answer_seconds = self._histogram(
+            "recserve_answer_seconds",
+            "What askers of a device waited: from a prompt's arrival to its answer. For a prompt "
+            "of an earlier run the time begins with this one.",
+            _BUCKETS_S,
+            tier=f"the tier that answered; those past the first {_NAMES} are `other`",
+            degraded="`yes` where a better answer could not be had, else `no`",
+        )
+
+    def _describe_model(self) -> None:
+        self.seconds = self._histogram(
+            "recserve_prompt_seconds",
+            "Time from a prompt's arrival at this agent to its decision.",
+            _BUCKETS_S,
+            tier=_TIER,
+        )
+        self.queue_seconds = self._histogram(
+            "recserve_queue_seconds",
+            "Time that a prompt waited for the model's turn.",
+            _BUCKETS_S,
+        )
+        self.waiting = self._gauge(
+            "recserve_waiting_prompts", "Prompts that wait for the model's turn."
+        )
+        self.batch_prompts = self._histogram(
+            "recserve_batch_prompts", "Prompts that the model ran together.", _BATCHES
+        )
+
+    def _describe_above(self) -> None:
+        self.connected = self._gauge(
+            "recserve_connected",
+            "1 while the connection to a broker stands, else 0.",
+            broker="`own`, or `above` for the broker of `upstream.mqtt`",
+        )
+        self.agents_above = self._gauge(
+            "recserve_agents_above", "Living agents that prompts can be sent to.", tier=_ABOVE
+        )
+        self.open_breakers = self._gauge(
+            "recserve_open_breakers",
+            "Agents above that are passed over, or only tried, because they failed.",
+            tier=_ABOVE,
+        )
+
+    def _describe_trouble(self) -> None:
+        self.repeats = self._counter(
+            "recserve_repeats",
+            "What went or came more than once.",
+            kind="`retry`: a prompt sent again after silence; `prompt`, `ask`, `result`: one that "
+            "came again; `revision`: a better answer after a degraded one",
+        )
+        self.refused = self._counter(
+            "recserve_refused",
+            "Messages and prompts not taken.",
+            fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
+            "answer that nobody was there for; or the code of the refusal: `invalid_prompt`, "
+            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`",
+        )
+        self.source_faults = self._counter(
+            "recserve_source_faults",
+            "What went wrong at a source of prompts.",
+            source="the source's name in the settings",
+            fault="`dropped`, `unreadable`, `refused`, `failed`, `vanished`: a prompt that got no "
+            "answer; `not written`: an answer; `not remembered`, `forgotten`: how far it was; "
+            "`broken`: a fault of RecServe",
+        )
+        self.link_bytes = self._counter(
+            "recserve_link_bytes",
+            "Bytes of MQTT PUBLISH packets put on a link.",
+            link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
+            direction="`up`, `down`",
+        )
+
+    def _describe_agent(self) -> None:
+        self.reloads = self._counter(
+            "recserve_reloads",
+            "Times that this agent was asked to exchange its model.",
+            outcome="`exchanged`; `unchanged`: it was the one already; `rolled back`: the new one "
+            "could not be loaded or failed its probe, and the one before answers on",
+        )
+        for outcome in ("exchanged", "unchanged", "rolled back"):
+            self.reloads.labels(outcome)
+        self._about = self._info(
+            "recserve_info",
+            "Always 1; its labels say what runs here.",
+            version="of RecServe",
+            agent="the agent's name",
+            tier=_TIER,
+            model="the model's name",
+            bundle="the first characters of the SHA-256 of its bundle's manifest; for a model of "
+            "the Hugging Face hub of its commit; empty if unknown",
+        )
 
     def _counter(self, name: str, meaning: str, **labels: str) -> Counter:
         self.described.append(Described(f"{name}_total", "counter", meaning, labels))
