@@ -23,7 +23,8 @@ from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status
 from shared.messages import Hop, Prompt, Result
 from shared.protocol import admission
-from shared.protocol.admission import Admission, Queue
+from shared.protocol.admission import Admission
+from shared.protocol.batch_queue import Queue
 from shared.protocol.rate_limit import RateLimiter
 from shared.tasks.classify import Label
 from shared.wire.codec import WORKING
@@ -152,8 +153,9 @@ class Site:
 
     def send(self, send: to_do.Send) -> None:
         prompt, again = send.escalated.prompt, not send.declined
-        chosen = self.choice.take(send.to, prompt, self.now_s) if send.to else None
-        chosen = chosen or self.choice.pick(prompt, 1, send.tried, self.now_s, again=again)
+        chosen = self.choice.choose(
+            prompt, 1, self.now_s, to=send.to, tried=send.tried, again=again
+        )
         if chosen is None:
             self.do(self.delivery.unsent(prompt.id, self.now_s, declined=send.declined))
             return

@@ -19,7 +19,8 @@ from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.protocol import admission
-from shared.protocol.admission import Admission, Queue, key_of
+from shared.protocol.admission import Admission, key_of
+from shared.protocol.batch_queue import Queue
 from shared.protocol.rate_limit import RateLimiter
 from shared.tasks.classify import Label
 from shared.wire.codec import WORKING
