@@ -2,16 +2,17 @@
 
 Everybody hears every status of the tiers above. To spare a large fleet millions of them, an agent
 takes in what was announced since when it next has something to send or to doubt: the same statuses,
-as of when they were announced. Only of an agent that was not there before everybody hears at once,
-since prompts may wait for one. Their way to the agent takes no time here, though the broker's work
+as of when they were announced. Only of an agent that comes alive everybody hears at once, since
+prompts may wait for one. Their way to the agent takes no time here, though the broker's work
 counts.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.membership.balancer import LoadBalancer
+from shared.membership.roster import is_alive
 from shared.protocol.evidence import Blame, Credit, Doubt, Trust
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from shared.wire.topics import Topics
 
 
-_LATE_HEARTBEATS: Final = 1.5
-
-
 class Announced(NamedTuple):
     """The latest status of an agent: which one it is, when it came, and who is meant."""
 
@@ -42,21 +40,24 @@ class Announced(NamedTuple):
 
 
 class StatusBoard:
-    """The latest statuses of all upper agents, by tier and agent; ``listeners`` look at them."""
+    """The latest statuses of all upper agents, by tier and agent.
+
+    ``listeners`` are told at once of an agent that comes alive: its tier and its name.
+    """
 
     def __init__(self) -> None:
         self.tiers: dict[str, dict[str, Announced]] = {}
-        self.listeners: list[Callable[[], None]] = []
+        self.listeners: list[Callable[[str, str], None]] = []
 
     def announce(self, tier: str, agent: PromptReader, status: Status, now_s: float) -> None:
-        """Take in a status; who was late with it may have been taken for dead."""
+        """Take in a status."""
         known = self.tiers.setdefault(tier, {})
         before = known.get(agent.name)
         number = before.number + 1 if before else 1
         known[agent.name] = Announced(number, now_s, status, agent)
-        if before is None or now_s - before.at_s > _LATE_HEARTBEATS * before.status.heartbeat_s:
-            for look in self.listeners:
-                look()
+        if before is None or not is_alive(before.status, before.at_s, now_s):
+            for listener in self.listeners:
+                listener(tier, agent.name)
 
 
 class SimulatedDispatcher:
@@ -82,7 +83,7 @@ class SimulatedDispatcher:
         self._tier = tier.name
         self._heard: dict[str, int] = {}
         self._appeared: list[Callable[[], None]] = []
-        board.listeners.append(self._look)
+        board.listeners.append(self._come_alive)
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
         """Call ``appeared`` whenever an agent above comes alive, or works again after failures."""
@@ -120,14 +121,18 @@ class SimulatedDispatcher:
 
     def _look(self) -> None:
         """Hear the statuses that came since the last time."""
-        back = False
         for roster in self.choice.rosters:
             for name, announced in self._board.tiers.get(roster.tier, {}).items():
                 if self._heard.get(name) != announced.number:
-                    self._heard[name] = announced.number
-                    back |= roster.hear(name, announced.status, announced.at_s)
-        if back:
+                    self._hear(roster.tier, name, announced)
+
+    def _come_alive(self, tier: str, name: str) -> None:
+        if self._hear(tier, name, self._board.tiers[tier][name]):
             self._welcome()
+
+    def _hear(self, tier: str, name: str, announced: Announced) -> bool:
+        self._heard[name] = announced.number
+        return self.choice.hear(tier, name, announced.status, announced.at_s) is not None
 
     def _welcome(self) -> None:
         for appeared in self._appeared:

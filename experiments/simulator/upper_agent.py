@@ -26,7 +26,7 @@ from shared.wire.burden import packet_bytes
 from shared.wire.codec import WORKING, Notice, encode_notice, encode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from experiments.simulator.cpu import Step
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.protocol.admission import Key
+    from shared.protocol.evidence import Evidence
     from shared.wire.topics import Topics
 
 _REMEMBERED: Final = 100_000
@@ -131,8 +132,7 @@ class UpperAgent:
             case Forward():
                 self.station.loop.do(self._steps.pass_on, self._send_on, action)
             case Heed(evidence, then):
-                for each in evidence:
-                    self.station.heed(each)
+                self._heed(evidence)
                 return then
             case Working(prompt, then):
                 self._notify(prompt, WORKING)
@@ -152,6 +152,10 @@ class UpperAgent:
         if len(self._results) > _REMEMBERED:
             self._results.popitem(last=False)
         return self._admission.kept(store)
+
+    def _heed(self, evidence: Sequence[Evidence]) -> None:
+        for each in evidence:
+            self.station.heed(each)
 
     def _notify(self, prompt: Prompt, code: str) -> None:
         payload = encode_notice(prompt.id, code, self.name)

@@ -25,9 +25,10 @@ from shared.messages import Hop, Prompt, Result
 from shared.protocol import admission
 from shared.protocol.admission import Admission
 from shared.protocol.batch_queue import Queue
+from shared.protocol.evidence import Credit, Doubt, Trust
 from shared.protocol.rate_limit import RateLimiter
 from shared.tasks.classify import Label
-from shared.wire.codec import WORKING
+from shared.wire.codec import WORKING, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -142,9 +143,14 @@ class Site:
                     self.do(self.delivery.stored(escalated.prompt.id))
                 case to_do.Send():
                     self.send(action)
-                case to_do.Doubt(agent, stopped):
+                case Doubt(agent, stopped):
                     opened = self.choice.doubt(agent, self.now_s, stopped=stopped)
                     self.opened += opened is not None
+                case Trust(agent):
+                    self.choice.works(agent)
+                case Credit(agents):
+                    for agent in agents:
+                        self.choice.succeeded(agent, self.now_s)
                 case to_do.Resolve(result):
                     self.do(self.delivery.resolved(result.id))
                 case to_do.Answer(result):
@@ -165,17 +171,10 @@ class Site:
         self.do(self.delivery.sent(prompt.id, chosen.agent, self.now_s))
 
     def came(self, result: Result) -> None:
-        actions = self.delivery.came(result, self.now_s)
-        for hop in result.hops:
-            self.choice.succeeded(hop.agent, self.now_s)
-        self.do(actions)
+        self.do(self.delivery.came(result, self.now_s))
 
     def noticed(self, prompt_id: UUID, code: str, agent: str) -> None:
-        if code == WORKING:
-            self.choice.works(agent)
-            self.do(self.delivery.working(prompt_id, agent, self.now_s))
-        else:
-            self.do(self.delivery.declined(prompt_id, agent, code))
+        self.do(self.delivery.noticed(prompt_id, Notice(code, agent), self.now_s))
 
     def run(self, until_s: float) -> None:
         while True:
