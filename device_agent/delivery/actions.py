@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared.protocol.evidence import Evidence
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -31,16 +33,6 @@ class Send(NamedTuple):
     declined: str = ""
 
 
-class Doubt(NamedTuple):
-    """Count it against an agent that it said nothing when it was asked again.
-
-    ``stopped`` when it had been at work on the prompt, and said so.
-    """
-
-    agent: str
-    stopped: bool
-
-
 class Resolve(NamedTuple):
     """Commit the result; then say ``resolved``."""
 
@@ -65,4 +57,4 @@ class Forget(NamedTuple):
     prompt_id: UUID
 
 
-Action = Store | Send | Doubt | Resolve | Answer | Revise | Forget
+Action = Store | Send | Resolve | Answer | Revise | Forget | Evidence

@@ -20,16 +20,15 @@ from device_agent.delivery.outbox_codec import asker_of, decode
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.requests import PendingRequest, RequestTable
 from device_agent.delivery.retry import RetryPolicy
-from shared.errors import BusError, Lost, MalformedMessage, Quarantined, StoreError, TooLarge
-from shared.messages import Failure, Prompt, Result
+from shared.errors import BusError, Lost, MalformedMessage, StoreError, TooLarge
+from shared.messages import Prompt, Result
 from shared.supervision import Supervised, logged_if_broken
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
-from shared.wire.codec import WORKING, decode_result
+from shared.wire.codec import decode_result
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
-    from uuid import UUID
 
     from device_agent.delivery.outbox_file import OutboxFile, OutboxRow
     from device_agent.delivery.quarantine import PoisonGuard
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from shared.bus import Message
     from shared.cascade.tier import Escalation
     from shared.membership.balancer import Pick
-    from shared.serving.dispatcher import Dispatcher
-    from shared.wire.codec import Notice
 
 _log = get_logger()
 STOPPING = "the device is shutting down"
@@ -138,11 +135,6 @@ class DeliveryDriver:
         self._do(actions)
         return actions
 
-    @property
-    def _dispatcher(self) -> Dispatcher:
-        assert self._station.dispatcher is not None, "only a tier with tiers above sends up"  # noqa: S101
-        return self._station.dispatcher
-
     # -- what the core wants done --------------------------------------------------------------
 
     def _do(self, actions: Iterable[to_do.Action]) -> None:
@@ -157,8 +149,6 @@ class DeliveryDriver:
                 self._begin(self._store(escalated))
             case to_do.Send():
                 self._begin(self._send(action))
-            case to_do.Doubt(agent, stopped):
-                self._dispatcher.doubt(agent, stopped=stopped)
             case to_do.Resolve(result):
                 self._begin(self._resolve(result))
             case to_do.Answer(result):
@@ -167,6 +157,8 @@ class DeliveryDriver:
                 self.pending.revise(result)
             case to_do.Forget(prompt_id):
                 self._outbox.forget(prompt_id)
+            case _:
+                self._station.heed(action)
 
     async def _store(self, escalated: Escalation) -> None:
         prompt_id = escalated.prompt.id
@@ -189,7 +181,7 @@ class DeliveryDriver:
             _log.info("prompt repeated", id=str(prompt.id), to=send.to, tried=sorted(send.tried))
         chosen, fault = None, None
         try:
-            chosen = await self._dispatcher.send(
+            chosen = await self._station.above.send(
                 prompt, up, to=send.to, tried=send.tried, again=not send.declined
             )
         except BusError as error:
@@ -208,7 +200,7 @@ class DeliveryDriver:
             return self._delivery.unsent(prompt_id, now_s, reason=f"not sent: {fault}")
         if chosen is not None:
             return self._delivery.sent(prompt_id, chosen.agent, now_s, pooled=chosen.pooled)
-        reason = self._dispatcher.why_nobody()
+        reason = self._station.above.why_nobody()
         return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
     async def _resolve(self, result: Result) -> None:
@@ -228,34 +220,14 @@ class DeliveryDriver:
         if isinstance(came, Result):
             self._on_result(came)
         else:
-            self._on_notice(*came)
+            self._do(self._delivery.noticed(*came, time.monotonic()))
             self._wake.set()
 
-    def _on_notice(self, prompt_id: UUID, notice: Notice) -> None:
-        """Take an agent's word: it is at work on the prompt, or will not have it."""
-        if notice.code != WORKING:
-            self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
-            return
-        self._dispatcher.works(notice.agent)
-        self._do(self._delivery.working(prompt_id, notice.agent, time.monotonic()))
-
     def _on_result(self, result: Result) -> None:
-        escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
         actions = self._delivery.came(result, time.monotonic())
         if not actions:
             self._station.metrics.repeats.labels("result").inc()
-        if escalated is not None:
-            self._learn(escalated, result, holder)
         self._do(actions)
-
-    def _learn(self, escalated: Escalation, result: Result, holder: str) -> None:
-        """Learn from a result, and of the agents that it came through."""
-        if not isinstance(result.outcome, Failure):
-            self._station.hear(escalated, result)
-            for hop in result.hops:
-                self._dispatcher.succeeded(hop.agent)
-        elif result.outcome.code == Quarantined.code and holder and not result.hops:
-            self._dispatcher.failed(holder)  # with hops it was somebody above the holder
 
     # -- what the clock brings -----------------------------------------------------------------
 

@@ -25,7 +25,6 @@ from typing import TYPE_CHECKING, Final
 from device_agent.delivery.actions import (
     Action,
     Answer,
-    Doubt,
     Forget,
     Resolve,
     Revise,
@@ -33,15 +32,18 @@ from device_agent.delivery.actions import (
     Store,
 )
 from device_agent.delivery.retry import Retries, RetryPolicy
-from shared.errors import Expired
+from shared.errors import Expired, Quarantined
 from shared.messages import Failure, Result
+from shared.protocol.evidence import Blame, Doubt, Trust, learned
 from shared.protocol.holder import Holder
+from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
     import random
     from uuid import UUID
 
     from shared.cascade.tier import Escalation
+    from shared.wire.codec import Notice
 
 NOBODY: Final = "no agent above is alive"
 _REVISABLE = 1_000
@@ -91,16 +93,6 @@ class Delivery:
 
     def __contains__(self, prompt_id: UUID) -> bool:
         return prompt_id in self._entries
-
-    def above(self, prompt_id: UUID) -> Escalation | None:
-        """Return a prompt that is stored, and neither resolved nor answered yet."""
-        entry = self._above(prompt_id)
-        return entry.escalated if entry else None
-
-    def holder(self, prompt_id: UUID) -> str:
-        """Return the agent that has the prompt as far as we know, or nothing."""
-        entry = self._above(prompt_id)
-        return entry.holder.agent if entry else ""
 
     # -- from the program that asks ------------------------------------------------------------
 
@@ -208,6 +200,12 @@ class Delivery:
 
     # -- from above ----------------------------------------------------------------------------
 
+    def noticed(self, prompt_id: UUID, notice: Notice, now_s: float) -> list[Action]:
+        """Take an agent's word: it is at work on the prompt, or will not have it."""
+        if notice.code != WORKING:
+            return self.declined(prompt_id, notice.agent, notice.code)
+        return [Trust(notice.agent), *self.working(prompt_id, notice.agent, now_s)]
+
     def declined(self, prompt_id: UUID, agent: str, code: str) -> list[Action]:
         """Try another agent, if it is the one that has the prompt who will not have it."""
         entry = self._above(prompt_id)
@@ -232,7 +230,11 @@ class Delivery:
         return self._repeat()
 
     def came(self, result: Result, now_s: float) -> list[Action]:
-        """Take a result from above; nothing is to be done about one that comes again."""
+        """Take a result from above; nothing is to be done about one that comes again.
+
+        A prompt that was put aside because the model failed at it is that agent's failure: with
+        hops in the result it was somebody above who put it aside.
+        """
         entry = self._entries.get(result.id)
         if entry is None:
             return self._revise(result)
@@ -242,11 +244,15 @@ class Delivery:
             return []
         if isinstance(result.outcome, Failure):
             reason = f"the tier above failed: {result.outcome.reason}"
-            return self._degrade(result.id, entry, reason, now_s)
+            quarantined = result.outcome.code == Quarantined.code and not result.hops
+            blamed = entry.holder.agent if quarantined else ""
+            degraded = self._degrade(result.id, entry, reason, now_s)
+            return [Blame(blamed), *degraded] if blamed else degraded
         took_s = entry.holder.took_s(result.hops[0].agent, now_s) if result.hops else None
         if took_s is not None:
             self._repeats.note_answer(took_s)
-        return self._resolve(entry, _joined(entry.escalated, result), now_s)
+        resolve = self._resolve(entry, _joined(entry.escalated, result), now_s)
+        return [*learned(entry.escalated, result), *resolve]
 
     # -- from the clock ------------------------------------------------------------------------
 

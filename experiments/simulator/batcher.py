@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING
 
 from experiments.simulator.cpu import TURN
 from shared.errors import Busy, Expired
-from shared.protocol.fair_queue import FairQueue, Full
+from shared.protocol.batch_queue import TIME_RAN_OUT, BatchQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,23 +17,19 @@ if TYPE_CHECKING:
     from experiments.simulator.service_times import ServiceTimes
     from shared.errors import PromptError
 
-_SMOOTHING: Final = 0.1
-
 
 @dataclass
-class _Promise:
-    """Who is to be told what became of a prompt, once."""
-
-    scored: Callable[[PromptError | None], None]
-    kept: bool = False
-
-
-class _Simulated(NamedTuple):
-    """A prompt in the queue."""
+class _Simulated:
+    """A prompt in the queue, since when, and who is to be told what became of it, once."""
 
     prompt_bytes: int
     since_s: float
-    promise: _Promise
+    scored: Callable[[PromptError | None], None]
+    told: bool = False
+
+    def done(self) -> bool:
+        """Say whether it was told."""
+        return self.told
 
 
 @dataclass
@@ -65,31 +61,9 @@ class SimulatedBatcher:
         self._thread = thread
         self._times = times
         self.tally = tally
-        self._batch_prompts = batch_prompts
-        self._queue: FairQueue[_Simulated] = FairQueue(queue_prompts)
-        self._running = 0
+        self.queue: BatchQueue[_Simulated] = BatchQueue(queue_prompts, batch_prompts=batch_prompts)
         self._woken = False
         self._begun_s = 0.0
-        self.service_s = 0.0
-        """Smoothed time for one prompt of a batch."""
-
-    @property
-    def waiting(self) -> int:
-        """How many prompts wait or are being answered."""
-        return len(self._queue) + self._running
-
-    @property
-    def wait_s(self) -> float:
-        """How long the model will take for all that waits."""
-        return self.waiting * self.service_s
-
-    def full_for(self, origin: str) -> bool:
-        """Say whether a prompt of an origin would be turned away."""
-        return self._queue.full_for(origin)
-
-    def wait_of_s(self, origin: str) -> float:
-        """Return how long a prompt of an origin that came now would wait for its turn."""
-        return (self._running + self._queue.ahead_of(origin)) * self.service_s
 
     def score(
         self,
@@ -100,32 +74,27 @@ class SimulatedBatcher:
         scored: Callable[[PromptError | None], None],
     ) -> None:
         """Call ``scored`` when the model is done with the prompt, or with why it never was."""
-        waiting = _Simulated(prompt_bytes, self._clock.now_s, _Promise(scored))
-        busy = Busy(f"{len(self._queue)} prompts are waiting already")
+        waiting = _Simulated(prompt_bytes, self._clock.now_s, scored)
         try:
-            displaced = self._queue.put(waiting, origin, priority, prompt_bytes)
-        except Full:
-            scored(busy)
+            displaced = self.queue.put(waiting, origin, priority, prompt_bytes)
+        except Busy as error:
+            scored(error)
             return
         self.tally.waiting += 1
-        for other in displaced:
-            self._keep(other.promise, busy)
-        self._clock.at(deadline_s, self._expire, waiting.promise)
-        if not (self._running or self._woken):
+        for other, busy in displaced:
+            self._tell(other, busy)
+        self._clock.at(deadline_s, self._expire, waiting)
+        if not (self.queue.running or self._woken):
             self._woken = True
             self._loop.do(TURN, self._run)
 
     def _run(self) -> None:
         """Hand over what waits by now; this comes in its turn on the agent's loop."""
         self._woken = False
-        taken = self._queue.take(self._batch_prompts)
-        batch = [waiting for waiting in taken if not waiting.promise.kept]
+        batch = self.queue.take()
         if not batch:
-            if self._queue:
-                self._run()
             return
         now_s = self._clock.now_s
-        self._running = len(batch)
         self._begun_s = now_s
         self.tally.runs += 1
         self.tally.prompts += len(batch)
@@ -134,21 +103,19 @@ class SimulatedBatcher:
         self._thread.run(held, free, self._loop.do, TURN, self._finish, batch)
 
     def _finish(self, batch: list[_Simulated]) -> None:
-        took_s = (self._clock.now_s - self._begun_s) / len(batch)
-        first = self.service_s == 0.0
-        self.service_s += (took_s - self.service_s) * (1.0 if first else _SMOOTHING)
-        self._running = 0
+        self.queue.measure(self._clock.now_s - self._begun_s)
+        self.queue.end()
         for waiting in batch:
-            self._keep(waiting.promise, None)
-        if self._queue:
+            self._tell(waiting, None)
+        if len(self.queue):
             self._run()
 
-    def _expire(self, promise: _Promise) -> None:
-        if not promise.kept:
-            self._keep(promise, Expired("the prompt's time ran out before the model answered"))
+    def _expire(self, waiting: _Simulated) -> None:
+        if not waiting.told:
+            self._tell(waiting, Expired(TIME_RAN_OUT))
 
-    def _keep(self, promise: _Promise, error: PromptError | None) -> None:
-        if not promise.kept:
-            promise.kept = True
+    def _tell(self, waiting: _Simulated, error: PromptError | None) -> None:
+        if not waiting.told:
+            waiting.told = True
             self.tally.waiting -= 1
-            promise.scored(error)
+            waiting.scored(error)

@@ -27,6 +27,7 @@ from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from experiments.profiling.profile import AgentCosts
+    from experiments.simulator.ports import Reader
     from experiments.simulator.scenario import Machine, Scenario, TierPlan
 
 _HALF: Final = 0.5
@@ -52,7 +53,7 @@ class _Builder:
         broker = Worker(self._clock, processor)
         self.world = World(self._clock, Network(broker, step(handling.message, handling)), topics)
         self.world.agents[BROKER] = Placement("", processor, (broker,))
-        self._readers: dict[str, DeviceAgent | UpperAgent] = {}
+        self._readers: dict[str, Reader] = {}
 
     def build(self) -> World:
         """Put everything in its place, from the top down: who sends must know who hears."""

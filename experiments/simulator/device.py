@@ -7,9 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from device_agent.delivery import actions as to_do
-from shared.errors import Quarantined
-from shared.messages import Failure, Result
-from shared.wire.codec import WORKING
+from shared.messages import Result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
 
     from device_agent.delivery.protocol import Delivery
     from experiments.simulator.cpu import Step
-    from experiments.simulator.dispatcher import SimulatedDispatcher
     from experiments.simulator.station import SimulatedStation
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
@@ -49,6 +46,8 @@ class DeviceAgent:
         self._look_s = math.inf
         self._room = in_flight
         self._outside: deque[Prompt] = deque()
+        if station.upward is not None:
+            station.upward.on_agent(self._rearm)
 
     def ask(self, prompt: Prompt, answered: Callable[[Result], None]) -> None:
         """Accept a prompt; ``answered`` is called with its result."""
@@ -81,29 +80,14 @@ class DeviceAgent:
             self._do(self._delivery.escalate(settled))
 
     def _noticed(self, prompt_id: UUID, notice: Notice) -> None:
-        if notice.code == WORKING:
-            self._upward.choice.works(notice.agent)
-            self._do(self._delivery.working(prompt_id, notice.agent, self._clock.now_s))
-        else:
-            self._do(self._delivery.declined(prompt_id, notice.agent, notice.code))
+        self._do(self._delivery.noticed(prompt_id, notice, self._clock.now_s))
 
     def _came(self, result: Result) -> None:
-        escalated, holder = self._delivery.above(result.id), self._delivery.holder(result.id)
-        actions = self._delivery.came(result, self._clock.now_s)
-        if escalated is not None:
-            self._heed(escalated, result, holder)
-        self._do(actions)
+        self._do(self._delivery.came(result, self._clock.now_s))
 
-    def _heed(self, escalated: Escalation, result: Result, holder: str) -> None:
-        """Learn from a result, and of the agents that it came through."""
-        choice, now_s = self._upward.choice, self._clock.now_s
-        if not isinstance(result.outcome, Failure):
-            self.station.hear(escalated, result)
-            back = [choice.succeeded(hop.agent, now_s) for hop in result.hops]
-            if any(back):
-                self._delivery.rearm(now_s, unsent_only=True)
-        elif result.outcome.code == Quarantined.code and holder and not result.hops:
-            choice.failed(holder, now_s)
+    def _rearm(self) -> None:
+        self._delivery.rearm(self._clock.now_s, unsent_only=True)
+        self._watch()
 
     # -- what the core wants done --------------------------------------------------------------
 
@@ -114,20 +98,20 @@ class DeviceAgent:
                     self._do(self._delivery.stored(escalated.prompt.id))
                 case to_do.Send():
                     self.station.loop.do(self._steps.send, self._send, action)
-                case to_do.Doubt(agent, stopped):
-                    self._upward.choice.doubt(agent, self._clock.now_s, stopped=stopped)
                 case to_do.Resolve(result):
                     self._do(self._delivery.resolved(result.id))
                 case to_do.Answer(result):
                     self._asked.pop(result.id)(result)
                 case to_do.Revise() | to_do.Forget():
                     pass  # nobody asked for revisions, and nothing is on a disk
+                case _:
+                    self.station.heed(action)
         self._watch()
 
     def _send(self, send: to_do.Send) -> None:
         prompt, up, now_s = send.escalated.prompt, send.escalated.routing.up, self._clock.now_s
         again = not send.declined
-        agent = self._upward.send(prompt, up, to=send.to, tried=send.tried, again=again)
+        agent = self.station.above.send(prompt, up, to=send.to, tried=send.tried, again=again)
         if agent:
             self._do(self._delivery.sent(prompt.id, agent, now_s))
         else:
@@ -145,8 +129,3 @@ class DeviceAgent:
             return  # there was a reason to come earlier
         self._look_s = math.inf
         self._do(self._delivery.tick(self._clock.now_s))
-
-    @property
-    def _upward(self) -> SimulatedDispatcher:
-        assert self.station.upward is not None, "only a tier with tiers above escalates"  # noqa: S101
-        return self.station.upward

@@ -1,8 +1,10 @@
 """An agent's sight of the tiers above, and its word to them, in simulated time.
 
 Everybody hears every status of the tiers above. To spare a large fleet millions of them, an agent
-takes in what was announced since when it next has something to send: the same statuses, as of when
-they were announced. Their way to the agent takes no time here, though the broker's work counts.
+takes in what was announced since when it next has something to send or to doubt: the same statuses,
+as of when they were announced. Only of an agent that comes alive everybody hears at once, since
+prompts may wait for one. Their way to the agent takes no time here, though the broker's work
+counts.
 """
 
 from __future__ import annotations
@@ -10,16 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.membership.balancer import LoadBalancer
+from shared.membership.roster import is_alive
+from shared.protocol.evidence import Blame, Credit, Doubt, Trust
 from shared.wire.burden import link, packet_bytes
 from shared.wire.codec import encode_prompt
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.network import Network
-    from experiments.simulator.upper_agent import UpperAgent
+    from experiments.simulator.ports import PromptReader
     from shared.agent.settings import AgentSettings
     from shared.membership.status import Status
     from shared.messages import Prompt
@@ -32,21 +36,28 @@ class Announced(NamedTuple):
     number: int
     at_s: float
     status: Status
-    agent: UpperAgent
+    agent: PromptReader
 
 
 class StatusBoard:
-    """The latest statuses of all upper agents, by tier and agent."""
+    """The latest statuses of all upper agents, by tier and agent.
+
+    ``listeners`` are told at once of an agent that comes alive: its tier and its name.
+    """
 
     def __init__(self) -> None:
         self.tiers: dict[str, dict[str, Announced]] = {}
+        self.listeners: list[Callable[[str, str], None]] = []
 
-    def announce(self, tier: str, agent: UpperAgent, status: Status, now_s: float) -> None:
+    def announce(self, tier: str, agent: PromptReader, status: Status, now_s: float) -> None:
         """Take in a status."""
         known = self.tiers.setdefault(tier, {})
         before = known.get(agent.name)
         number = before.number + 1 if before else 1
         known[agent.name] = Announced(number, now_s, status, agent)
+        if before is None or not is_alive(before.status, before.at_s, now_s):
+            for listener in self.listeners:
+                listener(tier, agent.name)
 
 
 class SimulatedDispatcher:
@@ -71,15 +82,36 @@ class SimulatedDispatcher:
         self._name = name
         self._tier = tier.name
         self._heard: dict[str, int] = {}
+        self._appeared: list[Callable[[], None]] = []
+        board.listeners.append(self._come_alive)
+
+    def on_agent(self, appeared: Callable[[], None]) -> None:
+        """Call ``appeared`` whenever an agent above comes alive, or works again after failures."""
+        self._appeared.append(appeared)
+
+    def heed(self, evidence: Credit | Trust | Doubt | Blame) -> None:
+        """Take in what word from above tells of an agent."""
+        now_s = self._clock.now_s
+        match evidence:
+            case Credit(agents):
+                back = [self.choice.succeeded(agent, now_s) for agent in agents]
+                if any(back):
+                    self._welcome()
+            case Trust(agent):
+                self.choice.works(agent)
+            case Doubt(agent, stopped):
+                self._look()
+                self.choice.doubt(agent, now_s, stopped=stopped)
+            case Blame(agent):
+                self.choice.failed(agent, now_s)
 
     def send(self, prompt: Prompt, up: int, *, to: str, tried: Collection[str], again: bool) -> str:
         """Give the prompt to an agent above and return which, or nothing."""
         now_s = self._clock.now_s
         self._look()
-        chosen = self.choice.take(to, prompt, now_s) if to else None
-        chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
+        chosen = self.choice.choose(prompt, up, now_s, to=to, tried=tried, again=again)
         if chosen is not None:
-            above = chosen.roster.tier
+            above, prompt = chosen.roster.tier, chosen.hand(prompt)
             topic = self._topics.prompt(chosen.agent, prompt.task, prompt.origin, prompt.sender)
             size = packet_bytes(topic, encode_prompt(prompt, now_s))
             self._network.link_bytes[link(self._tier, above)] += size
@@ -92,5 +124,16 @@ class SimulatedDispatcher:
         for roster in self.choice.rosters:
             for name, announced in self._board.tiers.get(roster.tier, {}).items():
                 if self._heard.get(name) != announced.number:
-                    self._heard[name] = announced.number
-                    roster.hear(name, announced.status, announced.at_s)
+                    self._hear(roster.tier, name, announced)
+
+    def _come_alive(self, tier: str, name: str) -> None:
+        if self._hear(tier, name, self._board.tiers[tier][name]):
+            self._welcome()
+
+    def _hear(self, tier: str, name: str, announced: Announced) -> bool:
+        self._heard[name] = announced.number
+        return self.choice.hear(tier, name, announced.status, announced.at_s) is not None
+
+    def _welcome(self) -> None:
+        for appeared in self._appeared:
+            appeared()

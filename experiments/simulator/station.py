@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.messages import Result, Scored
+from shared.protocol.evidence import Learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from shared.cascade.tier import Escalation, Tier
     from shared.errors import PromptError
     from shared.messages import Prompt
+    from shared.protocol.evidence import Evidence
     from shared.tasks import Answer
 
 
@@ -68,9 +70,18 @@ class SimulatedStation:
         size = len(prompt.text.encode())
         self.batcher.score(size, prompt.deadline_s, prompt.priority, prompt.origin, scored)
 
-    def hear(self, escalated: Escalation, result: Result) -> None:
-        """Tell the policy what became of a prompt that it sent up."""
-        self.tier.learn(escalated, result)
+    def heed(self, evidence: Evidence) -> None:
+        """Take in what word from above tells of a prompt, or of an agent there."""
+        if isinstance(evidence, Learn):
+            self.tier.learn(evidence.escalation, evidence.result)
+        else:
+            self.above.heed(evidence)
+
+    @property
+    def above(self) -> SimulatedDispatcher:
+        """The way up; only a tier with tiers above has one."""
+        assert self.upward is not None, "only a tier with tiers above sends up"  # noqa: S101
+        return self.upward
 
     def _decide(self, prompt: Prompt, arrived_s: float) -> Result | Escalation:
         answer, confidence = self._spoken[prompt.text]

@@ -13,29 +13,31 @@ from shared.protocol.admission import (
     Attempt,
     Decline,
     Forward,
+    Heed,
     Process,
     Quarantine,
-    Queue,
     SendResult,
     StoreResult,
     Working,
     key_of,
 )
-from shared.wire.burden import links, packet_bytes
+from shared.protocol.replies import replies
+from shared.wire.burden import packet_bytes
 from shared.wire.codec import WORKING, Notice, encode_notice, encode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from experiments.simulator.cpu import Step
-    from experiments.simulator.device import DeviceAgent
-    from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
+    from experiments.simulator.dispatcher import StatusBoard
     from experiments.simulator.network import Network
+    from experiments.simulator.ports import Reader
     from experiments.simulator.station import SimulatedStation
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.protocol.admission import Key
+    from shared.protocol.evidence import Evidence
     from shared.wire.topics import Topics
 
 _REMEMBERED: Final = 100_000
@@ -61,7 +63,7 @@ class UpperAgent:
         admission: Admission,
         steps: UpperSteps,
         network: Network,
-        readers: Mapping[str, DeviceAgent | UpperAgent],
+        readers: Mapping[str, Reader],
         topics: Topics,
         *,
         heartbeat_s: float,
@@ -86,8 +88,8 @@ class UpperAgent:
     def beat(self, board: StatusBoard, next_s: float | None = None) -> None:
         """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
         self._network.announce(1, self._listeners)
-        batcher = self.station.batcher
-        load = Load(batcher.wait_s * 1000, batcher.service_s * 1000)
+        queue = self.station.batcher.queue
+        load = Load(queue.wait_s * 1000, queue.service_s * 1000)
         status = Status("online", 1, ("classify",), load=load, heartbeat_s=self._heartbeat_s)
         board.announce(self.station.tier.name, self, status, self._clock.now_s)
         self._clock.after(next_s or self._heartbeat_s, self.beat, board)
@@ -105,22 +107,14 @@ class UpperAgent:
         self.station.loop.do(self._steps.arrive, self._noticed, prompt_id, notice)
 
     def _noticed(self, prompt_id: UUID, notice: Notice) -> None:
-        if notice.code == WORKING:
-            self._upward.choice.works(notice.agent)
-            self._admission.works(prompt_id, notice.agent, self._clock.now_s)
-        else:
-            self._see_through(self._admission.declined(prompt_id, notice.agent, notice.code))
+        self._see_through(self._admission.noticed(prompt_id, notice, self._clock.now_s))
 
     def _came(self, result: Result) -> None:
-        escalated = self._admission.find(result.id)
-        if escalated is not None:
-            self.station.hear(escalated, result)
         self._see_through(self._admission.came(result))
 
     def _admit(self, prompt: Prompt) -> None:
         known = self._results.get(key_of(prompt))
-        batcher = self.station.batcher
-        queue = Queue(batcher.wait_of_s(prompt.origin), batcher.full_for(prompt.origin))
+        queue = self.station.batcher.queue.queue_for(prompt.origin)
         self._see_through(self._admission.arrived(prompt, known, queue, self._clock.now_s))
 
     # -- what the core wants done --------------------------------------------------------------
@@ -137,21 +131,31 @@ class UpperAgent:
                 self.station.process(prompt, self._steps.decide, lambda s: self._judged(action, s))
             case Forward():
                 self.station.loop.do(self._steps.pass_on, self._send_on, action)
+            case Heed(evidence, then):
+                self._heed(evidence)
+                return then
             case Working(prompt, then):
                 self._notify(prompt, WORKING)
                 return then
             case Quarantine():
                 return self._admission.quarantined(action)
-            case StoreResult(prompt, result):
-                self._results[key_of(prompt)] = result
-                if len(self._results) > _REMEMBERED:
-                    self._results.popitem(last=False)
-                return self._admission.kept(action)
+            case StoreResult():
+                return self._store(action)
             case SendResult(prompt, result):
                 self._reply(prompt, result)
             case Decline(prompt, code):
                 self._notify(prompt, code)
         return None
+
+    def _store(self, store: StoreResult) -> Action | None:
+        self._results[key_of(store.prompt)] = store.result
+        if len(self._results) > _REMEMBERED:
+            self._results.popitem(last=False)
+        return self._admission.kept(store)
+
+    def _heed(self, evidence: Sequence[Evidence]) -> None:
+        for each in evidence:
+            self.station.heed(each)
 
     def _notify(self, prompt: Prompt, code: str) -> None:
         payload = encode_notice(prompt.id, code, self.name)
@@ -161,11 +165,9 @@ class UpperAgent:
 
     def _send_on(self, send_on: Forward) -> None:
         now_s = self._clock.now_s
-        following = send_on.following
-        if following.doubted:
-            self._upward.choice.doubt(following.doubted, now_s, stopped=following.stopped)
-        up, again = send_on.onward.escalated.routing.up, send_on.again
-        agent = self._upward.send(
+        following, again = send_on.following, send_on.again
+        up = send_on.onward.escalated.routing.up
+        agent = self.station.above.send(
             send_on.prompt, up, to=following.to, tried=following.tried, again=again
         )
         if agent:
@@ -174,27 +176,16 @@ class UpperAgent:
             above = " or ".join(self.station.tier.above)
             self._see_through(self._admission.unsent(send_on, f"no {above} agent took the prompt"))
 
-    @property
-    def _upward(self) -> SimulatedDispatcher:
-        assert self.station.upward is not None, "the top of the cascade keeps everything"  # noqa: S101
-        return self.station.upward
-
     def _judged(self, judge: Process, settled: Result | Escalation) -> None:
         self._see_through(self._admission.processed(judge, settled))
 
     def _reply(self, prompt: Prompt, result: Result) -> None:
-        """Send the result to the origin, and a copy to the sender if it asked for one."""
-        mine = self.station.tier.name
-        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
-        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
-        self._send(prompt.origin, result, known_hops, tiers)
-        if prompt.copy and prompt.sender not in (prompt.origin, self.name):
-            self._send(prompt.sender, result, len(prompt.hops), tiers[-1:])
-
-    def _send(self, name: str, result: Result, known_hops: int, tiers: list[str]) -> None:
-        payload = encode_result(result, known_hops=known_hops)
-        size = packet_bytes(self._topics.results(name), payload)
-        for link in links([*tiers, self.station.tier.name]):
-            self._network.link_bytes[link] += size
-        shorter = Result(result.id, result.outcome, result.hops[known_hops:], result.degraded)
-        self._network.send(self.name, name, size, self._readers[name].take_result, shorter)
+        """Send the result to all that are to have it; count its bytes on every link down."""
+        for reply in replies(prompt, result, tier=self.station.tier.name, agent=self.name):
+            reader, known_hops = reply.reader, reply.known_hops
+            payload = encode_result(result, known_hops=known_hops)
+            size = packet_bytes(self._topics.results(reader), payload)
+            for link in reply.links:
+                self._network.link_bytes[link] += size
+            new = Result(result.id, result.outcome, result.hops[known_hops:], result.degraded)
+            self._network.send(self.name, reader, size, self._readers[reader].take_result, new)

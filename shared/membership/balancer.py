@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
+
 from shared.membership.roster import Roster
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Collection, Sequence
 
+    from shared.membership.status import Status
     from shared.messages import Prompt
 
 
@@ -34,6 +37,10 @@ class Pick(NamedTuple):
         """Whether any member of a pool may get the prompt, not this one."""
         return self.address != self.agent
 
+    def hand(self, prompt: Prompt) -> Prompt:
+        """Return the prompt as it goes to this agent."""
+        return msgspec.structs.replace(prompt, copy=True) if self.trial else prompt
+
 
 class LoadBalancer:
     """The agents of all tiers above one agent, nearest tier first."""
@@ -50,25 +57,43 @@ class LoadBalancer:
         self._draw = draw
         self._pool = pool
 
-    def pick(
-        self, prompt: Prompt, up: int, tried: Collection[str], now_s: float, *, again: bool
+    def hear(
+        self, tier: str, agent: str, status: Status, now_s: float, *, clock_ms: int = 0
+    ) -> Roster | None:
+        """Take in the status of an agent; return its roster if it has just become alive.
+
+        ``clock_ms`` is what the wall clock says.
+        """
+        told = (r for r in self.rosters if r.tier == tier)
+        return next((r for r in told if r.hear(agent, status, now_s, clock_ms=clock_ms)), None)
+
+    def forget(self, tier: str, agent: str) -> None:
+        """Drop an agent whose retained status was cleared."""
+        for roster in self.rosters:
+            if roster.tier == tier:
+                roster.forget(agent)
+
+    def choose(
+        self,
+        prompt: Prompt,
+        up: int,
+        now_s: float,
+        *,
+        to: str = "",
+        tried: Collection[str] = (),
+        again: bool = False,
     ) -> Pick | None:
-        """Choose an agent ``up`` tiers above that was not ``tried`` yet.
+        """Choose the agent ``to`` whom the prompt is to go, or else one ``up`` tiers above.
 
         A tier without a free agent is passed over for the next one up, then for those below it.
-        With ``again`` all get another chance once no other is left.
+        Agents that were ``tried`` are left out; with ``again`` all get another chance once no other
+        is left.
         """
-        chosen = self._pick(prompt, up, tried, now_s)
+        chosen = self._take(to, prompt, now_s) if to else None
+        chosen = chosen or self._pick(prompt, up, tried, now_s)
         if chosen is None and again and tried:
             chosen = self._pick(prompt, up, (), now_s)
         return chosen
-
-    def take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
-        """Choose the agent named, if it can be sent the prompt."""
-        for roster in self.rosters:
-            if roster.take(agent, prompt.task, now_s) is not None:
-                return self._chosen(roster, agent)
-        return None
 
     def doubt(self, agent: str, now_s: float, *, stopped: bool) -> Roster | None:
         """Prefer others to an agent for a while; return its roster if that opened its breaker.
@@ -96,6 +121,12 @@ class LoadBalancer:
         """Take note of an agent's answer; return its roster if that closed its breaker."""
         closed = (r for r in self._known_by_name() if r.succeeded(agent, now_s))
         return next(closed, None)
+
+    def _take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
+        for roster in self.rosters:
+            if roster.take(agent, prompt.task, now_s) is not None:
+                return self._chosen(roster, agent)
+        return None
 
     def _pick(self, prompt: Prompt, up: int, tried: Collection[str], now_s: float) -> Pick | None:
         wanted = self.rosters[up - 1]

@@ -201,6 +201,10 @@ def _is_late(entry: _Member, now_s: float) -> bool:
 
 
 def _alive(entry: _Member, now_s: float) -> bool:
-    silence_s = now_s - entry.heard_s
-    patience_s = _MISSED_HEARTBEATS * entry.status.heartbeat_s
-    return entry.status.state == "online" and silence_s <= patience_s
+    return is_alive(entry.status, entry.heard_s, now_s)
+
+
+def is_alive(status: Status, heard_s: float, now_s: float) -> bool:
+    """Say whether an agent is alive, as far as its latest status tells, which was heard then."""
+    silence_s = now_s - heard_s
+    return status.state == "online" and silence_s <= _MISSED_HEARTBEATS * status.heartbeat_s

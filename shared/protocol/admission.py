@@ -24,26 +24,23 @@ import msgspec
 from shared.cascade.tier import Escalation
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.messages import Failure, Prompt, Result
+from shared.protocol.evidence import Doubt, Evidence, Trust, learned
 from shared.protocol.forwarded import ForwardedPrompt, ForwardedPrompts
 from shared.protocol.holder import Holder, Next
+from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shared.protocol.batch_queue import Queue
     from shared.protocol.rate_limit import RateLimiter
+    from shared.wire.codec import Notice
 
 Key = tuple[str, UUID]
 _NOT_HERE = (Busy.code, Stopping.code)
 """Failures of this agent and not of the prompt: another agent may do better."""
 _REPEAT_S = 0.2
 """Repeats of one prompt that come faster than this do not go up again."""
-
-
-class Queue(NamedTuple):
-    """How long a prompt of an origin would wait that came now, and whether there is room for it."""
-
-    wait_s: float
-    full: bool
 
 
 class Attempt(NamedTuple):
@@ -69,13 +66,6 @@ class Forward(NamedTuple):
     prompt: Prompt
     following: Next
     again: bool
-
-
-class Working(NamedTuple):
-    """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
-
-    prompt: Prompt
-    then: Forward | None = None
 
 
 class Quarantine(NamedTuple):
@@ -108,7 +98,23 @@ class Decline(NamedTuple):
     code: str
 
 
-Action = Attempt | Process | Forward | Working | Quarantine | StoreResult | SendResult | Decline
+class Heed(NamedTuple):
+    """Take in what word from above, or silence, tells; then do what is to be done, if anything."""
+
+    evidence: tuple[Evidence, ...]
+    then: Forward | StoreResult | None = None
+
+
+class Working(NamedTuple):
+    """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
+
+    prompt: Prompt
+    then: Forward | Heed | None = None
+
+
+Action = (
+    Attempt | Process | Forward | Heed | Working | Quarantine | StoreResult | SendResult | Decline
+)
 
 
 class Admission:
@@ -180,9 +186,14 @@ class Admission:
         onward.escalated = msgspec.structs.replace(onward.escalated, prompt=fresh)
         return Working(prompt, self._send_on(onward, again=True))
 
-    def _send_on(self, onward: ForwardedPrompt, *, again: bool) -> Forward:
+    def _send_on(self, onward: ForwardedPrompt, *, again: bool) -> Forward | Heed:
+        """Give the prompt to whoever is to have it next, and doubt who left us waiting."""
         prompt = msgspec.structs.replace(onward.escalated.prompt, id=onward.id_above)
-        return Forward(onward, prompt, onward.holder.next(), again)
+        following = onward.holder.next()
+        forward = Forward(onward, prompt, following, again)
+        if following.doubted:
+            return Heed((Doubt(following.doubted, following.stopped),), forward)
+        return forward
 
     def dropped(self, prompt: Prompt) -> None:
         """Let go of a prompt whose work broke off; its origin will repeat it."""
@@ -248,6 +259,13 @@ class Admission:
         send_on.onward.holder.lost()
         return SendResult(escalated.prompt, escalated.degraded(reason))
 
+    def noticed(self, id_above: UUID, notice: Notice, now_s: float) -> Action | None:
+        """Take an agent's word: it is at work on a prompt, or will not have it."""
+        if notice.code != WORKING:
+            return self.declined(id_above, notice.agent, notice.code)
+        self.works(id_above, notice.agent, now_s)
+        return Heed((Trust(notice.agent),))
+
     def declined(self, id_above: UUID, agent: str, code: str) -> Action | None:
         """Try another agent above, if it is the one that has the prompt who will not have it."""
         onward = self._sent_on.by_id(id_above)
@@ -259,21 +277,21 @@ class Admission:
         if onward is not None:
             onward.holder.works(agent, now_s)
 
-    def find(self, id_above: UUID) -> Escalation | None:
-        """Return a prompt that was sent on and has no result yet."""
-        onward = self._sent_on.by_id(id_above)
-        return onward.escalated if onward is not None else None
-
     def came(self, result: Result) -> Action | None:
-        """Keep the result that came from above, for repeats; or pass it down, if it is ours to."""
+        """Learn from the result that came from above, and keep it for repeats.
+
+        Or pass it down, if it is ours to.
+        """
         onward = self._sent_on.by_id(result.id)
         if onward is None:
             return None
         prompt = onward.escalated.prompt
         self._sent_on.pop(onward.key)
         if self._new_id is not None:
-            return StoreResult(prompt, msgspec.structs.replace(result, id=prompt.id))
-        return StoreResult(prompt, result.after(prompt.hops), reply=False)
+            store = StoreResult(prompt, msgspec.structs.replace(result, id=prompt.id))
+        else:
+            store = StoreResult(prompt, result.after(prompt.hops), reply=False)
+        return Heed(learned(onward.escalated, result), store)
 
     def _elsewhere(self, onward: ForwardedPrompt, agent: str, code: str) -> Action | None:
         declined = onward.holder.declines(agent, code)

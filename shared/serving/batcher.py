@@ -8,35 +8,34 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.errors import Busy, Expired, ModelFailed, Stopping
-from shared.protocol.admission import Queue
-from shared.protocol.fair_queue import FairQueue, Full
+from shared.errors import Expired, ModelFailed, Stopping
+from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, BatchQueue
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from shared.messages import Scored
+    from shared.protocol.batch_queue import Queue
     from shared.runtimes import Model
     from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
-_SMOOTHING = 0.1
-_STOPPING = "the agent is shutting down"
 
 
-class _Waiting(NamedTuple):
+class _Unanswered(NamedTuple):
     """A prompt in the queue, since when on the performance counter, and where its answer goes."""
 
     request: Request
     since_s: float
     scored: asyncio.Future[Scored]
 
+    def done(self) -> bool:
+        """Say whether nobody waits for it any more."""
+        return self.scored.done()
+
 
 class Batcher:
-    """A bounded queue before one model, which runs in one thread of its own.
-
-    Origins have their turns (``shared.protocol.fair_queue``).
-    """
+    """One model in one thread of its own, and the queue before it."""
 
     def __init__(
         self,
@@ -51,35 +50,36 @@ class Batcher:
         self.model = model
         self.hung = asyncio.Event()
         """Set once the model hangs, or nobody feeds it: only the end of the process helps then."""
-        self.service_s = 0.0
-        """Smoothed time the model takes for one prompt of a batch."""
-        self._batch_prompts = batch_prompts
         self._limit_s = limit_s
         self._metrics = metrics
-        self._queue: FairQueue[_Waiting] = FairQueue(queue_prompts)
+        self._queue: BatchQueue[_Unanswered] = BatchQueue(
+            queue_prompts, batch_prompts=batch_prompts
+        )
         self._some = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._worker: asyncio.Task[None] | None = None
-        self._running = 0
-        self._new = True  # of the model no batch has been measured yet
         self._stopping = False
 
     @property
     def waiting(self) -> int:
         """How many prompts wait or are being answered."""
-        return len(self._queue) + self._running
+        return len(self._queue) + self._queue.running
 
     @property
     def wait_s(self) -> float:
         """How long the model will take for all that waits."""
-        return self.waiting * self.service_s
+        return self._queue.wait_s
+
+    @property
+    def service_s(self) -> float:
+        """Smoothed time the model takes for one prompt of a batch."""
+        return self._queue.service_s
 
     def queue_for(self, origin: str) -> Queue:
         """Return how long a prompt of an origin that came now would wait, and whether it may."""
-        wait_s = (self._running + self._queue.ahead_of(origin)) * self.service_s
-        return Queue(wait_s, self._queue.full_for(origin))
+        return self._queue.queue_for(origin)
 
     def start(self) -> None:
         """Begin to serve."""
@@ -100,21 +100,14 @@ class Batcher:
         less in it; ``Stopping`` when it is closed, ``Expired`` when there is no answer by
         ``deadline_s`` (on the monotonic clock), and ``ModelFailed`` when the model raised on it.
         """
-        if self._stopping:
-            raise Stopping(_STOPPING)
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
-        waiting = _Waiting(request, time.perf_counter(), scored)
-        busy = f"{len(self._queue)} prompts are waiting already"
-        try:
-            text = request.content
-            size = len(text) if text.isascii() else len(text.encode(errors="replace"))
-            displaced = self._queue.put(waiting, origin, priority, size)
-        except Full:
-            raise Busy(busy) from None
-        for other in displaced:
-            if not other.scored.done():
-                other.scored.set_exception(Busy(busy))
+        waiting = _Unanswered(request, time.perf_counter(), scored)
+        text = request.content
+        size_bytes = len(text) if text.isascii() else len(text.encode(errors="replace"))
+        for other, busy in self._queue.put(waiting, origin, priority, size_bytes):
+            if not other.done():
+                other.scored.set_exception(busy)
         self._some.set()
         expiry = loop.call_later(deadline_s - time.monotonic(), _expire, scored)
         try:
@@ -131,15 +124,15 @@ class Batcher:
         try:
             taken = self._thread.submit(self._take, model)
         except RuntimeError:  # the thread has ended
-            raise Stopping(_STOPPING) from None
+            raise Stopping(STOPPING) from None
         taken.result()
 
     async def close(self) -> None:
         """Let the running batch finish, turn away what still waits, and stop."""
         self._stopping = True
-        for waiting in self._queue.take(len(self._queue)):
-            if not waiting.scored.done():
-                waiting.scored.set_exception(Stopping(_STOPPING))
+        for waiting, stopping in self._queue.close():
+            if not waiting.done():
+                waiting.scored.set_exception(stopping)
         await self._idle.wait()
         if self._worker is not None:
             self._worker.cancel()
@@ -149,16 +142,14 @@ class Batcher:
     async def _work(self) -> None:
         while True:
             await self._some.wait()
-            taken = self._queue.take(self._batch_prompts)
+            batch = self._queue.take()
             if not len(self._queue):
                 self._some.clear()
-            batch = [waiting for waiting in taken if not waiting.scored.done()]
-            self._running = len(batch)
             self._idle.clear()
             try:
                 await self._answer(batch)
             finally:
-                self._running = 0
+                self._queue.end()
                 self._idle.set()
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
@@ -168,7 +159,7 @@ class Batcher:
             _log.critical("nobody feeds the model", model=self.model.name, reason=repr(error))
             self.hung.set()
 
-    async def _answer(self, batch: list[_Waiting]) -> None:
+    async def _answer(self, batch: list[_Unanswered]) -> None:
         """Run one batch and settle every prompt in it."""
         if not batch:
             return
@@ -182,9 +173,9 @@ class Batcher:
         finally:
             if limit is not None:
                 limit.cancel()
-        self._measure((time.perf_counter() - started_s) / len(batch))
+        self._queue.measure(time.perf_counter() - started_s)
         for waiting, answer in zip(batch, answers, strict=True):
-            if waiting.scored.done():
+            if waiting.done():
                 continue
             if isinstance(answer, ModelFailed):
                 waiting.scored.set_exception(answer)
@@ -194,7 +185,7 @@ class Batcher:
     def _take(self, model: Model) -> None:
         """Exchange the model, in its thread: between two batches."""
         self.model = model
-        self._new = True
+        self._queue.measure_anew()
 
     def _run(self, requests: list[Request]) -> list[Scored | ModelFailed]:
         """Run the model, in its thread; when a batch fails as a whole, its prompts one by one.
@@ -213,18 +204,14 @@ class Batcher:
             return [ModelFailed(fault)]
         return [answer for request in requests for answer in self._run([request])]
 
-    def _count(self, batch: list[_Waiting], now_s: float) -> None:
+    def _count(self, batch: list[_Unanswered], now_s: float) -> None:
         if self._metrics is None:
             return
         self._metrics.batch_prompts.observe(len(batch))
         for waiting in batch:
             self._metrics.queue_seconds.observe(now_s - waiting.since_s)
 
-    def _measure(self, service_s: float) -> None:
-        self.service_s += (service_s - self.service_s) * (1.0 if self._new else _SMOOTHING)
-        self._new = False
-
 
 def _expire(scored: asyncio.Future[Scored]) -> None:
     if not scored.done():
-        scored.set_exception(Expired("the prompt's time ran out before the model answered"))
+        scored.set_exception(Expired(TIME_RAN_OUT))

@@ -130,8 +130,7 @@ class Dispatcher:
         """
         for _ in range(_TRIES):
             now_s = time.monotonic()
-            chosen = self.choice.take(to, prompt, now_s) if to else None
-            chosen = chosen or self.choice.pick(prompt, up, tried, now_s, again=again)
+            chosen = self.choice.choose(prompt, up, now_s, to=to, tried=tried, again=again)
             if chosen is None:
                 return None
             delivery = await self._publish(prompt, chosen, now_s)
@@ -152,8 +151,7 @@ class Dispatcher:
         if self._origin:
             own = {"origin": self._origin, "sender": self._origin}
             prompt = msgspec.structs.replace(prompt, **own)
-        if chosen.trial:
-            prompt = msgspec.structs.replace(prompt, copy=True)
+        prompt = chosen.hand(prompt)
         topic = self.topics.prompt(chosen.address, prompt.task, prompt.origin, prompt.sender)
         payload = encode_prompt(prompt, now_s)
         try:
@@ -173,24 +171,26 @@ class Dispatcher:
             _log.warning("agent above passed over", agent=agent, tier=roster.tier)
 
     def _hear(self, address: StatusAddress, status: Status | None) -> None:
-        for roster in self.choice.rosters:
-            if roster.tier == address.tier:
-                self._update(roster, address.agent, status)
-
-    def _update(self, roster: Roster, agent: str, status: Status | None) -> None:
         if status is None:
-            roster.forget(agent)
-        elif roster.hear(agent, status, time.monotonic(), clock_ms=int(time.time() * 1000)):
-            self._welcome(agent, roster)
-            if not roster.fits(status):
-                _log.warning(
-                    "agent above has other labels and is not asked",
-                    agent=agent,
-                    tier=roster.tier,
-                    model=status.model,
-                    labels=status.labels,
-                    ours=roster.labels,
-                )
+            self.choice.forget(address.tier, address.agent)
+        else:
+            self._update(address.tier, address.agent, status)
+
+    def _update(self, tier: str, agent: str, status: Status) -> None:
+        now_s, clock_ms = time.monotonic(), int(time.time() * 1000)
+        roster = self.choice.hear(tier, agent, status, now_s, clock_ms=clock_ms)
+        if roster is None:
+            return
+        self._welcome(agent, roster)
+        if not roster.fits(status):
+            _log.warning(
+                "agent above has other labels and is not asked",
+                agent=agent,
+                tier=roster.tier,
+                model=status.model,
+                labels=status.labels,
+                ours=roster.labels,
+            )
 
     def _welcome(self, agent: str, roster: Roster) -> None:
         _log.info("agent above", agent=agent, tier=roster.tier)

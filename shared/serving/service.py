@@ -19,6 +19,7 @@ from shared.protocol.admission import (
     Attempt,
     Decline,
     Forward,
+    Heed,
     Process,
     Quarantine,
     SendResult,
@@ -26,17 +27,18 @@ from shared.protocol.admission import (
     Working,
     key_of,
 )
+from shared.protocol.replies import replies
 from shared.storage.dead_letters import DeadLetter
+from shared.supervision import logged_if_broken
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
-from shared.wire.burden import links, packet_bytes
+from shared.wire.burden import packet_bytes
 from shared.wire.codec import WORKING, decode_prompt, decode_result, encode_notice, encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from shared.bus import Bus, Message
-    from shared.serving.dispatcher import Dispatcher
     from shared.serving.station import Station
     from shared.storage.dead_letters import DeadLetters
     from shared.storage.results import ResultStore
@@ -174,20 +176,9 @@ class Service:
         """Take word from above of a prompt that was sent on."""
         came = decode_result(message.payload)
         if isinstance(came, Result):
-            escalated = self._admission.find(came.id)
-            if escalated is not None:
-                self._station.hear(escalated, came)
-                for hop in came.hops:
-                    self._dispatcher.succeeded(hop.agent)
             await self._drive(self._admission.came(came))
-            return
-        prompt_id, notice = came
-        if notice.code == WORKING:
-            self._dispatcher.works(notice.agent)
-            self._admission.works(prompt_id, notice.agent, time.monotonic())
         else:
-            declined = self._admission.declined(prompt_id, notice.agent, notice.code)
-            await self._drive(declined)
+            await self._drive(self._admission.noticed(*came, time.monotonic()))
 
     # -- what the core wants done --------------------------------------------------------------
 
@@ -197,13 +188,18 @@ class Service:
             action = await self._do(action)
         return action
 
-    async def _do(self, action: Action) -> Action | None:
+    async def _do(self, action: Action) -> Action | None:  # noqa: PLR0911 - one for each action
         match action:
             case Attempt(prompt):
                 attempt = await self._results.attempt(key_of(prompt))
                 return self._admission.attempted(prompt, attempt)
             case Forward():
                 return await self._send_on(action)
+            case Heed(evidence, then):
+                for each in evidence:
+                    with logged_if_broken("what came from above", evidence=type(each).__name__):
+                        self._station.heed(each)
+                return then
             case Working(prompt, then):
                 await self._notify(prompt, WORKING)
                 return then
@@ -226,12 +222,9 @@ class Service:
         await self._bus.publish(topic, encode_notice(prompt.id, code, self._station.agent))
 
     async def _send_on(self, send_on: Forward) -> Action | None:
-        following = send_on.following
-        if following.doubted:
-            self._dispatcher.doubt(following.doubted, stopped=following.stopped)
-        up = send_on.onward.escalated.routing.up
+        following, up = send_on.following, send_on.onward.escalated.routing.up
         try:
-            chosen = await self._dispatcher.send(
+            chosen = await self._station.above.send(
                 send_on.prompt, up, to=following.to, tried=following.tried, again=send_on.again
             )
         except TooLarge as error:
@@ -243,11 +236,6 @@ class Service:
             return self._admission.unsent(send_on, f"no {above} agent took the prompt")
         now_s = time.monotonic()
         return self._admission.sent(send_on, chosen.agent, now_s, pooled=chosen.pooled)
-
-    @property
-    def _dispatcher(self) -> Dispatcher:
-        assert self._station.dispatcher is not None, "only a tier with tiers above sends on"  # noqa: S101
-        return self._station.dispatcher
 
     async def _process(self, process: Process) -> Action | None:
         decided = await self._station.process(process.prompt)
@@ -264,24 +252,14 @@ class Service:
         await self._dead_letters.quarantine(letter)
 
     async def _reply(self, prompt: Prompt, result: Result) -> None:
-        """Send the result to the origin, and a copy to the sender if it asked for one."""
-        mine = self._station.tier.name
-        known_hops = 1 if result.hops and result.hops[0].agent == prompt.origin else 0
-        # A failure may come without our hop, but its reply starts from here all the same.
-        tiers = [hop.tier for hop in result.hops if hop.tier != mine]
-        await self._send(prompt.origin, encode_result(result, known_hops=known_hops), tiers)
-        if prompt.copy and prompt.sender not in (prompt.origin, self._station.agent):
-            known_hops = len(prompt.hops)
-            await self._send(
-                prompt.sender, encode_result(result, known_hops=known_hops), tiers[-1:]
-            )
-
-    async def _send(self, reader: str, payload: bytes, tiers: list[str]) -> None:
-        """Publish on a results topic and count the bytes on every link down through ``tiers``."""
-        topic = self._topics.results(reader)
-        await self._bus.publish(topic, payload)
-        for link in links([*tiers, self._station.tier.name]):
-            self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
+        """Publish the result to all that are to have it; count its bytes on every link down."""
+        tier, agent = self._station.tier.name, self._station.agent
+        for reply in replies(prompt, result, tier=tier, agent=agent):
+            topic = self._topics.results(reply.reader)
+            payload = encode_result(result, known_hops=reply.known_hops)
+            await self._bus.publish(topic, payload)
+            for link in reply.links:
+                self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
 
     def _known(self, prompt: Prompt) -> Result | None:
         payload = self._results.find(key_of(prompt))

@@ -14,6 +14,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import BundleError, ModelFailed, RecServeError, Stopping
+from shared.protocol.batch_queue import STOPPING
 from shared.runtimes import labels_of, short_digest
 from shared.supervision import logged_if_broken
 from shared.tasks import Request
@@ -96,7 +97,7 @@ class ModelSlot:
 
     async def _try(self, load: Callable[[], Model]) -> None:
         if self._closed:
-            raise Stopping("the agent is shutting down")
+            raise Stopping(STOPPING)
         if self._last is not None and self._last.lingers:
             raise BundleError(
                 "an earlier model, which took too long, is still being loaded; start the agent "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
     from shared.messages import Result, Scored
-    from shared.protocol.admission import Queue
+    from shared.protocol.batch_queue import Queue
     from shared.tasks import Request, Task
 
 

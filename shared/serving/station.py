@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.messages import Result
+from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
 from shared.tasks import TASKS, Request
 from shared.telemetry.log import get_logger
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from shared.cascade.tier import Escalation, Tier
     from shared.messages import Prompt
+    from shared.protocol.evidence import Evidence
     from shared.serving.dispatcher import Dispatcher
     from shared.serving.solver import Observer, Solver
     from shared.telemetry.metrics import Metrics
@@ -85,6 +87,27 @@ class Station:
             _log.exception("a prompt broke the station", id=str(prompt.id), tier=self.tier.name)
             return self._failed(prompt, ModelFailed(f"{type(error).__name__}: {error}"))
         return decided
+
+    def heed(self, evidence: Evidence) -> None:
+        """Take in what word from above tells of a prompt, or of an agent there."""
+        match evidence:
+            case Learn(escalation, result):
+                self.hear(escalation, result)
+            case Credit(agents):
+                for agent in agents:
+                    self.above.succeeded(agent)
+            case Trust(agent):
+                self.above.works(agent)
+            case Doubt(agent, stopped):
+                self.above.doubt(agent, stopped=stopped)
+            case Blame(agent):
+                self.above.failed(agent)
+
+    @property
+    def above(self) -> Dispatcher:
+        """The way up; only a tier with tiers above has one."""
+        assert self.dispatcher is not None, "only a tier with tiers above sends up"  # noqa: S101
+        return self.dispatcher
 
     def hear(self, escalation: Escalation, result: Result) -> None:
         """Take in what became of a prompt that was sent up: the policy learns, observers hear."""

@@ -23,10 +23,12 @@ from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status
 from shared.messages import Hop, Prompt, Result
 from shared.protocol import admission
-from shared.protocol.admission import Admission, Queue
+from shared.protocol.admission import Admission
+from shared.protocol.batch_queue import Queue
+from shared.protocol.evidence import Credit, Doubt, Trust
 from shared.protocol.rate_limit import RateLimiter
 from shared.tasks.classify import Label
-from shared.wire.codec import WORKING
+from shared.wire.codec import WORKING, Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -141,9 +143,14 @@ class Site:
                     self.do(self.delivery.stored(escalated.prompt.id))
                 case to_do.Send():
                     self.send(action)
-                case to_do.Doubt(agent, stopped):
+                case Doubt(agent, stopped):
                     opened = self.choice.doubt(agent, self.now_s, stopped=stopped)
                     self.opened += opened is not None
+                case Trust(agent):
+                    self.choice.works(agent)
+                case Credit(agents):
+                    for agent in agents:
+                        self.choice.succeeded(agent, self.now_s)
                 case to_do.Resolve(result):
                     self.do(self.delivery.resolved(result.id))
                 case to_do.Answer(result):
@@ -152,8 +159,9 @@ class Site:
 
     def send(self, send: to_do.Send) -> None:
         prompt, again = send.escalated.prompt, not send.declined
-        chosen = self.choice.take(send.to, prompt, self.now_s) if send.to else None
-        chosen = chosen or self.choice.pick(prompt, 1, send.tried, self.now_s, again=again)
+        chosen = self.choice.choose(
+            prompt, 1, self.now_s, to=send.to, tried=send.tried, again=again
+        )
         if chosen is None:
             self.do(self.delivery.unsent(prompt.id, self.now_s, declined=send.declined))
             return
@@ -163,17 +171,10 @@ class Site:
         self.do(self.delivery.sent(prompt.id, chosen.agent, self.now_s))
 
     def came(self, result: Result) -> None:
-        actions = self.delivery.came(result, self.now_s)
-        for hop in result.hops:
-            self.choice.succeeded(hop.agent, self.now_s)
-        self.do(actions)
+        self.do(self.delivery.came(result, self.now_s))
 
     def noticed(self, prompt_id: UUID, code: str, agent: str) -> None:
-        if code == WORKING:
-            self.choice.works(agent)
-            self.do(self.delivery.working(prompt_id, agent, self.now_s))
-        else:
-            self.do(self.delivery.declined(prompt_id, agent, code))
+        self.do(self.delivery.noticed(prompt_id, Notice(code, agent), self.now_s))
 
     def run(self, until_s: float) -> None:
         while True:

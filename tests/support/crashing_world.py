@@ -19,10 +19,11 @@ from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.protocol import admission
-from shared.protocol.admission import Admission, Queue, key_of
+from shared.protocol.admission import Admission, key_of
+from shared.protocol.batch_queue import Queue
 from shared.protocol.rate_limit import RateLimiter
 from shared.tasks.classify import Label
-from shared.wire.codec import WORKING
+from shared.wire.codec import WORKING, Notice
 
 BACKOFF = RetryPolicy(min_s=0.5, max_s=4.0, patience_s=2.0, in_flight=3)
 LONG_S = 60.0
@@ -175,10 +176,9 @@ class World:
             first = self.edge.arrived(message, known, Queue(0.0, full=False), self.now_s)
             if first is not None:
                 self.edge_to_do.append(first)
-        elif isinstance(message, Word) and message.code == WORKING:
-            self.device_to_do += self.device.working(message.prompt_id, EDGE, self.now_s)
         elif isinstance(message, Word):
-            self.device_to_do += self.device.declined(message.prompt_id, EDGE, message.code)
+            notice = Notice(message.code, EDGE)
+            self.device_to_do += self.device.noticed(message.prompt_id, notice, self.now_s)
         else:
             actions = self.device.came(message, self.now_s)
             if self.fault is Fault.NO_DEDUPE and not actions and message.id in self.answers:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from device_agent.delivery.actions import (
-    Doubt,
     Send,
 )
+from shared.protocol.evidence import Doubt
 from tests.support.deliveries import FAR_S, core, degraded, from_above, send_up, sends
 
 

@@ -99,7 +99,7 @@ def test_a_full_queue_turns_prompts_away() -> None:
     bench.ask(5)
 
     assert [type(error) for error in bench.errors] == [Busy] * 3
-    assert bench.batcher.full_for("")
+    assert bench.batcher.queue.queue_for("").full
 
 
 def test_a_prompt_whose_time_runs_out_gets_no_answer() -> None:
@@ -120,7 +120,7 @@ def test_the_wait_it_tells_is_what_is_there_times_what_one_takes() -> None:
 
     bench.ask(3)
 
-    assert bench.batcher.wait_s == pytest.approx(3 * 0.011)
+    assert bench.batcher.queue.wait_s == pytest.approx(3 * 0.011)
 
 
 def _note(order: list[str], name: str, error: PromptError | None) -> None:

@@ -339,7 +339,7 @@ async def test_who_sends_much_does_not_keep_others_waiting(
     first = await held(batcher, model)
     many = [asyncio.create_task(ask(batcher, f"many {n}", FAR_S, 0, "a")) for n in range(50)]
     await asyncio.sleep(0)
-    batcher.service_s = 1.0
+    batcher._queue.service_s = 1.0
     assert batcher.queue_for("a").wait_s == 51.0
     assert batcher.queue_for("b").wait_s == 2.0, "what runs, and one of the other"
     few = [asyncio.create_task(ask(batcher, f"few {n}", FAR_S, 0, "b")) for n in range(2)]

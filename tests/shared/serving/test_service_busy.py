@@ -37,7 +37,7 @@ async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> No
     bench.model.hold()
     await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
-    bench.parts.batcher.service_s = 3.0
+    bench.parts.batcher._queue.service_s = 3.0
 
     hurried = await bench.send(HARD, deadline_s=5.0)
     patient = await bench.send(HARD, deadline_s=10.0)

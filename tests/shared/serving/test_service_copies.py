@@ -27,7 +27,7 @@ async def test_a_policy_that_learns_asks_for_a_copy_and_keeps_it_for_repeats() -
     answer = Result(prompt_id, Label("cloud says"), (Hop("cloud", "cloud-1", 0.9, 0.1, 10),))
     await bench.tester.publish(f"{ROOT}/results/edge-1", encode_result(answer, known_hops=0))
     await bench.results.next()
-    await eventually(lambda: bench.service._admission.find(prompt_id) is None)
+    await eventually(lambda: bench.service._admission._sent_on.by_id(prompt_id) is None)
     await bench.send(HARD, prompt_id=prompt_id)
 
     again = await bench.result()
