@@ -11,6 +11,8 @@ from device_agent.delivery.actions import (
     Send,
 )
 from shared.messages import Failure, Result
+from shared.protocol.evidence import Blame, Credit, Learn, Trust
+from shared.wire.codec import WORKING, Notice
 from tests.support.deliveries import FAR_S, core, degraded, escalated, from_above, send_up
 
 
@@ -28,7 +30,7 @@ def test_only_what_is_stored_is_sent_and_only_what_is_settled_is_answered() -> N
     delivery = core()
     item = send_up(delivery, 1)
 
-    (settle,) = delivery.came(from_above(1), 0.1)
+    *_, settle = delivery.came(from_above(1), 0.1)
     assert isinstance(settle, Resolve)
     assert [hop.tier for hop in settle.result.hops] == ["device", "edge"]
     assert len(delivery) == 1
@@ -100,6 +102,44 @@ def test_a_failure_above_is_our_own_answer_and_says_why() -> None:
     item = send_up(delivery, 1)
     failed = Result(item.prompt.id, Failure("model_failed", "it broke"))
     assert degraded(delivery.came(failed, 0.1)) == ["the tier above failed: it broke"]
+
+
+def test_a_result_is_learned_from_before_it_is_stored_and_who_answered_is_credited() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+
+    learn, credit, resolve = delivery.came(from_above(1), 0.1)
+
+    assert learn == Learn(item, from_above(1))
+    assert credit == Credit(("edge-1",))
+    assert isinstance(resolve, Resolve)
+
+
+def test_who_put_a_prompt_aside_is_blamed_unless_that_was_somebody_above() -> None:
+    put_aside = Failure("quarantined", "put aside after 3 attempts: it broke")
+    hops = from_above(1).hops
+    for code, through, blamed in (
+        (put_aside, (), [Blame("edge-1")]),
+        (put_aside, hops, []),
+        (Failure("unknown_task", "it answers nothing"), (), []),
+    ):
+        delivery = core()
+        item = send_up(delivery, 1)
+        *evidence, resolve = delivery.came(Result(item.prompt.id, code, through), 0.1)
+        assert evidence == blamed
+        assert isinstance(resolve, Resolve), "a failure is nothing to learn from"
+
+
+def test_an_agent_that_says_it_works_is_trusted_though_nobody_knows_the_prompt() -> None:
+    assert core().noticed(UUID(int=9), Notice(WORKING, "edge-1"), 0.1) == [Trust("edge-1")]
+
+
+def test_a_refusal_is_no_evidence_against_anybody() -> None:
+    delivery = core()
+    item = send_up(delivery, 1)
+    assert delivery.noticed(item.prompt.id, Notice("busy", "edge-1"), 0.1) == [
+        Send(item, tried=frozenset({"edge-1"}), declined="busy")
+    ]
 
 
 def test_a_better_answer_after_a_degraded_one_is_a_revision_where_one_is_wanted() -> None:

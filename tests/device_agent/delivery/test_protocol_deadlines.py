@@ -85,7 +85,7 @@ def test_a_prompt_has_its_deadline_while_it_is_judged() -> None:
 def test_a_prompt_has_its_deadline_while_its_result_is_committed() -> None:
     delivery = core()
     item = send_up(delivery, 1, deadline_s=5.0)
-    (settle,) = delivery.came(from_above(1), 1.0)
+    *_, settle = delivery.came(from_above(1), 1.0)
     assert isinstance(settle, Resolve)
 
     assert delivery.tick(4.99) == []
