@@ -7,6 +7,7 @@ what is escalated to a tier above.
 from __future__ import annotations
 
 import time
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
@@ -54,6 +55,11 @@ class Station:
         self.dispatcher = dispatcher
         self._prompt_bytes = prompt_bytes
         self._observers = tuple(observers)
+        # Finding a series by its labels costs as much as deciding: each is found once.
+        self._outcomes = cache(partial(metrics.prompts.labels, tier.name))
+        self._seconds = cache(partial(metrics.seconds.labels, tier.name))
+        self._thresholds = cache(partial(metrics.threshold.labels, tier.name))
+        self._figures = cache(partial(metrics.policy.labels, tier.name))
 
     async def process(self, prompt: Prompt) -> Result | Escalation:
         """Return a result, or the prompt as it is to be sent to a tier above.
@@ -133,10 +139,10 @@ class Station:
         else:
             outcome, hop = "escalated", decided.prompt.hops[-1]
         self._count(prompt, outcome)
-        self.metrics.seconds.labels(hop.tier).observe(elapsed_s)
-        self.metrics.threshold.labels(hop.tier, prompt.task).set(hop.threshold)
+        self._seconds().observe(elapsed_s)
+        self._thresholds(prompt.task).set(hop.threshold)
         for figure, value in self.tier.report(prompt.task).items():
-            self.metrics.policy.labels(hop.tier, prompt.task, figure).set(value)
+            self._figures(prompt.task, figure).set(value)
         _log.info(
             "prompt judged",
             id=str(prompt.id),
@@ -155,7 +161,7 @@ class Station:
 
     def _count(self, prompt: Prompt, outcome: str) -> None:
         if prompt.task in TASKS:  # what people make up is no label
-            self.metrics.prompts.labels(self.tier.name, prompt.task, outcome).inc()
+            self._outcomes(prompt.task, outcome).inc()
 
 
 def check_text(text: object, limit_bytes: int) -> str:

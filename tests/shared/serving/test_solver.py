@@ -17,7 +17,7 @@ from tests.support.wires import CONNECT_S, Inbox, MemoryWire, eventually, settle
 if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
     from shared.messages import Result
-    from shared.protocol.admission import Queue
+    from shared.protocol.batch_queue import Queue
     from shared.serving.solver import Solver
     from shared.tasks import Request, Task
 
