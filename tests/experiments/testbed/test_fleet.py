@@ -129,7 +129,9 @@ async def test_five_hundred_devices_connect_within_ten_seconds_in_little_memory(
     async with Fleet.open(settings(mosquitto.settings()), names_like("virtual", 500)) as fleet:
         assert fleet.connected_s < 10
         asked = VirtualDevices(fleet)
-        replies = await asyncio.gather(*(asked.ask(question(name)) for name in asked.devices))
+        replies = await asyncio.gather(
+            *(asked.ask(question(name, timeout_s=30)) for name in asked.devices)
+        )
         assert resident_megabytes() - before < 1000
 
     assert {reply.error for reply in replies} == {""}
