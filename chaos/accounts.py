@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-import urllib.request
 from typing import TYPE_CHECKING
 
-from prometheus_client.parser import text_string_to_metric_families
+from experiments.testbed.scrape import samples_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from prometheus_client.samples import Sample
 
 _MUST_BE_ZERO = ("recserve_unaccounted", "recserve_pending")
 
@@ -39,7 +37,7 @@ async def open_accounts(ports: Mapping[str, int], limit_s: float) -> list[str]:
 
 async def sent_again(ports: Iterable[int]) -> int:
     """Return how many prompts the devices have sent up once more, all of them together."""
-    pages = [await asyncio.to_thread(_fetch, port) for port in ports]
+    pages = [await asyncio.to_thread(samples_at, port) for port in ports]
     return int(
         sum(
             sample.value
@@ -64,13 +62,5 @@ def tracebacks(folder: Path) -> list[str]:
 
 
 def _read(port: int) -> dict[str, float]:
-    values = {sample.name: sample.value for sample in _fetch(port)}
+    values = {sample.name: sample.value for sample in samples_at(port)}
     return {name: values[name] for name in _MUST_BE_ZERO}
-
-
-def _fetch(port: int) -> list[Sample]:
-    address = f"http://127.0.0.1:{port}/metrics"
-    with urllib.request.urlopen(address, timeout=5.0) as page:
-        text = page.read().decode()
-    families = text_string_to_metric_families(text)
-    return [sample for family in families for sample in family.samples]

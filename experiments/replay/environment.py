@@ -12,7 +12,15 @@ import msgspec
 from device_agent.settings import DeviceSettings
 from experiments.replay.run_file import make_folder
 from experiments.replay.sampler import ScrapeTarget
-from experiments.testbed.processes import Agent, UpSettings, on_free_ports, read_agents, running
+from experiments.testbed.processes import (
+    Agent,
+    UpSettings,
+    on_free_ports,
+    read_agents,
+    running,
+    upward,
+)
+from experiments.testbed.scrape import page_of
 from shared.errors import SettingsError
 from shared.settings.file import load
 
@@ -88,18 +96,10 @@ def _template(settings: ReplaySettings, agents: Sequence[Agent]) -> DeviceSettin
 def seat_of(agent: Agent) -> ScrapeTarget:
     """Return where to look at an agent of this machine."""
     port = agent.settings.metrics.port
-    return ScrapeTarget(
-        agent.settings.agent, agent.settings.tier.name, f"http://127.0.0.1:{port}/metrics"
-    )
+    return ScrapeTarget(agent.settings.agent, agent.settings.tier.name, page_of(port))
 
 
 def _tiers(template: DeviceSettings | None, agents: Sequence[Agent]) -> tuple[str, ...]:
     """Return the tiers from the device up, as far as their settings lead."""
-    upstream = {agent.settings.tier.name: agent.settings.tier.upstream for agent in agents}
-    if template is not None:
-        upstream[template.tier.name] = template.tier.upstream
-    uppers = set(upstream.values())
-    found = [next((tier for tier in upstream if tier not in uppers), "")]
-    while (above := upstream.get(found[-1])) and above not in found:
-        found.append(above)
-    return tuple(tier for tier in found if tier)
+    known = [agent.settings.tier for agent in agents]
+    return upward(known if template is None else [*known, template.tier])

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import urllib.request
 from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 
 from experiments.replay.json_lines import appending
 from experiments.replay.samples import FILE, Sample, make_sample
+from experiments.testbed.scrape import scrape
 from shared.bus.mqtt.bus import MqttBus
 from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
@@ -46,8 +45,7 @@ async def look_at(seat: ScrapeTarget, at_s: float, wait_ms: float | None = None)
     if seat.metrics is not None:
         families = seat.metrics.registry.collect()
     else:
-        page = await asyncio.to_thread(_get, seat.url)
-        families = text_string_to_metric_families(page)
+        families = await asyncio.to_thread(scrape, seat.url)
     return make_sample(at_s, seat.agent, seat.tier, families, wait_ms)
 
 
@@ -128,9 +126,3 @@ class Sampler:
         if status is not None and status.state == "online":
             self._wait_ms[address.agent] = status.load.wait_ms
             self._tiers[address.agent] = address.tier
-
-
-def _get(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=_PAGE_S) as page:  # noqa: S310 - our own address
-        text: str = page.read().decode()
-        return text

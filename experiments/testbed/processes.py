@@ -29,8 +29,9 @@ from shared.settings.file import Written, load
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+    from shared.agent.settings import TierSettings
     from shared.bus.mqtt.settings import MqttSettings
     from shared.membership.status import Status
     from shared.wire.topics import StatusAddress
@@ -289,3 +290,13 @@ async def _all_online(
         ended.cancel()
         online.cancel()
         await bus.close()
+
+
+def upward(tiers: Iterable[TierSettings]) -> tuple[str, ...]:
+    """Return the names of tiers from the lowest up, as far as their settings lead."""
+    upstream = {tier.name: tier.upstream for tier in tiers}
+    uppers = set(upstream.values())
+    found = [tier for tier in upstream if tier not in uppers][:1]
+    while found and (above := upstream.get(found[-1])) and above not in found:
+        found.append(above)
+    return tuple(found)

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from broker.start import choose
 from experiments.datasets.bundled import LabelledPrompt, read_prompts
-from experiments.testbed.processes import Agent, UpSettings, on_free_ports, read_agents, running
+from experiments.testbed.processes import (
+    Agent,
+    UpSettings,
+    on_free_ports,
+    read_agents,
+    running,
+    upward,
+)
+from experiments.testbed.scrape import samples_at
 from recserve.demo.report import build_report
 from recserve.demo.stream import DemoAnswer, stream
 from recserve.demo.table import print_report
@@ -131,11 +137,7 @@ async def _stream(
 def _one_of_each_tier(agents: Sequence[Agent]) -> list[Agent]:
     """Return an agent of every tier, from the device up."""
     by_tier = {agent.settings.tier.name: agent for agent in agents}
-    uppers = {agent.settings.tier.upstream for agent in agents}
-    chain = [by_tier[next(tier for tier in by_tier if tier not in uppers)]]
-    while upstream := chain[-1].settings.tier.upstream:
-        chain.append(by_tier[upstream])
-    return chain
+    return [by_tier[tier] for tier in upward(agent.settings.tier for agent in agents)]
 
 
 def _beta(agent: Agent) -> float | None:
@@ -163,12 +165,8 @@ def _burden(agents: Sequence[Agent]) -> dict[str, int]:
     """Sum the bytes that the agents counted on each link, as Prometheus would read them."""
     burden: dict[str, int] = {}
     for agent in agents:
-        url = f"http://127.0.0.1:{agent.settings.metrics.port}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as page:
-            text = page.read().decode()
-        for family in text_string_to_metric_families(text):
-            for sample in family.samples:
-                if sample.name == "recserve_link_bytes_total":
-                    link = sample.labels["link"]
-                    burden[link] = burden.get(link, 0) + int(sample.value)
+        for sample in samples_at(agent.settings.metrics.port):
+            if sample.name == "recserve_link_bytes_total":
+                link = sample.labels["link"]
+                burden[link] = burden.get(link, 0) + int(sample.value)
     return burden

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from experiments.testbed.processes import AgentEntry, UpSettings, free_port, on_free_ports
+from experiments.testbed.processes import (
+    AgentEntry,
+    UpSettings,
+    free_port,
+    on_free_ports,
+    upward,
+)
+from shared.agent.settings import TierSettings
 
 
 def test_a_port_is_not_given_twice_before_all_were() -> None:
@@ -25,3 +32,12 @@ def test_what_runs_on_free_ports_shares_none_and_keeps_its_other_settings() -> N
     assert len(ports) == 3
     assert moved.broker.data_dir == "kept"
     assert moved.agents[0].set["log.level"] == "warning"
+
+
+def test_tiers_are_told_upward_whatever_order_their_agents_have() -> None:
+    device = TierSettings(name="device", upstream="edge")
+    edge, cloud = TierSettings(name="edge", upstream="cloud"), TierSettings(name="cloud")
+
+    assert upward([cloud, device, edge, device]) == ("device", "edge", "cloud")
+    assert upward([device]) == ("device", "edge"), "as far as the settings lead"
+    assert upward([]) == ()
