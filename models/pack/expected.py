@@ -6,8 +6,9 @@ was not measured on: what is measured afterwards stays honest.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from models.pack.labelled import scored_or_raise
 from shared.runtimes.bundle import Confidences
@@ -36,9 +37,7 @@ def measure_confidences(model: Model, sets: Mapping[str, Sequence[str]]) -> Conf
         for row, entry in enumerate(model.answer(requests(texts[start : start + _CHUNK_PROMPTS]))):
             scored = scored_or_raise(entry, f"text {texts[start + row][:40]!r}")
             confidences.append(scored.confidence)
-    return Confidences(
-        prompts=len(texts), of=tuple(sets), quantiles=tuple(_quantiles(sorted(confidences)))
-    )
+    return Confidences(prompts=len(texts), of=tuple(sets), quantiles=tuple(_quantiles(confidences)))
 
 
 def _spread(texts: Sequence[str]) -> list[str]:
@@ -48,13 +47,5 @@ def _spread(texts: Sequence[str]) -> list[str]:
 
 def _quantiles(values: Sequence[float]) -> list[float]:
     """Return the quantiles in equal steps, linear between two values."""
-    last = len(values) - 1
-    places = (step / STEPS * last for step in range(STEPS + 1))
-    return [
-        round(
-            values[math.floor(place)]
-            + (values[math.ceil(place)] - values[math.floor(place)]) * (place - math.floor(place)),
-            _DIGITS,
-        )
-        for place in places
-    ]
+    found = np.quantile(values, np.linspace(0, 1, STEPS + 1))
+    return [round(float(value), _DIGITS) for value in found]
