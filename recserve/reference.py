@@ -76,18 +76,35 @@ def _settings() -> str:
         "A key that does not exist stops the start. `sources`, `outbox` and `in_flight` are for "
         "devices only.\n\n## An agent\n\n"
     )
+    up = _schema(UpSettings)
+    agents = up["properties"].pop("agents")["items"]
     return (
-        head + _table(DeviceSettings) + "\n## `recserve up`\n\n" + _table(UpSettings, skip="agents")
-        + "\nEach entry of `agents`:\n\n" + _table(_item(UpSettings, "agents"))
+        head + _table(_schema(DeviceSettings)) + "\n## `recserve up`\n\n" + _table(up)
+        + "\nEach entry of `agents`:\n\n" + _table(agents)
     )  # fmt: skip
 
 
-def _table(kind: Any, skip: str = "") -> str:
+def _schema(kind: Any) -> Any:
+    """Return the JSON schema of settings with every reference in it followed."""
+    whole = msgspec.json.schema(kind)
+
+    def follow(node: Any) -> Any:
+        if isinstance(node, list):
+            return [follow(inner) for inner in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            node = whole["$defs"][node["$ref"].rpartition("/")[2]] | {"description": ""} | node
+        return {key: follow(inner) for key, inner in node.items() if key != "$ref"}
+
+    return follow(whole)
+
+
+def _table(settings: Any) -> str:
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
     lines += [
-        f"| `{key}` | {kind_} | {default} | {meaning} |"
-        for key, kind_, default, meaning in _rows(msgspec.inspect.type_info(kind), "")
-        if key != skip
+        f"| `{key}` | {type_} | {default} | {meaning} |"
+        for key, type_, default, meaning in _rows(settings, "")
     ]
     return "\n".join(lines) + "\n"
 
@@ -107,85 +124,51 @@ def _commands(context: click.Context) -> list[str]:
     return parts
 
 
-def _item(kind: Any, field: str) -> Any:
-    info = msgspec.inspect.type_info(kind)
-    found = next(f for f in _fields(info) if f.name == field)
-    return _bare(found.type)[0].item_type.cls
-
-
-def _rows(info: Any, prefix: str) -> list[tuple[str, str, str, str]]:
+def _rows(settings: Any, prefix: str) -> list[tuple[str, str, str, str]]:
     rows: list[tuple[str, str, str, str]] = []
-    for field in _fields(info):
-        bare, meaning = _bare(field.type)
-        name = f"{prefix}{field.encode_name}"
-        if isinstance(bare, msgspec.inspect.StructType):
+    for key, field in settings["properties"].items():
+        bare, name = _without_none(field), f"{prefix}{key}"
+        meaning = field.get("description") or bare.get("description", "")
+        entries = bare.get("additionalProperties") or {}
+        if "properties" in bare:
             rows += _rows(bare, f"{name}.")
-        elif isinstance(bare, msgspec.inspect.UnionType):
-            rows += _choice(field, bare.types, name, meaning)
-        elif kinds := _kinds_of_entries(bare):
-            rows += _choice(field, kinds, f"{name}.NAME", meaning)
+        elif "discriminator" in bare:
+            rows += _choice(bare["anyOf"], field.get("default"), name, meaning)
+        elif "discriminator" in entries:
+            rows += _choice(entries["anyOf"], None, f"{name}.NAME", meaning)
         else:
-            rows.append((name, _type(bare), _default(field), meaning))
+            default = "required" if key in settings["required"] else _shown(field["default"])
+            rows.append((name, _type(bare), default, meaning))
     return rows
 
 
-def _kinds_of_entries(info: Any) -> tuple[Any, ...]:
-    """Return the settings that the entries of a mapping by name can be."""
-    entry = _bare(info.value_type)[0] if isinstance(info, msgspec.inspect.DictType) else None
-    kinds = entry.types if isinstance(entry, msgspec.inspect.UnionType) else ()
-    return kinds if all(isinstance(kind, msgspec.inspect.StructType) for kind in kinds) else ()
-
-
-def _choice(
-    field: Any, kinds: tuple[Any, ...], name: str, meaning: str
-) -> list[tuple[str, str, str, str]]:
+def _choice(kinds: Any, default: Any, name: str, meaning: str) -> list[tuple[str, str, str, str]]:
     """Return a row for the kind, and the keys that each kind brings with it."""
-    tags = " or ".join(f"`{kind.tag}`" for kind in kinds)
-    default = next((kind.tag for kind in kinds if kind.cls is type(field.default)), None)
-    rows = [(f"{name}.kind", tags, f'`"{default}"`' if default else "required", meaning)]
-    for kind in kinds:
-        rows += [
-            (key, kind_, default_, f"{kind.tag}: {text}")
-            for key, kind_, default_, text in _rows(kind, f"{name}.")
-        ]
+    by_tag = {kind["properties"].pop("kind")["enum"][0]: kind for kind in kinds}
+    shown = _shown(default["kind"]) if default else "required"
+    rows = [(f"{name}.kind", " or ".join(f"`{tag}`" for tag in by_tag), shown, meaning)]
+    for tag, kind in by_tag.items():
+        inner = _rows(kind, f"{name}.")
+        rows += [(key, type_, said, f"{tag}: {text}") for key, type_, said, text in inner]
     return rows
 
 
-def _fields(info: Any) -> tuple[Any, ...]:
-    fields: tuple[Any, ...] = info.fields
-    return fields
+def _without_none(field: Any) -> Any:
+    """Return what may stand at a key besides nothing."""
+    kinds = [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]
+    return kinds[0] if len(kinds) == 1 else field
 
 
-def _bare(info: Any) -> tuple[Any, str]:
-    """Return a type without its metadata and without None, and its description."""
-    meaning = ""
-    while isinstance(info, msgspec.inspect.Metadata):
-        schema = info.extra_json_schema or {}
-        meaning = schema.get("description", meaning)
-        info = info.type
-    if isinstance(info, msgspec.inspect.UnionType):
-        inner = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
-        if len(inner) == 1:
-            bare, deeper = _bare(inner[0])
-            return bare, meaning or deeper
-    return info, meaning
+def _type(field: Any) -> str:
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if field["type"] == "array":
+        return f"list of {_type(_without_none(field['items']))}"
+    names = {"integer": "integer", "number": "number", "string": "text", "boolean": "yes/no"}
+    return names.get(field["type"], "mapping")
 
 
-def _type(info: Any) -> str:
-    if isinstance(info, msgspec.inspect.LiteralType):
-        return " or ".join(f"`{value}`" for value in info.values)
-    if isinstance(info, (msgspec.inspect.VarTupleType, msgspec.inspect.ListType)):
-        return f"list of {_type(_bare(info.item_type)[0])}"
-    names = {"IntType": "integer", "FloatType": "number", "StrType": "text", "BoolType": "yes/no"}
-    return names.get(type(info).__name__, "mapping")
-
-
-def _default(field: Any) -> str:
-    if field.required:
-        return "required"
-    default = field.default
-    if default is msgspec.NODEFAULT:
-        default = field.default_factory()
+def _shown(default: Any) -> str:
     return "none" if default in (None, "") else f"`{msgspec.json.encode(default).decode()}`"
 
 
