@@ -37,7 +37,7 @@ def measure_confidences(model: Model, sets: Mapping[str, Sequence[str]]) -> Conf
             scored = scored_or_raise(entry, f"text {texts[start + row][:40]!r}")
             confidences.append(scored.confidence)
     return Confidences(
-        prompts=len(texts), of=tuple(sets), quantiles=tuple(_quantiles(sorted(confidences)))
+        prompts=len(texts), of=tuple(sets), quantiles=tuple(quantiles(sorted(confidences)))
     )
 
 
@@ -46,8 +46,8 @@ def _spread(texts: Sequence[str]) -> list[str]:
     return [texts[number * len(texts) // count] for number in range(count)]
 
 
-def _quantiles(values: Sequence[float]) -> list[float]:
-    """Return the quantiles in equal steps, linear between two values."""
+def quantiles(values: Sequence[float]) -> list[float]:
+    """Return the quantiles of ascending values in equal steps, linear between two of them."""
     last = len(values) - 1
     places = (step / STEPS * last for step in range(STEPS + 1))
     return [

@@ -28,6 +28,10 @@ _CHUNK_PROMPTS = 256
 _SHOWN: Final = 300
 
 
+class _NoColumn(DataError):
+    """A file has no such column."""
+
+
 @dataclass(frozen=True)
 class EvaluationSet:
     """Texts of one file with the labels its column gives them, as written there."""
@@ -63,6 +67,19 @@ def read_texts(path: Path) -> tuple[str, ...]:
     return texts
 
 
+def read_labels_if_there(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read the column ``text`` of a TSV file, and ``label`` where there is one, else empty labels.
+
+    Raises ``DataError``.
+    """
+    try:
+        texts, labels = _read_columns(path, ("text", "label"), None)
+    except _NoColumn:
+        texts = read_texts(path)
+        labels = ("",) * len(texts)
+    return texts, labels
+
+
 def truth_of(labels: Sequence[str], data: EvaluationSet) -> list[int]:
     """Return for each row which of a model's ``labels`` it has, by name or by number from 0.
 
@@ -81,7 +98,7 @@ def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
         for row, entry in enumerate(entries, start):
             scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
             right += scored.answer.label == labels[truth[row]]
-            confidence += scored.confidence
+            confidence += scored.certainty
     return MeasuredQuality(
         rows=len(truth),
         accuracy=round(right / len(truth), 4),
@@ -121,7 +138,7 @@ def _read_columns(
     for column in wanted:
         if column not in header:
             has = ", ".join(header)[:_SHOWN]
-            raise DataError(f"{path}: has no column {column!r}, only {has}")
+            raise _NoColumn(f"{path}: has no column {column!r}, only {has}")
     cells = [_cells(line, len(header), path) for line in islice(lines, rows)]
     if not cells:
         raise DataError(f"{path}: has no rows below its header")
