@@ -13,8 +13,8 @@ import numpy as np
 from rich.progress import track
 
 from models.pack.expected import quantiles
-from models.pack.head import Answered, fit_head
-from models.pack.labelled import read_labels_if_there, scored_or_raise
+from models.pack.head import SLOTS, Answered, fit_head
+from models.pack.labelled import read_columns, read_texts, scored_or_raise
 from shared.errors import BundleError, DataError
 from shared.runtimes import ModelSettings, labels_of, load_model
 from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
@@ -43,41 +43,42 @@ _SHOWN: Final = 80
 class HeadRequest:
     """A head that is wanted: whose answers it foretells, and TSV files with texts to learn from.
 
-    With ``use_labels`` the expert learns the column ``label`` where a file has one.
+    ``labelled`` are such files with the column ``label`` too, for the expert alone; ``slots`` is
+    the size of its table, a power of two, in bytes for each label but the first.
     """
 
     teacher: str
     files: tuple[Path, ...]
-    use_labels: bool = False
+    labelled: tuple[Path, ...] = ()
+    slots: int = SLOTS
     seed: int = 0
 
 
 @dataclass(frozen=True)
 class HeadTexts:
-    """Different texts, each with the name of its label; empty where that is not known."""
+    """Different texts; ``labelled`` has names or numbers of labels, of these texts or others."""
 
     texts: tuple[str, ...]
-    labels: tuple[str, ...]
+    labelled: dict[str, str]
 
 
 def read_head_texts(request: HeadRequest) -> HeadTexts:
-    """Read the column ``text`` of TSV files, and ``label`` where it is wanted and there.
+    """Read the column ``text`` of TSV files, and ``label`` of labelled ones.
 
     Raises ``DataError`` naming the file and row that is wrong, or when the texts are too few.
     """
-    found: dict[str, str] = {}
-    for path in request.files:
-        texts, labels = read_labels_if_there(path)
-        for text, label in zip(texts, labels, strict=True):
-            if text.strip():
-                found.setdefault(text, label if request.use_labels else "")
+    found = dict.fromkeys(t for path in request.files for t in read_texts(path) if t.strip())
     if len(found) < LEAST_TEXTS:
         places = ", ".join(map(str, request.files)) or "no file"
         raise DataError(
             f"--texts: {places} has {len(found)} different texts, and a head needs {LEAST_TEXTS} "
             "at least; some thousands are better"
         )
-    return HeadTexts(tuple(found), tuple(found.values()))
+    labelled: dict[str, str] = {}
+    for path in request.labelled:
+        rows = zip(*read_columns(path, ("text", "label")), strict=True)
+        labelled |= {text: label for text, label in rows if text.strip()}
+    return HeadTexts(tuple(found), labelled)
 
 
 def load_teacher(source: str, labels: Sequence[str]) -> Model:
@@ -123,8 +124,14 @@ def add_head(bundle: Bundle, request: HeadRequest, asked: HeadTexts, console: Co
     teacher = load_teacher(request.teacher, bundle.manifest.labels)
     try:
         answered = _answered(bundle, teacher, asked, console)
+        if answered.agreed.all():
+            raise BundleError(
+                f"{bundle.manifest.name} answers all {len(asked.texts):,} texts as its teacher "
+                f"{teacher.name} does, so a head has nothing to tell; give other texts or "
+                "another teacher"
+            )
         with console.status(f"fitting a head to {len(asked.texts):,} texts"):
-            fitted = fit_head(answered, seed=request.seed)
+            fitted = fit_head(answered, slots=request.slots, seed=request.seed)
         console.print(describe(fitted.gain))
         names = tuple(f"{path.parent.name}/{path.name}" for path in request.files)
         return write_head(bundle, fitted, teacher=teacher.name, texts=len(asked.texts), of=names)
@@ -140,7 +147,7 @@ def _answered(bundle: Bundle, teacher: Model, asked: HeadTexts, console: Console
             asked.texts,
             _answers(student, asked.texts, labels, f"asking {student.name}", console),
             _answers(teacher, asked.texts, labels, f"asking the teacher {teacher.name}", console),
-            _indexes(asked, labels),
+            _indexes(asked.labelled, labels),
         )
     finally:
         student.close()
@@ -230,20 +237,19 @@ def _answers(
     return np.array(rows)
 
 
-def _indexes(asked: HeadTexts, labels: Sequence[str]) -> NDArray[np.int64]:
-    """Return each text's label as an index, -1 where it has none; names or numbers from 0."""
-    known: Mapping[str, int] = {
-        "": -1,
+def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, int]:
+    """Return each text with the index of its label, from its name or its number from 0."""
+    known: dict[str, int] = {
         **{str(index): index for index in range(len(labels))},
         **{name: index for index, name in enumerate(labels)},
     }
-    for text, label in zip(asked.texts, asked.labels, strict=True):
+    for text, label in labelled.items():
         if label not in known:
             raise DataError(
-                f"--texts: the text {text[:_SHOWN]!r} has the label {label[:_SHOWN]!r}, but the "
-                f"model knows {', '.join(labels)}; use these, their numbers from 0, or nothing"
+                f"--labels: the text {text[:_SHOWN]!r} has the label {label[:_SHOWN]!r}, but the "
+                f"model knows {', '.join(labels)}; use these or their numbers from 0"
             )
-    return np.array([known[label] for label in asked.labels], np.int64)
+    return {text: known[label] for text, label in labelled.items()}
 
 
 def _spell(figure: Measured) -> str:

@@ -98,7 +98,7 @@ def fit_table(hashed: HashedTexts, targets: Floats, *, penalty: float) -> Fitted
 
 
 def _quantised(weights: Floats, constants: Floats) -> FittedTable:
-    """Round to int8; the few largest weights are cut, so that the many small ones keep a figure."""
-    scale = max(float(np.quantile(np.abs(weights), 0.9995)), 1e-9) / _LARGEST
-    rounded = np.clip(np.rint(weights / scale), -_LARGEST, _LARGEST).astype(np.int8)
-    return FittedTable(rounded.tobytes(), scale, tuple(float(c) for c in constants))
+    """Round to int8, the largest weight to 127: to cut the few largest would cost more."""
+    scale = max(float(np.abs(weights).max()), 1e-9) / _LARGEST
+    rounded = np.rint(weights / scale).astype(np.int8)
+    return FittedTable(rounded.tobytes(), scale, tuple(map(float, constants)))

@@ -1,15 +1,18 @@
 """Fit an agreement head: from a student's and a teacher's answers to the same texts.
 
 No text needs a label: the expert learns the teacher's answers, and the head learns where the
-student gives another. What an expert thinks of a text that it was fitted to flatters it, so the
-head is fitted to what two experts, of half the texts each, think of the other half; what it will
-bring is said by two heads, of half the texts each, on the other half. Served are an expert and a
-head of all texts.
+student gives another. Labels, if there are any, are for the expert alone. So are labelled texts
+beyond those that were asked: on texts that both models were trained on they agree as nowhere else,
+which is nothing for a head to learn.
+
+What an expert thinks of a text that it was fitted to flatters it, so the head is fitted to what two
+experts, of half the texts each, think of the other half; what it will bring is said by two heads,
+of half the texts each, on the other half. Served are an expert and a head of all texts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,7 +23,7 @@ from models.pack.head_gain import HeadGain, measure_gain
 from shared.runtimes.agreement_head import FEATURES, Opinion, features
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -37,14 +40,14 @@ _BACKING: Final = slice(-2, None)
 class Answered:
     """Texts with what student and teacher said to each: probabilities of shape (texts, labels).
 
-    ``labels`` has a label's index for each text, or -1 where there is none; the expert learns it in
-    place of the teacher's answer.
+    ``labelled`` has texts with the indexes of their labels: of these texts, which then count in
+    place of the teacher's answers, and of others, which nobody was asked.
     """
 
     texts: Sequence[str]
     student: Floats
     teacher: Floats
-    labels: NDArray[np.int64]
+    labelled: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def agreed(self) -> Floats:
@@ -53,12 +56,20 @@ class Answered:
         return same
 
     @property
-    def targets(self) -> Floats:
-        """What the expert learns."""
-        known = self.labels >= 0
-        targets: Floats = self.teacher.copy()
-        targets[known] = np.eye(targets.shape[1])[self.labels[known]]
-        return targets
+    def others(self) -> list[str]:
+        """The labelled texts that were not asked."""
+        asked = set(self.texts)
+        return [text for text in self.labelled if text not in asked]
+
+    def targets(self, others: Sequence[str]) -> Floats:
+        """Return what the expert learns of the texts, and of others behind them."""
+        certain = np.eye(self.teacher.shape[1])
+        known = (self.labelled.get(text) for text in self.texts)
+        rows = [
+            answer if label is None else certain[label]
+            for answer, label in zip(self.teacher, known, strict=True)
+        ]
+        return np.array(rows + [certain[self.labelled[text]] for text in others])
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +87,17 @@ class FittedHead:
 
 def fit_head(answered: Answered, *, slots: int = SLOTS, seed: int = 0) -> FittedHead:
     """Fit a head and measure it; the same texts and seed give the same head."""
-    hashed, targets = hash_texts(answered.texts, slots), answered.targets
-    order = np.random.default_rng(seed).permutation(len(answered.texts))
+    others, texts = answered.others, len(answered.texts)
+    hashed, targets = hash_texts([*answered.texts, *others], slots), answered.targets(others)
+    order = np.random.default_rng(seed).permutation(texts)
     halves = np.split(order, [len(order) // 2])
-    seen = np.empty((len(order), FEATURES))
+    seen = np.empty((texts, FEATURES))
     for own, other in (halves, halves[::-1]):
-        table = fit_table(hashed.take(own), targets[own], penalty=PENALTY)
+        rows = np.concatenate([own, np.arange(texts, len(targets))])
+        table = fit_table(hashed.take(rows), targets[rows], penalty=PENALTY)
         seen[other] = _features(answered, other, table)
     agreed = answered.agreed
-    confidences = np.empty(len(order))
+    confidences = np.empty(texts)
     for own, other in (halves, halves[::-1]):
         weights = _fit_weights(seen[own], agreed[own])
         confidences[other] = _logistic(_with_constant(seen[other]) @ weights)

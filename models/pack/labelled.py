@@ -28,10 +28,6 @@ _CHUNK_PROMPTS = 256
 _SHOWN: Final = 300
 
 
-class _NoColumn(DataError):
-    """A file has no such column."""
-
-
 @dataclass(frozen=True)
 class EvaluationSet:
     """Texts of one file with the labels its column gives them, as written there."""
@@ -57,27 +53,14 @@ def read_labelled(argument: str, rows: int | None = None) -> EvaluationSet:
             f"--evaluate {argument!r} is not of the form set=path or set=path:column"
         )
     path = Path(place)
-    texts, labels = _read_columns(path, ("text", column), rows)
+    texts, labels = read_columns(path, ("text", column), rows)
     return EvaluationSet(name, path, texts, labels)
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
     """Read the column ``text`` of a TSV file, or raise ``DataError``."""
-    (texts,) = _read_columns(path, ("text",), None)
+    (texts,) = read_columns(path, ("text",), None)
     return texts
-
-
-def read_labels_if_there(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read the column ``text`` of a TSV file, and ``label`` where there is one, else empty labels.
-
-    Raises ``DataError``.
-    """
-    try:
-        texts, labels = _read_columns(path, ("text", "label"), None)
-    except _NoColumn:
-        texts = read_texts(path)
-        labels = ("",) * len(texts)
-    return texts, labels
 
 
 def truth_of(labels: Sequence[str], data: EvaluationSet) -> list[int]:
@@ -126,9 +109,11 @@ def _index(labels: Sequence[str], data: EvaluationSet, row: int) -> int:
     )
 
 
-def _read_columns(
-    path: Path, wanted: Sequence[str], rows: int | None
+def read_columns(
+    path: Path, wanted: Sequence[str], rows: int | None = None
 ) -> tuple[tuple[str, ...], ...]:
+    """Read columns of a TSV file, of the first ``rows`` rows at most, or raise ``DataError``."""
+
     def fault(number: int, reason: str) -> NoReturn:
         raise DataError(f"{path}: row {number} {reason}")
 
@@ -138,7 +123,7 @@ def _read_columns(
     for column in wanted:
         if column not in header:
             has = ", ".join(header)[:_SHOWN]
-            raise _NoColumn(f"{path}: has no column {column!r}, only {has}")
+            raise DataError(f"{path}: has no column {column!r}, only {has}")
     cells = [_cells(line, len(header), path) for line in islice(lines, rows)]
     if not cells:
         raise DataError(f"{path}: has no rows below its header")

@@ -1,10 +1,11 @@
 """Write the texts from which the heads of the demo's bundles learn.
 
-``python -m models.train.head_texts --data DATA --out FILE`` writes one TSV file with the columns
-``text`` and ``label``, the label empty where none is known: training rows of the five sets, reviews
-of three stars and tweets, which no model was trained on, and sentences cut from training reviews.
-No text that occurs in any dev or test file is among them, and 600 rows of each set but IMDB are
-left aside, to choose on.
+``python -m models.train.head_texts --data DATA --out FOLDER`` writes ``texts.tsv``, which student
+and teacher are asked: training reviews, sentences cut from such, and reviews of three stars and
+tweets, which no model was trained on; and ``labelled.tsv``, the training rows of all five sets with
+their labels, for the expert. Sentences of SST-2 and Rotten Tomatoes are only there: the models
+learned them by heart, and agree on them as on no others. No text that occurs in any dev or test
+file is among them, and 600 rows of each set but IMDB are left aside, to choose on.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from __future__ import annotations
 import argparse
 import random
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from models.train.data import (
+    REVIEW_SETS,
+    SENTENCE_SETS,
     read_held_out,
     read_train,
     sentences,
@@ -24,13 +27,12 @@ from shared.errors import DataError
 from shared.text_files import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
     from typing import NoReturn
 
     from models.train.data import TrainingRow
 
 SEED: Final = 59154
-_SETS: Final = ("sst2", "rotten_tomatoes", "imdb", "amazon_multidomain", "yelp_polarity")
 _OTHERS: Final = ("emotion", "yelp_stars", "amazon_stars", "amazon_polarity")
 _ROWS: Final = 5_000
 _ASIDE: Final = 600
@@ -47,56 +49,64 @@ _REVIEWS: Final = 6_000
 _WORDS: Final = (4, 40)
 
 
-def head_texts(root: Path, seed: int = SEED) -> list[tuple[str, str]]:
-    """Return texts with their labels, "" where there is none, in an order of the seed."""
+class HeadTexts(NamedTuple):
+    """Texts to ask, in an order of the seed, and labelled rows."""
+
+    texts: list[str]
+    labelled: list[TrainingRow]
+
+
+def head_texts(root: Path, seed: int = SEED) -> HeadTexts:
+    """Return what the heads learn from. Raises ``DataError`` naming the file that is bad."""
     draw = random.Random(seed)  # noqa: S311 - an order, not a secret
-    chosen = _Chosen(_held_out(root))
-    train = {name: read_train(root, name, chosen.held_out) for name in _SETS}
+    held_out = _held_out(root)
+    train = {name: read_train(root, name, held_out) for name in (*SENTENCE_SETS, *REVIEW_SETS)}
     for rows in train.values():
         draw.shuffle(rows)
+    chosen = _Chosen(held_out)
     for name, rows in train.items():
         if name != "imdb":
-            chosen.leave_aside(rows[:_ASIDE_FROM], _ASIDE)
-    for rows in train.values():
-        chosen.take(((row.text, str(row.label)) for row in rows), _ROWS)
+            chosen.take((row.text for row in rows[:_ASIDE_FROM]), _ASIDE)
+    aside = {text_key(text) for text in chosen.texts}
+    labelled = [r for rows in train.values() for r in rows if text_key(r.text) not in aside]
+    chosen.texts.clear()
+    for name in SENTENCE_SETS:
+        chosen.pass_over(row.text for row in train[name])
+    for name in REVIEW_SETS:
+        chosen.take((row.text for row in train[name]), _ROWS)
     stars = _read(root / "yelp_stars" / "train.tsv.gz")
-    chosen.take(((text, "") for text, label in stars if label == "3"), _NEUTRAL)
+    chosen.take((text for text, label in stars if label == "3"), _NEUTRAL)
     tweets = [text for text, _ in _read(root / "emotion" / "train.tsv.gz")]
     draw.shuffle(tweets)
-    chosen.take(((text, "") for text in tweets), _TWEETS)
+    chosen.take(tweets, _TWEETS)
     for name, (first, count) in _CUT.items():
         cut = [s for row in train[name][first:][:_REVIEWS] for s in sentences(row.text, *_WORDS)]
         draw.shuffle(cut)
-        chosen.take(((text, "") for text in cut), count)
+        chosen.take(cut, count)
     draw.shuffle(chosen.texts)
-    return chosen.texts
+    return HeadTexts(chosen.texts, labelled)
 
 
 class _Chosen:
     """Different texts, none of them held out."""
 
     def __init__(self, held_out: frozenset[str]) -> None:
-        self.held_out = held_out
-        self.texts: list[tuple[str, str]] = []
+        self.texts: list[str] = []
         self._seen = set(held_out)
 
-    def leave_aside(self, rows: Iterable[TrainingRow], count: int) -> None:
-        """Keep the first different ones of these rows from being taken."""
-        for _ in self._fresh(((row.text, "") for row in rows), count):
-            pass
+    def pass_over(self, texts: Iterable[str]) -> None:
+        """Keep these texts from being taken."""
+        self._seen |= {text_key(text) for text in texts}
 
-    def take(self, rows: Iterable[tuple[str, str]], count: int) -> None:
+    def take(self, texts: Iterable[str], count: int) -> None:
         """Take the first different ones, ``count`` at most."""
-        self.texts += self._fresh(rows, count)
-
-    def _fresh(self, rows: Iterable[tuple[str, str]], count: int) -> Iterator[tuple[str, str]]:
-        for text, label in rows:
+        for text in texts:
             if not count:
                 return
             if (key := text_key(text)) not in self._seen:
                 self._seen.add(key)
+                self.texts.append(text)
                 count -= 1
-                yield text, label
 
 
 def _held_out(root: Path) -> frozenset[str]:
@@ -117,16 +127,21 @@ def _read(path: Path) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Write the file."""
+    """Write the files."""
     parser = argparse.ArgumentParser(prog="python -m models.train.head_texts")
     parser.add_argument("--data", type=Path, required=True, help="folder of the public sets")
-    parser.add_argument("--out", type=Path, required=True, help="TSV file to write")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write into")
     given = parser.parse_args()
-    rows = head_texts(given.data)
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    lines = ("\t".join(row) for row in [("text", "label"), *rows])
-    given.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{len(rows):,} texts: {given.out}")
+    texts, labelled = head_texts(given.data)
+    given.out.mkdir(parents=True, exist_ok=True)
+    _write(given.out / "texts.tsv", ["text", *texts])
+    rows = (f"{row.text}\t{row.label}" for row in labelled)
+    _write(given.out / "labelled.tsv", ["text\tlabel", *rows])
+    print(f"{given.out}: {len(texts):,} texts to ask, {len(labelled):,} labelled rows")
+
+
+def _write(path: Path, lines: Iterable[str]) -> None:
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

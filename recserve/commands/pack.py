@@ -55,9 +55,10 @@ from shared.errors import SettingsError
 )
 @click.option(
     "--labels",
-    "use_labels",
-    is_flag=True,
-    help="Let the head learn the column label of --texts too, where there is one.",
+    "labelled",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TSV file with texts and labels, which the head's expert learns besides; may be repeated.",
 )
 @click.option(
     "--refit-head", is_flag=True, help="SOURCE is a bundle: give it a head, or another one."
@@ -78,7 +79,7 @@ def command(
     typical: tuple[Path, ...],
     teacher: str | None,
     texts: tuple[Path, ...],
-    use_labels: bool,
+    labelled: tuple[Path, ...],
     refit_head: bool,
     labels: tuple[str, ...],
     max_tokens: int | None,
@@ -87,7 +88,7 @@ def command(
 ) -> None:
     """Export, quantise, compare with the original, measure, write."""
     with clear_errors():
-        head = _head(teacher, texts, use_labels=use_labels)
+        head = _head(teacher, texts, labelled)
         if refit_head:
             if head is None or out or name:
                 raise SettingsError(
@@ -115,7 +116,9 @@ def command(
         )
 
 
-def _head(teacher: str | None, texts: tuple[Path, ...], *, use_labels: bool) -> HeadRequest | None:
-    if bool(teacher) != bool(texts) or (use_labels and not texts):
+def _head(
+    teacher: str | None, texts: tuple[Path, ...], labelled: tuple[Path, ...]
+) -> HeadRequest | None:
+    if bool(teacher) != bool(texts) or (labelled and not texts):
         raise SettingsError("--teacher and --texts go together, and --labels with them")
-    return HeadRequest(teacher, texts, use_labels) if teacher else None
+    return HeadRequest(teacher, texts, labelled) if teacher else None
