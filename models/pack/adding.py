@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from models.pack.head import FittedHead
-    from models.pack.head_gain import HeadGain, Measured
+    from models.pack.head_gain import Figure, HeadGain
     from shared.runtimes import Model
 
     Floats = NDArray[np.float64]
@@ -252,10 +252,10 @@ def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, in
     return {text: known[label] for text, label in labelled.items()}
 
 
-def _spell(figure: Measured) -> str:
+def _spell(figure: Figure) -> str:
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
-def _rounded(figure: Measured) -> tuple[float, float, float]:
+def _rounded(figure: Figure) -> tuple[float, float, float]:
     value, low, high = (round(number, _DIGITS) for number in figure)
     return value, low, high

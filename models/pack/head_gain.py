@@ -17,7 +17,7 @@ _DRAWS: Final = 500
 _TAILS: Final = (0.025, 0.975)
 
 
-class Measured(NamedTuple):
+class Figure(NamedTuple):
     """A figure with its 95 % interval."""
 
     value: float
@@ -35,10 +35,10 @@ class HeadGain(NamedTuple):
 
     texts: int
     agreed: float
-    before: Measured
-    after: Measured
-    more: Measured
-    saved: dict[float, Measured]
+    before: Figure
+    after: Figure
+    more: Figure
+    saved: dict[float, Figure]
 
     @property
     def helps(self) -> bool:
@@ -52,24 +52,24 @@ def measure_gain(head: Floats, plain: Floats, agreed: Bools, *, seed: int = 0) -
     texts = len(agreed)
     everything = np.arange(texts)
     rows = [everything, *(draw.integers(0, texts, texts) for _ in range(_DRAWS))]
-    drawn = np.array([_figures(head[row], plain[row], agreed[row]) for row in rows])
-    before, after, *saved = (_measured(column) for column in drawn.T)
+    drawn = np.array([_figures_of(head[row], plain[row], agreed[row]) for row in rows])
+    before, after, *saved = (_figure(column) for column in drawn.T)
     return HeadGain(
         texts,
         float(agreed.mean()),
         before,
         after,
-        _measured(drawn[:, 1] - drawn[:, 0]),
+        _figure(drawn[:, 1] - drawn[:, 0]),
         dict(zip(RATES, saved, strict=True)),
     )
 
 
-def _measured(column: Floats) -> Measured:
+def _figure(column: Floats) -> Figure:
     low, high = np.nanquantile(column[1:], _TAILS)
-    return Measured(float(column[0]), float(low), float(high))
+    return Figure(float(column[0]), float(low), float(high))
 
 
-def _figures(head: Floats, plain: Floats, agreed: Bools) -> tuple[float, ...]:
+def _figures_of(head: Floats, plain: Floats, agreed: Bools) -> tuple[float, ...]:
     return (
         _auroc(plain, agreed),
         _auroc(head, agreed),

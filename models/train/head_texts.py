@@ -49,14 +49,14 @@ _REVIEWS: Final = 6_000
 _WORDS: Final = (4, 40)
 
 
-class HeadTexts(NamedTuple):
+class HeadCorpus(NamedTuple):
     """Texts to ask, in an order of the seed, and labelled rows."""
 
     texts: list[str]
     labelled: list[TrainingRow]
 
 
-def head_texts(root: Path, seed: int = SEED) -> HeadTexts:
+def head_texts(root: Path, seed: int = SEED) -> HeadCorpus:
     """Return what the heads learn from. Raises ``DataError`` naming the file that is bad."""
     draw = random.Random(seed)  # noqa: S311 - an order, not a secret
     held_out = _held_out(root)
@@ -84,7 +84,7 @@ def head_texts(root: Path, seed: int = SEED) -> HeadTexts:
         draw.shuffle(cut)
         chosen.take(cut, count)
     draw.shuffle(chosen.texts)
-    return HeadTexts(chosen.texts, labelled)
+    return HeadCorpus(chosen.texts, labelled)
 
 
 class _Chosen:

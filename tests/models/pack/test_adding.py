@@ -17,7 +17,7 @@ from models.pack.adding import (
 )
 from models.pack.expert import FittedTable
 from models.pack.head import FittedHead
-from models.pack.head_gain import HeadGain, Measured
+from models.pack.head_gain import Figure, HeadGain
 from recserve.commands.pack import command
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
@@ -108,8 +108,8 @@ def test_a_head_is_fitted_again_over_the_one_that_was_there(
 
 def test_a_head_that_does_not_help_is_not_written(student: Bundle) -> None:
     manifest = (student.folder / MANIFEST).read_bytes()
-    nothing = Measured(0.0, -0.1, 0.1)
-    gain = HeadGain(700, 0.8, Measured(0.7, 0.6, 0.8), Measured(0.7, 0.6, 0.8), nothing, {})
+    nothing = Figure(0.0, -0.1, 0.1)
+    gain = HeadGain(700, 0.8, Figure(0.7, 0.6, 0.8), Figure(0.7, 0.6, 0.8), nothing, {})
     table = FittedTable(bytes(1024), 0.1, (0.0,))
     fitted = FittedHead(table, (0.0,) * 9, gain, np.linspace(0.5, 1, 700))
 
