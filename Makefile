@@ -53,6 +53,10 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 			--evaluate amazon_multidomain_test=$(DATA)/amazon_multidomain/test.tsv.gz \
 			--evaluate yelp_polarity_test=$(DATA)/yelp_polarity/test.tsv.gz || exit 1; \
 	done
+	@$(BIN)/python -m models.train.head_texts --data $(DATA) --out runs/head
+	@$(BIN)/recserve pack --refit-head models/bundles/sentiment-device \
+		--teacher models/bundles/sentiment-cloud \
+		--texts runs/head/texts.tsv --labels runs/head/labelled.tsv
 
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }

@@ -19,7 +19,7 @@ REASON_CHARACTERS: Final = 1_000
 
 
 class Scored(msgspec.Struct, frozen=True):
-    """An answer with the confidence its model has in it.
+    """An answer with the confidence that routing goes by.
 
     ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
     model's time. ``probabilities`` are a classifier's: one for each label, in its order.
@@ -30,12 +30,20 @@ class Scored(msgspec.Struct, frozen=True):
     elapsed_us: int
     probabilities: tuple[float, ...] = ()
 
+    @property
+    def certainty(self) -> float:
+        """How likely right the model itself says its answer is: what people are told.
+
+        It differs from the confidence only where a head makes that.
+        """
+        return max(self.probabilities) if self.probabilities else self.confidence
+
 
 class Hop(msgspec.Struct, frozen=True):
     """What one tier saw of a prompt.
 
-    ``threshold`` is the one the confidence was held against; ``elapsed_us`` the time from the
-    prompt's arrival at this agent to its decision.
+    ``confidence`` is what routing went by and ``threshold`` what it was held against;
+    ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision.
     """
 
     tier: str
@@ -86,12 +94,15 @@ class Result(msgspec.Struct, frozen=True):
     """What goes back to the origin: an answer or a failure, with the hops that led to it.
 
     ``degraded`` says why a better answer could not be had in time; empty when it could.
+    ``probability`` is what the model said of an answer, at the agent that gave it and where that is
+    not the confidence of its hop; it does not travel.
     """
 
     id: UUID
     outcome: Answer | Failure
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
+    probability: float | None = None
 
     @classmethod
     def failure(cls, prompt: Prompt, error: PromptError) -> Result:
@@ -104,8 +115,13 @@ class Result(msgspec.Struct, frozen=True):
 
     @property
     def confidence(self) -> float:
-        """Confidence of the tier that answered; 0.0 when none did."""
+        """What routing went by at the tier that answered; 0.0 when none did."""
         return self.hops[-1].confidence if self.hops else 0.0
+
+    @property
+    def certainty(self) -> float:
+        """How likely right the answer is, as far as is known here: what people are told."""
+        return self.confidence if self.probability is None else self.probability
 
     @property
     def tier(self) -> str:

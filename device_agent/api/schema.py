@@ -91,7 +91,7 @@ def write_answer(result: Result, *, echo: Echo | None, elapsed_s: float) -> dict
         answer |= {"error": result.outcome.code, "reason": result.outcome.reason}
     else:
         answer |= tasks.to_json(result.outcome) | {
-            "confidence": round(result.hops[-1].confidence, 6),
+            "confidence": round(result.certainty, 6),
             "tier": result.tier,
             "agent": result.hops[-1].agent,
         }

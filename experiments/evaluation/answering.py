@@ -44,7 +44,7 @@ def answer_missing(
             entries = model.answer(requests(texts[row] for _, row in chunk))
             scored = zip(chunk, entries, strict=True)
             store.append(
-                (key, Kept(entry.answer, entry.confidence, entry.elapsed_us, entry.probabilities))
+                (key, Kept(entry.answer, entry.certainty, entry.elapsed_us, entry.probabilities))
                 for (key, _), entry in scored
                 if not isinstance(entry, ModelFailed)
             )

@@ -161,7 +161,7 @@ class _Sizes:
 
 def _more_bytes(replay: Replay) -> Bytes:
     """Return what a hop's three numbers take beyond one byte each; shape (tiers, n)."""
-    confidence = np.stack([tier.confidence for tier in replay.matrix.tiers])
+    confidence = np.stack([tier.routing for tier in replay.matrix.tiers])
     elapsed_us = np.stack([tier.elapsed_us for tier in replay.matrix.tiers])
     threshold = np.where(replay.seen, replay.threshold, 0.0)
     shares = (np.rint(share * 1e9) for share in (confidence, threshold))

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from experiments.evaluation.matrix import TierAnswers
+
 
 class PolicyRun(NamedTuple):
     """One policy at one point of its grid on one order of one set.
@@ -89,6 +91,7 @@ def _runs(
         order_rows(matrix.data, study.arrival.order, seed) for seed in range(study.arrival.seeds)
     ]
     ordered = [matrix.take(rows) for rows in orders]
+    headless = [one.headless() for one in ordered]
     arrival = study.arrival
     times_s = [
         arrivals_s(arrival.process, len(matrix.data), arrival.rate_per_s, seed)
@@ -97,9 +100,8 @@ def _runs(
     runs = []
     for candidate in track(tried, f"{matrix.data.name} · policies", console=console):
         for seed, rows in enumerate(orders):
-            replayed = replay(
-                ordered[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed
-            )
+            asked = headless if candidate.headless else ordered
+            replayed = replay(asked[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed)
             runs.append(PolicyRun(candidate, seed, rows, replayed))
     return runs
 
@@ -151,6 +153,7 @@ def cards(result: SetResult) -> list[dict[str, Any]]:
                 "accuracy_high": high,
                 "macro_f1": macro_f1(tier.labels, matrix.truth),
                 "auroc": auroc(tier.confidence, right),
+                **_routing(tier, right, matrix.tiers[-1]),
                 "aurc": risk_coverage(tier.confidence, right).area,
                 "calibration_error": reliability(tier.confidence, right).error,
                 **unquantised.get(tier.tier, {}),
@@ -158,6 +161,18 @@ def cards(result: SetResult) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _routing(tier: TierAnswers, right: NDArray[np.bool_], top: TierAnswers) -> dict[str, float]:
+    """Return how well what a head says tells right answers, and those that the top would give."""
+    if tier.agreement is None:
+        return {}
+    same = tier.labels == top.labels
+    return {
+        "auroc_agreement": auroc(tier.agreement, right),
+        "auroc_of_top": auroc(tier.confidence, same),
+        "auroc_of_top_agreement": auroc(tier.agreement, same),
+    }
 
 
 def _calibration_errors(before: Matrix) -> dict[str, dict[str, float]]:

@@ -8,7 +8,7 @@ that filled the store, one prompt after another in one process.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -35,12 +35,14 @@ class TierAnswers:
     """One tier's answers to the n prompts of a set, in the set's order.
 
     ``probabilities`` has shape (n, labels) in the order of the set's ``label_names``;
-    ``elapsed_us`` has shape (n,).
+    ``elapsed_us`` has shape (n,), and so has ``agreement``: what routing goes by where the model
+    has a head.
     """
 
     tier: str
     probabilities: NDArray[np.float64]
     elapsed_us: NDArray[np.int64]
+    agreement: NDArray[np.float64] | None = None
 
     @cached_property
     def labels(self) -> NDArray[np.int64]:
@@ -54,9 +56,19 @@ class TierAnswers:
         confidence: NDArray[np.float64] = self.probabilities.max(axis=1)
         return confidence
 
+    @property
+    def routing(self) -> NDArray[np.float64]:
+        """What routing goes by: the head's confidence, or else the largest probability."""
+        return self.confidence if self.agreement is None else self.agreement
+
     def take(self, rows: Sequence[int]) -> TierAnswers:
         """Return the answers to these prompts in this order."""
-        return TierAnswers(self.tier, self.probabilities[rows], self.elapsed_us[rows])
+        agreement = None if self.agreement is None else self.agreement[rows]
+        return TierAnswers(self.tier, self.probabilities[rows], self.elapsed_us[rows], agreement)
+
+    def headless(self) -> TierAnswers:
+        """Return the same answers as if the model had no head."""
+        return replace(self, agreement=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +96,10 @@ class Matrix:
     def take(self, rows: Sequence[int]) -> Matrix:
         """Return the matrix of these rows in this order, such as ``order_rows`` gives."""
         return Matrix(self.data.take(rows), tuple(tier.take(rows) for tier in self.tiers))
+
+    def headless(self) -> Matrix:
+        """Return the same matrix as if no model had a head: confidences as published."""
+        return Matrix(self.data, tuple(tier.headless() for tier in self.tiers))
 
 
 def fill_matrix(
@@ -134,7 +150,12 @@ def _column(
     order = [facts.labels.index(name) for name in data.label_names]
     probabilities = np.array([answer.probabilities for answer in kept], np.float64)
     elapsed_us = np.array([answer.elapsed_us for answer in kept], np.int64)
-    return TierAnswers(tier, probabilities[:, order], elapsed_us)
+    agreement = None
+    if facts.head is not None:
+        answers = zip(data.texts, kept, strict=True)
+        routed = [facts.routing_confidence(text, answer.probabilities) for text, answer in answers]
+        agreement = np.array(routed, np.float64)
+    return TierAnswers(tier, probabilities[:, order], elapsed_us, agreement)
 
 
 def _progress(console: Console) -> Progress:

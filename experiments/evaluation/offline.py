@@ -130,7 +130,7 @@ def _run(
     Plain lists and bound methods: this loop runs a hundred thousand times for one point of a plot.
     """
     judges = [tier.route for tier in tiers]
-    confidence = [tier.confidence.tolist() for tier in matrix.tiers]
+    confidence = [tier.routing.tolist() for tier in matrix.tiers]
     thresholds = [[math.nan] * len(arrivals_s) for _ in tiers]
     answered = []
     learn = _learner(matrix, tiers)
@@ -162,7 +162,7 @@ def _learner(
     if not any(tier.learns for tier in tiers):
         return None
     labels = [tier.labels.tolist() for tier in matrix.tiers]
-    confidence = [tier.confidence.tolist() for tier in matrix.tiers]
+    confidence = [tier.routing.tolist() for tier in matrix.tiers]
 
     def learn(row: int, top: int, sent: Sequence[_Sent]) -> None:
         for below in sent[:1] if len(sent) == 1 else (sent[0], sent[-1]):

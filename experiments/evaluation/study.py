@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -36,6 +36,7 @@ class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     ``tiers`` are policy settings, the lowest tier first; a text ``$x`` in them stands for the value
     of ``x`` in ``grid``, and ``$x/2`` for half of it. The top tier keeps everything.
+    ``confidence`` is what the tiers go by.
     """
 
     name: Annotated[str, Meta(min_length=1, description="name of the policy, for people")]
@@ -46,6 +47,10 @@ class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     grid: Annotated[
         dict[str, tuple[Parameter, ...]], Meta(description="values to try, by parameter")
     ] = {}
+    confidence: Annotated[
+        Literal["as_served", "max_probability"],
+        Meta(description="what routing goes by: as the bundles say, or the largest probability"),
+    ] = "as_served"
 
 
 class ArrivalOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,11 +86,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Candidate(NamedTuple):
-    """One policy with one choice of parameters; a policy per tier, the top's included."""
+    """One policy with one choice of parameters; a policy per tier, the top's included.
+
+    ``headless`` says that it goes by the largest probability, whatever the bundles have.
+    """
 
     name: str
     parameters: dict[str, Parameter]
     policies: tuple[PolicySettings, ...]
+    headless: bool = False
 
 
 def candidates(study: Study) -> list[Candidate]:
@@ -100,7 +109,8 @@ def candidates(study: Study) -> list[Candidate]:
         for parameters in _points(grid.grid):
             policies = tuple(_policy(grid.name, tier, parameters) for tier in grid.tiers)
             top = policies[-1]
-            found.append(Candidate(grid.name, parameters, (*policies, top)))
+            headless = grid.confidence == "max_probability"
+            found.append(Candidate(grid.name, parameters, (*policies, top), headless))
     return found
 
 

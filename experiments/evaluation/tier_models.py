@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 from msgspec import Meta
@@ -12,6 +12,11 @@ from msgspec import Meta
 from shared.errors import BundleError
 from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle, sha256_of
+from shared.runtimes.head_manifest import TABLE
+from shared.tasks.classify import max_probability
+
+if TYPE_CHECKING:
+    from shared.runtimes.agreement_head import AgreementHead
 
 _CONFIG = "config.json"
 
@@ -31,14 +36,22 @@ class ModelFacts(NamedTuple):
     """Facts of one model.
 
     ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files and with
-    every setting that can move its probabilities or its speed. ``settings`` are those to load it
-    with. ``max_tokens`` is where longer prompts are cut; None if only the loaded model knows.
+    every setting that can move its probabilities or its speed; a head moves neither. ``settings``
+    are those to load it with. ``max_tokens`` is where longer prompts are cut; None if only the
+    loaded model knows. ``head`` makes the confidence that routing goes by; None where that is the
+    largest probability.
     """
 
     fingerprint: str
     labels: tuple[str, ...]
     settings: ModelSettings
     max_tokens: int | None
+    head: AgreementHead | None = None
+
+    def routing_confidence(self, text: str, probabilities: tuple[float, ...]) -> float:
+        """Return what a tier with this model routes a text by, from the model's answer to it."""
+        label, confidence = max_probability(probabilities)
+        return self.head.confidence(text, probabilities, label) if self.head else confidence
 
 
 def read_facts(settings: ModelSettings) -> ModelFacts:
@@ -49,14 +62,16 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
     """
     if settings.runtime == "transformers":
         return _folder_facts(settings)
-    manifest = Bundle.open(settings.source).manifest
+    bundle = Bundle.open(settings.source)
+    manifest = bundle.manifest
     if manifest.precision == "int8":
         settings = msgspec.structs.replace(settings, batch_prompts=1)
     return ModelFacts(
-        _fingerprint(settings, manifest.files),
+        _fingerprint(settings, {k: v for k, v in manifest.files.items() if k != TABLE}),
         manifest.labels,
         settings,
         settings.max_tokens or manifest.max_tokens,
+        bundle.head(),
     )
 
 

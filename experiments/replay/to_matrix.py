@@ -78,9 +78,10 @@ def labelled_set(name: str, records: Sequence[Record], label_names: Sequence[str
 def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Record]) -> int:
     """Add to the kept answers of a model what the records know; return how many were added.
 
-    Nothing is known of a model with more than two labels but the largest probability.
+    Nothing is known of a model with more than two labels but the largest probability, and of one
+    with a head not even that.
     """
-    if len(facts.labels) != _TWO:
+    if len(facts.labels) != _TWO or facts.head is not None:
         return 0
     known: dict[bytes, Kept] = {}
     for record in records:

@@ -20,7 +20,7 @@ from experiments.evaluation.matrix import fill_matrix
 from experiments.evaluation.study import Study
 from experiments.evaluation.tier_models import TierModel
 from experiments.plots.study import draw_study
-from experiments.results import ours, paper
+from experiments.results import agreement, ours, paper
 from experiments.results.starts import starts
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
@@ -96,13 +96,15 @@ def _with_before(
 
 
 def _text(runs: Runs, rows: Rows, pictures: str) -> str:
-    _, results = runs["main"]
+    study, results = runs["main"]
     parts = [
         _head(results),
         paper.models(results, pictures),
+        agreement.word_pairs(study, results),
         paper.main(results, rows, pictures),
         paper.claims(results, rows),
         ours.skip(results, *runs["wide-area"]),
+        agreement.agreement(results, *runs["wide-area"]),
         ours.budget(results),
         ours.quality(runs),
         paper.windows(runs, pictures),

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.evaluation.budget_study import KINDS, SHARE, spend
 from experiments.evaluation.comparisons import hops, saved_by, weighted
 from experiments.evaluation.evaluate import measure
-from experiments.results.text import mean_of, rows_of, table
+from experiments.results.text import mean_of, percents, rows_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -68,7 +68,7 @@ def _saving_table(savings: _Savings) -> str:
             name,
             f"{saved.reference:.3f}",
             f"{saved.contender:.3f}",
-            _percents(saved),
+            percents(saved),
         ]
         for name, beta, saved in savings
     ]
@@ -146,8 +146,3 @@ def quality(runs: Runs) -> str:
         "A tolerated disagreement with the cloud, half of it for the device and half for the edge, on "
         f"ten shuffled orders of each set:\n\n{table(heads, lines)}"
     )
-
-
-def _percents(saved: Saving) -> str:
-    share, (low, high) = saved.share, saved.interval
-    return f"{share * 100:.0f} % [{low * 100:.0f}, {high * 100:.0f}]"

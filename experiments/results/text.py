@@ -9,6 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from experiments.evaluation.equal_accuracy import Saving
     from experiments.evaluation.evaluate import SetResult
     from experiments.evaluation.study import Study
 
@@ -21,6 +22,12 @@ def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     rule = "|" + "---|" * len(heads)
     rows = ["| " + " | ".join(cells) + " |" for cells in (heads, *lines)]
     return "\n".join([rows[0], rule, *rows[1:]]) + "\n"
+
+
+def percents(saved: Saving) -> str:
+    """Return a share saved with its interval, in percent."""
+    share, (low, high) = saved.share, saved.interval
+    return f"{share * 100:.0f} % [{low * 100:.0f}, {high * 100:.0f}]"
 
 
 def rows_of(rows: Rows, name: str, policy: str, **parameters: float) -> Rows:

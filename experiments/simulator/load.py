@@ -23,7 +23,7 @@ from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
-from shared.tasks.classify import Label
+from shared.tasks.classify import Label, max_probability
 from shared.wire.burden import links
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
+    from experiments.evaluation.tier_models import ModelFacts
     from experiments.profiling.profile import ModelTimes
     from experiments.simulator.settings import LinkSettings, PlanSettings, TierPlanSettings
     from shared.runtimes import ModelSettings
@@ -218,13 +219,14 @@ def _ask_models(
                 answer_missing(plan.trace.file, texts, facts, store, advance)
                 spoken.append(
                     {
-                        text: _spoken(store.answers[prompt_key(text)].probabilities, facts.labels)
+                        text: _spoken(text, store.answers[prompt_key(text)].probabilities, facts)
                         for text in texts
                     }
                 )
     return spoken
 
 
-def _spoken(probabilities: Sequence[float], labels: Sequence[str]) -> RecordedAnswer:
-    confidence = max(probabilities)
-    return RecordedAnswer(Label(labels[probabilities.index(confidence)]), confidence)
+def _spoken(text: str, probabilities: tuple[float, ...], facts: ModelFacts) -> RecordedAnswer:
+    label, _ = max_probability(probabilities)
+    confidence = facts.routing_confidence(text, probabilities)
+    return RecordedAnswer(Label(facts.labels[label]), confidence)

@@ -4,7 +4,8 @@ Leaves out training (``models.train``) and serving (``shared.runtimes``). Needs 
 ``pip install -e ".[train]"`` brings.
 """
 
-from models.pack.command import main
+from models.pack.adding import HeadRequest
+from models.pack.command import main, refit
 from models.pack.packing import Bounds, pack
 
-__all__ = ["Bounds", "main", "pack"]
+__all__ = ["Bounds", "HeadRequest", "main", "pack", "refit"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from models.pack.adding import HeadRequest, refit_head
 from models.pack.labelled import read_labelled, read_texts
 from models.pack.packing import Bounds, pack
 from models.pack.samples import SAMPLES
@@ -29,6 +30,7 @@ def main(
     evaluate_rows: int | None = None,
     samples: Path | None = None,
     typical: Sequence[Path] = (),
+    head: HeadRequest | None = None,
     labels: Sequence[str] = (),
     max_tokens: int | None = None,
     licence: str = "",
@@ -41,7 +43,7 @@ def main(
     or ``.gz``) of which the first ``evaluate_rows`` rows are measured (none: all). ``samples`` is
     a TSV file whose ``text`` column replaces the sentences of the agreement check, and ``typical``
     are such files with texts as they will be asked: how sure the model is of them is what a new
-    window starts from. Raises
+    window starts from. ``head`` asks for an agreement head. Raises
     ``BundleError`` when the model does not fit or does not agree, ``SettingsError`` for a wrong
     argument or data file, ``RuntimeUnavailable`` when a library is missing.
     """
@@ -55,6 +57,7 @@ def main(
         sets=[read_labelled(text, evaluate_rows) for text in evaluate],
         samples=read_texts(samples) if samples else SAMPLES,
         typical={f"{path.parent.name}/{path.name}": read_texts(path) for path in typical},
+        head=head,
         labels=tuple(labels),
         max_tokens=max_tokens,
         licence=licence,
@@ -62,6 +65,14 @@ def main(
         bounds=Bounds(),
         console=console,
     )
+    _show(bundle, console)
+    return bundle
+
+
+def refit(folder: Path, head: HeadRequest, console: Console | None = None) -> Bundle:
+    """Give the bundle in a folder a head, or another one; say what came out."""
+    console = console or Console(stderr=True)
+    bundle = refit_head(folder, head, console)
     _show(bundle, console)
     return bundle
 

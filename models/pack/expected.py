@@ -37,7 +37,7 @@ def measure_confidences(model: Model, sets: Mapping[str, Sequence[str]]) -> Conf
         for row, entry in enumerate(model.answer(requests(texts[start : start + _CHUNK_PROMPTS]))):
             scored = scored_or_raise(entry, f"text {texts[start + row][:40]!r}")
             confidences.append(scored.confidence)
-    return Confidences(prompts=len(texts), of=tuple(sets), quantiles=tuple(_quantiles(confidences)))
+    return Confidences(prompts=len(texts), of=tuple(sets), quantiles=tuple(quantiles(confidences)))
 
 
 def _spread(texts: Sequence[str]) -> list[str]:
@@ -45,7 +45,7 @@ def _spread(texts: Sequence[str]) -> list[str]:
     return [texts[number * len(texts) // count] for number in range(count)]
 
 
-def _quantiles(values: Sequence[float]) -> list[float]:
+def quantiles(values: Sequence[float]) -> list[float]:
     """Return the quantiles in equal steps, linear between two values."""
     found = np.quantile(values, np.linspace(0, 1, STEPS + 1))
     return [round(float(value), _DIGITS) for value in found]

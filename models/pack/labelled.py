@@ -53,13 +53,13 @@ def read_labelled(argument: str, rows: int | None = None) -> EvaluationSet:
             f"--evaluate {argument!r} is not of the form set=path or set=path:column"
         )
     path = Path(place)
-    texts, labels = _read_columns(path, ("text", column), rows)
+    texts, labels = read_columns(path, ("text", column), rows)
     return EvaluationSet(name, path, texts, labels)
 
 
 def read_texts(path: Path) -> tuple[str, ...]:
     """Read the column ``text`` of a TSV file, or raise ``DataError``."""
-    (texts,) = _read_columns(path, ("text",), None)
+    (texts,) = read_columns(path, ("text",), None)
     return texts
 
 
@@ -81,7 +81,7 @@ def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
         for row, entry in enumerate(entries, start):
             scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
             right += scored.answer.label == labels[truth[row]]
-            confidence += scored.confidence
+            confidence += scored.certainty
     return MeasuredQuality(
         rows=len(truth),
         accuracy=round(right / len(truth), 4),
@@ -109,9 +109,11 @@ def _index(labels: Sequence[str], data: EvaluationSet, row: int) -> int:
     )
 
 
-def _read_columns(
-    path: Path, wanted: Sequence[str], rows: int | None
+def read_columns(
+    path: Path, wanted: Sequence[str], rows: int | None = None
 ) -> tuple[tuple[str, ...], ...]:
+    """Read columns of a TSV file, of the first ``rows`` rows at most, or raise ``DataError``."""
+
     def fault(number: int, reason: str) -> NoReturn:
         raise DataError(f"{path}: row {number} {reason}")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from rich.console import Console
 
+from models.pack.adding import HeadRequest, add_head, read_head_texts
 from models.pack.agreement import Agreement, compare
 from models.pack.expected import measure_confidences
 from models.pack.facts import read_facts
@@ -78,6 +79,7 @@ def pack(
     quantise: bool = True,
     sets: Sequence[EvaluationSet] = (),
     typical: Mapping[str, Sequence[str]] | None = None,
+    head: HeadRequest | None = None,
     samples: Sequence[str] = SAMPLES,
     labels: tuple[str, ...] = (),
     max_tokens: int | None = None,
@@ -90,11 +92,13 @@ def pack(
 
     The exported model and the quantised one must agree with the original on ``samples`` within
     ``bounds``; the one that is kept is measured once on each of ``sets``, and its confidences on
-    ``typical`` texts by set (none: those of ``sets``, or else the samples). A bundle already at
-    ``out`` is replaced at the end. Raises ``BundleError``, and then leaves ``out`` as it was.
+    ``typical`` texts by set (none: those of ``sets``, or else the samples). With ``head`` it gets
+    an agreement head. A bundle already at ``out`` is replaced at the end. Raises ``BundleError``,
+    and then leaves ``out`` as it was.
     """
     console, bounds = console or Console(quiet=True), bounds or Bounds()
     _refuse_other_folder(out)
+    asked = read_head_texts(head) if head else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
         console.status("loading") as status,
@@ -141,6 +145,9 @@ def pack(
         status.update("looking how sure it is")
         known = typical or {data.name: data.texts for data in sets} or {"samples": samples}
         bundle = with_confidences(bundle, known)
+        if head and asked:
+            bundle = add_head(bundle, head, asked, console)
+            bundle = with_confidences(bundle, typical) if typical else bundle
         return _put(bundle, out, Path(work) / "replaced")
 
 

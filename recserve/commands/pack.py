@@ -6,16 +6,19 @@ from pathlib import Path
 
 import click
 
+from models.pack.adding import HeadRequest
 from models.pack.command import main as pack
+from models.pack.command import refit
 from shared.cli import clear_errors
+from shared.errors import SettingsError
 
 
 @click.command(
     "pack", help="Turn a Hugging Face sequence classifier (hub id or folder) into a bundle."
 )
 @click.argument("source")
-@click.argument("out", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--name", required=True, help="Name of the bundle.")
+@click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option("--name", help="Name of the bundle.")
 @click.option("--version", default="1", show_default=True, help="Its version.")
 @click.option(
     "--quantise/--no-quantise", default=True, show_default=True, help="int8 weights, or as trained."
@@ -39,20 +42,45 @@ from shared.cli import clear_errors
     help="TSV file with texts as they will be asked, from which new windows start; may be "
     "repeated; none: the sets of --evaluate.",
 )
+@click.option(
+    "--teacher",
+    help="Bundle, folder or hub id of a larger model: the bundle gets an agreement head, which "
+    "foretells where that model would answer otherwise.",
+)
+@click.option(
+    "--texts",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TSV file with texts from which the head learns; no labels are needed; may be repeated.",
+)
+@click.option(
+    "--labels",
+    "labelled",
+    multiple=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="TSV file with texts and labels, which the head's expert learns besides; may be repeated.",
+)
+@click.option(
+    "--refit-head", is_flag=True, help="SOURCE is a bundle: give it a head, or another one."
+)
 @click.option("--label", "labels", multiple=True, help="Name of a label, in the model's order.")
 @click.option("--max-tokens", type=click.IntRange(8), help="Tokens of a prompt that are read.")
 @click.option("--licence", default="", help="Licence of the model.")
 @click.option("--description", default="", help="A sentence for the model card.")
 def command(
     source: str,
-    out: Path,
-    name: str,
+    out: Path | None,
+    name: str | None,
     version: str,
     quantise: bool,
     evaluate: tuple[str, ...],
     evaluate_rows: int | None,
     samples: Path | None,
     typical: tuple[Path, ...],
+    teacher: str | None,
+    texts: tuple[Path, ...],
+    labelled: tuple[Path, ...],
+    refit_head: bool,
     labels: tuple[str, ...],
     max_tokens: int | None,
     licence: str,
@@ -60,6 +88,16 @@ def command(
 ) -> None:
     """Export, quantise, compare with the original, measure, write."""
     with clear_errors():
+        head = _head(teacher, texts, labelled)
+        if refit_head:
+            if head is None or out or name:
+                raise SettingsError(
+                    "--refit-head takes a bundle, --teacher and --texts, and neither OUT nor --name"
+                )
+            refit(Path(source), head)
+            return
+        if out is None or not name:
+            raise SettingsError("give SOURCE, OUT and --name, or a bundle and --refit-head")
         pack(
             source,
             out,
@@ -70,8 +108,17 @@ def command(
             evaluate_rows=evaluate_rows,
             samples=samples,
             typical=typical,
+            head=head,
             labels=labels,
             max_tokens=max_tokens,
             licence=licence,
             description=description,
         )
+
+
+def _head(
+    teacher: str | None, texts: tuple[Path, ...], labelled: tuple[Path, ...]
+) -> HeadRequest | None:
+    if bool(teacher) != bool(texts) or (labelled and not texts):
+        raise SettingsError("--teacher and --texts go together, and --labels with them")
+    return HeadRequest(teacher, texts, labelled) if teacher else None

@@ -98,7 +98,8 @@ class Tier:
         routing = self.route(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
         hop = Hop(self.name, agent, scored.confidence, routing.threshold, elapsed_us)
-        local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop))
+        said = scored.certainty if scored.certainty != scored.confidence else None
+        local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop), probability=said)
         if not routing.up:
             return local_result
         onward = prompt.after(hop, copy=copy or self.learns)

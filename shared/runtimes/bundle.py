@@ -6,6 +6,7 @@
         bundle.yaml       what it is: the manifest below
         model.onnx        weights and graph
         tokenizer.json    from text to token ids
+        ngrams.bin        if it has a head: what words and word pairs say of each label
 
 Opening a bundle checks the SHA-256 of every file before anything is loaded. Leaves out loading
 itself (``shared.runtimes``) and making bundles (``models.pack``).
@@ -16,16 +17,20 @@ from __future__ import annotations
 import hashlib
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
+from shared.runtimes.head_manifest import REFIT, TABLE, HeadManifest, check_head, open_head
 from shared.settings.yaml_file import NotYaml, read_yaml
 from shared.tasks import Task
 from shared.tasks.classify import LABEL_CHARACTERS
+
+if TYPE_CHECKING:
+    from shared.runtimes.agreement_head import AgreementHead
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"
@@ -71,10 +76,12 @@ class Confidences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``bundle.yaml`` says.
 
-    ``labels`` is in the order of the model's outputs; ``confidence`` names the definition in
-    ``shared.tasks.classify``; ``max_tokens`` counts the special tokens too, and ``truncation`` is
-    the end at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
-    ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
+    ``labels`` is in the order of the model's outputs; ``confidence`` names what routing goes by:
+    the largest probability (``shared.tasks.classify``), or what the bundle's ``head`` makes of it
+    (``shared.runtimes.agreement_head``); ``max_tokens`` counts the special tokens too, and
+    ``truncation`` is the end at which what is beyond them is cut off. Shorter prompts of a batch
+    are filled up with ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to
+    its SHA-256.
     """
 
     format: Literal[1] = FORMAT
@@ -84,7 +91,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     runtime: Literal["onnx"] = "onnx"
     precision: Literal["float32", "int8"] = "float32"
     labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
-    confidence: Literal["max_probability"] = "max_probability"
+    confidence: Literal["max_probability", "agreement"] = "max_probability"
     max_tokens: Annotated[int, Meta(ge=8)]
     truncation: Side = "right"
     padding: Side = "right"
@@ -95,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     trained_on: tuple[str, ...] = ()
     quality: dict[str, MeasuredQuality] = {}
     confidences: dict[Task, Confidences] = {}
+    head: HeadManifest | None = None
     files: dict[FileName, Sha256] = {}
 
     @property
@@ -127,6 +135,7 @@ class Bundle(msgspec.Struct, frozen=True):
                 raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
         for name, expected in manifest.files.items():
             _verify(folder / name, expected)
+        _check_confidence(manifest, folder / MANIFEST)
         return cls(folder, manifest, digest)
 
     @classmethod
@@ -155,10 +164,37 @@ class Bundle(msgspec.Struct, frozen=True):
         """The tokenizer."""
         return self.folder / TOKENIZER
 
+    def head(self) -> AgreementHead | None:
+        """Read what routing is to go by; None where that is the largest probability.
+
+        Raises ``BundleError`` when the table does not belong to the head.
+        """
+        head = self.manifest.head
+        if head is None or self.manifest.confidence != "agreement":
+            return None
+        return open_head(head, self.folder / TABLE)
+
     @property
     def size_bytes(self) -> int:
         """Size of all files together, the manifest included."""
         return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
+
+
+def _check_confidence(manifest: Manifest, place: Path) -> None:
+    """Refuse a head that is missing, or of something else."""
+    head = manifest.head
+    if manifest.confidence == "agreement":
+        if head is None:
+            raise BundleError(f"{place}: confidence is agreement, but there is no head; {REFIT}")
+        if manifest.task != "classify":
+            raise BundleError(
+                f"{place}: confidence is agreement, but a head is for classify and not for "
+                f"{manifest.task}; remove it"
+            )
+    if head is not None:
+        if TABLE not in manifest.files:
+            raise BundleError(f"{place}: files does not list {TABLE}; {REFIT}")
+        check_head(head, place, model=manifest.files[WEIGHTS], labels=manifest.labels)
 
 
 def _read_manifest(path: Path) -> Manifest:

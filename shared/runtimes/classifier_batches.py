@@ -17,6 +17,7 @@ from shared.messages import Scored
 from shared.tasks.classify import Label, max_probability, softmax
 
 if TYPE_CHECKING:
+    from shared.runtimes.agreement_head import AgreementHead
     from shared.tasks import Request
 
 Tokens: TypeAlias = list[int]
@@ -40,13 +41,19 @@ class Batches:
         forward: Forward,
         batch_prompts: int,
         batch_tokens: int = sys.maxsize,
+        head: AgreementHead | None = None,
     ) -> None:
-        """Run as many prompts together as both limits allow, ``batch_tokens`` with the padding."""
+        """Run as many prompts together as both limits allow, ``batch_tokens`` with the padding.
+
+        ``head`` makes the confidence that routing goes by; without one it is the largest
+        probability.
+        """
         self._answers = tuple(Label(label) for label in labels)
         self._tokenise = tokenise
         self._forward = forward
         self._batch_prompts = batch_prompts
         self._batch_tokens = batch_tokens
+        self._head = head
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Return one entry per request, in order; see ``Model.answer``."""
@@ -63,11 +70,15 @@ class Batches:
                 entries[index] = _failed("tokenise", error)
             tokenise_us[index] = (time.perf_counter() - start_s) * 1e6
         for batch in _cut(tokens, self._batch_prompts, self._batch_tokens):
-            entries.update(self._run(batch, tokens, tokenise_us))
+            entries.update(self._run(batch, requests, tokens, tokenise_us))
         return [entries[index] for index in range(len(requests))]
 
     def _run(
-        self, batch: list[int], tokens: dict[int, Tokens], tokenise_us: dict[int, float]
+        self,
+        batch: list[int],
+        requests: Sequence[Request],
+        tokens: dict[int, Tokens],
+        tokenise_us: dict[int, float],
     ) -> Iterator[tuple[int, Scored | ModelFailed]]:
         """Answer one batch; when it fails as a whole, its prompts one at a time."""
         start_s = time.perf_counter()
@@ -80,18 +91,23 @@ class Batches:
                 yield batch[0], _failed("run on", error)
                 return
             for index in batch:
-                yield from self._run([index], tokens, tokenise_us)
+                yield from self._run([index], requests, tokens, tokenise_us)
             return
         share_us = (time.perf_counter() - start_s) * 1e6 / len(batch)
         for index, logits in zip(batch, rows, strict=True):
-            yield index, self._scored(logits, round(share_us + tokenise_us[index]))
+            spent_us = share_us + tokenise_us[index]
+            yield index, self._scored(requests[index].content, logits, spent_us)
 
-    def _scored(self, logits: list[float], elapsed_us: int) -> Scored | ModelFailed:
+    def _scored(self, text: str, logits: list[float], spent_us: float) -> Scored | ModelFailed:
+        start_s = time.perf_counter()
         try:
             probabilities = softmax(logits)
         except ValueError as error:
             return ModelFailed(f"the model gave no probabilities: {error}")
         index, confidence = max_probability(probabilities)
+        if self._head is not None:
+            confidence = self._head.confidence(text, probabilities, index)
+        elapsed_us = round(spent_us + (time.perf_counter() - start_s) * 1e6)
         return Scored(self._answers[index], confidence, elapsed_us, probabilities)
 
 

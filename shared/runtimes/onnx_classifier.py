@@ -59,6 +59,7 @@ class OnnxClassifier:
             forward=self._forward,
             batch_prompts=settings.batch_prompts,
             batch_tokens=_BATCH_TOKENS,
+            head=bundle.head(),
         )
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:

@@ -15,11 +15,13 @@ from tokenizers.processors import TemplateProcessing
 from shared.runtimes.bundle import TOKENIZER, WEIGHTS, Bundle, Manifest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 LABELS = ("negative", "positive")
 MAX_TOKENS = 24
 WORDS = ("good", "bad", "film", "soup", "very", "not", "##s")
+WEIGHED: dict[str, tuple[int, float]] = {"bad": (0, 2.0), "good": (1, 2.0)}
 SURROGATE = "half a \ud800 character"
 """A Python text that is no Unicode text: every tokenizer fails on it."""
 
@@ -108,18 +110,20 @@ def write_bundle(
     labels: tuple[str, ...] = LABELS,
     name: str = "bag",
     bias: float = 0.0,
+    words: Mapping[str, tuple[int, float]] = WEIGHED,
 ) -> Bundle:
-    """Write a bundle that adds 2 to a text's logits for each ``good`` or ``bad``; needs onnx.
+    """Write a bundle that adds to a text's logits for each of ``words``; needs onnx.
 
-    It is made without torch, in a blink. All logits begin at ``bias``.
+    ``words`` says to which logit and how much: 2 for each ``good`` or ``bad``, unless told. It is
+    made without torch, in a blink. All logits begin at ``bias``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = tiny_tokenizer()
     tokenizer.save(str(folder / TOKENIZER))
     rows = [[0.0] * max(2, len(labels)) for _ in range(tokenizer.get_vocab_size())]
     ids = tokenizer.get_vocab()
-    rows[ids["bad"]][0] = 2.0
-    rows[ids["good"]][1] = 2.0
+    for word, (label, weight) in words.items():
+        rows[ids[word]][label] = weight
     rows[ids["[CLS]"]] = [bias] * len(rows[0])
     _write_bag_of_words(folder / WEIGHTS, rows)
     manifest = Manifest(name=name, version="1", labels=labels, max_tokens=MAX_TOKENS)

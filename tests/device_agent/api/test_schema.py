@@ -122,3 +122,12 @@ def test_a_failure_says_why_and_nothing_else() -> None:
         "elapsed_ms": 0.0,
         "hops": [],
     }
+
+
+def test_people_are_told_how_sure_the_model_is_and_a_hop_what_routing_went_by() -> None:
+    result = Result(ID, Label("positive"), HOPS[:1], probability=0.97)
+
+    answer = write_answer(result, echo="a-1", elapsed_s=0.01)
+
+    assert answer["confidence"] == 0.97
+    assert answer["hops"][0]["confidence"] == 0.123457

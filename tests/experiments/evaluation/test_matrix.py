@@ -16,10 +16,12 @@ from rich.console import Console
 
 from experiments.datasets.sets import LabelledSet, Part, concatenate, order_rows
 from experiments.evaluation.matrix import Matrix, fill_matrix
+from experiments.evaluation.tier_models import read_facts
 from shared.errors import BundleError, DataError
 from shared.runtimes import labels_of, load_model
 from shared.tasks.classify import requests
 from tests.experiments.conftest import TIERS, films, tier_model
+from tests.support.heads import give_head
 from tests.support.tiny_models import SURROGATE, write_bundle
 
 if TYPE_CHECKING:
@@ -201,3 +203,33 @@ def test_parts_are_carried_along(tiers: Sequence[TierModel], tmp_path: Path) -> 
     data = concatenate([films(4), films(3)])
 
     assert fill_matrix(data, tiers[:1], tmp_path).data.parts == (Part("films", 4), Part("films", 3))
+
+
+def test_a_model_with_a_head_has_both_confidences(tmp_path: Path) -> None:
+    data, plain = films(), tier_model(write_bundle(tmp_path / "plain").folder)
+    headed = tier_model(give_head(write_bundle(tmp_path / "headed")).folder)
+
+    before, after = fill_matrix(data, [plain, headed], tmp_path / "answers").tiers
+
+    assert np.array_equal(after.probabilities, before.probabilities)
+    assert np.array_equal(after.confidence, before.confidence)
+    assert before.agreement is None
+    assert np.array_equal(before.routing, before.confidence)
+    model = load_model(headed.model)
+    scored = model.answer(requests(data.texts))
+    model.close()
+    assert [entry.confidence for entry in scored] == pytest.approx(after.routing)  # type: ignore[union-attr]
+    taken = after.take([3, 1])
+    assert taken.agreement is not None
+    assert taken.agreement.tolist() == [after.routing[3], after.routing[1]]
+    assert np.array_equal(after.headless().routing, after.confidence)
+
+
+def test_a_head_does_not_make_kept_answers_unknown(tmp_path: Path) -> None:
+    bundle = write_bundle(tmp_path / "bag")
+    plain = read_facts(tier_model(bundle.folder).model)
+
+    headed = read_facts(tier_model(give_head(bundle).folder).model)
+
+    assert headed.fingerprint == plain.fingerprint
+    assert headed.head is not None

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
 import numpy as np
 import pytest
 
+from experiments.evaluation.matrix import Matrix
 from experiments.evaluation.offline import replay
+from experiments.evaluation.study import Study, candidates
 from shared.cascade.policies import (
     Budget,
     Feedback,
@@ -172,3 +176,29 @@ def test_the_time_of_arrival_reaches_the_policy() -> None:
 
     assert spent(1.0) == pytest.approx(0.2, abs=0.03)
     assert spent(2.0) == pytest.approx(0.4, abs=0.06)
+
+
+def test_a_tier_with_a_head_goes_by_what_it_says_unless_a_study_wants_it_otherwise() -> None:
+    plain = random_matrix(400)
+    said = np.random.default_rng(1).random(400)
+    headed = Matrix(plain.data, (replace(plain.tiers[0], agreement=said), *plain.tiers[1:]))
+    policies: list[PolicySettings] = [Fixed(threshold=0.5), KeepAll(), KeepAll()]
+
+    went = replay(headed, policies).tier > 0
+
+    assert went.tolist() == (said < 0.5).tolist()
+    published = replay(headed.headless(), policies)
+    assert published.tier.tolist() == replay(plain, policies).tier.tolist()
+
+
+def test_a_study_says_for_each_policy_what_confidence_it_goes_by() -> None:
+    tiers = [{"tier": name, "model": {"source": name}} for name in ("device", "cloud")]
+    grids = [
+        {"name": "RecServe", "confidence": "max_probability", "tiers": [{"kind": "keep"}]},
+        {"name": "agreement", "tiers": [{"kind": "keep"}]},
+    ]
+    study = msgspec.convert(
+        {"name": "both", "sets": [{"place": "set.tsv"}], "tiers": tiers, "policies": grids}, Study
+    )
+
+    assert [tried.headless for tried in candidates(study)] == [True, False]

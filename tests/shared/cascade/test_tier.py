@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from shared.cascade.policies import (
     Feedback,
+    Fixed,
     Observation,
     PolicySettings,
     Quality,
@@ -16,7 +18,9 @@ from shared.cascade.policies import (
     Skip,
 )
 from shared.cascade.tier import Tier
+from shared.messages import Prompt, Result, Scored
 from shared.tasks import TASKS, Task
+from shared.tasks.classify import Label
 
 
 def seen(confidence: float) -> Observation:
@@ -147,3 +151,30 @@ def test_with_three_tiers_the_shares_are_beta_and_beta_squared() -> None:
 
     assert at_edge / count == pytest.approx(0.3, abs=0.01)
     assert at_cloud / count == pytest.approx(0.09, abs=0.01)
+
+
+@pytest.mark.parametrize(("confidence", "kept"), [(0.6, True), (0.4, False)])
+def test_what_a_head_says_is_held_against_the_threshold_and_the_models_word_goes_beside(
+    confidence: float, kept: bool
+) -> None:
+    tier = Tier("device", Fixed(threshold=0.5), ["cloud"])
+    prompt = Prompt(UUID(int=1), "device-1", "classify", "good", 30.0)
+    scored = Scored(Label("positive"), confidence, 10, (0.1, 0.9))
+
+    decided = tier.decide("device-1", prompt, scored, arrived_s=0.0, now_s=0.0)
+
+    result = decided if isinstance(decided, Result) else decided.local_result
+    assert isinstance(decided, Result) == kept
+    assert result.hops[-1].confidence == result.confidence == confidence
+    assert result.certainty == 0.9
+
+
+def test_without_a_head_both_are_the_same_number() -> None:
+    prompt = Prompt(UUID(int=1), "device-1", "classify", "good", 30.0)
+    scored = Scored(Label("positive"), 0.9, 10, (0.1, 0.9))
+
+    result = Tier("cloud").decide("cloud-1", prompt, scored, arrived_s=0.0, now_s=0.0)
+
+    assert isinstance(result, Result)
+    assert result.probability is None
+    assert result.certainty == result.confidence == 0.9

@@ -1,0 +1,65 @@
+"""What a head costs a prompt: ``python -m experiments.profiling.head BUNDLE SET.tsv ...``.
+
+Prints the CPU time of a head alone for the first texts of each set, the least of several
+rounds and the median, beside the version of Python and the machine.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from experiments.datasets.read import read_set
+from experiments.datasets.source import Source
+from shared.cli import clear_errors
+from shared.errors import BundleError, SettingsError
+from shared.runtimes.bundle import Bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.runtimes.agreement_head import AgreementHead
+
+_TEXTS: Final = 500
+_ROUNDS: Final = 15
+
+
+def time_head(head: AgreementHead, texts: Sequence[str], labels: int) -> list[float]:
+    """Return the mean time of a text in microseconds, for each of several rounds."""
+    probabilities = (0.75, *(0.25 / (labels - 1),) * (labels - 1))
+    rounds = []
+    for _ in range(_ROUNDS):
+        start_s = time.thread_time()
+        for text in texts:
+            head.confidence(text, probabilities, 0)
+        rounds.append((time.thread_time() - start_s) * 1e6 / len(texts))
+    return rounds
+
+
+def main(words: Sequence[str]) -> None:
+    """Time and print."""
+    with clear_errors():
+        if len(words) < 2:  # noqa: PLR2004 - a bundle and a set
+            raise SettingsError("give a bundle and one labelled set at least")
+        bundle = Bundle.open(words[0])
+        head, labels = bundle.head(), bundle.manifest.labels
+        if head is None:
+            raise BundleError(f"{bundle.folder}: has no head")
+        print(f"Python {platform.python_version()}, {platform.machine()}")  # noqa: T201
+        for place in words[1:]:
+            texts = read_set(Source(place=place, rows=_TEXTS), labels).texts
+            rounds = time_head(head, texts, len(labels))
+            mean_words = np.mean([len(text.split()) for text in texts])
+            print(  # noqa: T201
+                f"{Path(place).parent.name}: {mean_words:.0f} words, {min(rounds):.1f} us at "
+                f"least, {np.median(rounds):.1f} us in the median round"
+            )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

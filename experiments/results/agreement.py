@@ -1,0 +1,148 @@
+"""What the head of the device's bundle brings: to its confidence, and to the policies that use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from experiments.evaluation.comparisons import hops, saved_by, weighted
+from experiments.evaluation.evaluate import cards
+from experiments.evaluation.statistics import accuracy, auroc, bootstrap, macro_f1
+from experiments.evaluation.word_pairs import ask_expert
+from experiments.results.text import percents, table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.evaluation.equal_accuracy import Saving
+    from experiments.evaluation.evaluate import SetResult
+    from experiments.evaluation.study import Study
+
+    _Savings = list[tuple[str, float, Saving]]
+
+_BETAS: Final = (0.3, 0.5)
+_GOAL: Final = 0.3
+
+
+def word_pairs(study: Study, results: Sequence[SetResult]) -> str:
+    """Return how right hashed words and word pairs are alone, beside the tiers."""
+    lines = []
+    for result in results:
+        data, right = result.matrix.data, result.matrix.right
+        said = ask_expert(study.tiers[0].model, data)
+        if said is None:
+            return ""
+        truth = result.matrix.truth
+        hits = said.labels == truth
+        low, high = bootstrap(hits[None, :]).accuracy(0)
+        lines.append(
+            [
+                data.name,
+                f"{accuracy(hits):.3f} [{low:.3f}, {high:.3f}]",
+                f"{macro_f1(said.labels, truth):.3f}",
+                f"{auroc(said.confidence, hits):.3f}",
+                *(f"{share:.3f}" for share in right.mean(axis=1)),
+            ]
+        )
+    tiers = [tier.tier for tier in study.tiers]
+    above = [
+        line[0] for line in lines if any(float(line[1].split()[0]) > float(c) for c in line[4:])
+    ]
+    return (
+        "**Hashed word pairs alone.** The device's bundle has a head, and in it a linear expert over "
+        "hashed words and word pairs (64 kB of int8). As a model of its own it is:\n\n"
+        f"{table(['set', 'accuracy', 'macro-F1', 'AUROC', *tiers], lines)}\n"
+        + (
+            f"It is above at least one of the three models on {', '.join(above)}: where it is above "
+            "the larger ones, part of what the head saves below is a weak model being exposed, not "
+            "a second opinion.\n"
+            if above
+            else ""
+        )
+    )
+
+
+def agreement(results: Sequence[SetResult], study: Study, wide: Sequence[SetResult]) -> str:
+    """Return what going by the head does, against RecServe as published and on the same head."""
+    published = _savings(results, "agreement", "RecServe", hops)
+    same_head = _savings(results, "agreement", "RecServe-head", hops)
+    dear = _savings(wide, "agreement", "RecServe", weighted(study.weights))
+    return (
+        "## A confidence that foretells the cloud\n\n"
+        "The head of the device's bundle says how likely the cloud would give the device's answer; "
+        "answers and their probabilities are as before. How well each confidence tells which answers "
+        "are right, and which the cloud would give:\n\n"
+        f"{_aurocs(results)}\n"
+        "*agreement* is `skip` going by the head, over the same grid of `worth`; RecServe stays as "
+        "published, on the largest probability. Hops at RecServe's accuracy:\n\n"
+        f"{_table(published, 'agreement')}\n{_words(published)}\n\n"
+        "The harder reference is RecServe's own rule going by the same head (`RecServe-head`): what "
+        "the policy alone adds.\n\n"
+        f"{_table(same_head, 'agreement')}\n{_words(same_head)}\n\n"
+        "With wide-area bytes that cost ten times local ones, against RecServe as published:\n\n"
+        f"{_table(dear, 'agreement')}\n{_words(dear)}\n"
+    )
+
+
+def _aurocs(results: Sequence[SetResult]) -> str:
+    lines = [
+        [
+            row["set"],
+            row["tier"],
+            f"{row['auroc']:.3f} → {row['auroc_agreement']:.3f}",
+            f"{row['auroc_of_top']:.3f} → {row['auroc_of_top_agreement']:.3f}",
+        ]
+        for result in results
+        for row in cards(result)
+        if "auroc_agreement" in row
+    ]
+    return table(["set", "tier", "AUROC, right answers", "AUROC, the cloud's answers"], lines)
+
+
+def _savings(
+    results: Sequence[SetResult], contender: str, reference: str, cost: Callable[..., Any]
+) -> _Savings:
+    return [
+        (result.matrix.data.name, beta, saved_by(result, contender, reference, beta, cost))
+        for beta in _BETAS
+        for result in results
+    ]
+
+
+def _table(savings: _Savings, contender: str) -> str:
+    lines = [
+        [
+            f"{beta}",
+            name,
+            f"{saved.reference:.3f}",
+            f"{saved.contender:.3f}",
+            percents(saved),
+        ]
+        for name, beta, saved in savings
+    ]
+    return table(["RecServe's β", "set", "RecServe", contender, "saved"], lines)
+
+
+def _words(savings: _Savings) -> str:
+    words = []
+    for beta in _BETAS:
+        shares = [saved.share for _, b, saved in savings if b == beta]
+        words.append(
+            f"At β = {beta} it saves {_mean(shares)} on average, {min(shares) * 100:.0f} % at least."
+        )
+    sure = sum(saved.interval.low > 0 for _, _, saved in savings)
+    goal = sum(saved.interval.low >= _GOAL for _, _, saved in savings)
+    lost = [f"{name} at {beta}" for name, beta, saved in savings if saved.share < 0]
+    words.append(
+        f"The interval lies above zero in {sure} of {len(savings)} cells, and above 30 % in {goal}."
+    )
+    if lost:
+        words.append(f"It loses on {', '.join(lost)}.")
+    return " ".join(words)
+
+
+def _mean(shares: Sequence[float]) -> str:
+    if not np.isfinite(shares).all():
+        return "no finite share"
+    return f"{np.mean(shares) * 100:.0f} %"

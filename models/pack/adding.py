@@ -1,0 +1,261 @@
+"""Give a bundle an agreement head: ask student and teacher, fit, and keep it only if it helps."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+import numpy as np
+from rich.progress import track
+
+from models.pack.expected import quantiles
+from models.pack.head import SLOTS, Answered, fit_head
+from models.pack.labelled import read_columns, read_texts, scored_or_raise
+from shared.errors import BundleError, DataError
+from shared.runtimes import ModelSettings, labels_of, load_model
+from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
+from shared.runtimes.head_manifest import TABLE, HeadManifest, HeldOut
+from shared.tasks.classify import requests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+    from models.pack.head import FittedHead
+    from models.pack.head_gain import Figure, HeadGain
+    from shared.runtimes import Model
+
+    Floats = NDArray[np.float64]
+
+LEAST_TEXTS: Final = 500
+_CHUNK_PROMPTS: Final = 64
+_DIGITS: Final = 6
+_SHOWN: Final = 80
+
+
+@dataclass(frozen=True)
+class HeadRequest:
+    """A head that is wanted: whose answers it foretells, and TSV files with texts to learn from.
+
+    ``labelled`` are such files with the column ``label`` too, for the expert alone; ``slots`` is
+    the size of its table, a power of two, in bytes for each label but the first.
+    """
+
+    teacher: str
+    files: tuple[Path, ...]
+    labelled: tuple[Path, ...] = ()
+    slots: int = SLOTS
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class HeadTexts:
+    """Different texts; ``labelled`` has names or numbers of labels, of these texts or others."""
+
+    texts: tuple[str, ...]
+    labelled: dict[str, str]
+
+
+def read_head_texts(request: HeadRequest) -> HeadTexts:
+    """Read the column ``text`` of TSV files, and ``label`` of labelled ones.
+
+    Raises ``DataError`` naming the file and row that is wrong, or when the texts are too few.
+    """
+    found = dict.fromkeys(t for path in request.files for t in read_texts(path) if t.strip())
+    if len(found) < LEAST_TEXTS:
+        places = ", ".join(map(str, request.files)) or "no file"
+        raise DataError(
+            f"--texts: {places} has {len(found)} different texts, and a head needs {LEAST_TEXTS} "
+            "at least; some thousands are better"
+        )
+    labelled: dict[str, str] = {}
+    for path in request.labelled:
+        rows = zip(*read_columns(path, ("text", "label")), strict=True)
+        labelled |= {text: label for text, label in rows if text.strip()}
+    return HeadTexts(tuple(found), labelled)
+
+
+def load_teacher(source: str, labels: Sequence[str]) -> Model:
+    """Load a bundle, or else a folder or hub id of transformers; its labels must be the same.
+
+    Raises ``BundleError`` when it is not there or has other labels.
+    """
+    runtime = "onnx" if (Path(source) / MANIFEST).is_file() else "transformers"
+    teacher = load_model(
+        msgspec.convert(
+            {"source": source, "runtime": runtime, "threads": 0, "batch_prompts": 1}, ModelSettings
+        )
+    )
+    if sorted(labels_of(teacher)) != sorted(labels):
+        teacher.close()
+        raise BundleError(
+            f"{source}: the teacher knows {', '.join(labels_of(teacher))}, but the model to be "
+            f"packed {', '.join(labels)}; a head needs a teacher with the same labels"
+        )
+    return teacher
+
+
+def refit_head(folder: Path, request: HeadRequest, console: Console) -> Bundle:
+    """Give the bundle in a folder another head, or its first; all else of it stays.
+
+    Raises as ``add_head`` does, and then leaves the folder as it was.
+    """
+    bundle, asked = Bundle.open(folder), read_head_texts(request)
+    with beside(folder) as work:
+        copy = add_head(copy_of(bundle, Path(work) / "copy"), request, asked, console)
+        for name in (TABLE, MANIFEST):  # a bundle is torn between the two, and then refused
+            (copy.folder / name).replace(folder / name)
+    return Bundle.open(folder)
+
+
+def add_head(bundle: Bundle, request: HeadRequest, asked: HeadTexts, console: Console) -> Bundle:
+    """Fit a head for the bundle, write it into its folder, and say what it brings.
+
+    Raises ``BundleError`` when
+    the teacher does not fit, a model fails on a text or the head does not help; the bundle is then
+    as it was.
+    """
+    teacher = load_teacher(request.teacher, bundle.manifest.labels)
+    try:
+        answered = _answered(bundle, teacher, asked, console)
+        if answered.agreed.all():
+            raise BundleError(
+                f"{bundle.manifest.name} answers all {len(asked.texts):,} texts as its teacher "
+                f"{teacher.name} does, so a head has nothing to tell; give other texts or "
+                "another teacher"
+            )
+        with console.status(f"fitting a head to {len(asked.texts):,} texts"):
+            fitted = fit_head(answered, slots=request.slots, seed=request.seed)
+        console.print(describe(fitted.gain))
+        names = tuple(f"{path.parent.name}/{path.name}" for path in request.files)
+        return write_head(bundle, fitted, teacher=teacher.name, texts=len(asked.texts), of=names)
+    finally:
+        teacher.close()
+
+
+def _answered(bundle: Bundle, teacher: Model, asked: HeadTexts, console: Console) -> Answered:
+    student = load_model(ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=1))
+    labels = bundle.manifest.labels
+    try:
+        return Answered(
+            asked.texts,
+            _answers(student, asked.texts, labels, f"asking {student.name}", console),
+            _answers(teacher, asked.texts, labels, f"asking the teacher {teacher.name}", console),
+            _indexes(asked.labelled, labels),
+        )
+    finally:
+        student.close()
+
+
+def write_head(
+    bundle: Bundle, fitted: FittedHead, *, teacher: str, texts: int, of: tuple[str, ...]
+) -> Bundle:
+    """Write table and manifest; routing goes by the head from then on.
+
+    New windows start from the confidences that it gave the held-out texts ``of`` these files.
+    Raises ``BundleError`` where it would not help.
+    """
+    gain = fitted.gain
+    if not gain.helps:
+        raise BundleError(
+            f"{bundle.folder}: the head does not help: on {gain.texts:,} held-out texts its AUROC "
+            f"is {_spell(gain.after)}, and that of the largest probability {_spell(gain.before)}; "
+            "it was not written; give more texts, or leave --teacher out"
+        )
+    manifest = bundle.manifest
+    head = HeadManifest(
+        model=manifest.files[WEIGHTS],
+        labels=manifest.labels,
+        teacher=teacher,
+        texts=texts,
+        slots=len(fitted.table.weights) // len(fitted.table.constants),
+        scale=fitted.table.scale,
+        constants=fitted.table.constants,
+        weights=fitted.weights,
+        held_out=HeldOut(
+            texts=gain.texts,
+            agreed=round(gain.agreed, _DIGITS),
+            auroc_max_probability=_rounded(gain.before),
+            auroc=_rounded(gain.after),
+            saved={f"{rate}": _rounded(saved) for rate, saved in gain.saved.items()},
+        ),
+    )
+    (bundle.folder / TABLE).write_bytes(fitted.table.weights)
+    expected = Confidences(
+        prompts=gain.texts, of=of, quantiles=tuple(quantiles(fitted.confidences.tolist()))
+    )
+    changed = msgspec.structs.replace(
+        manifest, confidence="agreement", head=head, confidences={manifest.task: expected}
+    )
+    return Bundle.write(bundle.folder, changed)
+
+
+def copy_of(bundle: Bundle, folder: Path) -> Bundle:
+    """Copy the files that a bundle's manifest names, and no other, into a new folder."""
+    folder.mkdir()
+    for name in (*bundle.manifest.files, MANIFEST):
+        shutil.copyfile(bundle.folder / name, folder / name)
+    return Bundle.open(folder)
+
+
+def beside(place: Path) -> tempfile.TemporaryDirectory[str]:
+    """Return a folder to work in, on the disk of ``place``."""
+    return tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.resolve().parent)
+
+
+def describe(gain: HeadGain) -> str:
+    """Say in two lines what a head does on held-out texts."""
+    saved = ", ".join(
+        f"{measured.value:.0%} [{measured.low:.0%}, {measured.high:.0%}] of those at {rate}"
+        for rate, measured in gain.saved.items()
+    )
+    return (
+        f"head: on {gain.texts:,} held-out texts, {gain.agreed:.1%} answered as the teacher does, "
+        f"AUROC {_spell(gain.before)} with the largest probability, {_spell(gain.after)} with the "
+        f"head\nescalations it spares at the same agreement with the teacher: {saved}"
+    )
+
+
+def _answers(
+    model: Model, texts: Sequence[str], labels: Sequence[str], what: str, console: Console
+) -> Floats:
+    """Return the model's probabilities in the order of ``labels``; shape (texts, labels)."""
+    order = [labels_of(model).index(name) for name in labels]
+    rows: list[list[float]] = []
+    starts = range(0, len(texts), _CHUNK_PROMPTS)
+    for start in track(starts, what, console=console, transient=True):
+        chunk = texts[start : start + _CHUNK_PROMPTS]
+        for text, entry in zip(chunk, model.answer(requests(chunk)), strict=True):
+            scored = scored_or_raise(entry, f"text {text[:_SHOWN]!r}")
+            rows.append([scored.probabilities[index] for index in order])
+    return np.array(rows)
+
+
+def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, int]:
+    """Return each text with the index of its label, from its name or its number from 0."""
+    known: dict[str, int] = {
+        **{str(index): index for index in range(len(labels))},
+        **{name: index for index, name in enumerate(labels)},
+    }
+    for text, label in labelled.items():
+        if label not in known:
+            raise DataError(
+                f"--labels: the text {text[:_SHOWN]!r} has the label {label[:_SHOWN]!r}, but the "
+                f"model knows {', '.join(labels)}; use these or their numbers from 0"
+            )
+    return {text: known[label] for text, label in labelled.items()}
+
+
+def _spell(figure: Figure) -> str:
+    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def _rounded(figure: Figure) -> tuple[float, float, float]:
+    value, low, high = (round(number, _DIGITS) for number in figure)
+    return value, low, high
