@@ -122,6 +122,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=0.2, isolation_level="IMMEDIATE")
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk at each chunk
         connection.execute("BEGIN EXCLUSIVE")
         connection.commit()
     except sqlite3.OperationalError as error:

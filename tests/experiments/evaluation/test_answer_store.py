@@ -61,7 +61,7 @@ def test_probabilities_come_back_to_the_last_bit(tmp_path: Path) -> None:
     assert reopened(tmp_path)[prompt_key("third")] == third
 
 
-def test_what_a_killed_process_had_appended_is_there(tmp_path: Path) -> None:
+def fill_and_be_killed(folder: Path) -> None:
     program = (
         "import os, signal, sys\n"
         "from pathlib import Path\n"
@@ -71,10 +71,25 @@ def test_what_a_killed_process_had_appended_is_there(tmp_path: Path) -> None:
         "    store.append(list(ANSWERS.items())[:1000])\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    ran = subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=ROOT, check=False)
-
+    ran = subprocess.run([sys.executable, "-c", program, str(folder)], cwd=ROOT, check=False)
     assert ran.returncode == -9
+
+
+def test_what_a_killed_process_had_appended_is_there(tmp_path: Path) -> None:
+    fill_and_be_killed(tmp_path)
+
     assert reopened(tmp_path) == dict(list(ANSWERS.items())[:1000])
+
+
+def test_a_log_without_its_file_adds_nothing_to_the_file_that_comes_after(tmp_path: Path) -> None:
+    fill_and_be_killed(tmp_path)
+    (log,) = tmp_path.glob("*-wal")
+    log.with_name(log.name.removesuffix("-wal")).unlink()
+    later = {prompt_key("later"): Kept(Label("negative"), 0.5, 1, (0.5, 0.5))}
+
+    fill(tmp_path, later)
+
+    assert reopened(tmp_path) == later
 
 
 @pytest.mark.parametrize("content", [b"x" * 100, b"x" * 10_000])

@@ -156,7 +156,7 @@ def test_progress_names_the_set_and_the_tier(tiers: Sequence[TierModel], tmp_pat
     assert "30/30" in console.file.getvalue()
 
 
-_SOME_ROWS_BYTES = 20_000
+_SOME_ROWS_BYTES = 100_000
 
 
 def _count_kept(path: Path) -> int:
@@ -183,7 +183,7 @@ def test_a_matrix_killed_midway_goes_on_where_it_stopped(
     bundle, folder = tiers[0].model.source, tmp_path / "matrix"
     process = subprocess.Popen([sys.executable, "-c", KILLED, bundle, str(folder)])
     patience_s = time.monotonic() + 30
-    while not any(path.stat().st_size > _SOME_ROWS_BYTES for path in folder.glob("*.sqlite")):
+    while not any(path.stat().st_size > _SOME_ROWS_BYTES for path in folder.glob("*.sqlite-wal")):
         assert process.poll() is None
         assert time.monotonic() < patience_s
         time.sleep(0.01)
