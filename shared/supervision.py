@@ -7,25 +7,45 @@ every ``except Exception`` ends it as well. Nobody waits for such a task, so nob
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
+    from types import TracebackType
 
 _log = get_logger()
 PAUSE_S: Final = 0.5
 
 
-@contextlib.contextmanager
-def logged_if_broken(what: str, **where: str) -> Iterator[None]:
+def logged_if_broken(what: str, **where: str) -> _Logged:
     """Log an exception, and go on behind it."""
-    try:
-        yield
-    except Exception:  # noqa: BLE001 - logged, and gone on behind it
-        _log.exception("something broke", what=what, **where)
+    return _Logged(what, where)
+
+
+class _Logged:
+    """A class and no generator: a device enters one for every step of a prompt."""
+
+    __slots__ = ("_what", "_where")
+
+    def __init__(self, what: str, where: dict[str, str]) -> None:
+        self._what = what
+        self._where = where
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        _log.error("something broke", exc_info=error, what=self._what, **self._where)
+        return True
 
 
 class Supervised:

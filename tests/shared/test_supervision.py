@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared import supervision
-from shared.supervision import Supervised
+from shared.supervision import Supervised, logged_if_broken
 from tests.support.wires import eventually
 
 if TYPE_CHECKING:
@@ -68,3 +68,22 @@ async def test_what_is_stopped_stays_so() -> None:
     last = supervised.task
     await asyncio.sleep(0.05)
     assert supervised.task is last
+
+
+def test_what_breaks_is_logged_with_its_place_and_gone_on_behind(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for step in ("first", "second"):
+        with logged_if_broken("a step of the test", step=step):
+            raise ValueError("broken")
+
+    said = capsys.readouterr().out
+    assert "step=first what='a step of the test'" in said
+    assert "step=second what='a step of the test'" in said
+    assert "ValueError: broken" in said
+
+
+def test_what_is_no_fault_of_the_step_goes_through() -> None:
+    for raised in (Panic, asyncio.CancelledError):
+        with pytest.raises(raised), logged_if_broken("a step of the test"):
+            raise raised
