@@ -242,7 +242,8 @@ async def test_an_agent_in_a_terminal_ends_with_it_unless_it_was_told_not_to(
 def _in_a_terminal(command: list[str], log: Any) -> tuple[int, subprocess.Popen[bytes]]:
     """Start a program as a shell in a terminal does; closing what is returned closes that."""
     ours, its = pty.openpty()
-    take = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    take = "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    take += "signal.signal(signal.SIGHUP, signal.SIG_DFL); "  # these tests may run under nohup
     take += "os.execvp(sys.argv[1], sys.argv[1:])"
     process = subprocess.Popen(
         [sys.executable, "-c", take, *command],
