@@ -209,7 +209,7 @@ async def test_no_prompt_is_lost_while_the_model_is_exchanged_again_and_again(
         assert await site.reload() == Ran(0, f"{site.name} answers with bag-4 {now} already\n")
 
         answers = await stream.end()
-        assert len(answers) > 2 * PROMPTS_S
+        assert len(answers) > PROMPTS_S, "many, while five were asked for"
         assert set(answers) == {LABELS[1]}, "none failed, none degraded"
         status = agents.statuses[f"{role}/{site.name}"]
         assert (status.model, status.bundle) == ("bag-4", now)

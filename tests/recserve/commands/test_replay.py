@@ -18,6 +18,7 @@ from experiments.replay.records import Record, read_records
 from experiments.replay.to_matrix import matrix_from_records
 from experiments.testbed.processes import free_port
 from shared.runtimes import ModelSettings
+from shared.tasks.classify import Label
 from tests.support.processes import ROOT, skip_without
 from tests.support.replay_runs import made_record, write_made_run
 
@@ -106,7 +107,7 @@ def test_every_decision_is_explained(run: Ran) -> None:
             assert hop.confidence < hop.threshold
         assert record.hops[0].agent == record.device
         assert record.tier == TIERS[len(record.hops) - 1]
-        assert record.answer in {"positive", "negative"}
+        assert record.given in {Label("positive"), Label("negative")}
     assert {record.tier for record in run.records} == set(TIERS)
 
 
@@ -152,9 +153,9 @@ def test_the_run_fills_the_answer_matrix(run: Ran) -> None:
     moved = []
     for row, record in enumerate(run.records):
         hops = list(zip(matrix.tiers, record.hops, strict=False))
-        moved += [abs(tier.confidence[row] - hop.confidence) for tier, hop in hops]
+        moved += [abs(tier.routing[row] - hop.confidence) for tier, hop in hops]
         told = matrix.data.label_names[matrix.tiers[len(record.hops) - 1].labels[row]]
-        assert told == record.answer or record.hops[-1].confidence < 0.6
+        assert record.given == Label(told) or record.hops[-1].confidence < 0.6
     # A model that ran a prompt alone says the same again; the probabilities of int8 weights move
     # with what else was in the batch.
     assert sum(difference < 1e-6 for difference in moved) > 0.7 * len(moved)
