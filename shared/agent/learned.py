@@ -84,7 +84,7 @@ class LearnedFile:
         self._path = path
         self._policy: dict[str, Any] = msgspec.to_builtins(settings.tier.policy)
         self._parts = parts
-        self._written = b""
+        self._saved = parts.station.tier.changes
 
     def take_up(self) -> None:
         """Let the policies recall what the file holds; put it aside if that is not theirs."""
@@ -103,15 +103,12 @@ class LearnedFile:
             self._put_aside(str(error))
 
     async def save(self) -> None:
-        """Write down what the policies remember, if any of it is new."""
-        tasks = self._parts.station.tier.remember(time.monotonic())
-        seen = msgspec.msgpack.encode(tasks)
-        if not tasks or seen == self._written:
+        """Write down what the policies remember, if a prompt came since that was last done."""
+        tier, model = self._parts.station.tier, self._parts.slot.model
+        changes = tier.changes
+        if changes == self._saved or not (tasks := tier.remember(time.monotonic())):
             return
-        model = self._parts.slot.model
-        learned = _Learned(
-            _FORM, model.name, short_digest(model), self._policy, time.time(), dict(tasks)
-        )
+        learned = _Learned(_FORM, model.name, short_digest(model), self._policy, time.time(), tasks)
         payload = msgspec.msgpack.encode(learned)
         content = hashlib.sha256(payload).digest() + payload
         try:
@@ -120,7 +117,7 @@ class LearnedFile:
             reason = error.strerror or str(error)
             _log.warning("what is learned cannot be written", file=str(self._path), reason=reason)
         else:
-            self._written = seen
+            self._saved = changes
 
     def _check(self, learned: _Learned) -> None:
         """Raise ``ValueError`` unless it was learned of our model, under our policy."""

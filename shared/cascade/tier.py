@@ -73,6 +73,8 @@ class Tier:
         self._draw = random.Random(seed)  # noqa: S311 - draws prompts, guards nothing
         self._expected = expected or {}
         self._policies: dict[Task, Policy] = {}
+        self.changes = 0
+        """How often the policies took something in; while it stands, so does what they remember."""
 
     @property
     def learns(self) -> bool:
@@ -111,6 +113,7 @@ class Tier:
         The top tier keeps everything; its policy still sees each prompt, so that a hop can show
         the threshold. A routing never points above the top.
         """
+        self.changes += 1
         policy = self._policies.get(task) or self._begin(task)
         routing = policy.decide(observation)
         if routing.up <= len(self.above):
@@ -132,6 +135,7 @@ class Tier:
         self, task: Task, observation: Observation, routing: Routing, feedback: Feedback
     ) -> None:
         """Tell the task's policy what became of one observation."""
+        self.changes += 1
         self._policies[task].learn(observation, routing, feedback)
 
     def remember(self, now_s: float) -> dict[Task, Any]:
@@ -158,6 +162,7 @@ class Tier:
     def begin_anew(self, expected: Mapping[Task, Sequence[float]]) -> None:
         """Forget what was seen and learned: another model answers, and ``expected`` is of that."""
         self._expected = expected
+        self.changes += 1
         for task in tuple(self._policies):
             self._begin(task)
 

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 import structlog
 
+from shared.agent.learned import LearnedFile
 from shared.agent.settings import TierSettings
-from shared.cascade.policies import Quality, Quantile
+from shared.cascade.policies import Budget, Quality, Quantile
 from tests.support.cascades import cascade
 from tests.support.wires import MemoryWire
 
@@ -46,6 +47,23 @@ async def test_a_restart_goes_on_with_the_window(tmp_path: Path) -> None:
 
     assert (before, after) == (0.5, 0.5), "alone it would be 1.0, as of a sure prompt"
     assert await live(tmp_path / "elsewhere", policy=policy) == 1.0
+
+
+async def test_nothing_is_written_while_no_prompt_comes(tmp_path: Path) -> None:
+    """A budget's memory holds ages: it would be another one at every look."""
+    policy = Budget(budget_bytes=1e6, period_s=60.0)
+    async with cascade(MemoryWire()) as tiers:
+        device = await tiers.device(state=str(tmp_path), tier=tier(policy), knows_above=False)
+        file = LearnedFile(tmp_path / "again", device.settings, device.parts)
+        await file.save()
+        idle = (tmp_path / "again").exists()
+        await device.ask("easy")
+        await file.save()
+        first = (tmp_path / "again").read_bytes()
+        await file.save()
+
+        assert not idle
+        assert (tmp_path / "again").read_bytes() == first
 
 
 async def test_an_upper_agent_remembers_as_a_device_does(tmp_path: Path) -> None:
