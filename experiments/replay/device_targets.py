@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from experiments.replay.records import LOST
 from experiments.replay.target import Response
-from experiments.testbed.client import Answer, DeviceClient
+from experiments.testbed.client import WAY_S, Answer, DeviceClient
 from shared.errors import BusError
 from shared.messages import Hop
 from shared.tasks import Task, from_json
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from experiments.replay.target import ReplayRequest
     from experiments.testbed.fleet import Fleet
     from shared.bus.mqtt.settings import MqttSettings
-
-_WAY_S = 2.0
-"""For the way there and back, beyond the time that the device has."""
 
 
 class VirtualDevices:
@@ -49,13 +47,11 @@ class VirtualDevices:
 
 
 class AskedDevices:
-    """Devices behind a broker. What comes twice for one question is counted in ``twice``."""
+    """Devices behind a broker."""
 
-    def __init__(self, asker: DeviceClient, devices: Sequence[str]) -> None:
-        self.twice = 0
-        self._asker = asker
+    def __init__(self, client: DeviceClient, devices: Sequence[str]) -> None:
+        self._client = client
         self._devices = tuple(devices)
-        self._waiting: dict[str, asyncio.Future[Answer]] = {}
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -63,65 +59,65 @@ class AskedDevices:
         cls, settings: MqttSettings, devices: Sequence[str]
     ) -> AsyncIterator[AskedDevices]:
         """Connect and listen to every device's answers. Raises ``BusError``."""
-        async with DeviceClient.open(settings) as asker:
-            target = cls(asker, devices)
-            for device in devices:
-                await asker.listen(device, target._hear)
-            yield target
+        async with DeviceClient.open(settings, devices) as client:
+            yield cls(client, devices)
 
     @property
     def devices(self) -> Sequence[str]:
         """Names of the devices."""
         return self._devices
 
+    @property
+    def twice(self) -> int:
+        """How many answers came once more for a question."""
+        return self._client.duplicates
+
     async def ask(self, question: ReplayRequest) -> Response:
         """Publish a question and wait for its answer."""
-        name = str(question.id)
-        answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting[name] = answered
-        asked = {
-            "id": name,
-            "text": question.text,
-            "task": question.task,
-            "timeout_s": question.timeout_s,
-            "priority": question.priority,
-        }
         try:
-            await self._asker.send(question.device, asked)
-            came = await asyncio.wait_for(answered, question.timeout_s + _WAY_S)
-            return read_answer(came, question.task)
-        except asyncio.TimeoutError:
-            said = f"{question.device} said nothing in {question.timeout_s + _WAY_S:g} s"
-            return Response(error=LOST, reason=said)
+            answer = await self._client.ask(
+                question.device,
+                question.text,
+                task=question.task,
+                timeout_s=question.timeout_s,
+                priority=question.priority,
+                question_id=str(question.id),
+            )
         except BusError as error:
             return Response(error=LOST, reason=f"the question did not get out: {error}")
-        finally:
-            del self._waiting[name]
+        if answer is None:
+            said = f"{question.device} said nothing in {question.timeout_s + WAY_S:g} s"
+            return Response(error=LOST, reason=said)
+        return read_answer(answer, question.task)
 
-    def _hear(self, answer: Answer) -> None:
-        waiting = self._waiting.get(answer.get("id", ""))
-        if waiting is None or waiting.done():
-            self.twice += 1
-        else:
-            waiting.set_result(answer)
+
+class _Passed(msgspec.Struct, frozen=True):
+    tier: str
+    agent: str
+    confidence: float
+    threshold: float
+    elapsed_ms: float
+
+
+class _Said(msgspec.Struct, frozen=True):
+    hops: tuple[_Passed, ...] = ()
+    degraded: str = ""
+    error: str = ""
+    reason: str = ""
 
 
 def read_answer(answer: Answer, task: Task) -> Response:
-    """Return what an answer to such a task says, as devices publish it."""
+    """Return what an answer to such a task says, as devices publish it.
+
+    One that is none of the task is an error in the reply, as any other.
+    """
+    try:
+        said = msgspec.convert(answer, _Said)
+        own = None if said.error else from_json(task, answer)
+    except (KeyError, msgspec.ValidationError) as error:
+        return Response(error=LOST, reason=f"what came is no answer to a {task} prompt: {error}")
     hops = tuple(
-        Hop(
-            hop["tier"],
-            hop["agent"],
-            hop["confidence"],
-            hop["threshold"],
-            round(hop["elapsed_ms"] * 1000),
-        )
-        for hop in answer.get("hops", ())
+        Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, round(hop.elapsed_ms * 1000))
+        for hop in said.hops
     )
-    return Response(
-        None if "error" in answer else from_json(task, answer),
-        hops,
-        answer.get("degraded", ""),
-        answer.get("error", ""),
-        answer.get("reason", ""),
-    )
+    return Response(own, hops, said.degraded, said.error, said.reason)

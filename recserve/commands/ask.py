@@ -82,8 +82,8 @@ def _broker(config: str | None, flags: dict[str, Any]) -> MqttSettings:
 async def _ask(
     mqtt: MqttSettings, device: str, text: str, task: str, timeout_s: float
 ) -> Answer | None:
-    async with DeviceClient.open(mqtt) as asker:
-        return await asker.ask(device, text, task=task, timeout_s=timeout_s)
+    async with DeviceClient.open(mqtt, [device]) as client:
+        return await client.ask(device, text, task=task, timeout_s=timeout_s)
 
 
 def _show(answer: Answer, task: Task) -> None:

@@ -24,7 +24,7 @@ from experiments.testbed.processes import (
 )
 from experiments.testbed.scrape import samples_at
 from recserve.demo.report import build_report
-from recserve.demo.stream import DemoAnswer, stream
+from recserve.demo.stream import DemoAnswers, stream
 from recserve.demo.table import print_report
 from shared.cascade.policies import Quantile
 from shared.cli import clear_errors
@@ -107,7 +107,7 @@ async def _stream(
     console: Console,
     in_flight: int,
     timeout_s: float,
-) -> DemoAnswer:
+) -> DemoAnswers:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

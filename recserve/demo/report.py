@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from experiments.datasets.bundled import LabelledPrompt
     from experiments.testbed.client import Answer
-    from recserve.demo.stream import DemoAnswer
+    from recserve.demo.stream import DemoAnswers
     from shared.wire.topics import Topics
 
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msgspec")
@@ -29,7 +29,7 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "numpy", "tokenizers", "msg
 
 def build_report(
     prompts: Sequence[LabelledPrompt],
-    answered: DemoAnswer,
+    answered: DemoAnswers,
     *,
     tiers: Sequence[str],
     beta: Mapping[str, float | None],
@@ -42,13 +42,13 @@ def build_report(
     ``tiers`` from the device up; ``alone`` has the label that each tier's model gives to each
     prompt; ``burden`` the bytes that the agents counted on each link.
     """
-    first = [answers[0] if answers else None for answers in answered.answers]
-    got = [(prompt, answer) for prompt, answer in zip(prompts, first, strict=True) if answer]
+    pairs = zip(prompts, answered.answers, strict=True)
+    got = [(prompt, answer) for prompt, answer in pairs if answer is not None]
     errors = sum("error" in answer for _, answer in got)
     return {
         "prompts": len(prompts),
         "results": len(got),
-        "duplicates": sum(max(len(answers) - 1, 0) for answers in answered.answers),
+        "duplicates": answered.duplicates,
         "errors": errors,
         "degraded": sum("degraded" in answer for _, answer in got),
         "elapsed_s": round(answered.elapsed_s, 3),

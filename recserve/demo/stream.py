@@ -1,4 +1,4 @@
-"""Streams prompts through running devices and keeps every answer that comes back."""
+"""Streams prompts through running devices and keeps the answer of each."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 _GRACE_S = 0.5
 
 
-class DemoAnswer(NamedTuple):
-    """What came back: per prompt, in the order of the prompts, every answer it got."""
+class DemoAnswers(NamedTuple):
+    """What came back, in the order of the prompts; None where nothing did."""
 
-    answers: list[list[Answer]]
+    answers: list[Answer | None]
+    duplicates: int
     elapsed_s: float
 
 
@@ -32,40 +33,27 @@ async def stream(
     in_flight: int,
     timeout_s: float,
     progress: Callable[[Answer], None],
-) -> DemoAnswer:
+) -> DemoAnswers:
     """Ask each device its share of the prompts, ``in_flight`` per device at a time.
 
-    Ends when every prompt is answered, or when none was for ``timeout_s``; then listens a moment
-    longer for answers that came twice.
+    Ends when every prompt is answered or out of time; then listens a moment longer for answers
+    that came twice. Raises ``BusError`` when a question does not get out.
     """
-    answers: list[list[Answer]] = [[] for _ in prompts]
-    waiting: dict[int, asyncio.Event] = {}
+    rooms = {device: asyncio.Semaphore(in_flight) for device in devices}
 
-    def hear(answer: Answer) -> None:
-        number = int(answer["id"])
-        answers[number].append(answer)
-        if number in waiting:
-            waiting[number].set()
-        if len(answers[number]) == 1:
+    async def ask(device: str, text: str) -> Answer | None:
+        async with rooms[device]:
+            answer = await client.ask(device, text, timeout_s=timeout_s)
+        if answer is not None:
             progress(answer)
+        return answer
 
-    async def one(number: int, device: str, room: asyncio.Semaphore) -> None:
-        async with room:
-            waiting[number] = asyncio.Event()
-            question = {"id": str(number), "text": prompts[number].text, "timeout_s": timeout_s}
-            await asker.send(device, question)
-            await asyncio.wait_for(waiting[number].wait(), timeout_s + 2.0)
-
-    async with DeviceClient.open(mqtt) as asker:
-        rooms = {device: asyncio.Semaphore(in_flight) for device in devices}
-        for device in devices:
-            await asker.listen(device, hear)
+    async with DeviceClient.open(mqtt, devices) as client:
         started_s = time.monotonic()
         shares = (devices[number % len(devices)] for number in range(len(prompts)))
-        await asyncio.gather(
-            *(one(number, device, rooms[device]) for number, device in enumerate(shares)),
-            return_exceptions=True,
+        answers = await asyncio.gather(
+            *(ask(device, prompt.text) for device, prompt in zip(shares, prompts, strict=True))
         )
         elapsed_s = time.monotonic() - started_s
         await asyncio.sleep(_GRACE_S)
-    return DemoAnswer(answers, elapsed_s)
+        return DemoAnswers(answers, client.duplicates, elapsed_s)

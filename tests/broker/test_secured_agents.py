@@ -84,7 +84,7 @@ async def test_a_question_climbs_to_the_cloud_and_no_secret_is_ever_logged(
     # given
     await all_online(own_site, agents)
     # when
-    async with DeviceClient.open(own_site.settings("alice")) as alice:
+    async with DeviceClient.open(own_site.settings("alice"), ["device-1"]) as alice:
         answer = await alice.ask("device-1", "very good soup", task="classify", timeout_s=15)
     # then
     assert answer is not None

@@ -12,7 +12,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from urllib.request import urlopen
-from uuid import uuid4
 
 import pytest
 import yaml
@@ -130,24 +129,16 @@ class Site:
     @contextlib.asynccontextmanager
     async def _over_topics(self) -> AsyncIterator[Ask]:
         """Ask a device as programs do."""
-        asked: dict[str, asyncio.Future[str]] = {}
-
-        def hear(answer: dict[str, Any]) -> None:
-            label = str(answer.get("label", answer.get("reason")))
-            said = f"degraded: {label}" if answer.get("degraded") else label
-            asked.pop(answer["id"]).set_result(said)
-
-        async with DeviceClient.open(self.wire.settings()) as client:
-            await client.listen(self.name, hear)
+        async with DeviceClient.open(self.wire.settings(), [self.name]) as client:
 
             async def ask() -> str:
-                number = uuid4().hex
-                answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-                asked[number] = answered
-                await client.send(self.name, {"id": number, "text": TEXT})
-                return await answered
+                answer = await client.ask(self.name, TEXT, timeout_s=PROMPTS_S)
+                assert answer is not None, f"{self.name} said nothing"
+                label = str(answer.get("label", answer.get("reason")))
+                return f"degraded: {label}" if answer.get("degraded") else label
 
             yield ask
+            assert client.duplicates == 0
 
     @contextlib.asynccontextmanager
     async def _from_below(self) -> AsyncIterator[Ask]:
