@@ -13,17 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.offline import replay
-from shared.cascade.policies import KeepAll, PassAll
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import NDArray
-
-    from experiments.evaluation.burden import Burden
-    from experiments.evaluation.matrix import Matrix
-    from experiments.evaluation.offline import Replay
 
 
 class AccuracyCurve(NamedTuple):
@@ -36,17 +27,6 @@ class AccuracyCurve(NamedTuple):
         """Return the best accuracy at no more than this burden; NaN below the cheapest."""
         point = int(np.searchsorted(self.burden, burden, side="right")) - 1
         return float(self.accuracy[point]) if point >= 0 else float("nan")
-
-
-def straight_costs(matrix: Matrix, accounting: Callable[[Replay], Burden]) -> NDArray[np.float64]:
-    """Return what each prompt costs if the lowest tier sends it straight to each tier.
-
-    Shape (tiers, n); ``accounting`` is one of the functions of ``experiments.evaluation.burden``.
-    """
-    others = [KeepAll()] * (len(matrix.tiers) - 1)
-    replays = [replay(matrix, [KeepAll(), *others])]
-    replays += [replay(matrix, [PassAll(up=up), *others]) for up in range(1, len(matrix.tiers))]
-    return np.stack([accounting(replayed).per_prompt for replayed in replays])
 
 
 def oracle(right: NDArray[np.bool_], costs: NDArray[np.float64]) -> AccuracyCurve:

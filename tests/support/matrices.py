@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from experiments.datasets.sets import LabelledSet, Part
 from experiments.evaluation.matrix import Matrix, TierAnswers
+from experiments.evaluation.offline import replay
+from shared.cascade.policies import KeepAll, PassAll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from experiments.evaluation.burden import Burden
+    from experiments.evaluation.offline import Replay
 
 NAMES = ("negative", "positive")
 TIERS = ("device", "edge", "cloud")
@@ -29,3 +41,11 @@ def _answers(tier: str, index: int, labels: np.ndarray, draw: np.random.Generato
     positive = 1 / (1 + np.exp(-logit))
     elapsed_us = draw.integers(1, 300 * 10**index, len(labels))
     return TierAnswers(tier, np.stack([1 - positive, positive], axis=1), elapsed_us)
+
+
+def straight_costs(matrix: Matrix, accounting: Callable[[Replay], Burden]) -> NDArray[np.float64]:
+    """What each prompt costs if the lowest tier sends it straight to each tier: (tiers, n)."""
+    others = [KeepAll()] * (len(matrix.tiers) - 1)
+    replays = [replay(matrix, [KeepAll(), *others])]
+    replays += [replay(matrix, [PassAll(up=up), *others]) for up in range(1, len(matrix.tiers))]
+    return np.stack([accounting(replayed).per_prompt for replayed in replays])

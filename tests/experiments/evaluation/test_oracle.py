@@ -9,9 +9,9 @@ import pytest
 
 from experiments.evaluation.burden import paper_bytes, paper_hops, sent_bytes
 from experiments.evaluation.offline import replay
-from experiments.evaluation.oracle import oracle, straight_costs
+from experiments.evaluation.oracle import oracle
 from shared.cascade.policies import Fixed, KeepAll, PassAll, PolicySettings, Quantile, Random
-from tests.support.matrices import random_matrix
+from tests.support.matrices import random_matrix, straight_costs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,14 +11,14 @@ from experiments.datasets.sets import Part
 from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.matrix import Matrix
 from experiments.evaluation.offline import replay
-from experiments.evaluation.oracle import oracle, straight_costs
+from experiments.evaluation.oracle import oracle
 from experiments.evaluation.statistics import Interval
 from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import _moving_share, draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
 from shared.cascade.policies import KeepAll, Quantile
-from tests.support.matrices import random_matrix
+from tests.support.matrices import random_matrix, straight_costs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage
 from shared.membership.status import (
     VERSION,
+    Load,
     Reload,
     Status,
     decode_status,
@@ -25,6 +30,16 @@ STATUS = Status(
     bundle="0123456789ab",
     reload=Reload(3, "rolled back", "the file is missing"),
 )
+
+
+def test_a_status_is_json_that_people_can_read() -> None:
+    status = Status("online", 3, ("classify",), "m", Load(1.5, 10.0), heartbeat_s=5.0)
+    encoded = msgspec.json.encode(status)
+    assert encoded == (
+        b'{"state":"online","epoch":3,"tasks":["classify"],"model":"m",'
+        b'"load":{"wait_ms":1.5,"service_ms":10.0},"heartbeat_s":5.0}'
+    )
+    assert decode_status(encoded) == status
 
 
 def test_a_status_comes_back_as_it_was() -> None:
@@ -69,3 +84,35 @@ def test_a_status_that_is_not_right_is_refused(changed: dict[str, object]) -> No
     told = msgspec.json.decode(encode_status(STATUS))
     with pytest.raises(MalformedMessage):
         decode_status(msgspec.json.encode(told | changed))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"offline",
+        b"[]",
+        b'{"state":"online"}',
+        b'{"state":"asleep","epoch":1}',
+        b'{"state":"online","epoch":1,"mood":"fine"}',
+        b'{"state":"online","epoch":1,"tasks":["translate"]}',
+        b'{"state":"online","epoch":1,"load":{"wait_ms":-1}}',
+        b'{"state":"online","epoch":1,"load":{"wait_ms":NaN}}',
+        b'{"state":"online","epoch":1,"heartbeat_s":0}',
+        b'{"state":"online","epoch":1,"heartbeat_s":1e300}',
+        b'{"state":"online","epoch":' + b"9" * 3_000 + b"}",
+        b'{"state":"online","epoch":1,"model":"\xff"}',
+        b'{"a":' * 500,
+        b'{"state":"online","epoch":1,"model":"' + b"m" * 5_000 + b'"}',
+    ],
+    ids=lambda payload: payload[:40].decode(errors="replace"),
+)
+def test_a_status_that_is_not_exactly_right_is_refused(payload: bytes) -> None:
+    with pytest.raises(MalformedMessage, match="status"):
+        decode_status(payload)
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_status_or_malformed(payload: bytes) -> None:
+    with contextlib.suppress(MalformedMessage):
+        assert decode_status(payload).state in ("online", "offline")

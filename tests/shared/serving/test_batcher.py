@@ -100,30 +100,17 @@ async def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came(
     assert model.batches == [["first"], ["urgent", "a"], ["b", "c"], ["later"]]
 
 
-async def test_one_bad_prompt_does_not_fail_its_batch(batching: Callable[..., Batcher]) -> None:
-    model = LookupModel()
-    batcher = batching(model)
-    first = await held(batcher, model)
-    texts = ["good", FAILS, "also good"]
-    asked = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in texts]
-    await asyncio.sleep(0)
-
-    model.release()
-    good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
-
-    await first
-    assert isinstance(good, Scored)
-    assert isinstance(also_good, Scored)
-    assert isinstance(bad, ModelFailed)
-
-
-async def test_a_model_that_raises_on_a_batch_is_asked_one_by_one(
-    batching: Callable[..., Batcher],
+@pytest.mark.parametrize(
+    ("text", "said"), [(FAILS, "no answer to this one"), (BREAKS, "RuntimeError: the model broke")]
+)
+async def test_one_bad_prompt_does_not_fail_its_batch(
+    batching: Callable[..., Batcher], text: str, said: str
 ) -> None:
+    """One that the model refuses; one at which it raises, so that the others are asked again."""
     model = LookupModel()
     batcher = batching(model)
     first = await held(batcher, model)
-    texts = ["good", BREAKS, "also good"]
+    texts = ["good", text, "also good"]
     asked = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in texts]
     await asyncio.sleep(0)
 
@@ -134,7 +121,7 @@ async def test_a_model_that_raises_on_a_batch_is_asked_one_by_one(
     assert isinstance(good, Scored)
     assert isinstance(also_good, Scored)
     assert isinstance(bad, ModelFailed)
-    assert "RuntimeError: the model broke" in str(bad)
+    assert said in str(bad)
 
 
 @pytest.mark.parametrize("raised", [RuntimeError("no"), StopIteration(), MemoryError()])
