@@ -18,6 +18,7 @@ import click
 
 from device_agent.settings import DeviceSettings
 from recserve.commands.ask import ClientSettings
+from shared.agent.command import settings_options
 from shared.bus.mqtt.bus import MqttBus
 from shared.cli import clear_errors
 from shared.errors import MalformedMessage, RecServeError, SettingsError
@@ -46,19 +47,12 @@ class ReloadFailed(RecServeError):
     """The agent's model was not exchanged, or nobody knows."""
 
 
-@click.command("reload", help="Exchange the model of a running agent without losing a prompt.")
-@click.option(
-    "--config",
-    "-c",
-    "files",
-    required=True,
-    multiple=True,
-    type=click.Path(dir_okay=False),
-    help="YAML file that the agent was started with; repeat it as there.",
+@click.command(
+    "reload",
+    help="Exchange the model of a running agent without losing a prompt. The settings are to be "
+    "given as when it was started.",
 )
-@click.option(
-    "--set", "flags", multiple=True, metavar="KEY=VALUE", help="Setting it was started with."
-)
+@settings_options
 @click.option(
     "--pid", type=click.IntRange(min=1), help="Its process; else the lock in its state folder says."
 )
@@ -76,7 +70,10 @@ def command(
     looks: str | None,
     timeout_s: float,
 ) -> None:
-    """Exit with 0 when the agent answers with the model that its settings name, else with 2."""
+    """Exit with 0 when the agent answers with the model that its settings name, else with 2.
+
+    The files and flags are those that it was started with.
+    """
     with clear_errors():
         log.silence()
         settings = load(DeviceSettings, files, environment=os.environ, flags=flags)

@@ -20,7 +20,33 @@ from shared.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
+    _Command = TypeVar("_Command", bound=Callable[..., Any])
+
 _Settings = TypeVar("_Settings", bound=AgentSettings)
+
+
+def settings_options(command: _Command) -> _Command:
+    """Give a command the ``files`` and ``flags`` that an agent's settings are read from."""
+    for option in (
+        click.option(
+            "--set",
+            "flags",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help="Overrides one setting, e.g. --set tier.policy.beta=0.2; may be repeated.",
+        ),
+        click.option(
+            "--config",
+            "-c",
+            "files",
+            required=True,
+            multiple=True,
+            type=click.Path(dir_okay=False),
+            help="YAML file with the agent's settings; the next one adds to it.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def agent_command(
@@ -35,22 +61,7 @@ def agent_command(
     """
 
     @click.command(name, help=summary)
-    @click.option(
-        "--config",
-        "-c",
-        "files",
-        required=True,
-        multiple=True,
-        type=click.Path(dir_okay=False),
-        help="YAML file with the agent's settings; the next one adds to it.",
-    )
-    @click.option(
-        "--set",
-        "flags",
-        multiple=True,
-        metavar="KEY=VALUE",
-        help="Overrides one setting, e.g. --set tier.policy.beta=0.2; may be repeated.",
-    )
+    @settings_options
     def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
         open_handles()
 
