@@ -3,7 +3,8 @@
 draft   the base, fitted to review endings and then to labelled sentences
 pool    sentences out of reviews, with the draft's opinion of each
 broad   the draft, fitted on to the pool mixed with labelled sentences and whole reviews
-cloud   the broad model, fitted on to labelled sentences with a little of the pool and the reviews
+cloud   the mean of the broad model and of what becomes of it on labelled sentences with a little of
+        the pool and the reviews
 edge    some of the broad model's layers, distilled on the same mixture as the broad model
 device  a small new net over the draft's embeddings, fitted to the same mixture
 
@@ -21,7 +22,7 @@ from models.train.batches import encode
 from models.train.data import Example, ending, smoothed
 from models.train.distil import PoolShape, draw_pool, label_pool
 from models.train.fit import Schedule, fit
-from models.train.student import Narrow, Student, cut, narrow
+from models.train.student import Narrow, Student, copy_of, cut, mean_of, narrow
 from models.train.vocabulary import Pruned, count_tokens, prune, with_limit
 
 if TYPE_CHECKING:
@@ -109,12 +110,12 @@ CLOUD = Fit(Mixture(6_000, 6_000, 2, 0.1), Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
-    fit=Fit(Mixture(30_000, 40_000, 2, 0.05), Schedule(2, 32, 1e-4)),
+    fit=Fit(Mixture(30_000, 40_000, 2, 0.05), Schedule(1, 32, 1e-4)),
 )
 DEVICE = DeviceRecipe(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
-    fit=Fit(Mixture(45_000, 40_000, 2, 0.05), Schedule(8, 64, 7e-4)),
+    fit=Fit(Mixture(30_000, 40_000, 2, 0.05), Schedule(4, 64, 7e-4)),
 )
 
 
@@ -133,12 +134,21 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
     return label_pool(draft, draw_pool(corpus.reviews, shape, seed), shape)
 
 
-def train_onward(
-    start: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
+def train_broad(
+    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
 ) -> Student:
-    """Fit a model on to the mixture; the model itself is changed and returned."""
-    _fit(start, corpus, pool, numbers, seed, "onward")
-    return start
+    """Fit the draft on to the mixture; the model itself is changed and returned."""
+    _fit(draft, corpus, pool, numbers, seed, "broad")
+    return draft
+
+
+def train_cloud(
+    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
+) -> Student:
+    """Fit a copy of the broad model on to its mixture, and return the mean of the two."""
+    onward = copy_of(broad)
+    _fit(onward, corpus, pool, numbers, seed, "cloud")
+    return mean_of(broad, onward)
 
 
 def train_edge(

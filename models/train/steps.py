@@ -61,13 +61,13 @@ def _pool(job: Job) -> None:
 
 def _broad(job: Job) -> None:
     draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_onward, draft, job.corpus, pool, recipe.BROAD, job.seed)
+    train = partial(recipe.train_broad, draft, job.corpus, pool, recipe.BROAD, job.seed)
     _make(job, "broad", recipe.BROAD, train)
 
 
 def _cloud(job: Job) -> None:
     broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_onward, broad, job.corpus, pool, recipe.CLOUD, job.seed)
+    train = partial(recipe.train_cloud, broad, job.corpus, pool, recipe.CLOUD, job.seed)
     _make(job, "cloud", recipe.CLOUD, train)
 
 
