@@ -13,15 +13,13 @@ from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
 from shared.runtimes.head_manifest import TABLE, FusionManifest
 from shared.runtimes.second_opinion import fuse
 from shared.tasks.classify import Label, requests
-from tests.support.heads import SLOTS, WEIGHTS_OF_HEAD, give_head, random_table
+from tests.support.heads import FUSION, SLOTS, give_head, random_table
 from tests.support.tiny_models import LABELS, write_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.runtimes.model import Answers
-
-FUSION = FusionManifest(weight=6.0, weights=WEIGHTS_OF_HEAD[::-1])
 
 TEXTS = ("good soup", "bad", "a very good film; not bad", "zzz", "bad bad good")
 
