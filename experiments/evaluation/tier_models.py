@@ -42,13 +42,15 @@ class ModelFacts(NamedTuple):
     ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files and with
     every setting that can move its probabilities or its speed; what is heard beside the model moves
     neither. ``settings`` are those to load the model alone with. ``max_tokens`` is where longer
-    prompts are cut; None if only the loaded model knows. ``second`` is what is heard beside it.
+    prompts are cut; None if only the loaded model knows. ``headed`` says whether its bundle has a
+    head, and ``second`` is what is heard of that beside the model.
     """
 
     fingerprint: str
     labels: tuple[str, ...]
     settings: ModelSettings
     max_tokens: int | None
+    headed: bool = False
     second: SecondOpinion | None = None
 
     def judge(self, text: str, probabilities: tuple[float, ...]) -> Judged:
@@ -88,6 +90,7 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
         manifest.labels,
         settings,
         settings.max_tokens or manifest.max_tokens,
+        manifest.head is not None,
         second,
     )
 
