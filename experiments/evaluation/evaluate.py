@@ -27,9 +27,10 @@ from experiments.evaluation.statistics import (
     risk_coverage,
 )
 from experiments.evaluation.study import Candidate, Study, candidates
-from experiments.evaluation.tier_models import TierModel, read_facts
+from experiments.evaluation.tier_models import TierModel, answering, read_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,8 +53,8 @@ class PolicyRun(NamedTuple):
 class SetResult(NamedTuple):
     """All runs on one set.
 
-    ``matrix`` is in the set's given order; so is ``before``, with the answers of the tiers' models
-    before they were quantised, where the study names those.
+    ``matrix`` is in the set's given order, as the tiers are served; so is ``before``, with the
+    answers of the tiers' models before they were quantised, where the study names those.
     """
 
     matrix: Matrix
@@ -69,7 +70,11 @@ def run_study(study: Study, cache: Path, console: Console | None = None) -> list
     """
     console = console or Console(quiet=True)
     tried = candidates(study)
-    labels = read_facts(study.tiers[0].model).labels
+    ways = {
+        candidate.answers: answering(study.tiers, dict(candidate.answers)) for candidate in tried
+    }
+    facts = [read_facts(tier.model) for tiers in ways.values() for tier in tiers]
+    labels = facts[0].labels
     sets = [read_set(source, labels) for source in study.sets]
     if study.joined:
         sets = [concatenate(sets)]
@@ -80,28 +85,30 @@ def run_study(study: Study, cache: Path, console: Console | None = None) -> list
     for data in sets:
         matrix = fill_matrix(data, study.tiers, cache, console)
         before = fill_matrix(data, unquantised, cache, console) if unquantised else None
-        results.append(SetResult(matrix, tuple(_runs(study, tried, matrix, console)), before))
+        asked = {way: fill_matrix(data, tiers, cache, console) for way, tiers in ways.items()}
+        results.append(SetResult(matrix, tuple(_runs(study, tried, asked, console)), before))
     return results
 
 
 def _runs(
-    study: Study, tried: list[Candidate], matrix: Matrix, console: Console
+    study: Study, tried: list[Candidate], asked: Mapping[Any, Matrix], console: Console
 ) -> list[PolicyRun]:
-    orders = [
-        order_rows(matrix.data, study.arrival.order, seed) for seed in range(study.arrival.seeds)
-    ]
-    ordered = [matrix.take(rows) for rows in orders]
-    headless = [one.headless() for one in ordered]
-    arrival = study.arrival
+    """Run every candidate on the matrix of its answers, by ``Candidate.answers``."""
+    data, arrival = next(iter(asked.values())).data, study.arrival
+    orders = [order_rows(data, arrival.order, seed) for seed in range(arrival.seeds)]
+    ordered = {way: [matrix.take(rows) for rows in orders] for way, matrix in asked.items()}
+    headless = {way: [one.headless() for one in taken] for way, taken in ordered.items()}
     times_s = [
-        arrivals_s(arrival.process, len(matrix.data), arrival.rate_per_s, seed)
+        arrivals_s(arrival.process, len(data), arrival.rate_per_s, seed)
         for seed in range(arrival.seeds)
     ]
     runs = []
-    for candidate in track(tried, f"{matrix.data.name} · policies", console=console):
+    for candidate in track(tried, f"{data.name} · policies", console=console):
+        matrices = (headless if candidate.headless else ordered)[candidate.answers]
         for seed, rows in enumerate(orders):
-            asked = headless if candidate.headless else ordered
-            replayed = replay(asked[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed)
+            replayed = replay(
+                matrices[seed], candidate.policies, arrivals_s=times_s[seed], seed=seed
+            )
             runs.append(PolicyRun(candidate, seed, rows, replayed))
     return runs
 

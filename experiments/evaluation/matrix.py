@@ -36,7 +36,7 @@ class TierAnswers:
 
     ``probabilities`` has shape (n, labels) in the order of the set's ``label_names``;
     ``elapsed_us`` has shape (n,), and so has ``agreement``: what routing goes by where the model
-    has a head.
+    has a head. Where answers are fused, so are the probabilities.
     """
 
     tier: str
@@ -145,16 +145,16 @@ def _column(
     facts: ModelFacts,
     store: AnswerStore,
 ) -> TierAnswers:
-    """Lay the answers out in the set's order of rows and of labels."""
+    """Lay the answers out in the set's order of rows and of labels, as the tier gives them."""
     kept = [store.answers[key] for key in keys]
     order = [facts.labels.index(name) for name in data.label_names]
-    probabilities = np.array([answer.probabilities for answer in kept], np.float64)
+    answers = zip(data.texts, kept, strict=True)
+    judged = [facts.judge(text, answer.probabilities) for text, answer in answers]
+    probabilities = np.array([each.probabilities for each in judged], np.float64)
     elapsed_us = np.array([answer.elapsed_us for answer in kept], np.int64)
     agreement = None
-    if facts.head is not None:
-        answers = zip(data.texts, kept, strict=True)
-        routed = [facts.routing_confidence(text, answer.probabilities) for text, answer in answers]
-        agreement = np.array(routed, np.float64)
+    if facts.second is not None and facts.second.head is not None:
+        agreement = np.array([each.confidence for each in judged], np.float64)
     return TierAnswers(tier, probabilities[:, order], elapsed_us, agreement)
 
 

@@ -14,9 +14,10 @@ from experiments.evaluation.arrivals import Process
 from experiments.evaluation.tier_models import TierModel
 from shared.cascade.policies import PolicySettings
 from shared.errors import SettingsError
+from shared.runtimes.model import Answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 Parameter = bool | float | int | str | tuple[float | int | str, ...]
 """A value to try for a key of a policy."""
@@ -36,7 +37,8 @@ class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     ``tiers`` are policy settings, the lowest tier first; a text ``$x`` in them stands for the value
     of ``x`` in ``grid``, and ``$x/2`` for half of it. The top tier keeps everything.
-    ``confidence`` is what the tiers go by.
+    ``confidence`` is what the tiers go by, and ``answers`` says of tiers by their name whose
+    answers they give.
     """
 
     name: Annotated[str, Meta(min_length=1, description="name of the policy, for people")]
@@ -51,6 +53,10 @@ class PolicyGrid(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Literal["as_served", "max_probability"],
         Meta(description="what routing goes by: as the bundles say, or the largest probability"),
     ] = "as_served"
+    answers: Annotated[
+        dict[str, Answers],
+        Meta(description="tiers that give the model's own answers, or fused ones; as served"),
+    ] = {}
 
 
 class ArrivalOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -88,13 +94,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Candidate(NamedTuple):
     """One policy with one choice of parameters; a policy per tier, the top's included.
 
-    ``headless`` says that it goes by the largest probability, whatever the bundles have.
+    ``headless`` says that it goes by the largest probability, whatever the bundles have, and
+    ``answers`` has tiers that do not answer as they are served.
     """
 
     name: str
     parameters: dict[str, Parameter]
     policies: tuple[PolicySettings, ...]
     headless: bool = False
+    answers: tuple[tuple[str, Answers], ...] = ()
 
 
 def candidates(study: Study) -> list[Candidate]:
@@ -106,12 +114,23 @@ def candidates(study: Study) -> list[Candidate]:
                 f"policy {grid.name!r} names {len(grid.tiers)} tiers, but {len(study.tiers) - 1} "
                 "lie below the top"
             )
+        answers = tuple(sorted(grid.answers.items()))
+        _refuse_unknown_tiers(grid, [tier.tier for tier in study.tiers])
         for parameters in _points(grid.grid):
             policies = tuple(_policy(grid.name, tier, parameters) for tier in grid.tiers)
             top = policies[-1]
             headless = grid.confidence == "max_probability"
-            found.append(Candidate(grid.name, parameters, (*policies, top), headless))
+            found.append(Candidate(grid.name, parameters, (*policies, top), headless, answers))
     return found
+
+
+def _refuse_unknown_tiers(grid: PolicyGrid, tiers: Sequence[str]) -> None:
+    for name in grid.answers:
+        if name not in tiers:
+            raise SettingsError(
+                f"policy {grid.name!r}: answers names the tier {name}, but the study has "
+                f"{', '.join(tiers)}"
+            )
 
 
 def _points(grid: Mapping[str, tuple[Parameter, ...]]) -> Iterator[dict[str, Parameter]]:

@@ -13,10 +13,14 @@ from shared.errors import BundleError
 from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle, sha256_of
 from shared.runtimes.head_manifest import TABLE
+from shared.runtimes.second_opinion import Judged
 from shared.tasks.classify import max_probability
 
 if TYPE_CHECKING:
-    from shared.runtimes.agreement_head import AgreementHead
+    from collections.abc import Mapping, Sequence
+
+    from shared.runtimes.model import Answers
+    from shared.runtimes.second_opinion import SecondOpinion
 
 _CONFIG = "config.json"
 
@@ -36,22 +40,36 @@ class ModelFacts(NamedTuple):
     """Facts of one model.
 
     ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files and with
-    every setting that can move its probabilities or its speed; a head moves neither. ``settings``
-    are those to load it with. ``max_tokens`` is where longer prompts are cut; None if only the
-    loaded model knows. ``head`` makes the confidence that routing goes by; None where that is the
-    largest probability.
+    every setting that can move its probabilities or its speed; what is heard beside the model moves
+    neither. ``settings`` are those to load the model alone with. ``max_tokens`` is where longer
+    prompts are cut; None if only the loaded model knows. ``headed`` says whether its bundle has a
+    head, and ``second`` is what is heard of that beside the model.
     """
 
     fingerprint: str
     labels: tuple[str, ...]
     settings: ModelSettings
     max_tokens: int | None
-    head: AgreementHead | None = None
+    headed: bool = False
+    second: SecondOpinion | None = None
 
-    def routing_confidence(self, text: str, probabilities: tuple[float, ...]) -> float:
-        """Return what a tier with this model routes a text by, from the model's answer to it."""
-        label, confidence = max_probability(probabilities)
-        return self.head.confidence(text, probabilities, label) if self.head else confidence
+    def judge(self, text: str, probabilities: tuple[float, ...]) -> Judged:
+        """Return what a tier with this model makes of what the model alone says to a text."""
+        if self.second is not None:
+            return self.second.judge(text, probabilities)
+        return Judged(probabilities, *max_probability(probabilities))
+
+
+def answering(tiers: Sequence[TierModel], answers: Mapping[str, Answers]) -> tuple[TierModel, ...]:
+    """Return the tiers with the answers that are named for some of them."""
+    return tuple(
+        msgspec.structs.replace(
+            tier, model=msgspec.structs.replace(tier.model, answer=answers[tier.tier])
+        )
+        if tier.tier in answers
+        else tier
+        for tier in tiers
+    )
 
 
 def read_facts(settings: ModelSettings) -> ModelFacts:
@@ -63,7 +81,8 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
     if settings.runtime == "transformers":
         return _folder_facts(settings)
     bundle = Bundle.open(settings.source)
-    manifest = bundle.manifest
+    manifest, second = bundle.manifest, bundle.second_opinion(settings.answer)
+    settings = msgspec.structs.replace(settings, answer="model")
     if manifest.precision == "int8":
         settings = msgspec.structs.replace(settings, batch_prompts=1)
     return ModelFacts(
@@ -71,7 +90,8 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
         manifest.labels,
         settings,
         settings.max_tokens or manifest.max_tokens,
-        bundle.head(),
+        manifest.head is not None,
+        second,
     )
 
 
@@ -102,6 +122,8 @@ def _config_labels(path: Path) -> tuple[str, ...]:
 
 
 def _fingerprint(settings: ModelSettings, files: dict[str, str]) -> str:
-    """Hash the files' hashes and the settings, less the place where the files lie."""
-    how = msgspec.json.encode(msgspec.structs.replace(settings, source="-"), order="sorted")
+    """Hash the files' hashes and the settings, less what tells where they lie or who is heard."""
+    how = msgspec.to_builtins(msgspec.structs.replace(settings, source="-"))
+    del how["answer"]
+    how = msgspec.json.encode(how, order="sorted")
     return hashlib.sha256(how + msgspec.json.encode(files, order="sorted")).hexdigest()

@@ -25,10 +25,10 @@ class ExpertAnswers(NamedTuple):
 def ask_expert(model: ModelSettings, data: LabelledSet) -> ExpertAnswers | None:
     """Return what the expert of a model's head says to a set; None where the model has no head."""
     facts = read_facts(model)
-    if facts.head is None:
+    if facts.second is None:
         return None
     order = [facts.labels.index(name) for name in data.label_names]
-    scores = np.array([facts.head.expert.read(text).scores for text in data.texts])[:, order]
+    scores = np.array([facts.second.expert.read(text).scores for text in data.texts])[:, order]
     weights = np.exp(scores - scores.max(axis=1, keepdims=True))
     probabilities = weights / weights.sum(axis=1, keepdims=True)
     return ExpertAnswers(probabilities.argmax(axis=1), probabilities.max(axis=1))

@@ -23,20 +23,20 @@ from shared.runtimes.bundle import Bundle
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.runtimes.agreement_head import AgreementHead
+    from shared.runtimes.second_opinion import SecondOpinion
 
 _TEXTS: Final = 500
 _ROUNDS: Final = 15
 
 
-def time_head(head: AgreementHead, texts: Sequence[str], labels: int) -> list[float]:
+def time_opinion(second: SecondOpinion, texts: Sequence[str], labels: int) -> list[float]:
     """Return the mean time of a text in microseconds, for each of several rounds."""
     probabilities = (0.75, *(0.25 / (labels - 1),) * (labels - 1))
     rounds = []
     for _ in range(_ROUNDS):
         start_s = time.thread_time()
         for text in texts:
-            head.confidence(text, probabilities, 0)
+            second.judge(text, probabilities)
         rounds.append((time.thread_time() - start_s) * 1e6 / len(texts))
     return rounds
 
@@ -47,13 +47,13 @@ def main(words: Sequence[str]) -> None:
         if len(words) < 2:  # noqa: PLR2004 - a bundle and a set
             raise SettingsError("give a bundle and one labelled set at least")
         bundle = Bundle.open(words[0])
-        head, labels = bundle.head(), bundle.manifest.labels
-        if head is None:
+        second, labels = bundle.second_opinion(), bundle.manifest.labels
+        if second is None:
             raise BundleError(f"{bundle.folder}: has no head")
         print(f"Python {platform.python_version()}, {platform.machine()}")  # noqa: T201
         for place in words[1:]:
             texts = read_set(Source(place=place, rows=_TEXTS), labels).texts
-            rounds = time_head(head, texts, len(labels))
+            rounds = time_opinion(second, texts, len(labels))
             mean_words = np.mean([len(text.split()) for text in texts])
             print(  # noqa: T201
                 f"{Path(place).parent.name}: {mean_words:.0f} words, {min(rounds):.1f} us at "

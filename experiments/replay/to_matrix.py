@@ -79,9 +79,9 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
     """Add to the kept answers of a model what the records know; return how many were added.
 
     Nothing is known of a model with more than two labels but the largest probability, and of one
-    with a head not even that.
+    with a head not even that: it may have had a say in the answer, too.
     """
-    if len(facts.labels) != _TWO or facts.head is not None:
+    if len(facts.labels) != _TWO or facts.headed:
         return 0
     known: dict[bytes, Kept] = {}
     for record in records:

@@ -106,6 +106,7 @@ def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
         paper.claims(results, rows),
         ours.skip(results, *runs["wide-area"]),
         agreement.agreement(results, *runs["wide-area"]),
+        agreement.fused(results, *runs["wide-area"]),
         ours.budget(results),
         ours.quality(runs),
         exchanges(*runs["quality"], cache),

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
 from experiments.evaluation.comparisons import hops, saved_by, weighted
 from experiments.evaluation.evaluate import cards
-from experiments.evaluation.statistics import accuracy, auroc, bootstrap, macro_f1
+from experiments.evaluation.statistics import accuracy, auroc, bootstrap, macro_f1, reliability
+from experiments.evaluation.statistics import agreement as agrees
 from experiments.evaluation.word_pairs import ask_expert
-from experiments.results.text import percents, table
+from experiments.results.text import percents, table, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from experiments.evaluation.equal_accuracy import Saving
     from experiments.evaluation.evaluate import SetResult
+    from experiments.evaluation.statistics import Interval
     from experiments.evaluation.study import Study
 
     _Savings = list[tuple[str, float, Saving]]
@@ -82,6 +84,93 @@ def agreement(results: Sequence[SetResult], study: Study, wide: Sequence[SetResu
         f"{_table(same_head, 'agreement')}\n{_words(same_head)}\n\n"
         "With wide-area bytes that cost ten times local ones, against RecServe as published:\n\n"
         f"{_table(dear, 'agreement')}\n{_words(dear)}\n"
+    )
+
+
+def fused(results: Sequence[SetResult], study: Study, wide: Sequence[SetResult]) -> str:
+    """Return what fusing the device's answers with its expert's does, and whether it is worth it."""
+    answers = [_fused_answers(result) for result in results]
+    published = _savings(results, "fused", "RecServe", hops)
+    same = _savings(results, "fused", "RecServe-fused", hops)
+    head_alone = _savings(results, "agreement", "RecServe", hops)
+    dear = _savings(wide, "fused", "RecServe", weighted(study.weights))
+    return (
+        "## Answers fused with the expert\n\n"
+        "The device may also *answer* with its head's expert: the probabilities of both, multiplied "
+        "at a weight that was fitted on held-out texts, with a head fitted to these answers. The "
+        "device's answers, its own → fused:\n\n"
+        f"{_answer_table(answers)}\n"
+        "*fused* is `skip` on fused answers and their head. Hops at the accuracy of RecServe as "
+        "published, on the device's own answers:\n\n"
+        f"{_table(published, 'fused')}\n{_words(published)}\n\n"
+        "The honest reference is RecServe's rule on the same fused answers and head "
+        "(`RecServe-fused`):\n\n"
+        f"{_table(same, 'fused')}\n{_words(same)}\n\n"
+        "With wide-area bytes that cost ten times local ones, against RecServe as published:\n\n"
+        f"{_table(dear, 'fused')}\n{_words(dear)}\n\n"
+        f"{_worth(answers, published, head_alone)}\n"
+    )
+
+
+class _FusedAnswers(NamedTuple):
+    """The device's own answers to a set, and the fused ones; ``more`` is what is gained."""
+
+    name: str
+    accuracy: tuple[float, float]
+    more: Interval
+    agrees: tuple[float, float]
+    calibration_error: tuple[float, float]
+
+
+def _fused_answers(result: SetResult) -> _FusedAnswers:
+    run = next(run for run in result.runs if run.candidate.name == "fused")
+    ways = result.matrix.take(run.rows), run.replay.matrix
+    right = np.array([way.right[0] for way in ways])
+    own, changed = (
+        (
+            accuracy(way.right[0]),
+            agrees(way.tiers[0].labels, way.tiers[-1].labels),
+            reliability(way.tiers[0].confidence, way.right[0]).error,
+        )
+        for way in ways
+    )
+    accuracies, agreements, errors = zip(own, changed, strict=True)
+    more = bootstrap(right).difference(1, 0)
+    return _FusedAnswers(result.matrix.data.name, accuracies, more, agreements, errors)
+
+
+def _answer_table(answers: Sequence[_FusedAnswers]) -> str:
+    lines = [
+        [
+            each.name,
+            *(
+                f"{own:.3f} → {changed:.3f}"
+                for own, changed in (each.accuracy, each.agrees, each.calibration_error)
+            ),
+            f"{each.accuracy[1] - each.accuracy[0]:+.3f} [{each.more.low:+.3f}, {each.more.high:+.3f}]",
+            verdict(each.more),
+        ]
+        for each in answers
+    ]
+    heads = ["set", "accuracy", "agrees with cloud", "calibration error", "more right", ""]
+    return table(heads, lines)
+
+
+def _worth(answers: Sequence[_FusedAnswers], fused: _Savings, head_alone: _Savings) -> str:
+    """Say by the figures whether to fuse: right more often, and hops saved beyond the head's."""
+    better = sum(each.more.low > 0 for each in answers)
+    worse = [each.name for each in answers if each.more.high < 0]
+    pairs = [(f.share, h.share) for (_, _, f), (_, _, h) in zip(fused, head_alone, strict=True)]
+    more = sum(f > h for f, h in pairs)
+    worth_it = better > len(answers) // 2 and not worse and more > len(pairs) // 2
+    return (
+        f"**{'Worth it' if worth_it else 'Not worth it'} with these bundles**: fused, the device is "
+        f"right more often beyond chance on {better} of {len(answers)} sets"
+        + (f" and less often on {', '.join(worse)}" if worse else "")
+        + f", and saves more hops than with its own answers and head in {more} of {len(pairs)} cells. "
+        "It is called worth it when that is more than half of both, and nothing is lost. A small "
+        "model that is weak on the prompts it gets gains; one that is better than word pairs has "
+        "little to gain, and `answer` stays `model`."
     )
 
 

@@ -25,7 +25,8 @@ _PRIORS: Final = (0, 10, 20, 30, 50, 100, 200)
 def starts(study: Study, results: Sequence[SetResult]) -> str:
     """Return what the first prompts of new windows come to, by the way they begin."""
     expected = [
-        Bundle.open(tier.model.source).manifest.expected["classify"] for tier in study.tiers
+        Bundle.open(tier.model.source).expected_of(tier.model.answer)["classify"]
+        for tier in study.tiers
     ]
     return (
         "## The first prompts\n\n"

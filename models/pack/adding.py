@@ -18,7 +18,13 @@ from models.pack.labelled import read_columns, read_texts, scored_or_raise
 from shared.errors import BundleError, DataError
 from shared.runtimes import ModelSettings, labels_of, load_model
 from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
-from shared.runtimes.head_manifest import TABLE, HeadManifest, HeldOut
+from shared.runtimes.head_manifest import (
+    TABLE,
+    FusedHeldOut,
+    FusionManifest,
+    HeadManifest,
+    HeldOut,
+)
 from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
@@ -27,9 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from rich.console import Console
 
-    from models.pack.head import FittedHead
+    from models.pack.head import FittedFusion, FittedHead
     from models.pack.head_gain import Figure, HeadGain
     from shared.runtimes import Model
+    from shared.runtimes.model import Answers
 
     Floats = NDArray[np.float64]
 
@@ -43,13 +50,15 @@ _SHOWN: Final = 80
 class HeadRequest:
     """A head that is wanted: whose answers it foretells, and TSV files with texts to learn from.
 
-    ``labelled`` are such files with the column ``label`` too, for the expert alone; ``slots`` is
-    the size of its table, a power of two, in bytes for each label but the first.
+    ``labelled`` are such files with the column ``label`` too, for the expert alone; ``answer`` is
+    what the bundle is to say of its answers, none: what it says now. ``slots`` is the size of the
+    table, a power of two, in bytes for each label but the first.
     """
 
     teacher: str
     files: tuple[Path, ...]
     labelled: tuple[Path, ...] = ()
+    answer: Answers | None = None
     slots: int = SLOTS
     seed: int = 0
 
@@ -133,14 +142,27 @@ def add_head(bundle: Bundle, request: HeadRequest, asked: HeadTexts, console: Co
         with console.status(f"fitting a head to {len(asked.texts):,} texts"):
             fitted = fit_head(answered, slots=request.slots, seed=request.seed)
         console.print(describe(fitted.gain))
+        console.print(describe_fusion(fitted.fusion))
         names = tuple(f"{path.parent.name}/{path.name}" for path in request.files)
-        return write_head(bundle, fitted, teacher=teacher.name, texts=len(asked.texts), of=names)
+        return write_head(
+            bundle,
+            fitted,
+            teacher=teacher.name,
+            texts=len(asked.texts),
+            of=names,
+            answer=request.answer or bundle.manifest.answer,
+        )
     finally:
         teacher.close()
 
 
 def _answered(bundle: Bundle, teacher: Model, asked: HeadTexts, console: Console) -> Answered:
-    student = load_model(ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=1))
+    student = load_model(
+        msgspec.convert(
+            {"source": str(bundle.folder), "threads": 0, "batch_prompts": 1, "answer": "model"},
+            ModelSettings,
+        )
+    )
     labels = bundle.manifest.labels
     try:
         return Answered(
@@ -154,12 +176,18 @@ def _answered(bundle: Bundle, teacher: Model, asked: HeadTexts, console: Console
 
 
 def write_head(
-    bundle: Bundle, fitted: FittedHead, *, teacher: str, texts: int, of: tuple[str, ...]
+    bundle: Bundle,
+    fitted: FittedHead,
+    *,
+    teacher: str,
+    texts: int,
+    of: tuple[str, ...],
+    answer: Answers = "model",
 ) -> Bundle:
-    """Write table and manifest; routing goes by the head from then on.
+    """Write table and manifest; routing goes by the head from then on, answers as ``answer`` says.
 
     New windows start from the confidences that it gave the held-out texts ``of`` these files.
-    Raises ``BundleError`` where it would not help.
+    Raises ``BundleError`` where the head, or fusing that is asked for, would not help.
     """
     gain = fitted.gain
     if not gain.helps:
@@ -168,6 +196,14 @@ def write_head(
             f"is {_spell(gain.after)}, and that of the largest probability {_spell(gain.before)}; "
             "it was not written; give more texts, or leave --teacher out"
         )
+    confidences, fusion = fitted.confidences, fitted.fusion
+    if answer == "fused":
+        if fusion is None or not fusion.gain.helps:
+            raise BundleError(
+                f"{bundle.folder}: fused answers do not help on {gain.texts:,} held-out texts; the "
+                "head was not written; leave --answer fused out, or give more texts"
+            )
+        confidences = fusion.confidences
     manifest = bundle.manifest
     head = HeadManifest(
         model=manifest.files[WEIGHTS],
@@ -185,15 +221,36 @@ def write_head(
             auroc=_rounded(gain.after),
             saved={f"{rate}": _rounded(saved) for rate, saved in gain.saved.items()},
         ),
+        fusion=None if fusion is None else _fusion_manifest(fusion),
     )
     (bundle.folder / TABLE).write_bytes(fitted.table.weights)
     expected = Confidences(
-        prompts=gain.texts, of=of, quantiles=tuple(quantiles(fitted.confidences.tolist()))
+        prompts=gain.texts, of=of, quantiles=tuple(quantiles(confidences.tolist()))
     )
     changed = msgspec.structs.replace(
-        manifest, confidence="agreement", head=head, confidences={manifest.task: expected}
+        manifest,
+        confidence="agreement",
+        answer=answer,
+        head=head,
+        confidences={manifest.task: expected},
     )
     return Bundle.write(bundle.folder, changed)
+
+
+def _fusion_manifest(fusion: FittedFusion) -> FusionManifest:
+    gain = fusion.gain
+    return FusionManifest(
+        weight=fusion.weight,
+        weights=fusion.weights,
+        held_out=FusedHeldOut(
+            texts=gain.texts,
+            agreed=round(gain.agreed, _DIGITS),
+            agreed_more=_rounded(gain.more),
+            labelled=gain.labelled,
+            right_more=None if gain.right_more is None else _rounded(gain.right_more),
+            saved={f"{rate}": _rounded(saved) for rate, saved in gain.saved.items()},
+        ),
+    )
 
 
 def copy_of(bundle: Bundle, folder: Path) -> Bundle:
@@ -211,14 +268,30 @@ def beside(place: Path) -> tempfile.TemporaryDirectory[str]:
 
 def describe(gain: HeadGain) -> str:
     """Say in two lines what a head does on held-out texts."""
-    saved = ", ".join(
-        f"{measured.value:.0%} [{measured.low:.0%}, {measured.high:.0%}] of those at {rate}"
-        for rate, measured in gain.saved.items()
-    )
     return (
         f"head: on {gain.texts:,} held-out texts, {gain.agreed:.1%} answered as the teacher does, "
         f"AUROC {_spell(gain.before)} with the largest probability, {_spell(gain.after)} with the "
-        f"head\nescalations it spares at the same agreement with the teacher: {saved}"
+        "head\nescalations it spares at the same agreement with the teacher: "
+        f"{_spell_saved(gain.saved)}"
+    )
+
+
+def describe_fusion(fusion: FittedFusion | None) -> str:
+    """Say in a few lines what fusing the model's answers with the expert's would bring."""
+    if fusion is None:
+        return "fused with the expert: it has nothing to add to the model's answers"
+    gain = fusion.gain
+    right = (
+        f", right of the {gain.labelled:,} labelled {gain.right:.1%} and "
+        f"{_spell_points(gain.right_more)}"
+        if gain.right_more is not None
+        else ""
+    )
+    return (
+        f"fused with the expert (weight {fusion.weight:.2f}): answered as the teacher does "
+        f"{gain.agreed:.1%} and {_spell_points(gain.more)} points{right}\nescalations that fused "
+        f"answers spare beside the model's own with their head: {_spell_saved(gain.saved)}\n"
+        + ("answer: fused would serve them" if gain.helps else "not worth serving")
     )
 
 
@@ -254,6 +327,17 @@ def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, in
 
 def _spell(figure: Figure) -> str:
     return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
+
+
+def _spell_points(figure: Figure) -> str:
+    return f"{figure.value * 100:+.1f} [{figure.low * 100:+.1f}, {figure.high * 100:+.1f}]"
+
+
+def _spell_saved(saved: Mapping[float, Figure]) -> str:
+    return ", ".join(
+        f"{measured.value:.0%} [{measured.low:.0%}, {measured.high:.0%}] of those at {rate}"
+        for rate, measured in saved.items()
+    )
 
 
 def _rounded(figure: Figure) -> tuple[float, float, float]:

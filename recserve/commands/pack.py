@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from models.pack.command import main as pack
 from models.pack.command import refit
 from shared.cli import clear_errors
 from shared.errors import SettingsError
+
+if TYPE_CHECKING:
+    from shared.runtimes.model import Answers
 
 
 @click.command(
@@ -61,6 +65,12 @@ from shared.errors import SettingsError
     help="TSV file with texts and labels, which the head's expert learns besides; may be repeated.",
 )
 @click.option(
+    "--answer",
+    type=click.Choice(["model", "fused"]),
+    help="With --teacher: give the model's own answers, or fused with what the head's expert says; "
+    "none: as the bundle says, and that is the model's own in a new one.",
+)
+@click.option(
     "--refit-head", is_flag=True, help="SOURCE is a bundle: give it a head, or another one."
 )
 @click.option("--label", "labels", multiple=True, help="Name of a label, in the model's order.")
@@ -80,6 +90,7 @@ def command(
     teacher: str | None,
     texts: tuple[Path, ...],
     labelled: tuple[Path, ...],
+    answer: Answers | None,
     refit_head: bool,
     labels: tuple[str, ...],
     max_tokens: int | None,
@@ -88,7 +99,7 @@ def command(
 ) -> None:
     """Export, quantise, compare with the original, measure, write."""
     with clear_errors():
-        head = _head(teacher, texts, labelled)
+        head = _head(teacher, texts, labelled, answer)
         if refit_head:
             if head is None or out or name:
                 raise SettingsError(
@@ -117,8 +128,13 @@ def command(
 
 
 def _head(
-    teacher: str | None, texts: tuple[Path, ...], labelled: tuple[Path, ...]
+    teacher: str | None,
+    texts: tuple[Path, ...],
+    labelled: tuple[Path, ...],
+    answer: Answers | None,
 ) -> HeadRequest | None:
-    if bool(teacher) != bool(texts) or (labelled and not texts):
-        raise SettingsError("--teacher and --texts go together, and --labels with them")
-    return HeadRequest(teacher, texts, labelled) if teacher else None
+    if bool(teacher) != bool(texts) or ((labelled or answer) and not texts):
+        raise SettingsError(
+            "--teacher and --texts go together, and --labels and --answer with them"
+        )
+    return HeadRequest(teacher, texts, labelled, answer) if teacher else None

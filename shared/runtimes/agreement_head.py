@@ -98,7 +98,11 @@ class AgreementHead:
 
     def confidence(self, text: str, probabilities: Sequence[float], label: int) -> float:
         """Return the chance, in [0, 1], for the index of the label that the model gave."""
-        found = features(self.expert.read(text), probabilities, label)
+        return self.foretell(self.expert.read(text), probabilities, label)
+
+    def foretell(self, opinion: Opinion, probabilities: Sequence[float], label: int) -> float:
+        """Return the same for a text that the expert has read."""
+        found = features(opinion, probabilities, label)
         value = self._constant
         for weight, feature in zip(self._weights, found, strict=True):
             value += weight * feature

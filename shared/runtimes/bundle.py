@@ -24,13 +24,22 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.runtimes.head_manifest import REFIT, TABLE, HeadManifest, check_head, open_head
+from shared.runtimes.head_manifest import (
+    REFIT,
+    TABLE,
+    HeadManifest,
+    check_head,
+    open_second_opinion,
+)
+from shared.runtimes.model import Answers
 from shared.settings.yaml_file import NotYaml, read_yaml
 from shared.tasks import Task
 from shared.tasks.classify import LABEL_CHARACTERS
 
 if TYPE_CHECKING:
-    from shared.runtimes.agreement_head import AgreementHead
+    from collections.abc import Mapping
+
+    from shared.runtimes.second_opinion import SecondOpinion
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"
@@ -78,10 +87,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     ``labels`` is in the order of the model's outputs; ``confidence`` names what routing goes by:
     the largest probability (``shared.tasks.classify``), or what the bundle's ``head`` makes of it
-    (``shared.runtimes.agreement_head``); ``max_tokens`` counts the special tokens too, and
-    ``truncation`` is the end at which what is beyond them is cut off. Shorter prompts of a batch
-    are filled up with ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to
-    its SHA-256.
+    (``shared.runtimes.agreement_head``); ``answer`` says whether the head's expert has a say in
+    answers, too (``shared.runtimes.second_opinion``), of which ``quality`` knows nothing: that is
+    the model's alone. ``max_tokens`` counts the special tokens too, and ``truncation`` is the end
+    at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
+    ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
     """
 
     format: Literal[1] = FORMAT
@@ -92,6 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     precision: Literal["float32", "int8"] = "float32"
     labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
     confidence: Literal["max_probability", "agreement"] = "max_probability"
+    answer: Answers = "model"
     max_tokens: Annotated[int, Meta(ge=8)]
     truncation: Side = "right"
     padding: Side = "right"
@@ -104,11 +115,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     confidences: dict[Task, Confidences] = {}
     head: HeadManifest | None = None
     files: dict[FileName, Sha256] = {}
-
-    @property
-    def expected(self) -> dict[Task, tuple[float, ...]]:
-        """Quantiles of the model's confidences by task, as far as they are known."""
-        return {task: known.quantiles for task, known in self.confidences.items()}
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -164,15 +170,38 @@ class Bundle(msgspec.Struct, frozen=True):
         """The tokenizer."""
         return self.folder / TOKENIZER
 
-    def head(self) -> AgreementHead | None:
-        """Read what routing is to go by; None where that is the largest probability.
+    def second_opinion(self, answer: Answers | None = None) -> SecondOpinion | None:
+        """Read what is heard beside the model; None where that is nobody.
 
-        Raises ``BundleError`` when the table does not belong to the head.
+        ``answer`` stands in place of what the manifest says. Raises ``BundleError`` when nothing
+        can be fused here, or the table does not belong to the head.
         """
-        head = self.manifest.head
-        if head is None or self.manifest.confidence != "agreement":
+        manifest, head = self.manifest, self.manifest.head
+        fused = (answer or manifest.answer) == "fused"
+        if fused:
+            _check_fusion(manifest, self.folder / MANIFEST)
+        foretells = manifest.confidence == "agreement"
+        if head is None or not (fused or foretells):
             return None
-        return open_head(head, self.folder / TABLE)
+        return open_second_opinion(head, self.folder / TABLE, fused=fused, foretells=foretells)
+
+    def digest_of(self, answer: Answers | None) -> str:
+        """Return the digest of what is served when ``answer`` stands in place of the manifest's.
+
+        It is the bundle's own unless that changes the answers.
+        """
+        if answer in {None, self.manifest.answer}:
+            return self.digest
+        return hashlib.sha256(f"{self.digest} {answer}".encode()).hexdigest()
+
+    def expected_of(self, answer: Answers | None) -> Mapping[Task, tuple[float, ...]]:
+        """Return quantiles of the confidences by task, as far as they are known.
+
+        None are where ``answer`` changes what was packed.
+        """
+        if answer not in {None, self.manifest.answer}:
+            return {}
+        return {task: known.quantiles for task, known in self.manifest.confidences.items()}
 
     @property
     def size_bytes(self) -> int:
@@ -183,6 +212,8 @@ class Bundle(msgspec.Struct, frozen=True):
 def _check_confidence(manifest: Manifest, place: Path) -> None:
     """Refuse a head that is missing, or of something else."""
     head = manifest.head
+    if manifest.answer == "fused":
+        _check_fusion(manifest, place)
     if manifest.confidence == "agreement":
         if head is None:
             raise BundleError(f"{place}: confidence is agreement, but there is no head; {REFIT}")
@@ -195,6 +226,21 @@ def _check_confidence(manifest: Manifest, place: Path) -> None:
         if TABLE not in manifest.files:
             raise BundleError(f"{place}: files does not list {TABLE}; {REFIT}")
         check_head(head, place, model=manifest.files[WEIGHTS], labels=manifest.labels)
+
+
+def _check_fusion(manifest: Manifest, place: Path) -> None:
+    """Refuse fused answers where nothing was fitted to fuse them with."""
+    if manifest.task != "classify":
+        raise BundleError(
+            f"{place}: answers are to be fused, but that is for classify and not for "
+            f"{manifest.task}; set answer to model"
+        )
+    if manifest.head is None or manifest.head.fusion is None:
+        raise BundleError(
+            f"{place}: answers are to be fused, but the bundle has no "
+            f"{'head' if manifest.head is None else 'fusion in its head'}; {REFIT}, or set answer "
+            "to model"
+        )
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -17,7 +17,7 @@ from shared.messages import Scored
 from shared.tasks.classify import Label, max_probability, softmax
 
 if TYPE_CHECKING:
-    from shared.runtimes.agreement_head import AgreementHead
+    from shared.runtimes.second_opinion import SecondOpinion
     from shared.tasks import Request
 
 Tokens: TypeAlias = list[int]
@@ -41,19 +41,19 @@ class Batches:
         forward: Forward,
         batch_prompts: int,
         batch_tokens: int = sys.maxsize,
-        head: AgreementHead | None = None,
+        second: SecondOpinion | None = None,
     ) -> None:
         """Run as many prompts together as both limits allow, ``batch_tokens`` with the padding.
 
-        ``head`` makes the confidence that routing goes by; without one it is the largest
-        probability.
+        ``second`` is heard on every answer and its confidence; without one the answer is the
+        model's, and the confidence its largest probability.
         """
         self._answers = tuple(Label(label) for label in labels)
         self._tokenise = tokenise
         self._forward = forward
         self._batch_prompts = batch_prompts
         self._batch_tokens = batch_tokens
-        self._head = head
+        self._second = second
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Return one entry per request, in order; see ``Model.answer``."""
@@ -105,8 +105,8 @@ class Batches:
         except ValueError as error:
             return ModelFailed(f"the model gave no probabilities: {error}")
         index, confidence = max_probability(probabilities)
-        if self._head is not None:
-            confidence = self._head.confidence(text, probabilities, index)
+        if self._second is not None:
+            probabilities, index, confidence = self._second.judge(text, probabilities)
         elapsed_us = round(spent_us + (time.perf_counter() - start_s) * 1e6)
         return Scored(self._answers[index], confidence, elapsed_us, probabilities)
 

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from shared.errors import BundleError
 from shared.runtimes.agreement_head import FEATURES, AgreementHead, Expert
+from shared.runtimes.second_opinion import SecondOpinion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +25,7 @@ REFIT: Final = "fit one with recserve pack --refit-head"
 _SHORT: Final = 12
 
 _Share = Annotated[float, Meta(ge=0, le=1)]
+_Figure = tuple[float, float, float]
 
 
 class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -35,9 +37,38 @@ class HeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     texts: Annotated[int, Meta(ge=1)]
     agreed: _Share
-    auroc_max_probability: tuple[float, float, float]
-    auroc: tuple[float, float, float]
-    saved: dict[str, tuple[float, float, float]] = {}
+    auroc_max_probability: _Figure
+    auroc: _Figure
+    saved: dict[str, _Figure] = {}
+
+
+class FusedHeldOut(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What fusing did on held-out texts, beside the model's answers and their head.
+
+    ``agreed`` and ``agreed_more`` are the share answered as the teacher does, and by how much it
+    is more than the model's; ``right_more`` is how much more is right, of the ``labelled`` texts
+    among them. ``saved`` has for shares of prompts that would go up by the model's own head the
+    part of them that need not. Each figure is (value, low, high) of a 95 % interval.
+    """
+
+    texts: Annotated[int, Meta(ge=1)]
+    agreed: _Share
+    agreed_more: _Figure
+    labelled: Annotated[int, Meta(ge=0)] = 0
+    right_more: _Figure | None = None
+    saved: dict[str, _Figure] = {}
+
+
+class FusionManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How answers are fused: what a unit of the expert's scores counts.
+
+    ``weights`` are the head's for answers that are fused, as ``HeadManifest.weights`` are for the
+    model's own.
+    """
+
+    weight: Annotated[float, Meta(gt=0)]
+    weights: tuple[float, ...]
+    held_out: FusedHeldOut | None = None
 
 
 class HeadManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -46,7 +77,8 @@ class HeadManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     ``model`` is the SHA-256 of the weights whose answers it judges, ``teacher`` the name of the
     model whose answers it foretells, ``texts`` how many texts it was fitted to. A weight of the
     table counts ``scale``; ``constants`` are the expert's, one for each label but the first;
-    ``weights`` the head's own constant and one for each feature.
+    ``weights`` the head's own constant and one for each feature. ``fusion`` is there where the
+    expert may have a say in answers, too.
     """
 
     version: int = VERSION
@@ -59,6 +91,7 @@ class HeadManifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     constants: tuple[float, ...]
     weights: tuple[float, ...]
     held_out: HeldOut | None = None
+    fusion: FusionManifest | None = None
 
 
 def check_head(head: HeadManifest, place: Path, *, model: str, labels: tuple[str, ...]) -> None:
@@ -78,23 +111,34 @@ def check_head(head: HeadManifest, place: Path, *, model: str, labels: tuple[str
             f"{place}: its head was fitted for the labels {', '.join(head.labels)}, but the model "
             f"has {', '.join(labels)}; {REFIT}"
         )
-    if len(head.constants) != len(labels) - 1 or len(head.weights) != FEATURES + 1:
-        raise BundleError(
-            f"{place}: its head has {len(head.constants)} constants and {len(head.weights)} "
-            f"weights, where {len(labels) - 1} and {FEATURES + 1} are wanted; {REFIT}"
-        )
+    fused = () if head.fusion is None else (head.fusion.weights,)
+    for weights in (head.weights, *fused):
+        if len(head.constants) != len(labels) - 1 or len(weights) != FEATURES + 1:
+            raise BundleError(
+                f"{place}: its head has {len(head.constants)} constants and {len(weights)} "
+                f"weights, where {len(labels) - 1} and {FEATURES + 1} are wanted; {REFIT}"
+            )
 
 
-def open_head(head: HeadManifest, table: Path) -> AgreementHead:
-    """Read the table of a head that was checked. Raises ``BundleError`` when it is cut."""
-    weights = table.read_bytes()
+def open_second_opinion(
+    head: HeadManifest, table: Path, *, fused: bool, foretells: bool
+) -> SecondOpinion:
+    """Read the table of a head that was checked; raises ``BundleError`` when it is cut.
+
+    ``fused`` says that answers are fused, and ``foretells`` that confidences are the head's.
+    """
+    read = table.read_bytes()
     wanted = head.slots * len(head.constants)
-    if len(weights) != wanted:
-        raise BundleError(
-            f"{table}: has {len(weights)} bytes, where its head wants {wanted}; {REFIT}"
-        )
+    if len(read) != wanted:
+        raise BundleError(f"{table}: has {len(read)} bytes, where its head wants {wanted}; {REFIT}")
     try:
-        expert = Expert(weights, scale=head.scale, constants=head.constants)
+        expert = Expert(read, scale=head.scale, constants=head.constants)
     except ValueError as error:
         raise BundleError(f"{table}: is not the table of this head: {error}; {REFIT}") from error
-    return AgreementHead(expert, head.weights)
+    fusion = head.fusion if fused else None
+    weights = head.weights if fusion is None else fusion.weights
+    return SecondOpinion(
+        expert,
+        weight=0.0 if fusion is None else fusion.weight,
+        head=AgreementHead(expert, weights) if foretells else None,
+    )

@@ -21,7 +21,7 @@ class _Runtime(NamedTuple):
 
 
 _RUNTIMES: Final = {
-    "onnx": _Runtime("onnx_classifier", "OnnxClassifier", ".", ("providers",)),
+    "onnx": _Runtime("onnx_classifier", "OnnxClassifier", ".", ("providers", "answer")),
     "transformers": _Runtime(
         "torch_classifier", "TorchClassifier", ".[cloud]", ("device", "precision", "labels")
     ),
@@ -46,7 +46,9 @@ def digest_of(settings: ModelSettings) -> str:
 
     Every file of a bundle is held against its hash. Raises ``BundleError``.
     """
-    return Bundle.open(settings.source).digest if settings.runtime == "onnx" else ""
+    if settings.runtime != "onnx":
+        return ""
+    return Bundle.open(settings.source).digest_of(settings.answer)
 
 
 def _construct(settings: ModelSettings) -> Model:

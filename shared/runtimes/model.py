@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 SHORT_DIGEST: Final = 12
 
+Answers = Literal["model", "fused"]
+"""Whose answers are given: the model's own, or fused with what a bundle's expert says."""
+
 
 class Model(Protocol):
     """A loaded model that answers requests. It is used from one thread at a time."""
@@ -113,6 +116,13 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     batch_prompts: Annotated[
         int, Meta(ge=1, le=100_000, description="prompts run together, at most")
     ] = 16
+    answer: Annotated[
+        Answers | None,
+        Meta(
+            description="onnx: the model's answer alone, or fused with what the bundle's expert "
+            "says; none: as the bundle says"
+        ),
+    ] = None
     labels: Annotated[
         tuple[str, ...],
         Meta(description="transformers: names for the labels, in the model's order"),

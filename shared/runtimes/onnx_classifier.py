@@ -45,9 +45,9 @@ class OnnxClassifier:
     def __init__(self, settings: ModelSettings) -> None:
         bundle = Bundle.open(settings.source)
         self.name = bundle.manifest.name
-        self.digest = bundle.digest
+        self.digest = bundle.digest_of(settings.answer)
         self.labels = bundle.manifest.labels
-        self.expected = bundle.manifest.expected
+        self.expected = bundle.expected_of(settings.answer)
         self._tokenizer = load_tokenizer(bundle, settings.max_tokens)
         self._padding = Padding(bundle.manifest.pad_token, bundle.manifest.padding)
         self._session: onnxruntime.InferenceSession | None = _load_session(bundle, settings)
@@ -59,7 +59,7 @@ class OnnxClassifier:
             forward=self._forward,
             batch_prompts=settings.batch_prompts,
             batch_tokens=_BATCH_TOKENS,
-            head=bundle.head(),
+            second=bundle.second_opinion(settings.answer),
         )
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:

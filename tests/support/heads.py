@@ -8,13 +8,15 @@ import msgspec
 import numpy as np
 
 from shared.runtimes.bundle import WEIGHTS, Bundle
-from shared.runtimes.head_manifest import TABLE, HeadManifest
+from shared.runtimes.head_manifest import TABLE, FusionManifest, HeadManifest
 
 if TYPE_CHECKING:
     from typing import Any
 
 SLOTS = 1 << 10
 WEIGHTS_OF_HEAD = (0.3, 1.1, -0.7, 0.05, -0.1, 0.2, 0.4, 1.3, 0.9)
+FUSION = FusionManifest(weight=6.0, weights=WEIGHTS_OF_HEAD[::-1])
+"""So heavy that a random table changes answers."""
 
 
 def random_table(labels: int = 2, *, slots: int = SLOTS, seed: int = 0) -> bytes:

@@ -16,12 +16,13 @@ from rich.console import Console
 
 from experiments.datasets.sets import LabelledSet, Part, concatenate, order_rows
 from experiments.evaluation.matrix import Matrix, fill_matrix
-from experiments.evaluation.tier_models import read_facts
+from experiments.evaluation.tier_models import answering, read_facts
 from shared.errors import BundleError, DataError
 from shared.runtimes import labels_of, load_model
+from shared.runtimes.bundle import Bundle
 from shared.tasks.classify import requests
 from tests.experiments.conftest import TIERS, films, tier_model
-from tests.support.heads import give_head
+from tests.support.heads import FUSION, give_head
 from tests.support.tiny_models import SURROGATE, write_bundle
 
 if TYPE_CHECKING:
@@ -232,4 +233,42 @@ def test_a_head_does_not_make_kept_answers_unknown(tmp_path: Path) -> None:
     headed = read_facts(tier_model(give_head(bundle).folder).model)
 
     assert headed.fingerprint == plain.fingerprint
-    assert headed.head is not None
+    assert headed.second is not None
+
+
+def test_fused_answers_are_made_of_those_that_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = films()
+    bundle = give_head(write_bundle(tmp_path / "bag"), fusion=FUSION)
+    (own,) = fill_matrix(data, [tier_model(bundle.folder)], tmp_path / "answers").tiers
+    fused = answering([tier_model(bundle.folder)], {"bag": "fused"})
+    model = load_model(fused[0].model)
+    scored = model.answer(requests(data.texts))
+    model.close()
+    monkeypatch.setattr("experiments.evaluation.answering.load_model", None)
+
+    (found,) = fill_matrix(data, fused, tmp_path / "answers").tiers
+
+    for row, entry in enumerate(scored):
+        assert entry.probabilities == pytest.approx(found.probabilities[row])  # type: ignore[union-attr]
+        assert entry.confidence == pytest.approx(found.routing[row])  # type: ignore[union-attr]
+    assert (found.labels != own.labels).any()
+
+
+def test_what_is_kept_is_the_models_alone_where_fused_answers_are_packed(tmp_path: Path) -> None:
+    bundle = give_head(write_bundle(tmp_path / "bag"), fusion=FUSION)
+    Bundle.write(bundle.folder, msgspec.structs.replace(bundle.manifest, answer="fused"))
+    served = tier_model(bundle.folder)
+    fused, own = (
+        fill_matrix(films(), tiers, tmp_path / "answers")
+        for tiers in (
+            [served],
+            answering([served], {"bag": "model"}),
+        )
+    )
+
+    plain = fill_matrix(films(), [tier_model(write_bundle(tmp_path / "plain").folder)], tmp_path)
+
+    assert same(own, plain)
+    assert not same(fused, plain)

@@ -24,6 +24,7 @@ from shared.cascade.policies import (
     Routing,
 )
 from shared.cascade.tier import Tier
+from shared.errors import SettingsError
 from tests.support.matrices import random_matrix
 
 if TYPE_CHECKING:
@@ -202,3 +203,14 @@ def test_a_study_says_for_each_policy_what_confidence_it_goes_by() -> None:
     )
 
     assert [tried.headless for tried in candidates(study)] == [True, False]
+
+
+def test_a_policy_that_names_no_tier_of_the_study_is_refused() -> None:
+    tiers = [{"tier": name, "model": {"source": name}} for name in ("device", "cloud")]
+    grid = {"name": "fused", "answers": {"edge": "fused"}, "tiers": [{"kind": "keep"}]}
+    study = msgspec.convert(
+        {"name": "one", "sets": [{"place": "set.tsv"}], "tiers": tiers, "policies": [grid]}, Study
+    )
+
+    with pytest.raises(SettingsError, match="'fused': answers names the tier edge, but the study"):
+        candidates(study)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import shutil
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ def test_a_copied_bundle_has_the_same_fingerprint(
     copied = shutil.copytree(model.source, tmp_path / "copied")
 
     assert read_facts(ModelSettings(source=str(copied))) == read_facts(model)._replace(
-        settings=ModelSettings(source=str(copied))
+        settings=ModelSettings(source=str(copied), answer="model")
     )
 
 
@@ -60,6 +61,26 @@ def test_int8_weights_are_run_prompt_by_prompt(
 
     assert read_facts(ModelSettings(source=str(folder))).settings.batch_prompts == 1
     assert read_facts(tiers[0].model).settings.batch_prompts == 16
+
+
+def test_whose_answers_are_given_moves_no_kept_answer(tiers: tuple[TierModel, ...]) -> None:
+    model = tiers[0].model
+    own = msgspec.structs.replace(model, answer="model")
+
+    assert read_facts(own).fingerprint == read_facts(model).fingerprint
+
+
+def test_a_fingerprint_is_that_of_before_answers_could_be_fused(
+    tiers: tuple[TierModel, ...],
+) -> None:
+    settings = msgspec.to_builtins(msgspec.structs.replace(tiers[0].model, source="-"))
+    del settings["answer"]
+    files = Bundle.open(tiers[0].model.source).manifest.files
+    hashed = msgspec.json.encode(settings, order="sorted") + msgspec.json.encode(
+        files, order="sorted"
+    )
+
+    assert read_facts(tiers[0].model).fingerprint == hashlib.sha256(hashed).hexdigest()
 
 
 def test_a_model_folder_is_known_by_its_files_and_its_labels(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import io
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +18,8 @@ from models.pack.adding import (
     write_head,
 )
 from models.pack.expert import FittedTable
-from models.pack.head import FittedHead
-from models.pack.head_gain import Figure, HeadGain
+from models.pack.head import FittedFusion, FittedHead
+from models.pack.head_gain import Figure, FusionGain, HeadGain
 from recserve.commands.pack import command
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
@@ -106,6 +108,74 @@ def test_a_head_is_fitted_again_over_the_one_that_was_there(
     assert (student.folder / TABLE).read_bytes() == table
 
 
+def test_what_fusing_would_bring_is_said_and_served_where_it_is_wanted(
+    student: Bundle, teacher: Bundle, texts: Path
+) -> None:
+    own = scored(student.folder, "good soup")
+    said = Console(file=io.StringIO(), width=200)
+
+    able = refit_head(student.folder, asking(teacher, texts), said)
+
+    assert isinstance(said.file, io.StringIO)
+    assert "fused with the expert (weight" in said.file.getvalue()
+    assert "answer: fused would serve them" in said.file.getvalue()
+    assert (able.manifest.answer, scored(student.folder, "good soup").answer) == (
+        "model",
+        own.answer,
+    )
+    head = able.manifest.head
+    assert head is not None
+    assert head.fusion is not None
+    assert head.fusion.held_out is not None
+    assert head.fusion.held_out.agreed_more[1] > 0.0
+    wanted = replace(asking(teacher, texts), answer="fused")
+
+    fused = refit_head(student.folder, wanted, QUIET)
+
+    assert fused.manifest.answer == "fused"
+    assert fused.manifest.head == head
+    assert scored(student.folder, "good soup").answer == scored(teacher.folder, "good soup").answer
+    assert scored(student.folder, "good soup").answer != own.answer
+    quantiles = fused.manifest.confidences["classify"].quantiles
+    assert quantiles != able.manifest.confidences["classify"].quantiles
+    assert refit_head(student.folder, asking(teacher, texts), QUIET) == fused
+
+
+def test_labels_say_how_often_fused_answers_are_right(
+    student: Bundle, teacher: Bundle, texts: Path, tmp_path: Path
+) -> None:
+    rows = texts.read_text().splitlines()[1:]
+    labelled = tmp_path / "labelled.tsv"
+    lines = (f"{row}\t{'negative' if 'soup' in row else 'positive'}" for row in rows)
+    labelled.write_text("\n".join(["text\tlabel", *lines]))
+
+    headed = refit_head(student.folder, asking(teacher, texts, labelled), QUIET)
+
+    assert headed.manifest.head is not None
+    assert headed.manifest.head.fusion is not None
+    held_out = headed.manifest.head.fusion.held_out
+    assert held_out is not None
+    assert held_out.labelled == 700
+    assert held_out.right_more is not None
+    assert held_out.right_more[1] > 0.0
+
+
+def test_fused_answers_that_do_not_help_are_not_written(student: Bundle) -> None:
+    manifest = (student.folder / MANIFEST).read_bytes()
+    good, nothing = Figure(0.1, 0.05, 0.2), Figure(0.0, -0.1, 0.1)
+    gain = HeadGain(700, 0.8, Figure(0.7, 0.6, 0.8), Figure(0.9, 0.8, 0.95), good, {})
+    table = FittedTable(bytes(1024), 0.1, (0.0,))
+    useless = FusionGain(700, 0.8, nothing, 0, float("nan"), None, {})
+    weights, confidences = (0.0,) * 9, np.linspace(0.5, 1, 700)
+
+    for fusion in (None, FittedFusion(0.1, weights, useless, confidences)):
+        fitted = FittedHead(table, weights, gain, confidences, fusion)
+        with pytest.raises(BundleError, match="fused answers do not help on 700 held-out texts"):
+            write_head(student, fitted, teacher="t", texts=700, of=("t.tsv",), answer="fused")
+
+    assert (student.folder / MANIFEST).read_bytes() == manifest
+
+
 def test_a_head_that_does_not_help_is_not_written(student: Bundle) -> None:
     manifest = (student.folder / MANIFEST).read_bytes()
     nothing = Figure(0.0, -0.1, 0.1)
@@ -181,6 +251,7 @@ def test_a_label_that_the_model_does_not_know_is_refused(
         (["--refit-head"], "--refit-head takes a bundle, --teacher and --texts"),
         (["--teacher", "t", "out", "--name", "n"], "--teacher and --texts go together"),
         (["--texts", "t.tsv", "out", "--name", "n"], "--teacher and --texts go together"),
+        (["--answer", "fused", "out", "--name", "n"], "--teacher and --texts go together"),
         ([], "give SOURCE, OUT and --name, or a bundle and --refit-head"),
     ],
 )

@@ -7,15 +7,19 @@ import pytest
 
 from shared.errors import BundleError
 from shared.messages import Scored
-from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle
-from shared.runtimes.head_manifest import TABLE
-from shared.tasks.classify import requests
-from tests.support.heads import SLOTS, give_head, random_table
-from tests.support.tiny_models import write_bundle
+from shared.runtimes import ModelSettings, digest_of, expected_of, load_model
+from shared.runtimes.agreement_head import AgreementHead, Expert
+from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
+from shared.runtimes.head_manifest import TABLE, FusionManifest
+from shared.runtimes.second_opinion import fuse
+from shared.tasks.classify import Label, requests
+from tests.support.heads import FUSION, SLOTS, give_head, random_table
+from tests.support.tiny_models import LABELS, write_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.runtimes.model import Answers
 
 TEXTS = ("good soup", "bad", "a very good film; not bad", "zzz", "bad bad good")
 
@@ -26,8 +30,8 @@ def plain(tmp_path: Path) -> Bundle:
     return write_bundle(tmp_path / "bag")
 
 
-def answers(bundle: Bundle) -> list[Scored]:
-    model = load_model(ModelSettings(source=str(bundle.folder), batch_prompts=1))
+def answers(bundle: Bundle, answer: Answers | None = None) -> list[Scored]:
+    model = load_model(ModelSettings(source=str(bundle.folder), batch_prompts=1, answer=answer))
     entries = model.answer(requests(TEXTS))
     model.close()
     return [entry for entry in entries if isinstance(entry, Scored)]
@@ -46,7 +50,7 @@ def test_a_head_changes_what_routing_goes_by_and_nothing_else(plain: Bundle) -> 
 
 def test_a_bundle_without_a_head_opens_as_before(plain: Bundle) -> None:
     assert plain.manifest.confidence == "max_probability"
-    assert plain.head() is None
+    assert plain.second_opinion() is None
     assert all(one.confidence == one.certainty == max(one.probabilities) for one in answers(plain))
 
 
@@ -125,3 +129,109 @@ def test_a_head_of_a_tagger_is_refused(plain: Bundle) -> None:
 
     with pytest.raises(BundleError, match="a head is for classify and not for tag"):
         Bundle.write(plain.folder, msgspec.structs.replace(headed.manifest, task="tag"))
+
+
+def test_fused_answers_are_what_the_expert_makes_of_the_models(plain: Bundle) -> None:
+    before = answers(plain)
+    bundle = give_head(plain, fusion=FUSION)
+    expert = Expert(random_table(), scale=0.02, constants=(0.1,))
+
+    after = answers(bundle, "fused")
+
+    for text, own, fused in zip(TEXTS, before, after, strict=True):
+        probabilities = fuse(own.probabilities, expert.read(text).scores, FUSION.weight)
+        label = probabilities.index(max(probabilities))
+        head = AgreementHead(expert, FUSION.weights)
+        assert fused.probabilities == probabilities
+        assert fused.answer == Label(LABELS[label])
+        assert fused.confidence == head.confidence(text, probabilities, label)
+        assert fused.certainty == max(probabilities)
+    assert [one.answer for one in after] != [one.answer for one in before]
+
+
+def test_without_the_key_answers_are_the_same_to_the_bit(plain: Bundle) -> None:
+    headed = answers(give_head(plain))
+
+    able = answers(give_head(plain, fusion=FUSION))
+
+    for one, other in zip(able, headed, strict=True):
+        assert one == msgspec.structs.replace(other, elapsed_us=one.elapsed_us)
+
+
+def test_the_setting_stands_in_place_of_what_the_bundle_says(plain: Bundle) -> None:
+    own = answers(give_head(plain, fusion=FUSION))
+    fused = answers(plain, "fused")
+    headed = Bundle.open(plain.folder)
+
+    packed = Bundle.write(plain.folder, msgspec.structs.replace(headed.manifest, answer="fused"))
+
+    for way, wanted in ((None, fused), ("fused", fused), ("model", own)):
+        found = answers(packed, way)  # type: ignore[arg-type] # of a tuple
+        assert [(one.probabilities, one.confidence) for one in found] == [
+            (one.probabilities, one.confidence) for one in wanted
+        ]
+
+
+def test_fused_answers_may_be_routed_by_their_largest_probability(plain: Bundle) -> None:
+    headed = give_head(plain, fusion=FUSION)
+    manifest = msgspec.structs.replace(
+        headed.manifest, confidence="max_probability", answer="fused"
+    )
+
+    found = answers(Bundle.write(plain.folder, manifest))
+
+    assert all(one.confidence == one.certainty == max(one.probabilities) for one in found)
+
+
+def test_what_answers_otherwise_is_another_model_and_nothing_is_expected_of_it(
+    plain: Bundle,
+) -> None:
+    known = Confidences(prompts=9, of=("texts",), quantiles=(0.2, 0.9))
+    headed = give_head(plain, fusion=FUSION).manifest
+    bundle = Bundle.write(
+        plain.folder, msgspec.structs.replace(headed, confidences={"classify": known})
+    )
+    packed, own, fused = (
+        ModelSettings(source=str(bundle.folder), answer=way)  # type: ignore[arg-type] # of a tuple
+        for way in (None, "model", "fused")
+    )
+
+    assert digest_of(packed) == digest_of(own) == bundle.digest
+    assert digest_of(fused) != bundle.digest
+    models = [load_model(settings) for settings in (own, fused)]
+    assert [model.digest for model in models] == [bundle.digest, digest_of(fused)]
+    assert [dict(expected_of(model)) for model in models] == [{"classify": (0.2, 0.9)}, {}]
+    for model in models:
+        model.close()
+
+
+@pytest.mark.parametrize(
+    ("head", "message"),
+    [({}, "the bundle has no fusion in its head"), (None, "the bundle has no head")],
+)
+def test_nothing_is_fused_where_nothing_was_fitted(
+    plain: Bundle, head: dict[str, Any] | None, message: str
+) -> None:
+    if head is not None:
+        give_head(plain, **head)
+    manifest = Bundle.open(plain.folder).manifest
+
+    with pytest.raises(BundleError, match=f"answers are to be fused, but {message}; fit one"):
+        load_model(ModelSettings(source=str(plain.folder), answer="fused"))
+    with pytest.raises(BundleError, match=f"answers are to be fused, but {message}; fit one"):
+        Bundle.write(plain.folder, msgspec.structs.replace(manifest, answer="fused"))
+
+
+def test_fused_answers_of_a_tagger_are_refused(plain: Bundle) -> None:
+    headed = give_head(plain, fusion=FUSION).manifest
+    tagger = msgspec.structs.replace(
+        headed, task="tag", confidence="max_probability", answer="fused"
+    )
+
+    with pytest.raises(BundleError, match="to be fused, but that is for classify and not for tag"):
+        Bundle.write(plain.folder, tagger)
+
+
+def test_a_fusion_of_other_features_is_refused(plain: Bundle) -> None:
+    with pytest.raises(BundleError, match="1 constants and 3 weights, where 1 and 9 are wanted"):
+        give_head(plain, fusion=FusionManifest(weight=1.0, weights=(1.0, 2.0, 3.0)))
