@@ -1,12 +1,11 @@
-"""The six steps: draft, pool, broad, cloud, edge, device. Every number that they need is here.
+"""The five steps: draft, pool, cloud, edge, device. Every number that they need is here.
 
 draft   the base, fitted to review endings and then to labelled sentences
 pool    sentences out of reviews, with the draft's opinion of each
-broad   the draft, fitted on to the pool mixed with labelled sentences and whole reviews
-cloud   the mean of the broad model and of what becomes of it on labelled sentences with a little of
-        the pool and the reviews
-edge    some of the broad model's layers, distilled on the same mixture as the broad model
-device  a small new net over the draft's embeddings, fitted to the same mixture
+cloud   the draft, fitted on to the pool mixed with labelled sentences and whole reviews
+edge    some of the cloud model's layers, fitted on to the same mixture
+device  a small new net over the draft's embeddings, fitted to review endings and then to the pool
+        and labelled sentences
 
 A whole review is its last `REVIEW_TOKENS` tokens as they are served, markup and all; more of it
 is read when the model serves. Leaves out reading and writing files.
@@ -22,7 +21,7 @@ from models.train.batches import encode
 from models.train.data import Example, ending, smoothed
 from models.train.distil import PoolShape, draw_pool, label_pool
 from models.train.fit import Schedule, fit
-from models.train.student import Narrow, Student, copy_of, cut, mean_of, narrow
+from models.train.student import Narrow, Student, cut, narrow
 from models.train.vocabulary import Pruned, count_tokens, prune, with_limit
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Edge:
-    """Numbers of the edge model; `layers` are those taken from the broad model, from 0."""
+    """Numbers of the edge model; `layers` are those taken from the cloud's model, from 0."""
 
     vocabulary: Vocabulary
     layers: tuple[int, ...]
@@ -96,6 +95,8 @@ class DeviceRecipe:
 
     vocabulary: Vocabulary
     shape: Narrow
+    positions: int
+    endings: Endings
     fit: Fit
 
 
@@ -105,8 +106,7 @@ DRAFT = Draft(
     sentences=Fit(Mixture(0, 0, 1, 0.05), Schedule(3, 32, 4e-5)),
 )
 POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
-BROAD = Fit(Mixture(20_000, 40_000, 1, 0.05), Schedule(1, 32, 5e-5))
-CLOUD = Fit(Mixture(6_000, 6_000, 2, 0.1), Schedule(1, 32, 5e-5))
+CLOUD = Fit(Mixture(20_000, 40_000, 1, 0.05), Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
@@ -115,7 +115,9 @@ EDGE = Edge(
 DEVICE = DeviceRecipe(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
-    fit=Fit(Mixture(30_000, 40_000, 2, 0.05), Schedule(4, 64, 7e-4)),
+    positions=256,
+    endings=Endings(34_000, 40, 0.1, Schedule(2, 64, 1e-3)),
+    fit=Fit(Mixture(45_000, 0, 2, 0.05), Schedule(6, 64, 6e-4)),
 )
 
 
@@ -124,7 +126,7 @@ def train_draft(base: Student, corpus: Corpus, numbers: Draft, seed: int) -> Stu
     pruned = _prune(base, corpus, numbers.vocabulary)
     layers = range(base.model.config.num_hidden_layers)
     student = cut(base, pruned, layers, POSITIONS, seed)
-    _fit_endings(student, corpus, numbers.endings, seed)
+    _fit_endings(student, corpus, numbers.endings, seed, "draft, endings")
     _fit(student, corpus, (), numbers.sentences, seed, "draft, sentences")
     return student
 
@@ -134,29 +136,20 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
     return label_pool(draft, draw_pool(corpus.reviews, shape, seed), shape)
 
 
-def train_broad(
+def train_cloud(
     draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
 ) -> Student:
     """Fit the draft on to the mixture; the model itself is changed and returned."""
-    _fit(draft, corpus, pool, numbers, seed, "broad")
+    _fit(draft, corpus, pool, numbers, seed, "cloud")
     return draft
 
 
-def train_cloud(
-    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
-) -> Student:
-    """Fit a copy of the broad model on to its mixture, and return the mean of the two."""
-    onward = copy_of(broad)
-    _fit(onward, corpus, pool, numbers, seed, "cloud")
-    return mean_of(broad, onward)
-
-
 def train_edge(
-    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
+    cloud: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
 ) -> Student:
-    """Distil a model that starts as some of the broad model's layers."""
-    pruned = _prune(broad, corpus, numbers.vocabulary)
-    student = cut(broad, pruned, numbers.layers, POSITIONS, seed)
+    """Fit a model that starts as some of the cloud's layers."""
+    pruned = _prune(cloud, corpus, numbers.vocabulary)
+    student = cut(cloud, pruned, numbers.layers, POSITIONS, seed)
     _fit(student, corpus, pool, numbers.fit, seed, "edge")
     return student
 
@@ -166,7 +159,8 @@ def train_device(
 ) -> Student:
     """Fit a small new net over the draft's embeddings, made narrower."""
     pruned = _prune(draft, corpus, numbers.vocabulary)
-    student = narrow(draft, pruned, numbers.shape, POSITIONS, seed)
+    student = narrow(draft, pruned, numbers.shape, numbers.positions, seed)
+    _fit_endings(student, corpus, numbers.endings, seed, "device, endings")
     _fit(student, corpus, pool, numbers.fit, seed, "device")
     return student
 
@@ -183,12 +177,12 @@ def mix(corpus: Corpus, pool: Sequence[Example], numbers: Mixture, seed: int) ->
     return [*pool[: numbers.pool_sentences], *reviews, *(gold * numbers.gold_repeats)]
 
 
-def _fit_endings(student: Student, corpus: Corpus, numbers: Endings, seed: int) -> None:
+def _fit_endings(student: Student, corpus: Corpus, numbers: Endings, seed: int, label: str) -> None:
     rng = random.Random(seed)  # noqa: S311  # a choice of rows, no secret
     reviews = rng.sample(corpus.reviews, min(numbers.reviews, len(corpus.reviews)))
     endings = smoothed([ending(row, numbers.words) for row in reviews], numbers.smoothing)
     encoded = encode(student.tokenizer, endings)
-    fit(student.model, encoded, numbers.schedule, seed, "draft, endings")
+    fit(student.model, encoded, numbers.schedule, seed, label)
 
 
 def _fit(

@@ -59,21 +59,15 @@ def _pool(job: Job) -> None:
     write_pool(job.out / POOL_FILE, pool)
 
 
-def _broad(job: Job) -> None:
-    draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_broad, draft, job.corpus, pool, recipe.BROAD, job.seed)
-    _make(job, "broad", recipe.BROAD, train)
-
-
 def _cloud(job: Job) -> None:
-    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_cloud, broad, job.corpus, pool, recipe.CLOUD, job.seed)
+    draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_cloud, draft, job.corpus, pool, recipe.CLOUD, job.seed)
     _make(job, "cloud", recipe.CLOUD, train)
 
 
 def _edge(job: Job) -> None:
-    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_edge, broad, job.corpus, pool, recipe.EDGE, job.seed)
+    cloud, pool = load_student(job.out / "cloud"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_edge, cloud, job.corpus, pool, recipe.EDGE, job.seed)
     _make(job, "edge", recipe.EDGE, train)
 
 
@@ -86,7 +80,6 @@ def _device(job: Job) -> None:
 STEPS: dict[str, Callable[[Job], None]] = {
     "draft": _draft,
     "pool": _pool,
-    "broad": _broad,
     "cloud": _cloud,
     "edge": _edge,
     "device": _device,

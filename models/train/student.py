@@ -6,7 +6,6 @@ and dropout costs a fifth of the speed on a processor). Leaves out the training.
 
 from __future__ import annotations
 
-import copy
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,26 +110,6 @@ def cut(
     weights.pop("bert.embeddings.position_ids", None)
     model.load_state_dict(weights)
     return Student(model, with_limit(pruned.tokenizer, positions))
-
-
-def copy_of(student: Student) -> Student:
-    """Return the same classifier with weights of its own."""
-    return Student(copy.deepcopy(student.model), student.tokenizer)
-
-
-def mean_of(first: Student, second: Student) -> Student:
-    """Return a classifier whose weights are the means of those of two of one shape.
-
-    Where one was fitted on from the other, the mean often errs less than either. Source: Wortsman
-    et al. 2022, *Model soups*.
-    """
-    mean, other = copy_of(first), second.model.state_dict()
-    weights = {
-        name: (weight + other[name]) / 2 if weight.is_floating_point() else weight
-        for name, weight in first.model.state_dict().items()
-    }
-    mean.model.load_state_dict(weights)
-    return mean
 
 
 def narrow(source: Student, pruned: Pruned, shape: Narrow, positions: int, seed: int) -> Student:

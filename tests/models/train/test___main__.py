@@ -69,7 +69,7 @@ def test_a_step_without_its_input_says_which_step_makes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, out = write_data(tmp_path / "data"), tmp_path / "out"
-    save(tiny_student(), out / "broad", {})
+    save(tiny_student(), out / "cloud", {})
 
     assert main(["--data", str(data), "--out", str(out), "--steps", "edge"]) == 2
     assert "run the pool step first" in capsys.readouterr().err

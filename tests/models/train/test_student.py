@@ -24,7 +24,6 @@ from models.train.student import (
     cut,
     find_base,
     load_student,
-    mean_of,
     narrow,
     principal_components,
 )
@@ -95,16 +94,6 @@ def test_labels_are_named_in_order() -> None:
     config = cut(full, pruned_of(full), layers=(0,), positions=8, seed=1).model.config
 
     assert config.id2label == {0: "negative", 1: "positive"}
-
-
-def test_the_mean_of_two_models_lies_between_their_weights_and_leaves_both_alone() -> None:
-    first, second = tiny_student(seed=1), tiny_student(seed=2)
-    before = first.model.classifier.weight.clone()
-
-    weight = mean_of(first, second).model.classifier.weight
-
-    torch.testing.assert_close(weight, (before + second.model.classifier.weight) / 2)
-    assert torch.equal(first.model.classifier.weight, before)
 
 
 def test_a_saved_student_answers_as_before(tmp_path: Path) -> None:
