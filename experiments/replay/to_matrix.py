@@ -31,6 +31,8 @@ from shared.tasks.classify import Label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.messages import Hop
+
 ANSWERS: Final = "answers"
 SET: Final = "set.tsv"
 _TWO: Final = 2
@@ -79,9 +81,9 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
     """Add to the kept answers of a model what the records know; return how many were added.
 
     Nothing is known of a model with more than two labels but the largest probability, and of one
-    with a head not even that.
+    with a head not even that unless the hop tells it besides.
     """
-    if len(facts.labels) != _TWO or facts.head is not None:
+    if len(facts.labels) != _TWO:
         return 0
     known: dict[bytes, Kept] = {}
     for record in records:
@@ -89,16 +91,22 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
         known_label = isinstance(given, Label) and given.label in facts.labels
         if given is not None and known_label and record.tier == tier and not record.degraded:
             hop = record.hops[-1]
-            rest = 1.0 - hop.confidence
+            if not _tells_probability(hop, facts):
+                continue
+            said, rest = hop.certainty, 1.0 - hop.certainty
             first = given == Label(facts.labels[0])
-            probabilities = (hop.confidence, rest) if first else (rest, hop.confidence)
-            known[bytes.fromhex(record.key)] = Kept(
-                given, hop.confidence, hop.elapsed_us, probabilities
-            )
+            probabilities = (said, rest) if first else (rest, said)
+            known[bytes.fromhex(record.key)] = Kept(given, said, hop.elapsed_us, probabilities)
     with open_store(folder, facts.fingerprint) as store:
         fresh = {key: kept for key, kept in known.items() if key not in store.answers}
         store.append(fresh.items())
     return len(fresh)
+
+
+def _tells_probability(hop: Hop, facts: ModelFacts) -> bool:
+    """Say whether a hop has the largest probability; older ones do not say what theirs is."""
+    kind = hop.certainty_kind
+    return kind == "max_probability" or (not kind and facts.head is None)
 
 
 def write_set(path: Path, data: LabelledSet) -> None:
