@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from experiments.replay.json_lines import appending, read_lines
 from shared import tasks
 from shared.errors import DataError
+from shared.json_lines import appending, read_lines
 from shared.messages import Hop
 from shared.tasks import Answer, Task, from_json
 

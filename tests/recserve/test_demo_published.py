@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_the_table_says_when_so_few_prompts_tell_no_difference() -> None:
 
 def _printed(interval: list[float]) -> str:
     base = {"accuracy": 0.8, "accuracy_interval_95": [0.7, 0.9], "burden_bytes": 2048}
-    tier = {"share": 1.0, "accuracy": 0.8, "escalation_rate": 0.3, "beta": 0.3}
+    tier: dict[str, Any] = {"share": 1.0, "accuracy": 0.8, "escalation_rate": 0.3, "beta": 0.3}
     tier |= {"latency_ms": {"p50": 1.0, "p95": 2.0, "p99": 3.0}}
     report = base | {
         "tiers": {"device": tier},
