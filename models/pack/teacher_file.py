@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Said(msgspec.Struct, frozen=True):
+class Utterance(msgspec.Struct, frozen=True):
     """What a server said to one text, as it came."""
 
     text_hash: str
@@ -40,7 +40,7 @@ class TeacherFile:
 
     def add(self, text: str, content: str) -> None:
         """Keep what was said; a run that is killed after this need not ask again."""
-        said = Said(_hash(text), content)
+        said = Utterance(_hash(text), content)
         self._file.write(msgspec.json.encode(said) + b"\n")
         self._file.flush()
         self._known[said.text_hash] = content
@@ -58,7 +58,7 @@ def open_teacher_file(folder: Path, asked: Sequence[str]) -> Iterator[TeacherFil
     except OSError as error:
         raise DataError(f"{folder}: cannot be used ({error.strerror}); choose another") from error
     with appending(path) as file:
-        kept = read_lines(path, Said)
+        kept = read_lines(path, Utterance)
         yield TeacherFile(file, {said.text_hash: said.content for said in kept})
 
 

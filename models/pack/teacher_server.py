@@ -85,7 +85,7 @@ def ask_server(
     """
     instruction = _INSTRUCTION.format(labels=", ".join(labels))
     with open_teacher_file(server.kept, [server.url, server.model, instruction]) as kept:
-        ledger = _Ledger(server.name, labels)
+        ledger = _LabelBook(server.name, labels)
         waiting = []
         for text in texts:
             said = kept.get(text)
@@ -103,7 +103,7 @@ def ask_server(
     return {text: ledger.labelled[text] for text in texts if text in ledger.labelled}
 
 
-class _Ledger:
+class _LabelBook:
     """Which text has which label, and how many answers named none."""
 
     def __init__(self, name: str, labels: Sequence[str]) -> None:
@@ -158,7 +158,7 @@ class _Asking:
         server: TeacherServer,
         instruction: str,
         kept: TeacherFile,
-        ledger: _Ledger,
+        ledger: _LabelBook,
         advance: Callable[[], object],
     ) -> None:
         self._server = server

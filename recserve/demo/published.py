@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from shared.wire.topics import Topics
 
 
-class Published(NamedTuple):
+class AsPublished(NamedTuple):
     """Which tier answered each prompt and whether rightly, shape (n,); and the bytes by link."""
 
     tier: NDArray[np.int64]
@@ -33,7 +33,7 @@ class Published(NamedTuple):
 
 def as_published(
     matrix: Matrix, policies: Sequence[PolicySettings], topics: Topics
-) -> Published | None:
+) -> AsPublished | None:
     """Replay the prompts with the β of each tier's policy, the lowest first.
 
     None where there is nothing to compare: no model has a head, or a tier below the top has no β.
@@ -46,6 +46,6 @@ def as_published(
     replayed = replay(matrix.headless(), [*rule, KeepAll()])
     burden = sent_bytes(replayed, topics)
     link_bytes = (burden.up + burden.down).sum(axis=1).tolist()
-    return Published(
+    return AsPublished(
         replayed.tier, replayed.right, dict(zip(burden.links, link_bytes, strict=True))
     )

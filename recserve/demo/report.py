@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.datasets.bundled import LabelledPrompt
     from experiments.evaluation.matrix import Matrix
     from experiments.testbed.client import Answer
-    from recserve.demo.published import Published
+    from recserve.demo.published import AsPublished
     from recserve.demo.stream import DemoAnswers
     from shared.wire.topics import Topics
 
@@ -39,7 +39,7 @@ def build_report(
     *,
     beta: Mapping[str, float | None],
     alone: Matrix,
-    published: Published | None,
+    published: AsPublished | None,
     burden: Mapping[str, int],
     topics: Topics,
 ) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def _baseline(right: Sequence[bool], burden_bytes: int) -> dict[str, Any]:
 
 
 def _published(
-    published: Published,
+    published: AsPublished,
     tiers: Sequence[str],
     prompts: Sequence[LabelledPrompt],
     answered: DemoAnswers,

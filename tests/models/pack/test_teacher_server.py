@@ -150,7 +150,7 @@ def test_a_file_of_kept_answers_that_is_damaged_is_named_with_its_line(
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(b'{"text_hash": 5}\n' + kept.read_bytes())
 
-    with pytest.raises(DataError, match=rf"{kept.name}: line 1 is no said"):
+    with pytest.raises(DataError, match=rf"{kept.name}: line 1 is no utterance"):
         ask_teacher(teacher, texts_of(20), LABELS, QUIET)
 
 
