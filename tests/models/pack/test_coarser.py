@@ -48,7 +48,7 @@ def test_the_same_bits_give_the_same_bytes_and_another_bundle_than_before(tmp_pa
 
     assert one.digest == other.digest != before.digest
     assert one.manifest.version == f"{before.manifest.version}-4bit"
-    assert (one.head() is None) == (before.head() is None)
+    assert (one.second_opinion() is None) == (before.second_opinion() is None)
 
 
 @pytest.mark.parametrize("bits", [1, 9])
