@@ -24,7 +24,7 @@ import numpy as np
 from models.pack.descent import minimise
 from models.pack.expert import FittedTable, fit_table, hash_texts
 from models.pack.fusion import fit_weight, fuse_rows
-from models.pack.head_gain import FusionGain, HeadGain, Routed, measure_fusion, measure_gain
+from models.pack.head_gain import FusionGain, HeadGain, JudgedTexts, measure_fusion, measure_gain
 from shared.runtimes.agreement_head import Opinion, features
 
 if TYPE_CHECKING:
@@ -167,8 +167,8 @@ def _fit_fusion(
     known = truth >= 0
     right = tuple((answers.argmax(axis=1) == truth)[known] for answers in (fused, student))
     gain = measure_fusion(
-        Routed(head.held_out, answered.agrees(fused)),
-        Routed(own_confidence, answered.agrees(student)),
+        JudgedTexts(head.held_out, answered.agrees(fused)),
+        JudgedTexts(own_confidence, answered.agrees(student)),
         (right[0], right[1]),
         seed=seed,
     )

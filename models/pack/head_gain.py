@@ -52,7 +52,7 @@ class HeadGain(NamedTuple):
         return self.more.low > 0.0
 
 
-class Routed(NamedTuple):
+class JudgedTexts(NamedTuple):
     """Answers to texts as routing sees them; both have shape (texts,)."""
 
     confidence: Floats
@@ -99,7 +99,7 @@ def measure_gain(head: Floats, plain: Floats, agreed: Bools, *, seed: int = 0) -
 
 
 def measure_fusion(
-    fused: Routed, own: Routed, right: tuple[Bools, Bools], *, seed: int = 0
+    fused: JudgedTexts, own: JudgedTexts, right: tuple[Bools, Bools], *, seed: int = 0
 ) -> FusionGain:
     """Measure; ``right`` has fused answers and the model's own, for the labelled texts alone."""
     texts, labelled = len(own.agreed), len(right[0])
@@ -134,7 +134,7 @@ def _figure(column: Floats) -> Figure:
 
 
 def _figures_of(head: Floats, plain: Floats, agreed: Bools) -> tuple[float, ...]:
-    ways = Routed(head, agreed), Routed(plain, agreed)
+    ways = JudgedTexts(head, agreed), JudgedTexts(plain, agreed)
     return (
         _auroc(plain, agreed),
         _auroc(head, agreed),
@@ -142,8 +142,8 @@ def _figures_of(head: Floats, plain: Floats, agreed: Bools) -> tuple[float, ...]
     )
 
 
-def _fusion_of(fused: Routed, own: Routed, row: NDArray[np.int64]) -> tuple[float, ...]:
-    fused, own = (Routed(way.confidence[row], way.agreed[row]) for way in (fused, own))
+def _fusion_of(fused: JudgedTexts, own: JudgedTexts, row: NDArray[np.int64]) -> tuple[float, ...]:
+    fused, own = (JudgedTexts(way.confidence[row], way.agreed[row]) for way in (fused, own))
     more = float(fused.agreed.mean() - own.agreed.mean())
     return (more, *(_saved(fused, own, rate) for rate in RATES))
 
@@ -159,7 +159,7 @@ def _auroc(confidence: Floats, agreed: Bools) -> float:
     return float((ranks[agreed].sum() - agreeing * (agreeing + 1) / 2) / pairs)
 
 
-def _saved(better: Routed, plain: Routed, rate: float) -> float:
+def _saved(better: JudgedTexts, plain: JudgedTexts, rate: float) -> float:
     """Return which part of a share ``rate`` of escalations the better way can spare.
 
     Escalated are the least confident; as many disagreements may stay as the plain way leaves.
