@@ -23,7 +23,7 @@ from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
-from shared.tasks.classify import Label, max_probability
+from shared.tasks.classify import Label
 from shared.wire.burden import links
 
 if TYPE_CHECKING:
@@ -227,6 +227,5 @@ def _ask_models(
 
 
 def _spoken(text: str, probabilities: tuple[float, ...], facts: ModelFacts) -> RecordedAnswer:
-    label, _ = max_probability(probabilities)
-    confidence = facts.routing_confidence(text, probabilities)
-    return RecordedAnswer(Label(facts.labels[label]), confidence)
+    judged = facts.judge(text, probabilities)
+    return RecordedAnswer(Label(facts.labels[judged.label]), judged.confidence)
