@@ -46,6 +46,7 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 		$(BIN)/recserve pack runs/models/$$tier models/bundles/sentiment-$$tier \
 			--name sentiment-$$tier --licence Apache-2.0 --evaluate-rows 2500 \
 			--description "Tells whether an English sentence or review is positive or negative; the $$tier member of the demo's three." \
+			--samples $(DATA)/sst2/dev.tsv.gz \
 			$(foreach set,sst2 rotten_tomatoes imdb amazon_multidomain yelp_polarity,--typical $(DATA)/$(set)/train.tsv.gz) \
 			--evaluate sst2_dev=$(DATA)/sst2/dev.tsv.gz \
 			--evaluate rotten_tomatoes_test=$(DATA)/rotten_tomatoes/test.tsv.gz \

@@ -5,7 +5,7 @@ All are frozen. How they look on the wire is the business of ``shared.wire.codec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shared.errors import PromptError
 
 REASON_CHARACTERS: Final = 1_000
+ConfidenceKind = Literal["max_probability", "agreement"]
+"""What a confidence is: the largest probability, or what a bundle's agreement head makes of it."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -23,12 +25,14 @@ class Scored(msgspec.Struct, frozen=True):
 
     ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
     model's time. ``probabilities`` are a classifier's: one for each label, in its order.
+    ``confidence_kind`` says which number the confidence is.
     """
 
     answer: Answer
     confidence: float
     elapsed_us: int
     probabilities: tuple[float, ...] = ()
+    confidence_kind: ConfidenceKind = "max_probability"
 
     @property
     def certainty(self) -> float:
@@ -39,11 +43,14 @@ class Scored(msgspec.Struct, frozen=True):
         return max(self.probabilities) if self.probabilities else self.confidence
 
 
-class Hop(msgspec.Struct, frozen=True):
+class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one tier saw of a prompt.
 
     ``confidence`` is what routing went by and ``threshold`` what it was held against;
-    ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision.
+    ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision. The other
+    two do not travel: ``confidence_kind`` says which number the confidence is, empty where that is
+    not known, and ``probability`` is what the model said of its answer, where that is another
+    number and this agent's own.
     """
 
     tier: str
@@ -51,6 +58,18 @@ class Hop(msgspec.Struct, frozen=True):
     confidence: float
     threshold: float
     elapsed_us: int
+    confidence_kind: str = ""
+    probability: float | None = None
+
+    @property
+    def certainty(self) -> float:
+        """How likely right the answer is, as far as is known here: what people are told."""
+        return self.confidence if self.probability is None else self.probability
+
+    @property
+    def certainty_kind(self) -> str:
+        """Which number the certainty is, as ``confidence_kind`` says it of the confidence."""
+        return self.confidence_kind if self.probability is None else "max_probability"
 
 
 class Prompt(msgspec.Struct, frozen=True):
@@ -94,15 +113,12 @@ class Result(msgspec.Struct, frozen=True):
     """What goes back to the origin: an answer or a failure, with the hops that led to it.
 
     ``degraded`` says why a better answer could not be had in time; empty when it could.
-    ``probability`` is what the model said of an answer, at the agent that gave it and where that is
-    not the confidence of its hop; it does not travel.
     """
 
     id: UUID
     outcome: Answer | Failure
     hops: tuple[Hop, ...] = ()
     degraded: str = ""
-    probability: float | None = None
 
     @classmethod
     def failure(cls, prompt: Prompt, error: PromptError) -> Result:
@@ -121,7 +137,7 @@ class Result(msgspec.Struct, frozen=True):
     @property
     def certainty(self) -> float:
         """How likely right the answer is, as far as is known here: what people are told."""
-        return self.confidence if self.probability is None else self.probability
+        return self.hops[-1].certainty if self.hops else 0.0
 
     @property
     def tier(self) -> str:

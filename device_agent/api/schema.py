@@ -15,6 +15,7 @@ from shared.wire.topics import is_name
 
 if TYPE_CHECKING:
     from shared.bus import Message
+    from shared.messages import Hop
 
 _NAMESPACE: Final = UUID("5f0c6a52-6c40-4d9e-9a3e-0d2f5a4d1b7e")
 _ID_BYTES: Final = 128
@@ -92,23 +93,33 @@ def write_answer(result: Result, *, echo: Echo | None, elapsed_s: float) -> dict
     else:
         answer |= tasks.to_json(result.outcome) | {
             "confidence": round(result.certainty, 6),
+            **_kind(result.hops[-1].certainty_kind),
             "tier": result.tier,
             "agent": result.hops[-1].agent,
         }
     if result.degraded:
         answer["degraded"] = result.degraded
     answer["elapsed_ms"] = round(elapsed_s * 1000, 3)
-    answer["hops"] = [
-        {
-            "tier": hop.tier,
-            "agent": hop.agent,
-            "confidence": round(hop.confidence, 6),
-            "threshold": round(hop.threshold, 6),
-            "elapsed_ms": hop.elapsed_us / 1000,
-        }
-        for hop in result.hops
-    ]
+    answer["hops"] = [_write_hop(hop) for hop in result.hops]
     return answer
+
+
+def _write_hop(hop: Hop) -> dict[str, Any]:
+    said = {} if hop.probability is None else {"probability": round(hop.probability, 6)}
+    return {
+        "tier": hop.tier,
+        "agent": hop.agent,
+        "confidence": round(hop.confidence, 6),
+        **_kind(hop.confidence_kind),
+        **said,
+        "threshold": round(hop.threshold, 6),
+        "elapsed_ms": hop.elapsed_us / 1000,
+    }
+
+
+def _kind(confidence_kind: str) -> dict[str, str]:
+    """Return which number a confidence is, where that is known."""
+    return {"confidence_kind": confidence_kind} if confidence_kind else {}
 
 
 def read_desk(message: Message, answers: str, root: str) -> Desk:

@@ -224,7 +224,8 @@ class DeliveryDriver:
             self._wake.set()
 
     def _on_result(self, result: Result) -> None:
-        actions = self._delivery.came(result, time.monotonic())
+        named = self._station.above.choice.name_confidences(result)
+        actions = self._delivery.came(named, time.monotonic())
         if not actions:
             self._station.metrics.repeats.labels("result").inc()
         self._do(actions)

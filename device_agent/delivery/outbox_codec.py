@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 _LONGEST_S: Final = 1e9
+_KIND_CHARACTERS: Final = 32
 _Topic = Annotated[str, msgspec.Meta(pattern=r"^[^+#\x00]*$", max_length=65_535)]
 _Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -50,12 +51,14 @@ class Stored(NamedTuple):
     result: Result | None
 
 
-class _StoredHop(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _StoredHop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     tier: str
     agent: str
     confidence: _Share
     threshold: _Share
     elapsed_us: Annotated[int, msgspec.Meta(ge=0)]
+    confidence_kind: Annotated[str, msgspec.Meta(max_length=_KIND_CHARACTERS)] = ""
+    probability: _Share | None = None
 
 
 class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -133,13 +136,13 @@ def _result(row: OutboxRow) -> Result | None:
 
 
 def _pack(hop: Hop) -> _StoredHop:
-    return _StoredHop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+    return _StoredHop(*msgspec.structs.astuple(hop))
 
 
 def _unpack(hop: _StoredHop) -> Hop:
     if not (is_name(hop.tier) and is_name(hop.agent)):
         raise MalformedMessage(f"a hop of tier {hop.tier!r} and agent {hop.agent!r}: no such names")
-    return Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, hop.elapsed_us)
+    return Hop(*msgspec.structs.astuple(hop))
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[_Value], payload: bytes) -> _Value:

@@ -12,6 +12,8 @@ from experiments.evaluation.offline import replay
 from shared.cascade.policies import Budget, KeepAll
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from experiments.datasets.sets import Order
     from experiments.evaluation.arrivals import Process
     from experiments.evaluation.matrix import Matrix
@@ -28,12 +30,17 @@ _PERIODS: Final = 4
 
 
 class Spending(NamedTuple):
-    """What whole periods spent, as shares of the budget: all together, least and most."""
+    """What periods spent, as shares of the budget.
+
+    ``overall``, ``least`` and ``most`` are of the four whole periods; ``dearest`` is the most that
+    any sliding period spent, wherever it begins.
+    """
 
     kind: Kind
     overall: float
     least: float
     most: float
+    dearest: float
     accuracy: float
 
 
@@ -59,5 +66,13 @@ def spend(matrix: Matrix, kind: Kind, seed: int = 0) -> Spending:
         float(spent.mean()),
         float(spent.min()),
         float(spent.max()),
+        _dearest(np.array(times_s), sent, period_s) / budget,
         float(replayed.right.mean()),
     )
+
+
+def _dearest(times_s: NDArray[np.float64], sent: NDArray[np.int64], period_s: float) -> float:
+    """Return the most bytes sent in any period; such a period ends as a prompt is sent."""
+    total = np.concatenate([[0], np.cumsum(sent)])
+    before = total[np.searchsorted(times_s, times_s - period_s, side="right")]
+    return float((total[1:] - before).max())

@@ -84,13 +84,16 @@ def replay(
     arrivals_s: Sequence[float] | None = None,
     expected: Sequence[Sequence[float]] = (),
     seed: int = 0,
+    after: Callable[[int, Sequence[Tier]], None] | None = None,
 ) -> Replay:
     """Replay the matrix in its order with one policy per tier, the lowest first.
 
     ``arrivals_s`` says when each prompt arrives, ascending; one a second when it is None.
     ``expected`` holds quantiles of each tier's confidences from which windows begin; without any
-    they begin empty, as published. ``seed`` fixes the draws of policies that make any. Raises
-    ``ValueError`` when policies or arrivals do not match the tiers or the prompts.
+    they begin empty, as published. ``seed`` fixes the draws of policies that make any. ``after`` is
+    called with each row and the tiers when they have learned of it; it may look, or exchange what
+    an agent may. Raises ``ValueError`` when policies or arrivals do not match the tiers or the
+    prompts.
     """
     names = [tier.tier for tier in matrix.tiers]
     prompts = len(matrix.data)
@@ -110,7 +113,7 @@ def replay(
         )
         for index, (name, policy) in enumerate(zip(names, policies, strict=True))
     ]
-    answered, thresholds = _run(matrix, tiers, arrivals_s)
+    answered, thresholds = _run(matrix, tiers, arrivals_s, after)
     return Replay(
         matrix, np.array(answered), np.array(thresholds), tuple(tier.learns for tier in tiers)
     )
@@ -123,7 +126,10 @@ class _Sent(NamedTuple):
 
 
 def _run(
-    matrix: Matrix, tiers: Sequence[Tier], arrivals_s: Sequence[float]
+    matrix: Matrix,
+    tiers: Sequence[Tier],
+    arrivals_s: Sequence[float],
+    after: Callable[[int, Sequence[Tier]], None] | None,
 ) -> tuple[list[int], list[list[float]]]:
     """Return who answered each prompt, and each tier's threshold for it; NaN if it saw it not.
 
@@ -148,6 +154,8 @@ def _run(
         answered.append(here)
         if sent and learn:
             learn(row, here, sent)
+        if after:
+            after(row, tiers)
     return answered, thresholds
 
 

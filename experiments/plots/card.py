@@ -30,17 +30,30 @@ class ScoredRows(NamedTuple):
 
 
 class ReportCard(NamedTuple):
-    """A tier as it serves, and, where known, the same model before it was quantised."""
+    """A tier as it serves, and, where known, the same model before it was quantised.
+
+    ``served`` goes by the largest probability. Where the model has a head, ``routed`` has what
+    routing goes by in its place.
+    """
 
     tier: str
     served: ScoredRows
     before: ScoredRows | None = None
+    routed: ScoredRows | None = None
 
 
 def cards(matrix: Matrix, before: Matrix | None = None) -> list[ReportCard]:
     """Return a card per tier; ``before`` has the tiers' models before they were quantised."""
     unquantised = {} if before is None else dict(_judged(before))
-    return [ReportCard(tier, judged, unquantised.get(tier)) for tier, judged in _judged(matrix)]
+    heads = {
+        tier.tier: ScoredRows(tier.agreement, right)
+        for tier, right in zip(matrix.tiers, matrix.right, strict=True)
+        if tier.agreement is not None
+    }
+    return [
+        ReportCard(tier, judged, unquantised.get(tier), heads.get(tier))
+        for tier, judged in _judged(matrix)
+    ]
 
 
 def _judged(matrix: Matrix) -> list[tuple[str, ScoredRows]]:
@@ -68,7 +81,7 @@ def draw_cards(drawn: Sequence[ReportCard], *, title: str) -> Figure:
 
 def _lowest(drawn: Sequence[ReportCard]) -> float:
     """Return the lowest accuracy of any bin that is drawn, or of a coin if that is lower."""
-    bins = [reliability(*judged) for _, *both in drawn for judged in both if judged]
+    bins = [reliability(*rows) for card in drawn for rows in (card.served, card.before) if rows]
     shares = [float(each.accuracy[each.prompts >= _FULL_PROMPTS].min(initial=1.0)) for each in bins]
     return min([1 / 2, *shares])
 
@@ -85,6 +98,8 @@ def _draw_risk(axes: Axes, card: ReportCard, colour: str, highest: float) -> Non
     served = card.served
     curve = risk_coverage(served.confidence, served.right)
     axes.plot(curve.coverage, curve.risk, color=colour)
+    if card.routed is not None:
+        _draw_routed(axes, card.routed)
     axes.axhline(curve.risk[-1], color=MUTED, linewidth=1, linestyle=(0, (2, 2)))
     axes.set_ylim(0, highest * 1.25)
     axes.set_xlim(0, 1)
@@ -97,6 +112,14 @@ def _draw_risk(axes: Axes, card: ReportCard, colour: str, highest: float) -> Non
         f"accuracy {accuracy(served.right):.1%}   "
         f"AUROC {auroc(served.confidence, served.right):.3f}   AURC {curve.area:.3f}",
     )
+
+
+def _draw_routed(axes: Axes, routed: ScoredRows) -> None:
+    """Draw what a head makes of the order, and say how well it tells right answers."""
+    curve = risk_coverage(*routed)
+    axes.plot(curve.coverage, curve.risk, color=INK, linewidth=1.2)
+    note = f"going by agreement: AUROC {auroc(*routed):.3f}   AURC {curve.area:.3f}"
+    axes.text(0.97, 0.05, note, transform=axes.transAxes, ha="right", color=INK, fontsize=9)
 
 
 def _draw_reliability(axes: Axes, card: ReportCard, colour: str) -> None:
@@ -112,7 +135,7 @@ def _draw_reliability(axes: Axes, card: ReportCard, colour: str) -> None:
     axes.set_xlim(1 / 2 if min(card.served.confidence) >= 1 / 2 else 0.0, 1.01)
     percent(axes.xaxis)
     percent(axes.yaxis)
-    axes.set_xlabel("confidence")
+    axes.set_xlabel("largest probability")
 
 
 def _draw_bins(axes: Axes, judged: ScoredRows, colour: str, *, filled: bool) -> float:

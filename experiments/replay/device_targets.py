@@ -97,6 +97,8 @@ class _Passed(msgspec.Struct, frozen=True):
     confidence: float
     threshold: float
     elapsed_ms: float
+    confidence_kind: str = ""
+    probability: float | None = None
 
 
 class _Said(msgspec.Struct, frozen=True):
@@ -117,7 +119,15 @@ def read_answer(answer: Answer, task: Task) -> Response:
     except (KeyError, msgspec.ValidationError) as error:
         return Response(error=LOST, reason=f"what came is no answer to a {task} prompt: {error}")
     hops = tuple(
-        Hop(hop.tier, hop.agent, hop.confidence, hop.threshold, round(hop.elapsed_ms * 1000))
+        Hop(
+            hop.tier,
+            hop.agent,
+            hop.confidence,
+            hop.threshold,
+            round(hop.elapsed_ms * 1000),
+            hop.confidence_kind,
+            hop.probability,
+        )
         for hop in said.hops
     )
     return Response(own, hops, said.degraded, said.error, said.reason)

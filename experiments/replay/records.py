@@ -12,9 +12,9 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from experiments.replay.json_lines import appending, read_lines
 from shared import tasks
 from shared.errors import DataError
+from shared.json_lines import appending, read_lines
 from shared.messages import Hop
 from shared.tasks import Answer, Task, from_json
 
@@ -32,8 +32,10 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``at_s`` is when it was intended, ``sent_s`` when it went out, ``done_s`` when its result was
     there. ``answer`` is as its task writes it (in runs of earlier versions a label alone),
-    ``label`` the true one, if known. ``packet_bytes`` has the bytes of one trouble-free pass over
-    each link; what was sent again is in the agents' counters only.
+    ``label`` the true one, if known. A hop has what routing went by and says which number that is;
+    a device's own has the largest probability besides, where that is another. ``packet_bytes`` has
+    the bytes of one trouble-free pass over each link; what was sent again is in the agents'
+    counters only.
     """
 
     number: int

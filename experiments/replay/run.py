@@ -13,7 +13,6 @@ import msgspec
 
 from experiments.replay import records, saturation
 from experiments.replay.device_targets import AskedDevices, VirtualDevices
-from experiments.replay.json_lines import appending
 from experiments.replay.live_view import Watch
 from experiments.replay.load_generator import LoadGenerator
 from experiments.replay.pacing import LoopClock
@@ -21,6 +20,7 @@ from experiments.replay.records import RecordWriter, open_records, read_records
 from experiments.replay.run_file import make_folder, write_run
 from experiments.replay.sampler import Sampler, ScrapeTarget
 from experiments.testbed.fleet import Fleet
+from shared.json_lines import appending
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from uuid import uuid4
 
 import msgspec
 
-from experiments.replay.json_lines import appending
 from experiments.replay.samples import FILE, Sample, make_sample
 from experiments.testbed.scrape import scrape
 from shared.bus.mqtt.bus import MqttBus
+from shared.json_lines import appending
 from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 

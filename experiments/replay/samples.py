@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from experiments.replay.json_lines import read_lines
+from shared.json_lines import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

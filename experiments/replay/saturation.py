@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import numpy as np
 
-from experiments.replay.json_lines import read_lines
+from shared.json_lines import read_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -31,6 +31,7 @@ from shared.tasks.classify import Label
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+
 ANSWERS: Final = "answers"
 SET: Final = "set.tsv"
 _TWO: Final = 2
@@ -89,12 +90,10 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
         known_label = isinstance(given, Label) and given.label in facts.labels
         if given is not None and known_label and record.tier == tier and not record.degraded:
             hop = record.hops[-1]
-            rest = 1.0 - hop.confidence
+            said, rest = hop.certainty, 1.0 - hop.certainty
             first = given == Label(facts.labels[0])
-            probabilities = (hop.confidence, rest) if first else (rest, hop.confidence)
-            known[bytes.fromhex(record.key)] = Kept(
-                given, hop.confidence, hop.elapsed_us, probabilities
-            )
+            probabilities = (said, rest) if first else (rest, said)
+            known[bytes.fromhex(record.key)] = Kept(given, said, hop.elapsed_us, probabilities)
     with open_store(folder, facts.fingerprint) as store:
         fresh = {key: kept for key, kept in known.items() if key not in store.answers}
         store.append(fresh.items())

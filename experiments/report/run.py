@@ -110,6 +110,11 @@ class Played:
         columns = np.array(seen, np.float64).reshape(-1, 2)
         return columns[:, 0], columns[:, 1]
 
+    def goes_by(self, tier: str) -> tuple[str, ...]:
+        """Return which numbers a tier's confidences were, the first seen first, where known."""
+        hops = (hop for record in self.records for hop in record.hops if hop.tier == tier)
+        return tuple(dict.fromkeys(hop.confidence_kind for hop in hops if hop.confidence_kind))
+
 
 def read_played(folder: Path) -> Played:
     """Read a run's folder; raises ``DataError`` that names what is wrong in it."""

@@ -128,6 +128,7 @@ def _tier(played: Played, tier: str) -> dict[str, Any]:
         "share": round(float(mine.sum()) / answered, 4) if answered else 0.0,
         "judged": judged,
         "escalated_share": round(passed_on / judged, 4) if judged else None,
+        "goes_by": ", ".join(played.goes_by(tier)),
         "threshold_last": round(float(np.median(thresholds[-100:])), 4) if judged else None,
         "accuracy": accuracy(played, mine & played.labelled),
     }

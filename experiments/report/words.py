@@ -92,7 +92,8 @@ def grids(report: Report) -> list[Grid]:
 
 def _tiers(report: Report) -> Grid:
     columns = (
-        "tier", "judged", "sent on", "answered", "share", "threshold", "p50 ms", "p99 ms", "right",
+        "tier", "judged", "sent on", "answered", "share", "goes by", "threshold",
+        "p50 ms", "p99 ms", "right",
     )  # fmt: skip
     rows = []
     for tier, figures in report["tiers"].items():
@@ -104,6 +105,7 @@ def _tiers(report: Report) -> Grid:
                 _share(figures["escalated_share"]),
                 f"{figures['answered']:,}",
                 f"{figures['share']:.1%}",
+                figures.get("goes_by") or "–",
                 _number(figures["threshold_last"], 3),
                 *(_number(latency.get(name)) for name in ("p50", "p99")),
                 _share((figures["accuracy"] or {}).get("share")),

@@ -21,6 +21,7 @@ from experiments.evaluation.study import Study
 from experiments.evaluation.tier_models import TierModel
 from experiments.plots.study import draw_study
 from experiments.results import agreement, ours, paper
+from experiments.results.exchanges import exchanges
 from experiments.results.starts import starts
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
@@ -67,7 +68,7 @@ def main(data: str | None, cache: str, before: str | None, out: str) -> None:
         main_study, results = runs["main"]
         rows = [row for result in results for row in measure(result, main_study.weights)]
         _draw(results, rows, pictures)
-        page.write_text(_text(runs, rows, pictures.name), encoding="utf-8")
+        page.write_text(_text(runs, rows, pictures.name, Path(cache)), encoding="utf-8")
     console.print(f"Written: {page}, pictures in {pictures}")
 
 
@@ -95,7 +96,7 @@ def _with_before(
     ]
 
 
-def _text(runs: Runs, rows: Rows, pictures: str) -> str:
+def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
     study, results = runs["main"]
     parts = [
         _head(results),
@@ -108,6 +109,7 @@ def _text(runs: Runs, rows: Rows, pictures: str) -> str:
         agreement.fused(results, *runs["wide-area"]),
         ours.budget(results),
         ours.quality(runs),
+        exchanges(*runs["quality"], cache),
         paper.windows(runs, pictures),
         starts(*runs["main"]),
         paper.smaller(runs),

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
-import numpy as np
-from rich.progress import track
 
 from models.pack.expected import quantiles
 from models.pack.head import SLOTS, Answered, fit_head
-from models.pack.labelled import read_columns, read_texts, scored_or_raise
+from models.pack.labelled import read_columns, read_texts
+from models.pack.teacher import SHOWN, TeacherServer, answers, ask_teacher
 from shared.errors import BundleError, DataError
-from shared.runtimes import ModelSettings, labels_of, load_model
+from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
 from shared.runtimes.head_manifest import (
     TABLE,
@@ -25,37 +24,35 @@ from shared.runtimes.head_manifest import (
     HeadManifest,
     HeldOut,
 )
-from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
 
     from models.pack.head import FittedFusion, FittedHead
     from models.pack.head_gain import Figure, HeadGain
-    from shared.runtimes import Model
     from shared.runtimes.model import Answers
 
     Floats = NDArray[np.float64]
 
 LEAST_TEXTS: Final = 500
-_CHUNK_PROMPTS: Final = 64
 _DIGITS: Final = 6
-_SHOWN: Final = 80
 
 
 @dataclass(frozen=True)
 class HeadRequest:
     """A head that is wanted: whose answers it foretells, and TSV files with texts to learn from.
 
-    ``labelled`` are such files with the column ``label`` too, for the expert alone; ``answer`` is
-    what the bundle is to say of its answers, none: what it says now. ``slots`` is the size of the
-    table, a power of two, in bytes for each label but the first.
+    ``teacher`` is a bundle, a folder or hub id of transformers, or a server. ``labelled`` are such
+    files with the column ``label`` too, for the expert alone; ``answer`` is what the bundle is to
+    say of its answers, none: what it says now. ``slots`` is the size of the table, a power of two,
+    in bytes for each label but the first.
     """
 
-    teacher: str
+    teacher: str | TeacherServer
     files: tuple[Path, ...]
     labelled: tuple[Path, ...] = ()
     answer: Answers | None = None
@@ -90,26 +87,6 @@ def read_head_texts(request: HeadRequest) -> HeadTexts:
     return HeadTexts(tuple(found), labelled)
 
 
-def load_teacher(source: str, labels: Sequence[str]) -> Model:
-    """Load a bundle, or else a folder or hub id of transformers; its labels must be the same.
-
-    Raises ``BundleError`` when it is not there or has other labels.
-    """
-    runtime = "onnx" if (Path(source) / MANIFEST).is_file() else "transformers"
-    teacher = load_model(
-        msgspec.convert(
-            {"source": source, "runtime": runtime, "threads": 0, "batch_prompts": 1}, ModelSettings
-        )
-    )
-    if sorted(labels_of(teacher)) != sorted(labels):
-        teacher.close()
-        raise BundleError(
-            f"{source}: the teacher knows {', '.join(labels_of(teacher))}, but the model to be "
-            f"packed {', '.join(labels)}; a head needs a teacher with the same labels"
-        )
-    return teacher
-
-
 def refit_head(folder: Path, request: HeadRequest, console: Console) -> Bundle:
     """Give the bundle in a folder another head, or its first; all else of it stays.
 
@@ -126,53 +103,45 @@ def refit_head(folder: Path, request: HeadRequest, console: Console) -> Bundle:
 def add_head(bundle: Bundle, request: HeadRequest, asked: HeadTexts, console: Console) -> Bundle:
     """Fit a head for the bundle, write it into its folder, and say what it brings.
 
-    Raises ``BundleError`` when
-    the teacher does not fit, a model fails on a text or the head does not help; the bundle is then
-    as it was.
+    Raises ``BundleError`` when the teacher does not fit, a model fails on a text or the head does
+    not help, and as ``ask_teacher`` does; the bundle is then as it was.
     """
-    teacher = load_teacher(request.teacher, bundle.manifest.labels)
-    try:
-        answered = _answered(bundle, teacher, asked, console)
-        if answered.agreed.all():
-            raise BundleError(
-                f"{bundle.manifest.name} answers all {len(asked.texts):,} texts as its teacher "
-                f"{teacher.name} does, so a head has nothing to tell; give other texts or "
-                "another teacher"
-            )
-        with console.status(f"fitting a head to {len(asked.texts):,} texts"):
-            fitted = fit_head(answered, slots=request.slots, seed=request.seed)
-        console.print(describe(fitted.gain))
-        console.print(describe_fusion(fitted.fusion))
-        names = tuple(f"{path.parent.name}/{path.name}" for path in request.files)
-        return write_head(
-            bundle,
-            fitted,
-            teacher=teacher.name,
-            texts=len(asked.texts),
-            of=names,
-            answer=request.answer or bundle.manifest.answer,
-        )
-    finally:
-        teacher.close()
-
-
-def _answered(bundle: Bundle, teacher: Model, asked: HeadTexts, console: Console) -> Answered:
-    student = load_model(
-        msgspec.convert(
-            {"source": str(bundle.folder), "threads": 0, "batch_prompts": 1, "answer": "model"},
-            ModelSettings,
-        )
-    )
     labels = bundle.manifest.labels
-    try:
-        return Answered(
-            asked.texts,
-            _answers(student, asked.texts, labels, f"asking {student.name}", console),
-            _answers(teacher, asked.texts, labels, f"asking the teacher {teacher.name}", console),
-            _indexes(asked.labelled, labels),
+    labelled = _indexes(asked.labelled, labels)
+    taught = ask_teacher(request.teacher, asked.texts, labels, console)
+    texts = taught.texts
+    student = _answers_of(bundle, texts, console)
+    answered = Answered(texts, student, taught.probabilities, labelled)
+    if answered.agreed.all():
+        raise BundleError(
+            f"{bundle.manifest.name} answers all {len(texts):,} texts as its teacher "
+            f"{taught.teacher} does, so a head has nothing to tell; give other texts or "
+            "another teacher"
         )
+    with console.status(f"fitting a head to {len(texts):,} texts"):
+        fitted = fit_head(answered, slots=request.slots, seed=request.seed)
+    console.print(describe(fitted.gain))
+    console.print(describe_fusion(fitted.fusion))
+    names = tuple(f"{path.parent.name}/{path.name}" for path in request.files)
+    return write_head(
+        bundle,
+        fitted,
+        teacher=taught.teacher,
+        texts=len(texts),
+        of=names,
+        answer=request.answer or bundle.manifest.answer,
+    )
+
+
+def _answers_of(bundle: Bundle, texts: Sequence[str], console: Console) -> Floats:
+    """Return what the bundle's model says of texts, one at a time as a device would."""
+    model = load_model(
+        ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=1, answer="model")
+    )
+    try:
+        return answers(model, texts, bundle.manifest.labels, f"asking {model.name}", console)
     finally:
-        student.close()
+        model.close()
 
 
 def write_head(
@@ -295,21 +264,6 @@ def describe_fusion(fusion: FittedFusion | None) -> str:
     )
 
 
-def _answers(
-    model: Model, texts: Sequence[str], labels: Sequence[str], what: str, console: Console
-) -> Floats:
-    """Return the model's probabilities in the order of ``labels``; shape (texts, labels)."""
-    order = [labels_of(model).index(name) for name in labels]
-    rows: list[list[float]] = []
-    starts = range(0, len(texts), _CHUNK_PROMPTS)
-    for start in track(starts, what, console=console, transient=True):
-        chunk = texts[start : start + _CHUNK_PROMPTS]
-        for text, entry in zip(chunk, model.answer(requests(chunk)), strict=True):
-            scored = scored_or_raise(entry, f"text {text[:_SHOWN]!r}")
-            rows.append([scored.probabilities[index] for index in order])
-    return np.array(rows)
-
-
 def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, int]:
     """Return each text with the index of its label, from its name or its number from 0."""
     known: dict[str, int] = {
@@ -319,7 +273,7 @@ def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, in
     for text, label in labelled.items():
         if label not in known:
             raise DataError(
-                f"--labels: the text {text[:_SHOWN]!r} has the label {label[:_SHOWN]!r}, but the "
+                f"--labels: the text {text[:SHOWN]!r} has the label {label[:SHOWN]!r}, but the "
                 f"model knows {', '.join(labels)}; use these or their numbers from 0"
             )
     return {text: known[label] for text, label in labelled.items()}

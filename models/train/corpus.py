@@ -1,7 +1,8 @@
-"""Everything that is trained on, read once: labelled sentences, labelled reviews, the dev set."""
+"""Everything that is trained on, read once: labelled sentences, labelled reviews, dev sets."""
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,16 @@ from models.train.data import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+ASIDE_MAX = 450
+_ASIDE_SEED = 59154
+
 
 @dataclass(frozen=True)
 class Corpus:
-    """The rows of each training set by name, and the dev rows on which steps are compared."""
+    """The rows of each training set by name, and the rows on which steps are compared."""
 
     train: dict[str, tuple[TrainingRow, ...]]
-    dev: tuple[TrainingRow, ...]
+    dev: dict[str, tuple[TrainingRow, ...]]
 
     @property
     def gold(self) -> list[TrainingRow]:
@@ -53,7 +57,23 @@ class Corpus:
 
 
 def read_corpus(root: Path) -> Corpus:
-    """Read all sets under `root`. Raises DataError naming the file that is missing or bad."""
+    """Read all sets under `root`. Raises DataError naming the file that is missing or bad.
+
+    SST-2 has dev rows of its own. Of each set of reviews some training rows, the same each time,
+    are left aside: a tenth, `ASIDE_MAX` at most.
+    """
     held_out = read_held_out(root)
     train = {n: tuple(read_train(root, n, held_out)) for n in (*SENTENCE_SETS, *REVIEW_SETS)}
-    return Corpus(train, tuple(read_rows(root / "sst2" / "dev.tsv.gz")))
+    dev = {"sst2": tuple(read_rows(root / "sst2" / "dev.tsv.gz"))}
+    for name in REVIEW_SETS:
+        dev[name], train[name] = _set_aside(train[name])
+    return Corpus(train, dev)
+
+
+def _set_aside(
+    rows: tuple[TrainingRow, ...],
+) -> tuple[tuple[TrainingRow, ...], tuple[TrainingRow, ...]]:
+    order = list(rows)
+    random.Random(_ASIDE_SEED).shuffle(order)  # noqa: S311  # a choice of rows, no secret
+    count = min(ASIDE_MAX, len(order) // 10)
+    return tuple(order[:count]), tuple(order[count:])

@@ -71,9 +71,14 @@ def train_step(
     optimizer: torch.optim.Optimizer,
     gradient_norm_max: float,
 ) -> float:
-    """One update on one batch; returns the loss before it."""
+    """One update on one batch; returns the loss before it.
+
+    Matrices are multiplied in bfloat16. Each step enters `autocast` anew: the copies of the weights
+    that it keeps are of before the update.
+    """
     optimizer.zero_grad()
-    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).logits
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = _logits(model, batch)
     loss = soft_cross_entropy(logits, batch.positive)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_norm_max)
@@ -99,11 +104,16 @@ def predict(
         for start in starts:
             part = order[start : start + _ROWS_PER_READ]
             batch = collate([encoded[index] for index in part])
-            logits[part] = model(
-                input_ids=batch.input_ids, attention_mask=batch.attention_mask
-            ).logits
+            logits[part] = _logits(model, batch)
             advance("")
     return logits
+
+
+def _logits(model: BertForSequenceClassification, batch: TokenBatch) -> torch.Tensor:
+    logits: torch.Tensor = model(
+        input_ids=batch.input_ids, attention_mask=batch.attention_mask
+    ).logits
+    return logits.float()
 
 
 def _optimizer(model: BertForSequenceClassification, schedule: Schedule) -> torch.optim.AdamW:

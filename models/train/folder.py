@@ -32,5 +32,6 @@ def _tokenizer_config(student: Student) -> dict[str, object]:
     return {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": True,
+        "truncation_side": "left",
         "model_max_length": student.model.config.max_position_embeddings,
     }

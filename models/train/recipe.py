@@ -1,13 +1,14 @@
-"""The six steps: draft, pool, broad, cloud, edge, device. Every number that they need is here.
+"""The five steps: draft, pool, cloud, edge, device. Every number that they need is here.
 
 draft   the base, fitted to review endings and then to labelled sentences
 pool    sentences out of reviews, with the draft's opinion of each
-broad   the draft, fitted on to the pool mixed with labelled sentences
-cloud   the broad model, fitted on to labelled sentences with a little of the pool
-edge    some of the broad model's layers, distilled on the same mixture
-device  a small new net, fitted to review endings and then distilled on the same mixture
+cloud   the draft, fitted on to the pool mixed with labelled sentences and whole reviews
+edge    some of the cloud model's layers, fitted on to the same mixture
+device  a small new net over the draft's embeddings, fitted to review endings and then to the pool
+        and labelled sentences
 
-Leaves out reading and writing files.
+A whole review is its last `REVIEW_TOKENS` tokens as they are served, markup and all; more of it
+is read when the model serves. Leaves out reading and writing files.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ from models.train.data import Example, ending, smoothed
 from models.train.distil import PoolShape, draw_pool, label_pool
 from models.train.fit import Schedule, fit
 from models.train.student import Narrow, Student, cut, narrow
-from models.train.vocabulary import Pruned, count_tokens, prune
+from models.train.vocabulary import Pruned, count_tokens, prune, with_limit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.train.corpus import Corpus
 
-POSITIONS = 256
+POSITIONS = 512
+REVIEW_TOKENS = 192
 EVERY_CHARACTER = 0x110000
 LATIN_CHARACTERS = 0x250
 
@@ -42,6 +44,24 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """Pool sentences and whole reviews to use, and how often each labelled sentence occurs."""
+
+    pool_sentences: int
+    reviews: int
+    gold_repeats: int
+    smoothing: float
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What to fit to, and how long and fast."""
+
+    mixture: Mixture
+    schedule: Schedule
+
+
+@dataclass(frozen=True)
 class Endings:
     """How many review endings of how many words to train on, and how."""
 
@@ -52,40 +72,21 @@ class Endings:
 
 
 @dataclass(frozen=True)
-class Mixture:
-    """Pool sentences to use, and how often each labelled sentence occurs among them."""
-
-    pool_sentences: int
-    gold_repeats: int
-    smoothing: float
-
-
-@dataclass(frozen=True)
 class Draft:
-    """Numbers of the draft; `smoothing` is that of the labelled sentences."""
+    """Numbers of the draft."""
 
     vocabulary: Vocabulary
     endings: Endings
-    smoothing: float
-    schedule: Schedule
-
-
-@dataclass(frozen=True)
-class FurtherFit:
-    """Numbers of a step that fits a model on to a mixture."""
-
-    mixture: Mixture
-    schedule: Schedule
+    sentences: Fit
 
 
 @dataclass(frozen=True)
 class Edge:
-    """Numbers of the edge model; `layers` are those taken from the broad model, from 0."""
+    """Numbers of the edge model; `layers` are those taken from the cloud's model, from 0."""
 
     vocabulary: Vocabulary
     layers: tuple[int, ...]
-    mixture: Mixture
-    schedule: Schedule
+    fit: Fit
 
 
 @dataclass(frozen=True)
@@ -94,32 +95,29 @@ class DeviceRecipe:
 
     vocabulary: Vocabulary
     shape: Narrow
+    positions: int
     endings: Endings
-    mixture: Mixture
-    schedule: Schedule
+    fit: Fit
 
 
 DRAFT = Draft(
     vocabulary=Vocabulary(16_000, EVERY_CHARACTER),
     endings=Endings(22_000, 28, 0.1, Schedule(1, 32, 8e-5)),
-    smoothing=0.05,
-    schedule=Schedule(3, 32, 4e-5),
+    sentences=Fit(Mixture(0, 0, 1, 0.05), Schedule(3, 32, 4e-5)),
 )
 POOL = PoolShape(sentences=45_000, words_min=5, words_max=32, log_odds_step=1.0)
-BROAD = FurtherFit(mixture=Mixture(30_000, 1, 0.05), schedule=Schedule(1, 32, 5e-5))
-CLOUD = FurtherFit(mixture=Mixture(6_000, 2, 0.1), schedule=Schedule(1, 32, 5e-5))
+CLOUD = Fit(Mixture(20_000, 40_000, 1, 0.05), Schedule(1, 32, 5e-5))
 EDGE = Edge(
     vocabulary=Vocabulary(7_800, LATIN_CHARACTERS),
     layers=(0, 2, 5),
-    mixture=Mixture(45_000, 3, 0.05),
-    schedule=Schedule(1, 32, 1e-4),
+    fit=Fit(Mixture(30_000, 40_000, 2, 0.05), Schedule(1, 32, 1e-4)),
 )
 DEVICE = DeviceRecipe(
     vocabulary=Vocabulary(8_000, LATIN_CHARACTERS),
     shape=Narrow(hidden=128, heads=2, feed_forward=512, layers=2),
+    positions=256,
     endings=Endings(34_000, 40, 0.1, Schedule(2, 64, 1e-3)),
-    mixture=Mixture(45_000, 2, 0.05),
-    schedule=Schedule(6, 64, 6e-4),
+    fit=Fit(Mixture(45_000, 0, 2, 0.05), Schedule(6, 64, 6e-4)),
 )
 
 
@@ -129,8 +127,7 @@ def train_draft(base: Student, corpus: Corpus, numbers: Draft, seed: int) -> Stu
     layers = range(base.model.config.num_hidden_layers)
     student = cut(base, pruned, layers, POSITIONS, seed)
     _fit_endings(student, corpus, numbers.endings, seed, "draft, endings")
-    gold = smoothed(corpus.gold, numbers.smoothing)
-    _fit(student, gold, numbers.schedule, seed, "draft, gold")
+    _fit(student, corpus, (), numbers.sentences, seed, "draft, sentences")
     return student
 
 
@@ -139,53 +136,66 @@ def make_pool(draft: Student, corpus: Corpus, shape: PoolShape, seed: int) -> li
     return label_pool(draft, draw_pool(corpus.reviews, shape, seed), shape)
 
 
-def train_onward(
-    start: Student, corpus: Corpus, pool: Sequence[Example], numbers: FurtherFit, seed: int
+def train_cloud(
+    draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: Fit, seed: int
 ) -> Student:
-    """Fit a model on to the mixture; the model itself is changed and returned."""
-    _fit(start, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "onward")
-    return start
+    """Fit the draft on to the mixture; the model itself is changed and returned."""
+    _fit(draft, corpus, pool, numbers, seed, "cloud")
+    return draft
 
 
 def train_edge(
-    broad: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
+    cloud: Student, corpus: Corpus, pool: Sequence[Example], numbers: Edge, seed: int
 ) -> Student:
-    """Distil a model that starts as some of the broad model's layers."""
-    pruned = _prune(broad, corpus, numbers.vocabulary)
-    student = cut(broad, pruned, numbers.layers, POSITIONS, seed)
-    _fit(student, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "edge")
+    """Fit a model that starts as some of the cloud's layers."""
+    pruned = _prune(cloud, corpus, numbers.vocabulary)
+    student = cut(cloud, pruned, numbers.layers, POSITIONS, seed)
+    _fit(student, corpus, pool, numbers.fit, seed, "edge")
     return student
 
 
 def train_device(
     draft: Student, corpus: Corpus, pool: Sequence[Example], numbers: DeviceRecipe, seed: int
 ) -> Student:
-    """Distil a small new net over the draft's embeddings, made narrower."""
+    """Fit a small new net over the draft's embeddings, made narrower."""
     pruned = _prune(draft, corpus, numbers.vocabulary)
-    student = narrow(draft, pruned, numbers.shape, POSITIONS, seed)
+    student = narrow(draft, pruned, numbers.shape, numbers.positions, seed)
     _fit_endings(student, corpus, numbers.endings, seed, "device, endings")
-    _fit(student, mix(corpus, pool, numbers.mixture), numbers.schedule, seed, "device")
+    _fit(student, corpus, pool, numbers.fit, seed, "device")
     return student
 
 
-def mix(corpus: Corpus, pool: Sequence[Example], numbers: Mixture) -> list[Example]:
-    """Join the first pool sentences, and every labelled sentence some number of times."""
+def mix(corpus: Corpus, pool: Sequence[Example], numbers: Mixture, seed: int) -> list[Example]:
+    """Join the first pool sentences, some whole reviews, and labelled sentences so many times.
+
+    All reviews where there are fewer than asked for.
+    """
     gold = smoothed(corpus.gold, numbers.smoothing)
-    return [*pool[: numbers.pool_sentences], *(gold * numbers.gold_repeats)]
+    rng = random.Random(seed)  # noqa: S311  # a choice of rows, no secret
+    drawn = rng.sample(corpus.reviews, min(numbers.reviews, len(corpus.reviews)))
+    reviews = smoothed(drawn, numbers.smoothing)
+    return [*pool[: numbers.pool_sentences], *reviews, *(gold * numbers.gold_repeats)]
 
 
 def _fit_endings(student: Student, corpus: Corpus, numbers: Endings, seed: int, label: str) -> None:
-    count = min(numbers.reviews, len(corpus.reviews))
-    rng = random.Random(seed)  # noqa: S311  # order of training, no secret
-    reviews = rng.sample(corpus.reviews, count)
-    endings = [ending(row, numbers.words) for row in reviews]
-    _fit(student, smoothed(endings, numbers.smoothing), numbers.schedule, seed, label)
+    rng = random.Random(seed)  # noqa: S311  # a choice of rows, no secret
+    reviews = rng.sample(corpus.reviews, min(numbers.reviews, len(corpus.reviews)))
+    endings = smoothed([ending(row, numbers.words) for row in reviews], numbers.smoothing)
+    encoded = encode(student.tokenizer, endings)
+    fit(student.model, encoded, numbers.schedule, seed, label)
 
 
 def _fit(
-    student: Student, examples: list[Example], schedule: Schedule, seed: int, label: str
+    student: Student,
+    corpus: Corpus,
+    pool: Sequence[Example],
+    numbers: Fit,
+    seed: int,
+    label: str,
 ) -> None:
-    fit(student.model, encode(student.tokenizer, examples), schedule, seed, label)
+    examples = mix(corpus, pool, numbers.mixture, seed)
+    encoded = encode(with_limit(student.tokenizer, REVIEW_TOKENS), examples)
+    fit(student.model, encoded, numbers.schedule, seed, label)
 
 
 def _prune(source: Student, corpus: Corpus, numbers: Vocabulary) -> Pruned:

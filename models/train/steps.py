@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from models.train.corpus import Corpus
 
 POOL_FILE = "pool.tsv.gz"
-Numbers = recipe.Draft | recipe.FurtherFit | recipe.Edge | recipe.DeviceRecipe
+Numbers = recipe.Draft | recipe.Fit | recipe.Edge | recipe.DeviceRecipe
 
 
 @dataclass(frozen=True)
@@ -59,21 +59,15 @@ def _pool(job: Job) -> None:
     write_pool(job.out / POOL_FILE, pool)
 
 
-def _broad(job: Job) -> None:
-    draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_onward, draft, job.corpus, pool, recipe.BROAD, job.seed)
-    _make(job, "broad", recipe.BROAD, train)
-
-
 def _cloud(job: Job) -> None:
-    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_onward, broad, job.corpus, pool, recipe.CLOUD, job.seed)
+    draft, pool = load_student(job.out / "draft"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_cloud, draft, job.corpus, pool, recipe.CLOUD, job.seed)
     _make(job, "cloud", recipe.CLOUD, train)
 
 
 def _edge(job: Job) -> None:
-    broad, pool = load_student(job.out / "broad"), read_pool(job.out / POOL_FILE)
-    train = partial(recipe.train_edge, broad, job.corpus, pool, recipe.EDGE, job.seed)
+    cloud, pool = load_student(job.out / "cloud"), read_pool(job.out / POOL_FILE)
+    train = partial(recipe.train_edge, cloud, job.corpus, pool, recipe.EDGE, job.seed)
     _make(job, "edge", recipe.EDGE, train)
 
 
@@ -86,7 +80,6 @@ def _device(job: Job) -> None:
 STEPS: dict[str, Callable[[Job], None]] = {
     "draft": _draft,
     "pool": _pool,
-    "broad": _broad,
     "cloud": _cloud,
     "edge": _edge,
     "device": _device,
@@ -97,16 +90,19 @@ def _make(job: Job, name: str, numbers: Numbers, train: Callable[[], Student]) -
     started_s = time.monotonic()
     student = train()
     minutes = (time.monotonic() - started_s) / 60
-    score = measure(student, job.corpus.dev, f"{name}, dev")
-    save(student, job.out / name, _record(job, numbers, minutes, score))
-    print(
-        f"{name}: {score.accuracy:.4f} of {score.rows} dev rows right, "
-        f"AUROC of confidence {score.confidence_auroc:.3f}",
-        flush=True,
-    )
+    scores = {n: measure(student, rows, f"{name}, {n}") for n, rows in job.corpus.dev.items()}
+    save(student, job.out / name, _record(job, numbers, minutes, scores))
+    for data, score in scores.items():
+        print(
+            f"{name}: {score.accuracy:.4f} of {score.rows} dev rows of {data} right, "
+            f"AUROC of confidence {score.confidence_auroc:.3f}",
+            flush=True,
+        )
 
 
-def _record(job: Job, numbers: Numbers, minutes: float, score: Score) -> dict[str, object]:
+def _record(
+    job: Job, numbers: Numbers, minutes: float, scores: dict[str, Score]
+) -> dict[str, object]:
     return {
         "seed": job.seed,
         "base": HUB_ID,
@@ -115,6 +111,5 @@ def _record(job: Job, numbers: Numbers, minutes: float, score: Score) -> dict[st
         "wall_minutes": round(minutes, 1),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "dev_file": "sst2/dev.tsv.gz",
-        "dev_fp32": asdict(score),
+        "dev_fp32": {data: asdict(score) for data, score in scores.items()},
     }

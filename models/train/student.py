@@ -151,6 +151,7 @@ def principal_components(rows: torch.Tensor, width: int) -> torch.Tensor:
 
 def _settings() -> dict[str, object]:
     return {
+        "attn_implementation": "eager",  # the fastest on a processor for batches of one length
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
         "num_labels": len(LABELS),

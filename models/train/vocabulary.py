@@ -64,10 +64,13 @@ def prune(
 
 
 def with_limit(tokenizer: Tokenizer, tokens_max: int) -> Tokenizer:
-    """Copy it so that it cuts texts at `tokens_max` tokens and never pads."""
+    """Copy it so that it keeps the last `tokens_max` tokens of a text and never pads.
+
+    Who writes a review sums up at its end.
+    """
     copy = Tokenizer.from_str(tokenizer.to_str())
     copy.no_padding()
-    copy.enable_truncation(tokens_max)
+    copy.enable_truncation(tokens_max, direction="left")
     return copy
 
 

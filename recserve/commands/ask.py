@@ -95,21 +95,32 @@ def _show(answer: Answer, task: Task) -> None:
     else:
         console.print(
             f"[bold]{escape(to_line(from_json(task, answer)))}[/] from {answer['agent']}, "
-            f"{answer['elapsed_ms']:.1f} ms" + (f" ({degraded})" if degraded else "")
+            f"{_how_sure(answer)}{answer['elapsed_ms']:.1f} ms"
+            + (f" ({degraded})" if degraded else "")
         )
     if not answer["hops"]:
         return
     table = Table()
     table.add_column("tier")
     table.add_column("agent")
+    table.add_column("goes by")
     for column in ("confidence", "threshold", "elapsed ms"):
         table.add_column(column, justify="right")
     for hop in answer["hops"]:
         table.add_row(
             hop["tier"],
             hop["agent"],
+            hop.get("confidence_kind", "–"),
             f"{hop['confidence']:.4f}",
             f"{hop['threshold']:.4f}",
             f"{hop['elapsed_ms']:.1f}",
         )
     console.print(table)
+
+
+def _how_sure(answer: Answer) -> str:
+    """Say how likely right the model calls its answer, if that is what its confidence is."""
+    sure = f"{answer['confidence']:.0%}"
+    if answer.get("confidence_kind") == "agreement":
+        return f"{sure} likely what the tier above would say, "
+    return f"{sure} sure, "

@@ -163,12 +163,13 @@ def _cards(name: str, cards_: Sequence[dict[str, Any]]) -> Grid:
             f"{card['accuracy']:.3f}",
             f"{card['accuracy_low']:.3f}{_TO}{card['accuracy_high']:.3f}",
             f"{card['auroc']:.3f}",
+            f"{card['auroc_agreement']:.3f}" if "auroc_agreement" in card else "–",
             f"{card['compute_ms']:.2f}",
         )
         for card in cards_
         if card["set"] == name
     ]
-    columns = ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "ms")
+    columns = ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "of the head", "ms")
     return Grid(f"{name}: the models alone", columns, rows)
 
 

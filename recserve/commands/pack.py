@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 
 from models.pack.adding import HeadRequest
 from models.pack.command import main as pack
 from models.pack.command import refit
+from models.pack.teacher import TeacherServer
 from shared.cli import clear_errors
 from shared.errors import SettingsError
 
@@ -48,8 +51,30 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--teacher",
-    help="Bundle, folder or hub id of a larger model: the bundle gets an agreement head, which "
-    "foretells where that model would answer otherwise.",
+    help="Bundle, folder or hub id of a larger model, or the URL of a server that speaks OpenAI's "
+    "API (http://HOST:PORT/v1): the bundle gets an agreement head, which foretells where that "
+    "model would answer otherwise.",
+)
+@click.option("--teacher-model", help="Server: name of its model. Every text is sent to it.")
+@click.option(
+    "--teacher-key-env",
+    metavar="VARIABLE",
+    help="Server: environment variable that holds its key, such as OPENAI_API_KEY; none: no key "
+    "is sent.",
+)
+@click.option(
+    "--teacher-answers",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Server: folder in which its answers are kept, so that an interrupted run goes on; none: "
+    "runs/teacher.",
+)
+@click.option(
+    "--teacher-in-flight", type=click.IntRange(1, 256), help="Server: requests at a time; none: 8."
+)
+@click.option(
+    "--teacher-timeout-s",
+    type=click.FloatRange(0, min_open=True),
+    help="Server: time for each answer; none: 60.",
 )
 @click.option(
     "--texts",
@@ -88,6 +113,11 @@ def command(
     samples: Path | None,
     typical: tuple[Path, ...],
     teacher: str | None,
+    teacher_model: str | None,
+    teacher_key_env: str | None,
+    teacher_answers: Path | None,
+    teacher_in_flight: int | None,
+    teacher_timeout_s: float | None,
     texts: tuple[Path, ...],
     labelled: tuple[Path, ...],
     answer: Answers | None,
@@ -99,7 +129,15 @@ def command(
 ) -> None:
     """Export, quantise, compare with the original, measure, write."""
     with clear_errors():
-        head = _head(teacher, texts, labelled, answer)
+        asked = _teacher(
+            teacher,
+            teacher_key_env,
+            model=teacher_model,
+            kept=teacher_answers,
+            in_flight=teacher_in_flight,
+            timeout_s=teacher_timeout_s,
+        )
+        head = _head(asked, texts, labelled, answer)
         if refit_head:
             if head is None or out or name:
                 raise SettingsError(
@@ -127,8 +165,49 @@ def command(
         )
 
 
+def _teacher(teacher: str | None, key_env: str | None, **flags: Any) -> str | TeacherServer | None:
+    """Return the teacher that the flags name; ``flags`` are the fields of a server that are set."""
+    given = {name: value for name, value in flags.items() if value is not None}
+    if not teacher or not teacher.startswith(("http://", "https://")):
+        if given or key_env:
+            raise SettingsError(
+                "--teacher-model, --teacher-key-env, --teacher-answers, --teacher-in-flight and "
+                "--teacher-timeout-s are for a server: give its URL as --teacher"
+            )
+        return teacher
+    if not given.get("model"):
+        raise SettingsError(f"--teacher {teacher} is a server: name its model as --teacher-model")
+    return TeacherServer(_url(teacher), key=_key(key_env), **given)
+
+
+def _url(url: str) -> str:
+    """Return the URL of an API, or raise ``SettingsError``."""
+    try:
+        parts = urlsplit(url)
+        named = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise SettingsError(f"--teacher {url}: is no URL ({error})") from error
+    if "@" in parts.netloc:
+        raise SettingsError("--teacher: a key has no place in a URL; see --teacher-key-env")
+    if not named or parts.query or parts.fragment:
+        raise SettingsError(f"--teacher {url}: is not the URL of an API, as http://HOST:PORT/v1")
+    return url.rstrip("/")
+
+
+def _key(variable: str | None) -> str:
+    """Return the key in an environment variable, or raise ``SettingsError`` without showing it."""
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if variable and not key:
+        raise SettingsError(
+            f"--teacher-key-env: the environment has no {variable}, or an empty one"
+        )
+    if not (key.isascii() and (not key or key.isprintable())):
+        raise SettingsError(f"--teacher-key-env: {variable} holds what cannot be a key")
+    return key
+
+
 def _head(
-    teacher: str | None,
+    teacher: str | TeacherServer | None,
     texts: tuple[Path, ...],
     labelled: tuple[Path, ...],
     answer: Answers | None,

@@ -17,7 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from experiments.grid import print_grid
 from experiments.replay import records, samples, saturation
-from experiments.replay.json_lines import appending
 from experiments.replay.run_file import FILE as RUN
 from experiments.replay.run_file import RunFile, make_folder, write_run
 from experiments.replay.schedule import fingerprint, make_plays
@@ -32,6 +31,7 @@ from experiments.testbed.fleet import names_like
 from recserve.commands.replay import new_folder
 from shared.cli import clear_errors
 from shared.errors import DataError
+from shared.json_lines import appending
 from shared.settings.file import load
 from shared.telemetry import log
 from shared.telemetry.log import LogSettings

@@ -23,15 +23,14 @@ from experiments.testbed.processes import (
     upward,
 )
 from experiments.testbed.scrape import samples_at
+from recserve.demo.alone import ask_alone
+from recserve.demo.published import as_published
 from recserve.demo.report import build_report
 from recserve.demo.stream import DemoAnswers, stream
 from recserve.demo.table import print_report
 from shared.cascade.policies import Quantile
 from shared.cli import clear_errors
-from shared.messages import Scored
-from shared.runtimes import load_model
 from shared.settings.file import load
-from shared.tasks.classify import Label, requests
 from shared.telemetry import log
 from shared.telemetry.log import LogSettings
 from shared.wire.topics import Topics
@@ -90,14 +89,16 @@ async def _run(
         burden = _burden(agents)
     tiers = _one_of_each_tier(agents)
     console.print("Asking each model alone, for comparison ...")
+    topics = Topics(agents[0].settings.mqtt.root)
+    alone = ask_alone(tiers, prompts)
     return build_report(
         prompts,
         answered,
-        tiers=[agent.settings.tier.name for agent in tiers],
         beta={agent.settings.tier.name: _beta(agent) for agent in tiers},
-        alone={agent.settings.tier.name: _labels(agent, prompts) for agent in tiers},
+        alone=alone,
+        published=as_published(alone, [agent.settings.tier.policy for agent in tiers], topics),
         burden=burden,
-        topics=Topics(agents[0].settings.mqtt.root),
+        topics=topics,
     )
 
 
@@ -144,21 +145,6 @@ def _beta(agent: Agent) -> float | None:
     """Return the escalation rate that a tier aims at, if its policy has one."""
     policy = agent.settings.tier.policy
     return policy.beta if isinstance(policy, Quantile) else None
-
-
-def _labels(agent: Agent, prompts: Sequence[LabelledPrompt]) -> list[str]:
-    """Return what one tier's model says to every prompt when asked alone."""
-    model = load_model(agent.settings.model)
-    try:
-        answers = model.answer(requests(prompt.text for prompt in prompts))
-    finally:
-        model.close()
-    return [
-        answer.answer.label
-        if isinstance(answer, Scored) and isinstance(answer.answer, Label)
-        else ""
-        for answer in answers
-    ]
 
 
 def _burden(agents: Sequence[Agent]) -> dict[str, int]:

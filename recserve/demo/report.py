@@ -1,4 +1,8 @@
-"""What the demo did, as plain numbers. Nothing here is measured: it is all in the answers."""
+"""What the demo did, as plain numbers.
+
+Nothing here is measured: it is all in the answers, those that came over MQTT and those that each
+model gave alone.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from uuid import uuid4
 
 import numpy as np
 
-from experiments.evaluation.statistics import wilson
+from experiments.evaluation.statistics import bootstrap, wilson
 from shared import tasks
 from shared.messages import Hop, Prompt, Result
 from shared.tasks.classify import Label
@@ -20,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.datasets.bundled import LabelledPrompt
+    from experiments.evaluation.matrix import Matrix
     from experiments.testbed.client import Answer
+    from recserve.demo.published import AsPublished
     from recserve.demo.stream import DemoAnswers
     from shared.wire.topics import Topics
 
@@ -31,17 +37,19 @@ def build_report(
     prompts: Sequence[LabelledPrompt],
     answered: DemoAnswers,
     *,
-    tiers: Sequence[str],
     beta: Mapping[str, float | None],
-    alone: Mapping[str, Sequence[str]],
+    alone: Matrix,
+    published: AsPublished | None,
     burden: Mapping[str, int],
     topics: Topics,
 ) -> dict[str, Any]:
     """Put the report together.
 
-    ``tiers`` from the device up; ``alone`` has the label that each tier's model gives to each
-    prompt; ``burden`` the bytes that the agents counted on each link.
+    ``beta`` is by tier, from the device up; ``alone`` has what each tier's model says to each
+    prompt; ``published`` what RecServe would have done as published; ``burden`` the bytes that the
+    agents counted on each link.
     """
+    tiers = list(beta)
     pairs = zip(prompts, answered.answers, strict=True)
     got = [(prompt, answer) for prompt, answer in pairs if answer is not None]
     errors = sum("error" in answer for _, answer in got)
@@ -57,10 +65,12 @@ def build_report(
         "beta": beta[tiers[0]],
         "tiers": {tier: _tier(tier, got, len(prompts), beta[tier]) for tier in tiers},
         "baselines": {
-            tier: _baseline(prompts, alone[tier], _alone_bytes(prompts, tier, tiers[0], topics))
-            for tier in tiers
+            tier: _baseline(right.tolist(), _alone_bytes(prompts, tier, tiers[0], topics))
+            for tier, right in zip(tiers, alone.right, strict=True)
         },
         "burden_bytes": dict(burden),
+        "sent": sum(tiers.index(answer["tier"]) for _, answer in got if "tier" in answer),
+        "as_published": published and _published(published, tiers, prompts, answered),
         "versions": {name: version(name) for name in _PACKAGES}
         | {"python": platform.python_version(), "machine": platform.machine()},
     }
@@ -95,14 +105,40 @@ def _tier(
 _QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
 
 
-def _baseline(
-    prompts: Sequence[LabelledPrompt], labels: Sequence[str], burden_bytes: int
-) -> dict[str, Any]:
-    right = [label == prompt.label for label, prompt in zip(labels, prompts, strict=True)]
+def _baseline(right: Sequence[bool], burden_bytes: int) -> dict[str, Any]:
     return {
         "accuracy": _accuracy(right),
         "accuracy_interval_95": _interval(right),
         "burden_bytes": burden_bytes,
+    }
+
+
+def _published(
+    published: AsPublished,
+    tiers: Sequence[str],
+    prompts: Sequence[LabelledPrompt],
+    answered: DemoAnswers,
+) -> dict[str, Any]:
+    """Summarise what RecServe would have done, and how much more was right in the demo."""
+    counts = np.bincount(published.tier, minlength=len(tiers))
+    ours = np.array(
+        [
+            answer is not None and _is_right(prompt, answer)
+            for prompt, answer in zip(prompts, answered.answers, strict=True)
+        ]
+    )
+    low, high = bootstrap(np.stack([ours, published.right])).difference(0, 1)
+    return {
+        "accuracy": _accuracy(published.right.tolist()),
+        "accuracy_interval_95": _interval(published.right.tolist()),
+        "gained": round(float(ours.mean() - published.right.mean()), 4),
+        "gained_interval_95": [round(low, 4), round(high, 4)],
+        "share": {
+            tier: round(count / len(prompts), 4)
+            for tier, count in zip(tiers, counts.tolist(), strict=True)
+        },
+        "sent": int(published.tier.sum()),
+        "burden_bytes": published.burden_bytes,
     }
 
 

@@ -13,9 +13,11 @@ _KIB = 1024
 
 
 def print_report(console: Console, report: dict[str, Any]) -> None:
-    """Print the tiers, the cascade beside each tier alone, and the burden."""
+    """Print the tiers, the cascade beside each tier alone and as published, and the burden."""
     console.print(_tiers(report))
     console.print(_comparison(report))
+    if report["as_published"]:
+        console.print(_as_published(report))
     console.print(_links(report))
     lost = report["prompts"] - report["results"]
     console.print(
@@ -66,6 +68,44 @@ def _comparison(report: dict[str, Any]) -> Table:
             style="bold" if name == "the cascade" else "",
         )
     return table
+
+
+def _as_published(report: dict[str, Any]) -> Table:
+    """Set the cascade beside the same prompts under RecServe's rule on the largest probability."""
+    published = report["as_published"]
+    *_, top = report["baselines"].values()
+    table = Table(
+        title="What going by agreement changes",
+        title_justify="left",
+        caption=_gain(published),
+        caption_justify="left",
+    )
+    table.add_column("the same prompts and models")
+    table.add_column("as published", justify="right")
+    table.add_column("by agreement", justify="right", style="bold")
+    for name, tier in report["tiers"].items():
+        table.add_row(
+            f"answered by the {name}", _percent(published["share"][name]), _percent(tier["share"])
+        )
+    pair = (published, report)
+    table.add_row("times sent up a link", *(f"{one['sent']:,}" for one in pair))
+    table.add_row("accuracy", *(_percent(one["accuracy"]) for one in pair))
+    sizes = [sum(one["burden_bytes"].values()) for one in pair]
+    table.add_row("KiB sent", *(f"{size / _KIB:.1f}" for size in sizes))
+    table.add_row("of cloud only", *(_percent(size / top["burden_bytes"]) for size in sizes))
+    return table
+
+
+def _gain(published: dict[str, Any]) -> str:
+    """Say how much more is right by agreement, and whether so few prompts can tell."""
+    low, high = published["gained_interval_95"]
+    gained = f"{_points(published['gained'])} [{_points(low)}, {_points(high)}]"
+    said = f"points of accuracy by agreement: {gained}"
+    return said if low > 0 or high < 0 else f"{said},\nno difference that so few prompts can tell"
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:+.1f}"
 
 
 def _links(report: dict[str, Any]) -> Table:

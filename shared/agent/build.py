@@ -15,7 +15,7 @@ from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
-from shared.runtimes import expected_of, labels_of, load_model, short_digest
+from shared.runtimes import confidence_kind_of, expected_of, labels_of, load_model, short_digest
 from shared.serving.batcher import Batcher
 from shared.serving.dispatcher import Dispatcher
 from shared.serving.service import Service
@@ -114,7 +114,7 @@ def build_agent(
     def introduce(model: Model) -> None:
         bundle = short_digest(model)
         metrics.introduce(settings.agent, tier.name, model.name, bundle)
-        announcer.serves(model.name, bundle, model.tasks)
+        announcer.serves(model.name, bundle, model.tasks, confidence_kind_of(model))
 
     def exchanged(model: Model, before: Model) -> None:
         introduce(model)

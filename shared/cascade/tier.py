@@ -99,9 +99,16 @@ class Tier:
         observation = Observation(scored.confidence, now_s, len(prompt.text.encode()))
         routing = self.route(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
-        hop = Hop(self.name, agent, scored.confidence, routing.threshold, elapsed_us)
-        said = scored.certainty if scored.certainty != scored.confidence else None
-        local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop), probability=said)
+        hop = Hop(
+            self.name,
+            agent,
+            scored.confidence,
+            routing.threshold,
+            elapsed_us,
+            scored.confidence_kind,
+            scored.certainty if scored.certainty != scored.confidence else None,
+        )
+        local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop))
         if not routing.up:
             return local_result
         onward = prompt.after(hop, copy=copy or self.learns)

@@ -48,6 +48,7 @@ class Announcer:
         self._model = model
         self._labels = labels
         self._bundle = ""
+        self._confidence_kind = ""
         self._reload: Reload | None = None
         self._heartbeat_s = heartbeat_s
         self._load = load
@@ -60,9 +61,12 @@ class Announcer:
         self._renew = False
         self._newer: Status | None = None
 
-    def serves(self, model: str, bundle: str, tasks: Collection[Task]) -> None:
+    def serves(
+        self, model: str, bundle: str, tasks: Collection[Task], confidence_kind: str = ""
+    ) -> None:
         """Say at once that another model, with the same labels, answers from now on."""
         self._model, self._bundle, self._tasks = model, bundle, tuple(sorted(tasks))
+        self._confidence_kind = confidence_kind
         self._due.set()
 
     def tell(self, reload: Reload) -> None:
@@ -176,5 +180,6 @@ class Announcer:
                 VERSION,
                 self._bundle,
                 self._reload,
+                self._confidence_kind,
             )
         )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from shared.membership.status import Status
-    from shared.messages import Prompt
+    from shared.messages import Hop, Prompt, Result
 
 
 class Pick(NamedTuple):
@@ -112,6 +112,13 @@ class LoadBalancer:
         opened = (r for r in self._known_by_name() if r.failed(agent, now_s, self._draw))
         return next(opened, None)
 
+    def name_confidences(self, result: Result) -> Result:
+        """Return the result with what the confidence of each hop is, as its agent last said.
+
+        Hops of agents that we do not listen to stay as they are.
+        """
+        return msgspec.structs.replace(result, hops=tuple(map(self._named, result.hops)))
+
     def works(self, agent: str) -> None:
         """Take an agent's word for it that it lives."""
         for roster in self.rosters:
@@ -121,6 +128,10 @@ class LoadBalancer:
         """Take note of an agent's answer; return its roster if that closed its breaker."""
         closed = (r for r in self._known_by_name() if r.succeeded(agent, now_s))
         return next(closed, None)
+
+    def _named(self, hop: Hop) -> Hop:
+        told = (r.confidence_kind(hop.agent) for r in self.rosters if r.tier == hop.tier)
+        return msgspec.structs.replace(hop, confidence_kind=next(told, hop.confidence_kind))
 
     def _take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
         for roster in self.rosters:

@@ -138,6 +138,11 @@ class Roster:
         entry = self._entries.get(agent)
         return entry is not None and entry.breaker.failed(now_s, draw)
 
+    def confidence_kind(self, agent: str) -> str:
+        """Return what an agent last said that its confidences are; empty if it never did."""
+        entry = self._entries.get(agent)
+        return entry.status.confidence_kind if entry is not None else ""
+
     def works(self, agent: str) -> None:
         """Take an agent's word for it that it lives."""
         entry = self._entries.get(agent)

@@ -15,7 +15,7 @@ from shared.tasks import Task
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-VERSION: Final = 3
+VERSION: Final = 4
 """Of the form of a status; from a newer one, fields that we do not know are passed over."""
 DETAIL_CHARACTERS: Final = 300
 _STATUS_BYTES = 4096
@@ -49,7 +49,9 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``epoch`` orders the lives of one agent, and ``boot`` tells them apart. ``labels`` is what
     ``name_labels`` makes of the model's: agents whose models say different things do not answer for
-    each other. ``bundle`` is the short digest of the model, where it has one.
+    each other. ``bundle`` is the short digest of the model, where it has one; ``confidence_kind``
+    says which number the confidences of its hops are, one of ``shared.messages.ConfidenceKind``
+    unless a newer agent knows another.
     """
 
     state: Literal["online", "offline"]
@@ -63,6 +65,7 @@ class Status(msgspec.Struct, frozen=True, omit_defaults=True):
     version: Annotated[int, msgspec.Meta(ge=1)] = 1
     bundle: Annotated[str, msgspec.Meta(max_length=64)] = ""
     reload: Reload | None = None
+    confidence_kind: Annotated[str, msgspec.Meta(max_length=32)] = ""
 
 
 class _Strict(Status, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

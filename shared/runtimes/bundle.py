@@ -24,6 +24,7 @@ import yaml
 from msgspec import Meta
 
 from shared.errors import BundleError
+from shared.messages import ConfidenceKind
 from shared.runtimes.head_manifest import (
     REFIT,
     TABLE,
@@ -101,7 +102,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     runtime: Literal["onnx"] = "onnx"
     precision: Literal["float32", "int8"] = "float32"
     labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
-    confidence: Literal["max_probability", "agreement"] = "max_probability"
+    confidence: ConfidenceKind = "max_probability"
     answer: Answers = "model"
     max_tokens: Annotated[int, Meta(ge=8)]
     truncation: Side = "right"

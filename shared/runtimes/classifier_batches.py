@@ -17,6 +17,7 @@ from shared.messages import Scored
 from shared.tasks.classify import Label, max_probability, softmax
 
 if TYPE_CHECKING:
+    from shared.messages import ConfidenceKind
     from shared.runtimes.second_opinion import SecondOpinion
     from shared.tasks import Request
 
@@ -54,6 +55,7 @@ class Batches:
         self._batch_prompts = batch_prompts
         self._batch_tokens = batch_tokens
         self._second = second
+        self.confidence_kind: ConfidenceKind = "max_probability" if second is None else second.kind
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Return one entry per request, in order; see ``Model.answer``."""
@@ -108,7 +110,9 @@ class Batches:
         if self._second is not None:
             probabilities, index, confidence = self._second.judge(text, probabilities)
         elapsed_us = round(spent_us + (time.perf_counter() - start_s) * 1e6)
-        return Scored(self._answers[index], confidence, elapsed_us, probabilities)
+        return Scored(
+            self._answers[index], confidence, elapsed_us, probabilities, self.confidence_kind
+        )
 
 
 def _cut(tokens: dict[int, Tokens], batch_prompts: int, batch_tokens: int) -> Iterator[list[int]]:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.errors import ModelFailed
-    from shared.messages import Scored
+    from shared.messages import ConfidenceKind, Scored
     from shared.tasks import Request, Task
 
 SHORT_DIGEST: Final = 12
@@ -61,6 +61,20 @@ class Measured(Protocol):
     @property
     def expected(self) -> Mapping[Task, Sequence[float]]:
         """Quantiles of its confidences at equal steps, ascending, by task."""
+
+
+@runtime_checkable
+class Routed(Protocol):
+    """A model that says what its confidences are."""
+
+    @property
+    def confidence_kind(self) -> ConfidenceKind:
+        """What ``Scored.confidence`` is: the largest probability, or what a head makes of it."""
+
+
+def confidence_kind_of(model: Model) -> ConfidenceKind:
+    """Return what a model's confidences are; the largest probability unless it says otherwise."""
+    return model.confidence_kind if isinstance(model, Routed) else "max_probability"
 
 
 def expected_of(model: Model) -> Mapping[Task, Sequence[float]]:

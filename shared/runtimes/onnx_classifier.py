@@ -48,6 +48,7 @@ class OnnxClassifier:
         self.digest = bundle.digest_of(settings.answer)
         self.labels = bundle.manifest.labels
         self.expected = bundle.expected_of(settings.answer)
+        self.confidence_kind = bundle.manifest.confidence
         self._tokenizer = load_tokenizer(bundle, settings.max_tokens)
         self._padding = Padding(bundle.manifest.pad_token, bundle.manifest.padding)
         self._session: onnxruntime.InferenceSession | None = _load_session(bundle, settings)

@@ -20,6 +20,7 @@ from shared.tasks.classify import max_probability, softmax
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.messages import ConfidenceKind
     from shared.runtimes.agreement_head import AgreementHead, Expert
 
 _LEAST: Final = sys.float_info.min
@@ -51,6 +52,11 @@ class SecondOpinion:
         self.expert = expert
         self.weight = weight
         self.head = head
+
+    @property
+    def kind(self) -> ConfidenceKind:
+        """What the confidence is that it makes."""
+        return "max_probability" if self.head is None else "agreement"
 
     def judge(self, text: str, probabilities: tuple[float, ...]) -> Judged:
         """Return what becomes of a model's probabilities for a text.

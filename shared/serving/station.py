@@ -149,6 +149,7 @@ class Station:
             tier=hop.tier,
             agent=hop.agent,
             confidence=round(hop.confidence, 6),
+            confidence_kind=hop.confidence_kind,
             threshold=round(hop.threshold, 6),
             outcome=outcome,
             elapsed_us=hop.elapsed_us,

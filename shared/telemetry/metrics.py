@@ -144,7 +144,8 @@ class Metrics:
             tier=_TIER,
             task=_TASK,
             figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
-            "`disagreement_low_ratio` and `disagreement_high_ratio`, `gain_1_ratio` and on",
+            "`disagreement_low_ratio` and `disagreement_high_ratio`, `alarms_total` of `quality`, "
+            "`gain_1_ratio` and on",
         )
 
     def _describe_requests(self) -> None:

@@ -61,8 +61,12 @@ async def test_easy_stays_hard_goes_to_the_edge_and_the_hardest_to_the_cloud(
         ("edge", "edge-1", UNSURE, SURE),
         ("cloud", "cloud-1", UNSURE, SURE),
     ]
-    assert [hop.tier for hop in hard.hops] == ["device", "edge"]
+    assert [(hop.tier, hop.confidence_kind) for hop in hard.hops] == [
+        ("device", "max_probability"),
+        ("edge", "max_probability"),
+    ]
     assert [hop.tier for hop in easy.hops] == ["device"]
+    assert [hop.confidence_kind for hop in hardest.hops][2:] == [""], "it hears no cloud agent"
     assert tiers.models["cloud-1"].seen == [HARDEST]
     assert tiers.models["edge-1"].seen == [HARD, HARDEST]
 

@@ -87,12 +87,38 @@ def test_larger_models_know_more_and_the_cascade_gains(demo: tuple[dict[str, Any
     assert alone["device"] < report["accuracy"] < alone["cloud"] + 0.02
 
 
+def test_recserve_as_published_stands_beside_the_same_prompts_by_agreement(
+    demo: tuple[dict[str, Any], str],
+) -> None:
+    report, printed = demo
+    published = report["as_published"]
+
+    alone = {name: base["accuracy"] for name, base in report["baselines"].items()}
+    assert alone["device"] < published["accuracy"] < alone["cloud"] + 0.02
+    assert sum(published["share"].values()) == pytest.approx(1, abs=0.001)
+    share = published["share"]
+    sent = round((share["edge"] + 2 * share["cloud"]) * report["prompts"])
+    assert published["sent"] == pytest.approx(sent, abs=1)
+    low, high = published["gained_interval_95"]
+    assert low <= published["gained"] <= high
+    assert published["gained"] == pytest.approx(
+        report["accuracy"] - published["accuracy"], abs=0.0002
+    )
+    trouble_free = sum(published["burden_bytes"].values()) / published["sent"]
+    counted = sum(report["burden_bytes"].values()) / report["sent"]
+    assert 0.5 * counted < trouble_free < 1.05 * counted, "repeats come on top where it is slow"
+    (line,) = (line for line in printed.splitlines() if "times sent up a link" in line)
+    assert f"{published['sent']:,}" in line
+    assert f"{report['sent']:,}" in line
+
+
 def test_the_tables_show_what_the_report_says(demo: tuple[dict[str, Any], str]) -> None:
     report, printed = demo
 
     assert f"{report['prompts']} prompts, {report['results']} results, 0 lost" in printed
     for words in ("Who answered", "the cascade", "cloud only", "device-edge", "edge-cloud"):
         assert words in printed
+    assert max(map(len, printed.splitlines())) <= 80
     for quantile in ("p50", "p95", "p99"):
         assert report["tiers"]["device"]["latency_ms"][quantile] > 0
 

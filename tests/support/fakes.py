@@ -13,6 +13,7 @@ from shared.tasks.classify import Label
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.messages import ConfidenceKind
     from shared.tasks import Request, Task
 
 BREAKS = "break the model"
@@ -24,7 +25,8 @@ FAILS = "fail alone"
 class LookupModel:
     """Looks confidences up by text; every answer is its own name, so that a test sees who spoke.
 
-    ``hold`` makes it wait, in its thread, until ``release`` is called.
+    ``hold`` makes it wait, in its thread, until ``release`` is called. With ``said``, which is then
+    the largest probability of every answer, the confidences are those of a head.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class LookupModel:
         takes_s: float = 0.0,
         tasks: frozenset[Task] = frozenset({"classify"}),
         digest: str = "",
+        said: float | None = None,
     ) -> None:
         self.name = name
         self.digest = digest
@@ -46,6 +49,8 @@ class LookupModel:
         self.closed = False
         self._confidences = dict(confidences or {})
         self._otherwise = otherwise
+        self._said = said
+        self.confidence_kind: ConfidenceKind = "max_probability" if said is None else "agreement"
         self._takes_s = takes_s
         self._free = threading.Event()
         self._free.set()
@@ -89,4 +94,5 @@ class LookupModel:
         if text in self.fails:
             return ModelFailed("no answer to this one")
         confidence = self._confidences.get(text, self._otherwise)
-        return Scored(Label(self.name), confidence, elapsed_us=10)
+        said = () if self._said is None else (1.0 - self._said, self._said)
+        return Scored(Label(self.name), confidence, 10, said, self.confidence_kind)

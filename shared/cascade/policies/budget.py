@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _SLOTS = 200
-_REACTION = 60
+_REACTION = 20
 _MEMORY = 10
 _CEILING = 1.03
+_LEAD = 0.3
+"""Of the budget, that may be spent before its time has come."""
 
 
 class Budget(Closed, frozen=True, kw_only=True, tag_field="kind", tag="budget"):
@@ -61,16 +63,20 @@ class BudgetMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rate_s: float
     rate_age_s: float
     elapsed_s: float
+    """In how much time the budget brings what was spent and what is owed."""
 
 
 class BudgetPolicy:
     """A quantile window whose β follows the money.
 
-    At each prompt the wanted rate of spending is the budget's own plus whatever the last period is
-    behind or ahead, to be made good within a sixtieth of the period. Divided by the rate at which
-    bytes arrive, taken over a tenth of it, that is the share of prompts to escalate: β. A ceiling
-    of 103 % of the budget on every sliding period holds even when the load jumps before β has
-    followed.
+    The budget comes evenly; what came and was not spent is *owed*, and lapses once it is a whole
+    budget. At each prompt the wanted rate of spending is the budget's own plus what is owed, to be
+    made good within a twentieth of the period. Where the last period has not spent the budget yet,
+    the policy also goes up to 30 % of it ahead of its time: prompts that come in bursts leave
+    pauses, and money that comes in a pause finds nothing to be spent on. The wanted rate divided by
+    that at which bytes arrive, taken over a tenth of the period, is the share of prompts to
+    escalate: β. A ceiling of 103 % of the budget on every sliding period holds even when the load
+    jumps before β has followed.
     """
 
     learns: ClassVar = False
@@ -83,21 +89,17 @@ class BudgetPolicy:
         self._reaction_s = settings.period_s / _REACTION
         self._ledger = _Ledger(settings.period_s)
         self._offered = _Rate(settings.period_s / _MEMORY)
-        self._started_s: float | None = None
+        self._owed = 0.0
+        self._paid_s: float | None = None
 
     def decide(self, seen: Observation) -> Routing:
         """Append the confidence, set β by what may be spent, and hold it against the quantile."""
         cost = seen.prompt_bytes + self._settings.overhead_bytes
         now_s = seen.at_s
-        if self._started_s is None:
-            self._started_s = now_s
         self._window.append(seen.confidence)
         offered = self._offered.add(cost, now_s)
         spent = self._ledger.spent(now_s)
-        elapsed_s = min(now_s - self._started_s, self._settings.period_s)
-        behind = self._rate * elapsed_s - spent
-        wanted = self._rate + behind / self._reaction_s
-        share = min(max(wanted / offered, 0.0), 1.0)
+        share = min(max(self._wanted(spent, now_s) / offered, 0.0), 1.0)
         threshold = self._window.quantile(share)
         certain = share >= 1.0
         if not certain and seen.confidence >= threshold:
@@ -105,6 +107,7 @@ class BudgetPolicy:
         if spent + cost > self._settings.budget_bytes * _CEILING:
             return Routing(0, threshold)
         self._ledger.spend(cost, now_s)
+        self._owed -= cost
         return Routing(1, 1.0 if certain else threshold)
 
     def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
@@ -116,12 +119,13 @@ class BudgetPolicy:
 
     def remember(self, now_s: float) -> BudgetMemory:
         """Return the window, what was spent in the last period, and the load."""
-        started_s = now_s if self._started_s is None else self._started_s
+        self._pay(now_s)
+        spent = self._ledger.spent(now_s)
         return BudgetMemory(
             self._window.remember(),
             self._ledger.by_age(now_s),
             *self._offered.remember(now_s),
-            elapsed_s=min(now_s - started_s, self._settings.period_s),
+            elapsed_s=(spent + self._owed) / self._rate,
         )
 
     def recall(self, memory: Any, at_s: float) -> None:
@@ -130,31 +134,49 @@ class BudgetPolicy:
         self._window.recall(read.window)
         self._ledger.recall(read.spent, at_s)
         self._offered.recall(read.rate_bytes, read.rate_s, at_s - read.rate_age_s)
-        self._started_s = at_s - read.elapsed_s
+        self._owed = read.elapsed_s * self._rate - self._ledger.total
+        self._paid_s = at_s
+
+    def _wanted(self, spent: float, now_s: float) -> float:
+        """Return how many bytes to spend each second."""
+        self._pay(now_s)
+        budget = self._settings.budget_bytes
+        on_time = self._rate + self._owed / self._reaction_s
+        ahead = self._rate + (self._owed + _LEAD * budget) / self._reaction_s
+        return max(on_time, min(ahead, (budget - spent) / self._reaction_s))
+
+    def _pay(self, now_s: float) -> None:
+        """Owe what the budget has brought since the last time."""
+        gap_s = now_s - self._paid_s if self._paid_s is not None else 0.0
+        self._owed = min(self._owed + self._rate * gap_s, self._settings.budget_bytes)
+        self._paid_s = now_s
 
 
 class _Ledger:
-    """Bytes spent in the last period, kept in slots of a two-hundredth of it."""
+    """Bytes spent in the last period, kept in slots of a two-hundredth of it.
+
+    The slot in which the period begins counts in full, so the true sum is never larger.
+    """
 
     def __init__(self, period_s: float) -> None:
         self.total = 0.0
         self._slot_s = period_s / _SLOTS
-        self._slots = [0.0] * _SLOTS
+        self._slots = [0.0] * (_SLOTS + 1)
         self._head = 0
 
     def spent(self, now_s: float) -> float:
         """Return the bytes of the last period; slots that fell out of it are cleared."""
         head = math.floor(now_s / self._slot_s)
-        for gone in range(max(self._head + 1, head - _SLOTS + 1), head + 1):
-            self.total -= self._slots[gone % _SLOTS]
-            self._slots[gone % _SLOTS] = 0.0
+        for gone in range(max(self._head + 1, head - _SLOTS), head + 1):
+            self.total -= self._slots[gone % len(self._slots)]
+            self._slots[gone % len(self._slots)] = 0.0
         self._head = max(head, self._head)
         return self.total
 
     def spend(self, cost: float, now_s: float) -> None:
         """Book bytes to the current slot."""
         self.spent(now_s)
-        self._slots[self._head % _SLOTS] += cost
+        self._slots[self._head % len(self._slots)] += cost
         self.total += cost
 
     def by_age(self, now_s: float) -> tuple[tuple[float, float], ...]:
@@ -162,16 +184,16 @@ class _Ledger:
         self.spent(now_s)
         return tuple(
             (age * self._slot_s, cost)
-            for age in range(_SLOTS)
-            if (cost := self._slots[(self._head - age) % _SLOTS]) > 0.0
+            for age in range(len(self._slots))
+            if (cost := self._slots[(self._head - age) % len(self._slots)]) > 0.0
         )
 
     def recall(self, spent: Sequence[tuple[float, float]], at_s: float) -> None:
         """Take up bytes by age, as they were at a time."""
         self._head = math.floor(at_s / self._slot_s)
-        self._slots = [0.0] * _SLOTS
+        self._slots = [0.0] * (_SLOTS + 1)
         for age_s, cost in spent:
-            self._slots[(self._head - round(age_s / self._slot_s)) % _SLOTS] += cost
+            self._slots[(self._head - round(age_s / self._slot_s)) % len(self._slots)] += cost
         self.total = sum(self._slots)
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.cascade.policies.base import Routing
+from shared.cascade.policies.change import EVIDENCE, ChangeDetector
 from shared.cascade.policies.response_curve import (
     BINS,
     CurveMemory,
@@ -63,6 +64,11 @@ class QualityMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since_fit: Annotated[int, Meta(ge=0)]
     first_kept: Annotated[int, Meta(ge=0, le=BINS)]
     estimate: tuple[float, float, float]
+    evidence: Annotated[
+        tuple[Annotated[float, Meta(ge=0)], ...],
+        Meta(min_length=EVIDENCE, max_length=EVIDENCE),
+    ] = (0.0,) * EVIDENCE
+    alarms: Annotated[int, Meta(ge=0)] = 0
 
 
 class QualityPolicy:
@@ -72,6 +78,12 @@ class QualityPolicy:
     where they would be kept. Its upper bound adds the error of the curve and the chance error of
     as many prompts as the window holds. The chance of disagreement depends on the confidence
     alone, and so does what is labelled, so labels from the unsure end do not bias the sure one.
+
+    When labels disagree more often than the upper bound of the curve foretold, model or tiers above
+    are not what they were. In doubt every prompt goes up, which soon settles it. An alarm makes the
+    policy forget, and begin anew without the belief that the model means what it says, so it keeps
+    nothing until labels allow it. Where that bound holds, alarms come once in as many labels as are
+    remembered on average, or less often.
     """
 
     learns: ClassVar = True
@@ -80,7 +92,14 @@ class QualityPolicy:
         self._settings = settings
         self._draw = context.draw
         self._z = NormalDist().inv_cdf(settings.certainty)
-        self._response = ResponseCurve(memory=settings.window_prompts)
+        self._alarms = 0
+        self._begin(slope=-1.0)
+
+    def _begin(self, *, slope: float) -> None:
+        """Know nothing; with a slope of -1 the model is believed to mean what it says."""
+        memory = self._settings.window_prompts
+        self._response = ResponseCurve(slope=slope, memory=memory)
+        self._change = ChangeDetector(apart=memory)
         self._counts = [0.0] * BINS
         self._total = 0.0
         self._since_fit = 0
@@ -95,13 +114,19 @@ class QualityPolicy:
         self._since_fit += 1
         if self._since_fit >= _REFIT:
             self._refit()
-        keep = index >= self._first_kept and self._draw.random() >= self._settings.audit
+        audited = self._draw.random() < self._settings.audit or self._change.doubtful
+        keep = index >= self._first_kept and not audited
         return Routing(0 if keep else 1, lower_edge(self._first_kept))
 
     def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
-        """Take the answer from above as the label of our own."""
+        """Take the answer from above as the label of our own; if that alarms, begin anew."""
         del sent
-        self._response.add(bin_of(seen.confidence), not returned.agreed)
+        index, differs = bin_of(seen.confidence), not returned.agreed
+        foretold = self._response.upper(index, self._z)
+        if self._change.add(foretold, differs, sure=index >= self._first_kept):
+            self._alarms += 1
+            self._begin(slope=0.0)
+        self._response.add(index, differs)
 
     def report(self) -> dict[str, float]:
         """Return the estimated rate of disagreement and its interval."""
@@ -110,6 +135,7 @@ class QualityPolicy:
             "disagreement_ratio": estimate,
             "disagreement_low_ratio": low,
             "disagreement_high_ratio": high,
+            "alarms_total": float(self._alarms),
         }
 
     def remember(self, now_s: float) -> QualityMemory:
@@ -122,6 +148,8 @@ class QualityPolicy:
             self._since_fit,
             self._first_kept,
             self._estimate,
+            self._change.remember(),
+            self._alarms,
         )
 
     def recall(self, memory: Any, at_s: float) -> None:
@@ -132,6 +160,8 @@ class QualityPolicy:
         self._counts, self._total = list(read.counts), read.total
         self._since_fit, self._first_kept = read.since_fit, read.first_kept
         self._estimate = read.estimate
+        self._change.recall(read.evidence)
+        self._alarms = read.alarms
 
     def _refit(self) -> None:
         """Fit the curve, then find the lowest bin from which the bound still holds."""

@@ -76,7 +76,7 @@ class ResponseCurve:
         self._a, self._b = intercept, slope
         self._trials = [0.0] * BINS
         self._events = [0.0] * BINS
-        self._variance = (0.0, 0.0, 0.0)
+        self._variance = (1.0 / self._weight, 0.0, 1.0 / self._weight)
 
     @property
     def observations(self) -> float:
@@ -102,6 +102,13 @@ class ResponseCurve:
     def probability(self, index: int) -> float:
         """Return the fitted probability at a bin."""
         return _sigmoid(self._a + self._b * _CENTRES[index])
+
+    def upper(self, index: int, z: float) -> float:
+        """Return the fitted probability at a bin, ``z`` standard errors of its log-odds higher."""
+        u = _CENTRES[index]
+        aa, ab, bb = self._variance
+        error = math.sqrt(max(aa + 2.0 * u * ab + u * u * bb, 0.0))
+        return _sigmoid(self._a + self._b * u + z * error)
 
     def fit(self) -> None:
         """Fit the curve to what was counted, starting from the last fit."""

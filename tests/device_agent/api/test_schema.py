@@ -125,9 +125,26 @@ def test_a_failure_says_why_and_nothing_else() -> None:
 
 
 def test_people_are_told_how_sure_the_model_is_and_a_hop_what_routing_went_by() -> None:
-    result = Result(ID, Label("positive"), HOPS[:1], probability=0.97)
+    hop = Hop("device", "device-1", 0.1234567, 0.7, 1_500, "agreement", 0.97)
 
-    answer = write_answer(result, echo="a-1", elapsed_s=0.01)
+    answer = write_answer(Result(ID, Label("positive"), (hop,)), echo="a-1", elapsed_s=0.01)
 
-    assert answer["confidence"] == 0.97
-    assert answer["hops"][0]["confidence"] == 0.123457
+    assert (answer["confidence"], answer["confidence_kind"]) == (0.97, "max_probability")
+    assert answer["hops"][0] == {
+        "tier": "device",
+        "agent": "device-1",
+        "confidence": 0.123457,
+        "confidence_kind": "agreement",
+        "probability": 0.97,
+        "threshold": 0.7,
+        "elapsed_ms": 1.5,
+    }
+
+
+def test_an_answer_whose_own_agent_goes_by_a_head_says_that_its_number_is_the_heads() -> None:
+    above = Hop("edge", "edge-1", 0.9, 0.2, 40_000, "agreement")
+
+    answer = write_answer(Result(ID, Label("positive"), (*HOPS[:1], above)), echo=1, elapsed_s=0.0)
+
+    assert (answer["confidence"], answer["confidence_kind"]) == (0.9, "agreement")
+    assert "probability" not in answer["hops"][1]

@@ -62,6 +62,31 @@ def test_a_row_is_read_as_it_was_written() -> None:
     assert prompt.deadline_s - time.monotonic() == pytest.approx(20, abs=1)
 
 
+def test_what_the_model_said_beside_its_head_outlives_the_process() -> None:
+    headed = Hop("device", "device-1", 0.25, 0.75, 1_234, "agreement", 0.97)
+    escalation = msgspec.structs.replace(
+        escalated(), local_result=Result(ID, Label("own"), (headed,))
+    )
+    prompt = msgspec.structs.replace(escalation.prompt, hops=(headed,))
+    escalation = msgspec.structs.replace(escalation, prompt=prompt)
+    result = Result(ID, Label("own"), (headed,), "late")
+    stored = OutboxRow(ID, encode_escalated(escalation, None), encode_resolved(result))
+
+    read = decode(stored, "device-1")
+
+    assert read.escalated.local_result == escalation.local_result
+    assert read.escalated.degraded("nobody is above").certainty == 0.97
+    assert read.result == result
+
+
+def test_a_row_of_before_hops_said_what_they_went_by_is_read_without_it() -> None:
+    read = decode(row({}, [[1, "label"], [hop()], ""]), "device-1")
+
+    own = read.escalated.local_result.hops[0]
+    assert (own.confidence_kind, own.probability, own.certainty) == ("", None, 0.25)
+    assert read.result is not None
+
+
 @pytest.mark.parametrize(("limit_s", "left_s"), [(-3.0, 0.0), (INFINITE, 1e9)])
 def test_a_prompt_without_time_and_one_without_end_are_read_again(
     limit_s: float, left_s: float
@@ -80,6 +105,8 @@ def test_a_prompt_without_time_and_one_without_end_are_read_again(
         *({3: hop(tier=name)} for name in ("", "a/b", "+", "x" * 300)),
         *({3: hop(agent=name)} for name in ("", "#")),
         {3: hop(elapsed_us=-1)},
+        *({3: hop(probability=share)} for share in (NAN, -0.1, 1.1)),
+        {3: hop(confidence_kind="x" * 40)},
         {3: hop(more=1)},
         {3: None},
         *({6: up} for up in (0, -1, 1.5, True)),

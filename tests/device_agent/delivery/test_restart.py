@@ -21,7 +21,7 @@ from shared.storage.dead_letters import DeadLetters
 from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_result
-from tests.support.cascades import EASY, HARD, SURE, UNSURE, cascade, device_settings
+from tests.support.cascades import EASY, HARD, HASTY, SURE, UNSURE, cascade, device_settings
 from tests.support.fakes import LookupModel
 from tests.support.wires import Inbox, MemoryWire, eventually, settled
 
@@ -37,7 +37,9 @@ PATIENT = UpstreamSettings(patience_s=20, retry_min_s=0.2, retry_max_s=0.5)
 class Life:
     """One run of the device, ended as kill -9 would: nothing of it is closed or drained."""
 
-    def __init__(self, tiers: Cascade, folder: Path, **changes: Any) -> None:
+    def __init__(
+        self, tiers: Cascade, folder: Path, said: float | None = None, **changes: Any
+    ) -> None:
         fields: dict[str, Any] = {
             "state": str(folder),
             "upstream": PATIENT,
@@ -45,12 +47,13 @@ class Life:
         }
         self.settings = device_settings(tiers.wire, **(fields | changes))
         self.metrics = Metrics()
+        self._said = said
         self._wire = tiers.wire
         self._stack = contextlib.AsyncExitStack()
         self.device: Device
 
     async def begin(self) -> Life:
-        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE)
+        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE, said=self._said)
         opened = Device.open(
             self.settings, model=model, connect=self._wire.connect, metrics=self.metrics
         )
@@ -109,6 +112,27 @@ async def test_a_question_accepted_before_a_crash_is_answered_after_it(tmp_path:
         assert len(inbox.messages) == 2, "one receipt, one answer, for good"
         assert third.count("recserve_accepted_total") == 1, "only what we asked just now"
         await third.end()
+
+
+async def test_after_a_crash_an_own_answer_still_says_what_the_model_said_of_it(
+    tmp_path: Path,
+) -> None:
+    wire = MemoryWire()
+    async with cascade(wire) as tiers:
+        first = await Life(tiers, tmp_path, said=0.97).begin()
+        inbox = await ask(wire, {"id": "1", "text": HARD, "receipt": True})
+        await inbox.next()
+        first.kill()
+        await first.end()
+
+        second = await Life(tiers, tmp_path, said=0.97, upstream=HASTY).begin()
+        answer = json.loads((await inbox.next()).payload)
+
+        assert (answer["tier"], answer["degraded"]) == ("device", "no agent above is alive")
+        assert (answer["confidence"], answer["confidence_kind"]) == (0.97, "max_probability")
+        (hop,) = answer["hops"]
+        assert (hop["confidence"], hop["confidence_kind"]) == (UNSURE, "agreement")
+        await second.end()
 
 
 async def test_the_balance_of_a_device_holds_at_every_moment(tmp_path: Path) -> None:

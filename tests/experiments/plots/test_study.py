@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.matrix import Matrix
 from experiments.evaluation.offline import replay
 from experiments.evaluation.oracle import oracle
-from experiments.evaluation.statistics import Interval
+from experiments.evaluation.statistics import Interval, auroc
 from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import _moving_share, draw_shares, draw_thresholds
 from experiments.plots.style import save
@@ -140,6 +141,23 @@ def test_the_card_of_a_model_that_was_never_quantised_has_one_curve() -> None:
 
     assert "before quantising" not in shown
     assert "as served: ECE" in shown
+
+
+def test_the_card_of_a_model_with_a_head_tells_how_far_either_number_can_be_trusted(
+    tmp_path: Path,
+) -> None:
+    matrix = random_matrix(400)
+    device, *others = matrix.tiers
+    said = np.random.default_rng(3).random(400)
+    headed = Matrix(matrix.data, (replace(device, agreement=said), *others))
+
+    figure = draw_cards(cards(headed), title="Report card")
+
+    save(figure, tmp_path / "cards")
+    shown = words(figure)
+    assert f"AUROC {auroc(device.confidence, matrix.right[0]):.3f}" in shown
+    assert f"going by agreement: AUROC {auroc(said, matrix.right[0]):.3f}" in shown
+    assert shown.count("going by agreement") == 1
 
 
 def test_single_points_at_one_place_share_a_mark() -> None:

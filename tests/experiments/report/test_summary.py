@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from experiments.replay.records import LOST
 from experiments.replay.saturation import Tick
 from experiments.report.run import read_played
 from experiments.report.summary import summarise
+from experiments.report.words import grids
 from shared.errors import DataError
 from tests.support.replay_runs import CLOUD_MS, DEVICE_MS, made_record, made_samples, write_made_run
 
@@ -29,6 +31,21 @@ def test_who_answered_is_counted(tmp_path: Path) -> None:
     assert [tiers[name]["answered"] for name in ("device", "edge", "cloud")] == [50, 25, 25]
     assert [tiers[name]["judged"] for name in ("device", "edge", "cloud")] == [100, 50, 25]
     assert [tiers[name]["escalated_share"] for name in ("device", "edge", "cloud")] == [0.5, 0.5, 0]
+
+
+def test_the_number_that_a_tier_went_by_is_named(tmp_path: Path) -> None:
+    hop = made_record(0).hops[0]
+    kinds = ("agreement", "", "agreement", "max_probability")
+    records = [
+        made_record(n, hops=(msgspec.structs.replace(hop, confidence_kind=kind),))
+        for n, kind in enumerate(kinds)
+    ]
+
+    found = report(tmp_path, records=records)
+
+    assert found["tiers"]["device"]["goes_by"] == "agreement, max_probability"
+    (table, *_) = grids(found)
+    assert "agreement, max_probability" in table.rows[0]
 
 
 def test_latencies_count_from_the_intended_time(tmp_path: Path) -> None:

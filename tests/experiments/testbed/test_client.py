@@ -112,6 +112,14 @@ async def test_a_replay_counts_as_the_client_does_and_an_answer_that_is_none_is_
         assert (await asking).error == LOST
 
 
+def test_a_hop_is_read_with_both_its_numbers() -> None:
+    both = HOP | {"confidence_kind": "agreement", "probability": 0.97}
+
+    (hop,) = read_answer(LABEL | {"hops": [both]}, "classify").hops
+
+    assert (hop.confidence, hop.confidence_kind, hop.certainty) == (0.75, "agreement", 0.97)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -120,6 +128,7 @@ async def test_a_replay_counts_as_the_client_does_and_an_answer_that_is_none_is_
         LABEL | {"hops": 3},
         LABEL | {"hops": ["device"]},
         LABEL | {"hops": [HOP | {"elapsed_ms": "2.5"}]},
+        LABEL | {"hops": [HOP | {"probability": "high"}]},
         {"error": {"code": 5}},
     ],
 )

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from models.pack.adding import (
     HeadRequest,
-    load_teacher,
     read_head_texts,
     refit_head,
     write_head,
@@ -20,6 +19,7 @@ from models.pack.adding import (
 from models.pack.expert import FittedTable
 from models.pack.head import FittedFusion, FittedHead
 from models.pack.head_gain import Figure, FusionGain, HeadGain
+from models.pack.teacher import load_teacher
 from recserve.commands.pack import command
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
@@ -51,12 +51,17 @@ def teacher(tmp_path: Path) -> Bundle:
 
 @pytest.fixture
 def texts(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.tsv"
+    path.write_text("text\n" + "\n".join(texts_of(700)) + "\n")
+    return path
+
+
+def texts_of(count: int) -> list[str]:
+    """Texts of a few words each, all different."""
     draw = random.Random(0)
     words = ("good", "bad", "very", "not", "film", "soup")
     rows = {" ".join(draw.choices(words, k=draw.randint(1, 9))) for _ in range(1_200)}
-    path = tmp_path / "texts.tsv"
-    path.write_text("text\n" + "\n".join(sorted(rows)[:700]) + "\n")
-    return path
+    return sorted(rows)[:count]
 
 
 def asking(teacher: Bundle, texts: Path, *labelled: Path) -> HeadRequest:

@@ -33,7 +33,7 @@ def write_data(root: Path) -> Path:
 
 def test_a_draft_is_trained_and_recorded(tmp_path: Path) -> None:
     data, base, out = write_data(tmp_path / "data"), tmp_path / "base", tmp_path / "out"
-    save(tiny_student(positions=256), base, {})
+    save(tiny_student(positions=512), base, {})
 
     code = main(
         ["--data", str(data), "--base", str(base), "--out", str(out), "--steps", "draft", "pool"]
@@ -43,7 +43,7 @@ def test_a_draft_is_trained_and_recorded(tmp_path: Path) -> None:
     record = json.loads((out / "draft" / "training.json").read_text(encoding="utf-8"))
     assert record["seed"] == 59154
     assert record["data_rows"]["imdb/train.tsv.gz"] == 2
-    assert record["dev_fp32"]["rows"] == 2
+    assert record["dev_fp32"]["sst2"]["rows"] == 2
     assert (out / "pool.tsv.gz").is_file()
 
 
@@ -69,7 +69,7 @@ def test_a_step_without_its_input_says_which_step_makes_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data, out = write_data(tmp_path / "data"), tmp_path / "out"
-    save(tiny_student(), out / "broad", {})
+    save(tiny_student(), out / "cloud", {})
 
     assert main(["--data", str(data), "--out", str(out), "--steps", "edge"]) == 2
     assert "run the pool step first" in capsys.readouterr().err

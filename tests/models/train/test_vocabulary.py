@@ -83,9 +83,9 @@ def test_special_ids_follow_into_the_frame_around_each_text() -> None:
     assert ids[-1] == pruned.token_to_id("[SEP]")
 
 
-def test_a_limit_cuts_long_texts_and_leaves_the_original_alone() -> None:
+def test_a_limit_keeps_the_end_of_long_texts_and_leaves_the_original_alone() -> None:
     full = tiny_tokenizer()
     limited = with_limit(full, 4)
 
-    assert limited.encode("good film bad film").tokens == ["[CLS]", "good", "film", "[SEP]"]
-    assert len(full.encode("good film bad film").tokens) == 6
+    assert limited.encode("good film bad fine").tokens == ["[CLS]", "bad", "fine", "[SEP]"]
+    assert len(full.encode("good film bad fine").tokens) == 6

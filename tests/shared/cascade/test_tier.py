@@ -159,7 +159,7 @@ def test_what_a_head_says_is_held_against_the_threshold_and_the_models_word_goes
 ) -> None:
     tier = Tier("device", Fixed(threshold=0.5), ["cloud"])
     prompt = Prompt(UUID(int=1), "device-1", "classify", "good", 30.0)
-    scored = Scored(Label("positive"), confidence, 10, (0.1, 0.9))
+    scored = Scored(Label("positive"), confidence, 10, (0.1, 0.9), "agreement")
 
     decided = tier.decide("device-1", prompt, scored, arrived_s=0.0, now_s=0.0)
 
@@ -167,6 +167,8 @@ def test_what_a_head_says_is_held_against_the_threshold_and_the_models_word_goes
     assert isinstance(decided, Result) == kept
     assert result.hops[-1].confidence == result.confidence == confidence
     assert result.certainty == 0.9
+    hop = result.hops[-1]
+    assert (hop.confidence_kind, hop.certainty_kind) == ("agreement", "max_probability")
 
 
 def test_without_a_head_both_are_the_same_number() -> None:
@@ -176,5 +178,6 @@ def test_without_a_head_both_are_the_same_number() -> None:
     result = Tier("cloud").decide("cloud-1", prompt, scored, arrived_s=0.0, now_s=0.0)
 
     assert isinstance(result, Result)
-    assert result.probability is None
+    assert result.hops[-1].probability is None
+    assert result.hops[-1].confidence_kind == "max_probability"
     assert result.certainty == result.confidence == 0.9

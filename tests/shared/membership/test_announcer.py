@@ -93,11 +93,12 @@ async def test_another_model_and_what_became_of_a_reload_are_said_at_once() -> N
 
     announcing.tell(Reload(1))
     await eventually(lambda: said().reload == Reload(1))
-    announcing.serves("next", "0123", {"classify"})
+    announcing.serves("next", "0123", {"classify"}, "agreement")
     announcing.tell(Reload(1, "exchanged"))
     await eventually(lambda: said().reload == Reload(1, "exchanged"))
 
     assert (said().model, said().bundle, said().tasks) == ("next", "0123", ("classify",))
+    assert said().confidence_kind == "agreement"
     await stop(running)
 
 

@@ -29,6 +29,7 @@ STATUS = Status(
     version=VERSION,
     bundle="0123456789ab",
     reload=Reload(3, "rolled back", "the file is missing"),
+    confidence_kind="agreement",
 )
 
 
@@ -56,6 +57,13 @@ def test_a_status_of_before_bundles_is_read() -> None:
     assert (read.version, read.bundle, read.reload) == (2, "", None)
 
 
+def test_a_status_of_before_kinds_of_confidence_is_read_and_a_kind_of_tomorrow_too() -> None:
+    read = decode_status(b'{"state":"online","epoch":3,"model":"m","version":3}')
+    assert read.confidence_kind == ""
+    told = msgspec.json.decode(encode_status(STATUS)) | {"confidence_kind": "entropy"}
+    assert decode_status(msgspec.json.encode(told)).confidence_kind == "entropy"
+
+
 def test_a_status_says_nothing_of_reloads_before_there_was_one() -> None:
     assert b"reload" not in encode_status(Status("online", 1))
     assert b"outcome" not in encode_status(Status("online", 1, reload=Reload(1)))
@@ -76,6 +84,7 @@ def test_what_a_newer_version_says_beyond_ours_is_passed_over() -> None:
         {"version": "2"},
         {"labels": "x" * 600},
         {"bundle": 7},
+        {"confidence_kind": "x" * 33},
         {"reload": {"number": 0}},
         {"epoch": -1},
     ],

@@ -15,8 +15,8 @@ TEXT = "half good , half bad: such an evening!"
 def plain_reference(probabilities: list[float], scores: list[float], weight: float) -> np.ndarray:
     """A product of experts, said without logarithms."""
     product = np.array(probabilities) * np.exp(np.array(scores)) ** weight
-    fused: np.ndarray = product / product.sum()
-    return fused
+    pooled: np.ndarray = product / product.sum()
+    return pooled
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from shared.bus.memory import MemoryBroker
 from shared.errors import NotConnected
 from shared.membership.breaker import FAILURES
 from shared.membership.status import VERSION, Status, encode_status, name_labels
-from shared.messages import Hop, Prompt
+from shared.messages import Hop, Prompt, Result
 from shared.serving.dispatcher import Dispatcher
+from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import decode_prompt
@@ -211,6 +212,22 @@ async def test_word_of_agents_reaches_only_who_should_hear_it() -> None:
 
     await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"", retain=True)
     await eventually(lambda: bench.alive() == [])
+
+
+async def test_hops_are_told_by_the_statuses_of_their_agents_which_number_they_went_by() -> None:
+    bench = await Bench(("edge", "cloud")).start()
+    await bench.announce("edge-2")
+    edge = Status("online", 1, ("classify",), version=VERSION, confidence_kind="agreement")
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", encode_status(edge), retain=True)
+    await eventually(lambda: "edge-1" in bench.alive())
+    hops = [Hop("edge", "edge-1", 0.9, 0.5, 10), Hop("cloud", "edge-1", 0.9, 0.5, 10), HOP]
+    silent = [Hop("edge", "edge-2", 0.9, 0.5, 10), Hop("edge", "edge-3", 0.9, 0.5, 10)]
+
+    named = bench.dispatcher.choice.name_confidences(
+        Result(UUID(int=1), Label("positive"), (*hops, *silent))
+    )
+
+    assert [hop.confidence_kind for hop in named.hops] == ["agreement", "", "", "", ""]
 
 
 async def test_a_malformed_status_is_counted_logged_once_and_changes_nothing(

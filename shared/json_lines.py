@@ -1,4 +1,4 @@
-"""Files of JSON lines that a run appends to: read with errors that name the line, mended on reopen.
+"""Files of JSON lines that a program appends to: read with errors that name the line.
 
 What a crash tore off at the end is no line: it is left out when read, cut away when opened again.
 """
