@@ -41,12 +41,13 @@ docs: $(VENV)/.dev ## Write the generated tables in docs/
 bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the public sets in DATA
 	@test -d "$(DATA)" || { echo "make bundles DATA=DIR: name the folder of the public sets"; exit 2; }
 	@$(BIN)/python -m models.train --data $(DATA) --out runs/models
+	@gzip -dc $(DATA)/sst2/dev.tsv.gz | head -n 151 > runs/models/samples.tsv
 	@for tier in device edge cloud; do \
 		rm -rf models/bundles/sentiment-$$tier; \
 		$(BIN)/recserve pack runs/models/$$tier models/bundles/sentiment-$$tier \
 			--name sentiment-$$tier --licence Apache-2.0 --evaluate-rows 2500 \
 			--description "Tells whether an English sentence or review is positive or negative; the $$tier member of the demo's three." \
-			--samples $(DATA)/sst2/dev.tsv.gz \
+			--samples runs/models/samples.tsv \
 			$(foreach set,sst2 rotten_tomatoes imdb amazon_multidomain yelp_polarity,--typical $(DATA)/$(set)/train.tsv.gz) \
 			--evaluate sst2_dev=$(DATA)/sst2/dev.tsv.gz \
 			--evaluate rotten_tomatoes_test=$(DATA)/rotten_tomatoes/test.tsv.gz \

@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -28,7 +30,7 @@ from shared.runtimes import ModelSettings
 from shared.settings.file import load
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from experiments.results.text import Rows, Runs
 
@@ -98,23 +100,41 @@ def _with_before(
 
 def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
     study, results = runs["main"]
-    parts = [
-        _head(results),
-        paper.models(results, pictures),
-        agreement.word_pairs(study, results),
-        paper.main(results, rows, pictures),
-        paper.claims(results, rows),
-        ours.skip(results, *runs["wide-area"]),
-        agreement.agreement(results, *runs["wide-area"]),
-        agreement.fused(results, *runs["wide-area"]),
-        ours.budget(results),
-        ours.quality(runs),
-        exchanges(*runs["quality"], cache),
-        paper.windows(runs, pictures),
-        starts(*runs["main"]),
-        paper.smaller(runs),
+    parts: list[Callable[[], str]] = [
+        lambda: _head(results),
+        lambda: paper.models(results, pictures),
+        lambda: agreement.word_pairs(study, results),
+        lambda: paper.main(results, rows, pictures),
+        lambda: paper.claims(results, rows),
+        lambda: ours.skip(results, *runs["wide-area"]),
+        lambda: agreement.agreement(results, *runs["wide-area"]),
+        lambda: agreement.fused(results, *runs["wide-area"]),
+        lambda: ours.budget(results),
+        lambda: ours.quality(runs),
+        lambda: exchanges(*runs["quality"], cache),
+        lambda: paper.windows(runs, pictures),
+        lambda: starts(*runs["main"]),
+        lambda: paper.smaller(runs),
     ]
-    return "\n".join(parts)
+    return "\n".join(_in_parallel(parts))
+
+
+def _in_parallel(parts: Sequence[Callable[[], str]]) -> list[str]:
+    """Return what every part says, in order; each in a process forked from this one.
+
+    The studies are gigabytes, which a fork shares and does not copy.
+    """
+    _PARTS[:] = parts
+    with ProcessPoolExecutor(mp_context=get_context("fork")) as pool:
+        return list(pool.map(_say, range(len(parts))))
+
+
+_PARTS: Final[list[Callable[[], str]]] = []
+"""What a forked process finds."""
+
+
+def _say(number: int) -> str:
+    return _PARTS[number]()
 
 
 def _head(results: Sequence[SetResult]) -> str:
@@ -125,7 +145,7 @@ def _head(results: Sequence[SetResult]) -> str:
         f"sets: {sets} prompts. The models saw only the training rows of these sets. Every "
         "policy runs through the code that agents run, one prompt after another, on five shuffled "
         "orders unless said otherwise; what a policy learns it learns on the way. IMDB reviews (4,000 "
-        "drawn of the test rows) are long and are cut at the models' 256 tokens. Intervals are 95 % percentile bootstraps over "
+        "drawn of the test rows) are long: the device reads their first 256 tokens, edge and cloud their last 512. Intervals are 95 % percentile bootstraps over "
         "prompts.\n\n"
         "`make results DATA=DIR` writes this page; DIR is the folder of the sets. The comparison with "
         "the models before quantising needs those, as `make bundles` leaves them: "

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 
 SEED: Final = 59154
 _OTHERS: Final = ("emotion", "yelp_stars", "amazon_stars", "amazon_polarity")
-_ROWS: Final = 5_000
+_ROWS: Final = 1_500
 _ASIDE: Final = 600
 _ASIDE_FROM: Final = 800
-_NEUTRAL: Final = 1_000
-_TWEETS: Final = 3_000
+_NEUTRAL: Final = 500
+_TWEETS: Final = 1_500
 _CUT: Final = {
-    "imdb": (5_000, 5_000),
-    "amazon_multidomain": (600, 2_000),
-    "yelp_polarity": (600, 2_000),
+    "imdb": (5_000, 3_000),
+    "amazon_multidomain": (600, 1_500),
+    "yelp_polarity": (600, 1_500),
 }
 """From which row on reviews are cut into sentences, and how many of these are taken."""
 _REVIEWS: Final = 6_000
