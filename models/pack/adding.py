@@ -251,16 +251,18 @@ def describe_fusion(fusion: FittedFusion | None) -> str:
         return "fused with the expert: it has nothing to add to the model's answers"
     gain = fusion.gain
     right = (
-        f", right of the {gain.labelled:,} labelled {gain.right:.1%} and "
-        f"{_spell_points(gain.right_more)}"
+        f", and right on {gain.right:.1%} of the {gain.labelled:,} labelled, fused "
+        f"{_spell_points(gain.right_more)} points"
         if gain.right_more is not None
         else ""
     )
     return (
-        f"fused with the expert (weight {fusion.weight:.2f}): answered as the teacher does "
-        f"{gain.agreed:.1%} and {_spell_points(gain.more)} points{right}\nescalations that fused "
-        f"answers spare beside the model's own with their head: {_spell_saved(gain.saved)}\n"
-        + ("answer: fused would serve them" if gain.helps else "not worth serving")
+        f"fused with the expert (weight {fusion.weight:.2f}): its own answers are the teacher's on "
+        f"{gain.agreed:.1%}, fused {_spell_points(gain.more)} points{right}\n"
+        "escalations that fused answers spare beside the model's own with their head: "
+        f"{_spell_saved(gain.saved)}\n"
+        "fused answers are "
+        + ("better beyond chance: --answer fused packs them" if gain.helps else "no better")
     )
 
 

@@ -123,7 +123,7 @@ def test_what_fusing_would_bring_is_said_and_served_where_it_is_wanted(
 
     assert isinstance(said.file, io.StringIO)
     assert "fused with the expert (weight" in said.file.getvalue()
-    assert "answer: fused would serve them" in said.file.getvalue()
+    assert "--answer fused packs them" in said.file.getvalue()
     assert (able.manifest.answer, scored(student.folder, "good soup").answer) == (
         "model",
         own.answer,

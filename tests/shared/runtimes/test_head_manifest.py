@@ -192,8 +192,7 @@ def test_what_answers_otherwise_is_another_model_and_nothing_is_expected_of_it(
         plain.folder, msgspec.structs.replace(headed, confidences={"classify": known})
     )
     packed, own, fused = (
-        ModelSettings(source=str(bundle.folder), answer=way)
-        for way in (None, "model", "fused")
+        ModelSettings(source=str(bundle.folder), answer=way) for way in (None, "model", "fused")
     )
 
     assert digest_of(packed) == digest_of(own) == bundle.digest
