@@ -90,6 +90,8 @@ def keep_known(folder: Path, tier: str, facts: ModelFacts, records: Sequence[Rec
         known_label = isinstance(given, Label) and given.label in facts.labels
         if given is not None and known_label and record.tier == tier and not record.degraded:
             hop = record.hops[-1]
+            if hop.certainty_kind == "agreement":
+                continue
             said, rest = hop.certainty, 1.0 - hop.certainty
             first = given == Label(facts.labels[0])
             probabilities = (said, rest) if first else (rest, said)

@@ -38,8 +38,8 @@ def facts(folder: Path, *, head: bool) -> ModelFacts:
     [
         (PLAIN, False, True),
         (PLAIN, True, False),
-        (msgspec.structs.replace(PLAIN, confidence_kind="max_probability"), True, True),
-        (HEADED, True, True),
+        (msgspec.structs.replace(PLAIN, confidence_kind="max_probability"), True, False),
+        (HEADED, True, False),
         (HEADED, False, True),
         (NO_WORD, True, False),
         (NO_WORD, False, False),
