@@ -45,7 +45,7 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 	@for tier in device edge cloud; do \
 		rm -rf models/bundles/sentiment-$$tier; \
 		$(BIN)/recserve pack runs/models/$$tier models/bundles/sentiment-$$tier \
-			--name sentiment-$$tier --licence Apache-2.0 --evaluate-rows 2500 \
+			--name sentiment-$$tier --version 2 --licence Apache-2.0 --evaluate-rows 2500 \
 			--description "Tells whether an English sentence or review is positive or negative; the $$tier member of the demo's three." \
 			--samples runs/models/samples.tsv \
 			$(foreach set,sst2 rotten_tomatoes imdb amazon_multidomain yelp_polarity,--typical $(DATA)/$(set)/train.tsv.gz) \
