@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID, uuid4
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from shared.agent.build import AgentParts, Connect
     from shared.cascade.tier import Escalation
     from shared.runtimes import Model
-    from shared.tasks import Task
+    from shared.tasks import Options, Task
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -115,6 +116,7 @@ class Device:
         text: str,
         *,
         task: Task = "classify",
+        options: Options | None = None,
         timeout_s: float | None = None,
         priority: int = 0,
         prompt_id: UUID | None = None,
@@ -124,14 +126,19 @@ class Device:
         It comes within ``timeout_s`` (the settings' default if None). The same ``prompt_id``
         asked again is the same prompt and gets the same result, as far back as the last thousand.
         When ``in_flight`` prompts are being judged, this waits. Of those that wait for the model
-        the one with the highest ``priority`` goes first. Raises ``InvalidPrompt`` for a time that
-        is none.
+        the one with the highest ``priority`` goes first. ``options`` say how the task's answer is
+        wanted (``docs/tasks.md``). Raises ``InvalidPrompt`` for a time or options that are none.
         """
         known = self.delivery.pending.recent(prompt_id) if prompt_id else None
         if known is not None:
             return known
         asked = await self.accept(
-            text, task=task, timeout_s=timeout_s, priority=priority, prompt_id=prompt_id
+            text,
+            task=task,
+            options=options,
+            timeout_s=timeout_s,
+            priority=priority,
+            prompt_id=prompt_id,
         )
         try:
             return await asyncio.shield(asked.result)
@@ -143,6 +150,7 @@ class Device:
         text: str,
         *,
         task: Task = "classify",
+        options: Options | None = None,
         timeout_s: float | None = None,
         priority: int = 0,
         prompt_id: UUID | None = None,
@@ -161,7 +169,13 @@ class Device:
         else:
             deadline_s = time.monotonic() + self._limit_s(timeout_s, priority)
             prompt = Prompt(
-                prompt_id or uuid4(), self.settings.agent, task, text, deadline_s, priority=priority
+                prompt_id or uuid4(),
+                self.settings.agent,
+                task,
+                text,
+                deadline_s,
+                priority=priority,
+                options=_plain(options),
             )
             asked = PendingRequest(prompt, asker, revised)
             self.delivery.accept(asked)
@@ -191,13 +205,19 @@ class Device:
         text: str,
         *,
         task: Task = "classify",
+        options: Options | None = None,
         timeout_s: float | None = None,
         priority: int = 0,
         prompt_id: UUID | None = None,
     ) -> asyncio.Task[Result]:
         """Start to ``ask`` and return the task, to be awaited when the result is wanted."""
         asking = self.ask(
-            text, task=task, timeout_s=timeout_s, priority=priority, prompt_id=prompt_id
+            text,
+            task=task,
+            options=options,
+            timeout_s=timeout_s,
+            priority=priority,
+            prompt_id=prompt_id,
         )
         return self.begin(asking)
 
@@ -244,3 +264,12 @@ class Device:
         await self.delivery.drain(self.settings.limits.drain_s)
         if self._work:
             await asyncio.wait(self._work, timeout=1.0)
+
+
+def _plain(options: Options | None) -> Options:
+    """Return options that can be stored and sent. Raises ``InvalidPrompt``."""
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping):
+        raise InvalidPrompt(f"options is a mapping of names to values, not {options!r:.64}")
+    return dict(options)

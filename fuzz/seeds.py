@@ -42,6 +42,8 @@ _HOP: Final = {
 _ROWS: Final = (
     ["the valve sticks", "classify", 12.5, _HOP, False, [1, "negative"], 1, ["7", True]],
     ["the valve sticks", "classify", 12.5, _HOP, True, [1, "negative"], 2, None],
+    ["write", "generate", 9.0, _HOP, True, [5, "so", "stop", 3, 1, False], 1, {"seed": 1}, None],
+    [[4, [["PER", 0, 3, 0.5]]], [_HOP], ""],
     [[1, "positive"], [_HOP, _HOP | {"tier": "edge", "agent": "edge-1"}], ""],
     [[2, "model_failed", "it broke"], [], ""],
 )

@@ -39,6 +39,7 @@ from shared.runtimes.bundle import Bundle, Manifest
 from shared.runtimes.classifier_batches import Batches
 from shared.runtimes.onnx_classifier import load_tokenizer
 from shared.settings.file import load
+from shared.tasks import check
 from shared.tasks.classify import requests
 from shared.wire.codec import (
     decode_prompt,
@@ -69,6 +70,9 @@ def prompt(data: bytes) -> None:
         read = decode_prompt(data, _ADDRESS, now_s=0.0)
         reread = decode_prompt(encode_prompt(read, now_s=0.0), _ADDRESS, now_s=0.0)
         assert (reread.id, reread.text, reread.hops) == (read.id, read.text, read.hops)
+        assert reread.options == read.options
+        with contextlib.suppress(InvalidPrompt):
+            check("generate", read.options)
 
 
 def result(data: bytes) -> None:

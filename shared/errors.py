@@ -25,6 +25,7 @@
         ├── ModelFailed       the model raised on this prompt
         ├── Quarantined       it was tried too often, and lies with the dead letters
         ├── Lost              what was stored of it cannot be read any more
+        ├── AnswerTooLong     it was answered, but no message carries that
         ├── Busy              the queue is full, or too long for the time left
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
@@ -84,7 +85,14 @@ class Refused(BusError):
 
 
 class TooLarge(Refused):
-    """The broker carries no message of that size, whatever it says."""
+    """The broker carries no message of that size, whatever it says.
+
+    ``over_bytes`` is by how much it is too large, 0 where that is not known.
+    """
+
+    def __init__(self, reason: str, *, over_bytes: int = 0) -> None:
+        super().__init__(reason)
+        self.over_bytes = over_bytes
 
 
 class Fenced(RecServeError):
@@ -168,6 +176,12 @@ class Lost(PromptError):
     """The prompt was accepted and stored, and cannot be read any more."""
 
     code = "lost"
+
+
+class AnswerTooLong(PromptError):
+    """The prompt was answered, but the answer fits into no message."""
+
+    code = "too_long"
 
 
 class Busy(PromptError):

@@ -10,14 +10,15 @@ from uuid import UUID
 
 import msgspec
 
-from shared.tasks import Answer, Task
+from shared.tasks import Answer, Options, Request, Task, size_of
 
 if TYPE_CHECKING:
     from shared.errors import PromptError
 
 REASON_CHARACTERS: Final = 1_000
-ConfidenceKind = Literal["max_probability", "agreement"]
-"""What a confidence is: the largest probability, or what a bundle's agreement head makes of it."""
+ConfidenceKind = Literal["max_probability", "agreement", "perplexity", "mean", "least"]
+"""What a confidence is: the largest probability, or what a bundle's agreement head makes of it; of
+a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``)."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -79,7 +80,8 @@ class Prompt(msgspec.Struct, frozen=True):
     only the time remaining travels. ``sender`` is the agent that sends it, the origin unless named:
     who hears of a refusal. ``copy`` asks whoever answers to tell the sender too, not only the
     origin: an agent between the two learns from it. ``priority`` counts at the agent that holds the
-    prompt and does not travel: the higher one goes first.
+    prompt and does not travel: the higher one goes first. ``options`` are those of the task
+    (``shared.tasks``): how the answer is wanted.
     """
 
     id: UUID
@@ -91,10 +93,21 @@ class Prompt(msgspec.Struct, frozen=True):
     copy: bool = False
     sender: str = ""
     priority: int = 0
+    options: Options = {}
 
     def __post_init__(self) -> None:
         if not self.sender:
             msgspec.structs.force_setattr(self, "sender", self.origin)
+
+    @property
+    def request(self) -> Request:
+        """What a model is asked."""
+        return Request(self.task, self.text, self.options)
+
+    @property
+    def size_bytes(self) -> int:
+        """What is asked, in bytes: the text and its options."""
+        return size_of(self.text, self.options)
 
     def after(self, hop: Hop, *, copy: bool = False) -> Prompt:
         """Return the same prompt with one more hop behind it, as this hop's agent sends it on."""

@@ -1,15 +1,16 @@
 """How other programs ask a device over MQTT: plain text or JSON in, JSON out.
 
 A message on the device's ``ask`` topic is the prompt's text, or a JSON object with ``text`` and
-optionally ``id`` (echoed), ``task``, ``timeout_s``, ``priority``, ``receipt`` and ``revisions``.
-Every question gets one JSON object, with ``label`` or, when there is no answer, ``error`` and
-``reason``: on the ``answers`` topic, or on the response topic that its message names (MQTT 5), with
-the correlation data of the message. With ``receipt`` an object with ``accepted`` comes first, once
-a question that takes its time is safe in the outbox; with ``revisions`` a better answer that comes
-after a degraded one follows, marked ``revision``. The same question asked again is answered again
-and not judged again; its ``id`` without a ``text`` will do. More questions at once than the
-device's ``in_flight`` are answered with the error ``busy``; a flood of them is not answered, nor
-what comes when the device is leaving: whoever has neither receipt nor answer asks again.
+optionally ``id`` (echoed), ``task`` and its ``options``, ``timeout_s``, ``priority``, ``receipt``
+and ``revisions``. Every question gets one JSON object, with ``label`` (or what else its task
+answers) or, when there is no answer, ``error`` and ``reason``: on the ``answers`` topic, or on the
+response topic that its message names (MQTT 5), with the correlation data of the message. With
+``receipt`` an object with ``accepted`` comes first, once a question that takes its time is safe in
+the outbox; with ``revisions`` a better answer that comes after a degraded one follows, marked
+``revision``. The same question asked again is answered again and not judged again; its ``id``
+without a ``text`` will do. More questions at once than the device's ``in_flight`` are answered with
+the error ``busy``; a flood of them is not answered, nor what comes when the device is leaving:
+whoever has neither receipt nor answer asks again.
 
 Whoever reads the answers of another knows its ids. So an id that is in hand is nobody else's: the
 same id with another text, on the same topic of answers, is refused.
@@ -123,6 +124,7 @@ class AskTopic:
             asked = await self._device.accept(
                 text,
                 task=cast("Task", ask.task),
+                options=ask.options,
                 timeout_s=ask.timeout_s,
                 priority=ask.priority,
                 prompt_id=prompt_id,

@@ -42,17 +42,19 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     priority: int = 0
     receipt: bool = False
     revisions: bool = False
+    options: dict[str, Any] = {}
 
     def prompt_id(self, device: str, answer_to: str = "") -> UUID:
         """Return the prompt's id: the same for the same question, so that repeats are known.
 
-        The text is part of it, since askers count from one again after a restart, and so is the
-        response topic: two askers may use one id.
+        The text is part of it, since askers count from one again after a restart, and so are the
+        options, and the response topic: two askers may use one id.
         """
         if self.id is None:
             return uuid4()
-        question = [device, self.id, self.task, self.text, *filter(None, [answer_to])]
-        return uuid5(_NAMESPACE, json.dumps(question))
+        more = filter(None, [answer_to, self.options])
+        question = [device, self.id, self.task, self.text, *more]
+        return uuid5(_NAMESPACE, json.dumps(question, sort_keys=True))
 
 
 class Desk(NamedTuple):

@@ -282,6 +282,7 @@ class DeliveryDriver:
         asked.accept()
         self.pending.add(asked)
         if result is None:
+            self._outbox.reserve(escalated.prompt, len(row.payload))
             revisions = asker is not None and asker.revisions
             self._delivery.restore(
                 self._within_reach(escalated), revisions=revisions, now_s=time.monotonic()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from device_agent.delivery.outbox_codec import encode_escalated, encode_resolved
 from shared.errors import StoreError, StoreFull
+from shared.tasks import answer_bytes
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from device_agent.delivery.outbox_file import OutboxFile, OutboxRow
     from device_agent.delivery.quarantine import PoisonGuard
     from shared.cascade.tier import Escalation
-    from shared.messages import Result
+    from shared.messages import Prompt, Result
 
 _log = get_logger()
 
@@ -35,6 +36,8 @@ class Outbox:
         self._guard = aside
         self._limit_prompts = limit_prompts
         self._stored: set[UUID] = set()
+        self._reserved: dict[UUID, int] = {}
+        self._reserved_bytes = 0
 
     def recovered(self) -> Iterator[OutboxRow]:
         """Yield what an earlier run left."""
@@ -53,14 +56,24 @@ class Outbox:
         self._stored.add(prompt_id)
         if self._file is None:
             return
+        payload = encode_escalated(escalated, asker)
+        self.reserve(escalated.prompt, len(payload))
         try:
-            await self._file.store(prompt_id, encode_escalated(escalated, asker))
+            await self._file.store(prompt_id, payload, reserved_bytes=self._reserved_bytes)
         except StoreError as error:
             self._stored.discard(prompt_id)
+            self._release(prompt_id)
             _log.warning("prompt not stored", id=str(prompt_id), reason=str(error))
             if isinstance(error, StoreFull):
                 raise StoreFull("the outbox is full, or its disk") from error
             raise StoreError("the outbox cannot be written") from error
+
+    def reserve(self, prompt: Prompt, payload_bytes: int) -> None:
+        """Keep room for the part of an answer that is longer than its prompt, until it is there."""
+        more = answer_bytes(prompt.task, prompt.text, prompt.options) - payload_bytes
+        if more > 0 and prompt.id not in self._reserved:
+            self._reserved[prompt.id] = more
+            self._reserved_bytes += more
 
     async def resolve(self, result: Result) -> None:
         """Return once the result is committed, or cannot be.
@@ -73,11 +86,13 @@ class Outbox:
             await self._file.resolve(result.id, encode_resolved(result))
         except StoreError as error:
             _log.warning("result not stored", id=str(result.id), reason=str(error))
+        self._release(result.id)
 
     def forget(self, prompt_id: UUID) -> None:
         """Let go of a prompt that may have been stored."""
         if prompt_id in self._stored:
             self._stored.discard(prompt_id)
+            self._release(prompt_id)
             if self._file is not None:
                 self._file.forget(prompt_id)
 
@@ -88,3 +103,6 @@ class Outbox:
             return
         if await self._guard.row(row, reason):
             self._file.forget(row.id)
+
+    def _release(self, prompt_id: UUID) -> None:
+        self._reserved_bytes -= self._reserved.pop(prompt_id, 0)

@@ -1,6 +1,7 @@
 """What a row of the outbox holds: an escalated prompt, who asked, and in time its result.
 
-MessagePack, strict, and what was read can be served: every figure lies where it may. The time left
+MessagePack, strict, and what was read can be served: every figure lies where it may. Who asked is
+the last, and options stand before that where there are any: rows without are as ever. The time left
 is what it was when the prompt was accepted: a restart gives it all of that again, since no clock is
 known to have run through.
 """
@@ -8,7 +9,7 @@ known to have run through.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -72,6 +73,18 @@ class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     asker: ReplyTo | None
 
 
+class _PayloadWithOptions(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    text: str
+    task: Task
+    remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
+    hop: _StoredHop
+    copy: bool
+    answer: Answer
+    up: Annotated[int, msgspec.Meta(ge=1)]
+    options: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
+    asker: ReplyTo | None
+
+
 class _Resolved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     outcome: Answer | Failure
     hops: tuple[_StoredHop, ...]
@@ -79,7 +92,9 @@ class _Resolved(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fie
 
 
 _encoder = msgspec.msgpack.Encoder()
+_NINE: Final = b"\x99"  # MessagePack: an array of nine
 _payloads = msgspec.msgpack.Decoder(_Payload)
+_payloads_with_options = msgspec.msgpack.Decoder(_PayloadWithOptions)
 _results = msgspec.msgpack.Decoder(_Resolved)
 
 
@@ -89,9 +104,9 @@ def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
     assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
     remaining_s = min(max(prompt.deadline_s - time.monotonic(), 0.0), _LONGEST_S)
     hop, up = _pack(prompt.hops[-1]), escalated.routing.up
-    return _encoder.encode(
-        _Payload(prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up, asker)
-    )
+    fields = (prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up)
+    options = (prompt.options,) if prompt.options else ()
+    return _encoder.encode((*fields, *options, asker))
 
 
 def encode_resolved(result: Result) -> bytes:
@@ -105,11 +120,20 @@ def decode(row: OutboxRow, origin: str) -> Stored:
 
     A result that cannot be read is none: the prompt still waits for one.
     """
-    read = _decode(_payloads, row.payload)
+    options: dict[str, Any] = {}
+    read: _Payload | _PayloadWithOptions
+    if row.payload[:1] == _NINE:
+        read = _decode(_payloads_with_options, row.payload)
+        options = read.options
+    else:
+        read = _decode(_payloads, row.payload)
     now_s, hops = time.monotonic(), (_unpack(read.hop),)
-    prompt = Prompt(row.id, origin, read.task, read.text, now_s + read.remaining_s, hops, read.copy)
+    deadline_s = now_s + read.remaining_s
+    prompt = Prompt(
+        row.id, origin, read.task, read.text, deadline_s, hops, read.copy, options=options
+    )
     own = Result(row.id, read.answer, hops)
-    seen = Observation(read.hop.confidence, now_s, len(read.text.encode()))
+    seen = Observation(read.hop.confidence, now_s, prompt.size_bytes)
     verdict = Routing(read.up, read.hop.threshold)
     return Stored(Escalation(prompt, own, seen, verdict), read.asker, _result(row))
 

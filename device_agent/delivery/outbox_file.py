@@ -64,15 +64,18 @@ class OutboxFile:
             for last, key, payload, result in page:  # noqa: B007 - where the next page begins
                 yield OutboxRow(UUID(bytes=key), payload, result)
 
-    async def store(self, prompt_id: UUID, payload: bytes) -> None:
+    async def store(self, prompt_id: UUID, payload: bytes, *, reserved_bytes: int = 0) -> None:
         """Return once the prompt is on the disk; one that is there already stays as it is.
 
-        Raises ``StoreFull`` while the third of the file that prompts may fill is full, or the disk
-        is; ``StoreError`` when the disk fails.
+        ``reserved_bytes`` is by how much answers may be longer than their prompts, this one's and
+        those of all that are here; it counts as if it were used. Raises ``StoreFull`` while the
+        third of the file that prompts may fill is full, or the disk is; ``StoreError`` when the
+        disk fails.
         """
 
         def insert(connection: sqlite3.Connection) -> None:
-            if _used_pages(connection) >= self._room_pages:
+            reserved_pages = -(-reserved_bytes // PAGE_BYTES)
+            if _used_pages(connection) + reserved_pages >= self._room_pages:
                 raise StoreFull(f"{self._name}: its room for prompts is full")
             connection.execute(
                 "INSERT INTO outbox (id, payload) VALUES (?, ?) ON CONFLICT DO NOTHING",

@@ -15,7 +15,7 @@ from shared.bus.mqtt.bus import MqttBus
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
@@ -66,6 +66,7 @@ class DeviceClient:
         *,
         timeout_s: float,
         task: str = "classify",
+        options: Mapping[str, Any] | None = None,
         priority: int = 0,
         question_id: str = "",
     ) -> Answer | None:
@@ -76,13 +77,15 @@ class DeviceClient:
         question_id = question_id or uuid4().hex
         answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[question_id] = answered
-        question = {
+        question: dict[str, Any] = {
             "id": question_id,
             "text": text,
             "task": task,
             "timeout_s": timeout_s,
             "priority": priority,
         }
+        if options:
+            question["options"] = options
         try:
             await self._bus.publish(self._topics.ask(device), msgspec.json.encode(question))
             return await asyncio.wait_for(answered, timeout_s + WAY_S)

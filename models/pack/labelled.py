@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from shared.errors import BundleError, DataError, ModelFailed, SettingsError
 from shared.runtimes import labels_of
 from shared.runtimes.bundle import MeasuredQuality
+from shared.tasks import score
 from shared.tasks.classify import requests
 from shared.text_files import Line, read_lines
 
@@ -80,7 +81,7 @@ def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
         entries = model.answer(requests(data.texts[start : start + _CHUNK_PROMPTS]))
         for row, entry in enumerate(entries, start):
             scored = scored_or_raise(entry, f"{data.path}: row {row + _FIRST_ROW}")
-            right += scored.answer.label == labels[truth[row]]
+            right += score(scored.answer, labels[truth[row]]) == 1.0
             confidence += scored.certainty
     return MeasuredQuality(
         rows=len(truth),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -15,8 +16,9 @@ from rich.table import Table
 from experiments.testbed.client import DeviceClient
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import clear_errors
+from shared.errors import InvalidPrompt, SettingsError
 from shared.settings.file import convert, load
-from shared.tasks import Task, from_json, to_line
+from shared.tasks import TASKS, Task, check, from_json, to_line
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -26,7 +28,20 @@ if TYPE_CHECKING:
 @click.command("ask", help="Ask a running device and print its answer with its hops.")
 @click.argument("text")
 @click.option("--device", default="device-1", show_default=True, help="Name of the device.")
-@click.option("--task", default="classify", show_default=True, help="Kind of answer wanted.")
+@click.option(
+    "--task",
+    type=click.Choice(TASKS),
+    default="classify",
+    show_default=True,
+    help="Kind of answer wanted.",
+)
+@click.option(
+    "--option",
+    "options",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="How the task's answer is wanted, the value as YAML; see docs/tasks.md.",
+)
 @click.option(
     "--config",
     "-c",
@@ -41,7 +56,8 @@ if TYPE_CHECKING:
 def command(
     text: str,
     device: str,
-    task: str,
+    task: Task,
+    options: tuple[str, ...],
     config: str | None,
     host: str,
     port: int,
@@ -53,7 +69,8 @@ def command(
     with clear_errors():
         log.silence()
         mqtt = _broker(config, {"host": host, "port": port, "root": root})
-        answer = asyncio.run(_ask(mqtt, device, text, task, timeout_s))
+        wanted = _read_options(task, options)
+        answer = asyncio.run(_ask(mqtt, device, text, task, wanted, timeout_s))
     if answer is None:
         where = mqtt.brokers[0]
         click.echo(f"error: {device} did not answer; is it running on {where}?", err=True)
@@ -61,7 +78,7 @@ def command(
     if as_json:
         click.echo(msgspec.json.encode(answer))
     else:
-        _show(answer, cast("Task", task))
+        _show(answer, task)
     sys.exit(1 if "error" in answer else 0)
 
 
@@ -80,10 +97,33 @@ def _broker(config: str | None, flags: dict[str, Any]) -> MqttSettings:
 
 
 async def _ask(
-    mqtt: MqttSettings, device: str, text: str, task: str, timeout_s: float
+    mqtt: MqttSettings,
+    device: str,
+    text: str,
+    task: Task,
+    options: dict[str, Any],
+    timeout_s: float,
 ) -> Answer | None:
     async with DeviceClient.open(mqtt, [device]) as client:
-        return await client.ask(device, text, task=task, timeout_s=timeout_s)
+        return await client.ask(device, text, task=task, options=options, timeout_s=timeout_s)
+
+
+def _read_options(task: Task, given: tuple[str, ...]) -> dict[str, Any]:
+    """Return the options of the flags. Raises ``SettingsError``."""
+    options: dict[str, Any] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals:
+            raise SettingsError(f"--option {each!r} is not NAME=VALUE")
+        try:
+            options[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise SettingsError(f"--option {name}: its value is no YAML: {error}") from error
+    try:
+        check(task, options)
+    except InvalidPrompt as error:
+        raise SettingsError(f"--option: {error}") from error
+    return options
 
 
 def _show(answer: Answer, task: Task) -> None:

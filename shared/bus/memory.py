@@ -137,7 +137,9 @@ class MemoryBus:
         del expiry_s
         size = _size(topic, payload)
         if size > self._broker.packet_bytes:
-            raise TooLarge(f"{size} bytes are more than the memory broker carries")
+            over_bytes = size - self._broker.packet_bytes
+            said = f"{size} bytes are more than the memory broker carries"
+            raise TooLarge(said, over_bytes=over_bytes)
         if not self._connected.is_set():
             raise NotConnected(f"{self.client_id} is cut off from the memory broker")
         await asyncio.sleep(0)

@@ -96,7 +96,7 @@ class Tier:
         With ``copy`` whoever answers above tells this agent too; a policy that learns asks for that
         by itself.
         """
-        observation = Observation(scored.confidence, now_s, len(prompt.text.encode()))
+        observation = Observation(scored.confidence, now_s, prompt.size_bytes)
         routing = self.route(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
         hop = Hop(

@@ -162,8 +162,7 @@ class Admission:
 
     def _admits(self, prompt: Prompt, now_s: float) -> bool:
         device = prompt.hops[0].agent if len(prompt.hops) > 1 else ""
-        size_bytes = len(prompt.text.encode())
-        return self._rates.admit(prompt.origin, now_s, size_bytes=size_bytes, device=device)
+        return self._rates.admit(prompt.origin, now_s, size_bytes=prompt.size_bytes, device=device)
 
     def _in_hand_still(self, prompt: Prompt, told_s: float, now_s: float) -> Action | None:
         """Say that a prompt is in hand, unless that was only just said: silence would be blamed."""

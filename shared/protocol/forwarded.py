@@ -9,6 +9,7 @@ import msgspec
 
 from shared.cascade.tier import Escalation
 from shared.protocol.holder import Holder
+from shared.tasks import size_of
 
 _ENTRY_BYTES = 1_000
 
@@ -80,4 +81,5 @@ class ForwardedPrompts:
 
 
 def _size(onward: ForwardedPrompt) -> int:
-    return _ENTRY_BYTES + 4 * len(onward.escalated.prompt.text)
+    prompt = onward.escalated.prompt
+    return _ENTRY_BYTES + 4 * (len(prompt.text) + size_of("", prompt.options))

@@ -103,9 +103,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         scored: asyncio.Future[Scored] = loop.create_future()
         waiting = _Unanswered(request, time.perf_counter(), scored)
-        text = request.content
-        size_bytes = len(text) if text.isascii() else len(text.encode(errors="replace"))
-        for other, busy in self._queue.put(waiting, origin, priority, size_bytes):
+        for other, busy in self._queue.put(waiting, origin, priority, request.size_bytes):
             if not other.done():
                 other.scored.set_exception(busy)
         self._some.set()

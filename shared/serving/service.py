@@ -11,8 +11,10 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from shared.errors import BusError, MalformedMessage, StoreError, TooLarge
-from shared.messages import Prompt, Result
+import msgspec
+
+from shared.errors import AnswerTooLong, BusError, MalformedMessage, StoreError, TooLarge
+from shared.messages import Failure, Prompt, Result
 from shared.protocol.admission import (
     Action,
     Admission,
@@ -30,6 +32,7 @@ from shared.protocol.admission import (
 from shared.protocol.replies import replies
 from shared.storage.dead_letters import DeadLetter
 from shared.supervision import logged_if_broken
+from shared.tasks import shorten
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
 from shared.wire.burden import packet_bytes
@@ -256,10 +259,20 @@ class Service:
         tier, agent = self._station.tier.name, self._station.agent
         for reply in replies(prompt, result, tier=tier, agent=agent):
             topic = self._topics.results(reply.reader)
-            payload = encode_result(result, known_hops=reply.known_hops)
-            await self._bus.publish(topic, payload)
+            payload = await self._publish(topic, result, reply.known_hops)
             for link in reply.links:
                 self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
+
+    async def _publish(self, topic: str, result: Result, known_hops: int) -> bytes:
+        """Publish a result and return its payload; one that no broker carries goes out cut."""
+        payload = encode_result(result, known_hops=known_hops)
+        try:
+            await self._bus.publish(topic, payload)
+        except TooLarge as error:
+            _log.warning("result cut", id=str(result.id), bytes=len(payload), reason=str(error))
+            payload = encode_result(_cut(result, error.over_bytes), known_hops=known_hops)
+            await self._bus.publish(topic, payload)
+        return payload
 
     def _known(self, prompt: Prompt) -> Result | None:
         payload = self._results.find(key_of(prompt))
@@ -268,3 +281,14 @@ class Service:
         except MalformedMessage:  # kept by another version
             return None
         return result if isinstance(result, Result) else None
+
+
+def _cut(result: Result, over_bytes: int) -> Result:
+    """Return a result that is shorter by so much, or what says that it cannot be."""
+    answer = result.outcome
+    if over_bytes and not isinstance(answer, Failure):
+        shorter = shorten(answer, over_bytes)
+        if shorter is not None:
+            return msgspec.structs.replace(result, outcome=shorter)
+    too_long = AnswerTooLong("there is an answer, but no message to the device may be as long")
+    return msgspec.structs.replace(result, outcome=Failure(too_long.code, str(too_long)))

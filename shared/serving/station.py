@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
 from shared.messages import Result
 from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
-from shared.tasks import TASKS, Request
+from shared.tasks import TASKS, check, size_of
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class Station:
         try:
             self._check(prompt, arrived_s)
             scored = await self.solver.solve(
-                Request(prompt.task, prompt.text),
+                prompt.request,
                 deadline_s=prompt.deadline_s,
                 priority=prompt.priority,
                 origin=prompt.origin,
@@ -132,6 +132,16 @@ class Station:
         if prompt.deadline_s <= now_s:
             raise Expired("the prompt's time ran out before it was judged")
         check_text(prompt.text, self._prompt_bytes)
+        if prompt.options:
+            check(prompt.task, prompt.options)
+            self._check_size(size_of(prompt.text, prompt.options))
+
+    def _check_size(self, size: int) -> None:
+        if size > self._prompt_bytes:
+            limit = self._prompt_bytes
+            raise InvalidPrompt(
+                f"the prompt and its options have {size} bytes, more than the limit of {limit}"
+            )
 
     def _report(self, prompt: Prompt, decided: Result | Escalation, elapsed_s: float) -> None:
         if isinstance(decided, Result):

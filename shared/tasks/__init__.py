@@ -1,16 +1,17 @@
 """The kinds of answer that can be asked for, one file each.
 
 Whoever handles answers without caring what they are asks here. A task's file has its type of
-answer (with a tag of its own, which stands for it on the wire), when two of them agree, how one is
-scored against a truth, and how it is written: as JSON, and in one line. ``classify`` is served.
+answer (with a tag of its own, which stands for it on the wire), which options a request may have,
+when two answers agree, how one is scored against a truth, and how it is written: as JSON, and in
+one line.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from shared.tasks import classify
-from shared.tasks.base import TASKS, Request, Task
+from shared.tasks import classify, generate, tag
+from shared.tasks.base import TASKS, Options, Request, Task, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,19 +19,39 @@ if TYPE_CHECKING:
 __all__ = [
     "TASKS",
     "Answer",
+    "Options",
     "Request",
     "Task",
     "agrees",
+    "answer_bytes",
+    "check",
     "from_json",
     "score",
+    "shorten",
+    "size_of",
     "to_json",
     "to_line",
 ]
 
-Answer = classify.Label
+Answer = classify.Label | tag.Entities | generate.Completion
 """What a model said: the union of every task's type of answer."""
-_TASK_OF: Final[dict[type[Answer], Any]] = {classify.Label: classify}
-_SERVED: Final[dict[Task, Any]] = {"classify": classify}
+_TASK_OF: Final[dict[type[Answer], Any]] = {
+    classify.Label: classify,
+    tag.Entities: tag,
+    generate.Completion: generate,
+}
+_SERVED: Final[dict[Task, Any]] = {"classify": classify, "tag": tag, "generate": generate}
+
+
+def check(task: Task, options: Options) -> None:
+    """Raise ``InvalidPrompt`` for options that the task does not have, or nobody could follow."""
+    if options:
+        _SERVED[task].check(options)
+
+
+def answer_bytes(task: Task, text: str, options: Options) -> int:
+    """Return the room that an answer takes at most, as a rule; 0: less than was asked."""
+    return int(_SERVED[task].answer_bytes(text, options))
 
 
 def agrees(one: Answer, other: Answer) -> bool:
@@ -52,7 +73,7 @@ def to_json(answer: Answer) -> dict[str, Any]:
 def from_json(task: Task, fields: Mapping[str, Any]) -> Answer:
     """Return the answer that ``to_json`` wrote.
 
-    Raises ``KeyError`` when its fields are not there, or nobody serves such a task, and
+    Raises ``KeyError`` when its fields are not there, or there is no such task, and
     ``msgspec.ValidationError`` when they hold something else.
     """
     answer: Answer = _SERVED[task].from_json(fields)
@@ -62,3 +83,8 @@ def from_json(task: Task, fields: Mapping[str, Any]) -> Answer:
 def to_line(answer: Answer) -> str:
     """Return an answer in one line, for people."""
     return str(_TASK_OF[type(answer)].to_line(answer))
+
+
+def shorten(answer: Answer, over_bytes: int) -> Answer | None:
+    """Return an answer that is shorter by so many bytes, or None: only text can be cut."""
+    return generate.shorten(answer, over_bytes) if isinstance(answer, generate.Completion) else None

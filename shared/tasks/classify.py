@@ -4,6 +4,9 @@ RecServe takes the largest softmax probability as the confidence of a classifica
 said here in plain Python, without numpy: for the few labels of a classifier this is also the
 fastest way, so every runtime uses it. What is then held against a threshold is
 ``shared.cascade.tier``'s business.
+
+A language model has no labels of its own: the request names them (``ClassifyOptions``), the model
+scores each as its answer, and what that gives is again one probability for each label.
 """
 
 from __future__ import annotations
@@ -13,10 +16,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import msgspec
 
-from shared.tasks.base import Request
+from shared.errors import InvalidPrompt
+from shared.tasks.base import Request, check_unicode, read_options
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from shared.tasks.base import Options
 
 LABEL_CHARACTERS: Final = 256
 
@@ -25,6 +31,42 @@ class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_
     """The answer to a ``classify`` request: one of the model's labels."""
 
     label: Annotated[str, msgspec.Meta(max_length=LABEL_CHARACTERS)]
+
+
+class ClassifyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Among what a text is to be classified: the labels, and what the model is told to do.
+
+    Without an ``instruction`` a model is told to name the label that fits. A classifier of its own
+    labels takes those alone.
+    """
+
+    labels: Annotated[
+        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=LABEL_CHARACTERS)], ...],
+        msgspec.Meta(min_length=2, max_length=256),
+    ]
+    instruction: Annotated[str, msgspec.Meta(max_length=1 << 16)] = ""
+
+
+def read(options: Options) -> ClassifyOptions | None:
+    """Return the options, None if there are none. Raises ``InvalidPrompt`` that names the fault."""
+    if not options:
+        return None
+    check_unicode("classify", options)
+    wanted = read_options("classify", options, ClassifyOptions)
+    if len(set(wanted.labels)) < len(wanted.labels):
+        raise InvalidPrompt("the options of classify have one of the labels twice")
+    return wanted
+
+
+def check(options: Options) -> None:
+    """Raise ``InvalidPrompt`` for options that no engine could follow."""
+    read(options)
+
+
+def answer_bytes(text: str, options: Options) -> int:
+    """Return the room that the answer takes at most: less than its prompt did."""
+    del text, options
+    return 0
 
 
 def requests(texts: Iterable[str]) -> list[Request]:

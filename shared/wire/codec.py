@@ -1,29 +1,32 @@
 """What travels between agents: compact, versioned, strict MessagePack arrays.
 
-A prompt is ``[version, id, remaining_ms, text, hops, copy]`` and a result ``[version, id, outcome,
-hops, degraded]``. Origin, sender and task stand in the topic and are not said twice: the last hop
-of a prompt leaves its agent empty where that is the sender, every other one where it is the origin.
+A prompt is ``[1, id, remaining_ms, text, hops, copy]``, one with options ``[2, …, copy, options]``
+and a result ``[version, id, outcome, hops, degraded]``. Origin, sender and task stand in the topic
+and are not said twice: the last hop of a prompt leaves its agent empty where that is the sender,
+every other one where it is the origin.
 A result carries only the hops that the origin does not know already. A notice has the form of a
-result, and a version of its own. Confidences travel in parts
-per billion: five bytes instead of nine, precise beyond a 32-bit float. A first escalation costs at
-most 51 bytes beyond the text and the name of its tier, a further hop 20 plus the name of its tier
-and, once it is not the last, of its agent.
+result, and a version of its own. Confidences travel in parts per billion: five bytes instead of
+nine, precise beyond a 32-bit float. A first escalation costs at most 51 bytes beyond the text, its
+options and the name of its tier, a further hop 20 plus the name of its tier and, once it is not the
+last, of its agent.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
 
 from shared.errors import MalformedMessage, OtherVersion
 from shared.messages import REASON_CHARACTERS, Failure, Hop, Prompt, Result
-from shared.tasks.classify import Label
+from shared.tasks import Answer
 from shared.wire.topics import NAME_BYTES, PromptAddress, is_name
 
 VERSION: Final = 1
 """Of prompts and results."""
+OPTIONS_VERSION: Final = 2
+"""Of prompts with options: to agents of before they mean nothing, and all other prompts do."""
 NOTICE_VERSION: Final = 2
 """Of notices, which name their agent since 2."""
 WORKING: Final = "working"
@@ -31,9 +34,9 @@ WORKING: Final = "working"
 PAYLOAD_BYTES: Final = 1 << 20
 _BILLION = 1_000_000_000
 _FOUR_BYTES = 0xFFFF_FFFF
+_OPTIONS_BYTE: Final = bytes([OPTIONS_VERSION])
 _ARRAY, _NO_ARRAY, _POSITIVE = 0x90, 0xA0, 0x80  # MessagePack: a short array, a small number
 
-_PromptVersion = Annotated[int, msgspec.Meta(ge=VERSION, le=VERSION)]
 _ResultVersion = Annotated[int, msgspec.Meta(ge=VERSION, le=NOTICE_VERSION)]
 _Share = Annotated[int, msgspec.Meta(ge=0, le=_BILLION)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=_FOUR_BYTES)]
@@ -61,7 +64,7 @@ _Hops = Annotated[tuple[_WireHop, ...], msgspec.Meta(max_length=8)]
 
 
 class _Prompt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    version: _PromptVersion
+    version: Literal[1]
     id: UUID
     remaining_ms: _Count
     text: _Text
@@ -69,16 +72,27 @@ class _Prompt(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     copy: bool
 
 
+class _PromptWithOptions(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    version: Literal[2]
+    id: UUID
+    remaining_ms: _Count
+    text: _Text
+    hops: _Hops
+    copy: bool
+    options: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
+
+
 class _Result(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     version: _ResultVersion
     id: UUID
-    outcome: Label | Failure | Notice
+    outcome: Answer | Failure | Notice
     hops: _Hops
     degraded: _Reason
 
 
 _encoder = msgspec.msgpack.Encoder(uuid_format="bytes")
 _prompts = msgspec.msgpack.Decoder(_Prompt)
+_prompts_with_options = msgspec.msgpack.Decoder(_PromptWithOptions)
 _results = msgspec.msgpack.Decoder(_Result)
 _Decoded = TypeVar("_Decoded")
 
@@ -88,6 +102,9 @@ def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
     remaining_ms = int(min(max(0.0, (prompt.deadline_s - now_s) * 1000), _FOUR_BYTES))
     known = _known(prompt.origin, prompt.sender, len(prompt.hops))
     hops = tuple(map(_pack, prompt.hops, known))
+    if prompt.options:
+        fields = (prompt.id, remaining_ms, prompt.text, hops, prompt.copy, prompt.options)
+        return _encoder.encode((OPTIONS_VERSION, *fields))
     return _encoder.encode(
         _Prompt(VERSION, prompt.id, remaining_ms, prompt.text, hops, prompt.copy)
     )
@@ -95,11 +112,19 @@ def encode_prompt(prompt: Prompt, now_s: float) -> bytes:
 
 def decode_prompt(payload: bytes, address: PromptAddress, *, now_s: float) -> Prompt:
     """Read a prompt; who it is from comes from its topic. Raises ``MalformedMessage``."""
-    read = _decode(_prompts, payload, "prompt")
+    options: dict[str, Any] = {}
+    read: _Prompt | _PromptWithOptions
+    if payload[1:2] == _OPTIONS_BYTE:
+        read = _decode(_prompts_with_options, payload, "prompt")
+        options = read.options
+    else:
+        read = _decode(_prompts, payload, "prompt")
     _, task, origin, sender = address
     hops = tuple(map(_unpack, read.hops, _known(origin, sender, len(read.hops))))
     deadline_s = now_s + read.remaining_ms / 1000
-    return Prompt(read.id, origin, task, read.text, deadline_s, hops, read.copy, sender)
+    return Prompt(
+        read.id, origin, task, read.text, deadline_s, hops, read.copy, sender, options=options
+    )
 
 
 def encode_result(result: Result, *, known_hops: int) -> bytes:
@@ -143,7 +168,7 @@ def _other_version(payload: bytes) -> int:
     """Return the version of a message if it is a short array that begins with one, or 0."""
     is_array = len(payload) > 1 and _ARRAY <= payload[0] < _NO_ARRAY
     version = payload[1] if is_array and payload[1] < _POSITIVE else 0
-    return version if version not in (VERSION, NOTICE_VERSION) else 0
+    return version if version not in (VERSION, OPTIONS_VERSION, NOTICE_VERSION) else 0
 
 
 def _known(origin: str, sender: str, hops: int) -> list[str]:

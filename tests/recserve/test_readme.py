@@ -15,6 +15,7 @@ from recserve.cli import main
 from shared.messages import Scored
 from shared.runtimes import load_model
 from shared.runtimes.model import ModelSettings
+from shared.tasks import to_line
 from shared.tasks.classify import requests
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +100,7 @@ def test_what_newcomers_type_is_labelled_as_people_would(tier: str) -> None:
         model.close()
 
     assert {
-        text: scored.answer.label
+        text: to_line(scored.answer)
         for text, scored in zip(REMARKS, answers, strict=True)
         if isinstance(scored, Scored)
     } == REMARKS

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.messages import ConfidenceKind
-    from shared.tasks import Request, Task
+    from shared.tasks import Answer, Request, Task
 
 BREAKS = "break the model"
 """A text on which a ``LookupModel`` raises, and takes the whole batch with it."""
@@ -23,7 +23,8 @@ FAILS = "fail alone"
 
 
 class LookupModel:
-    """Looks confidences up by text; every answer is its own name, so that a test sees who spoke.
+    """Looks confidences up by text; every answer is its own name, so that a test sees who spoke,
+    unless ``answers`` has another for the text.
 
     ``hold`` makes it wait, in its thread, until ``release`` is called. With ``said``, which is then
     the largest probability of every answer, the confidences are those of a head.
@@ -39,6 +40,7 @@ class LookupModel:
         tasks: frozenset[Task] = frozenset({"classify"}),
         digest: str = "",
         said: float | None = None,
+        answers: Mapping[str, Answer] | None = None,
     ) -> None:
         self.name = name
         self.digest = digest
@@ -48,6 +50,7 @@ class LookupModel:
         self.fails = {FAILS}
         self.closed = False
         self._confidences = dict(confidences or {})
+        self.answers = dict(answers or {})
         self._otherwise = otherwise
         self._said = said
         self.confidence_kind: ConfidenceKind = "max_probability" if said is None else "agreement"
@@ -95,4 +98,5 @@ class LookupModel:
             return ModelFailed("no answer to this one")
         confidence = self._confidences.get(text, self._otherwise)
         said = () if self._said is None else (1.0 - self._said, self._said)
-        return Scored(Label(self.name), confidence, 10, said, self.confidence_kind)
+        answer = self.answers.get(text, Label(self.name))
+        return Scored(answer, confidence, 10, said, self.confidence_kind)

@@ -42,7 +42,8 @@ class PacketLimit:
         if size > limit:
             raise TooLarge(
                 f"a message of {len(payload)} bytes on {topic!r} does not fit the broker's limit "
-                f"of {limit} bytes a packet"
+                f"of {limit} bytes a packet",
+                over_bytes=size - limit,
             )
         return size
 

@@ -13,7 +13,7 @@ class Observation(NamedTuple):
     """What a tier knows of a prompt when it decides.
 
     ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
-    the UTF-8 size of the text.
+    the size of what is asked: the text in UTF-8, and its options.
     """
 
     confidence: float

@@ -27,6 +27,7 @@ def test_a_json_object_carries_text_and_wishes() -> None:
     asked = read_ask(b' \n{"text": "hello", "id": "a-1", "task": "tag", "timeout_s": 2}')
     assert asked == Ask("hello", "a-1", "tag", 2.0)
     assert read_ask(b'{"text": "hello", "priority": -3}').priority == -3
+    assert read_ask(b'{"text": "a", "options": {"seed": 1}}').options == {"seed": 1}
 
 
 @pytest.mark.parametrize(
@@ -49,6 +50,7 @@ def test_a_json_object_carries_text_and_wishes() -> None:
         (b'{"text": "a", "timeout_s": 1e999}', "out of range"),
         (b'{"text": "a", "timeout_s": "soon"}', "Expected `float | null`"),
         (b'{"text": "a", "priority": "high"}', "Expected `int`"),
+        (b'{"text": "a", "options": ["seed"]}', "Expected `object`"),
         (b'{"text": "a", "mood": 1}', "unknown field `mood`"),
         (b'{"text": ' + b"[" * 100_000, "Expected `str | null`"),
         (b'{"text": "\\ud800"}', "begins like JSON but is none"),
@@ -82,6 +84,13 @@ def test_an_asker_may_use_its_ids_again_for_other_questions() -> None:
     assert first.prompt_id("device-1") != first.prompt_id("device-2")
     assert first.prompt_id("device-1") != Ask("a", "1", "tag").prompt_id("device-1")
     assert Ask("a").prompt_id("device-1") != Ask("a").prompt_id("device-1")
+
+
+def test_a_question_with_other_options_is_another_and_their_order_is_none() -> None:
+    plain, one, other = (Ask("a", "1", options=o) for o in ({}, {"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    assert one.prompt_id("device-1") == other.prompt_id("device-1")
+    assert one.prompt_id("device-1") != plain.prompt_id("device-1")
+    assert plain.prompt_id("device-1") == Ask("a", "1").prompt_id("device-1")
 
 
 def test_an_answer_says_what_who_and_why() -> None:

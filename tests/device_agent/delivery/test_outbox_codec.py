@@ -62,6 +62,19 @@ def test_a_row_is_read_as_it_was_written() -> None:
     assert prompt.deadline_s - time.monotonic() == pytest.approx(20, abs=1)
 
 
+def test_options_outlive_the_process_and_who_asked_is_found_behind_them() -> None:
+    options = {"max_new_tokens": 7, "stop": ["\n"]}
+    prompt = msgspec.structs.replace(escalated().prompt, task="generate", options=options)
+    escalation = msgspec.structs.replace(escalated(), prompt=prompt)
+    stored = OutboxRow(ID, encode_escalated(escalation, ASKER), None)
+
+    read = decode(stored, "device-1")
+
+    assert (read.escalated.prompt.options, read.escalated.prompt.task) == (options, "generate")
+    assert read.escalated.observation.prompt_bytes == prompt.size_bytes > len("größer".encode())
+    assert read.asker == asker_of(stored) == ASKER
+
+
 def test_what_the_model_said_beside_its_head_outlives_the_process() -> None:
     headed = Hop("device", "device-1", 0.25, 0.75, 1_234, "agreement", 0.97)
     escalation = msgspec.structs.replace(

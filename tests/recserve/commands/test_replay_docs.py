@@ -13,6 +13,7 @@ from recserve.commands.replay import command
 from shared.messages import Scored
 from shared.runtimes import ModelSettings
 from shared.runtimes.load import load_model
+from shared.tasks import to_line
 from shared.tasks.classify import requests
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +44,7 @@ def test_the_line_of_a_trace_is_an_arrival_that_every_shipped_model_labels_as_it
         model = load_model(ModelSettings(source=str(BUNDLES / f"sentiment-{tier}")))
         (scored,) = model.answer(requests([arrival.text]))
         assert isinstance(scored, Scored)
-        assert scored.answer.label == arrival.label == "negative"
+        assert to_line(scored.answer) == arrival.label == "negative"
 
 
 @pytest.mark.parametrize("page", ["replay.md", "evaluate.md", "policies.md"])

@@ -8,6 +8,7 @@ import pytest
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 from shared.messages import Scored
 from shared.runtimes import Model, ModelSettings, load_model
+from shared.tasks import to_line
 from shared.tasks.classify import requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier
 
@@ -42,8 +43,8 @@ def test_labels_can_be_given_other_names(classifier: Path) -> None:
     (first,), (second,) = plain.answer(requests(["good"])), renamed.answer(requests(["good"]))
     assert isinstance(first, Scored)
     assert isinstance(second, Scored)
-    assert dict(zip(LABELS, ("minus", "plus"), strict=True))[first.answer.label] == (
-        second.answer.label
+    assert dict(zip(LABELS, ("minus", "plus"), strict=True))[to_line(first.answer)] == (
+        to_line(second.answer)
     )
 
 

@@ -13,6 +13,8 @@ from shared.errors import NotConnected
 from shared.messages import Failure, Prompt, Result
 from shared.runtimes import ModelSettings
 from shared.tasks.classify import Label
+from shared.tasks.generate import Completion
+from shared.tasks.tag import Entities, Span
 from shared.wire.codec import Notice, decode_result, encode_prompt
 from tests.support.bench import DEVICE_HOP, ROOT, Bench
 from tests.support.cascades import HARD, HARDEST, SURE
@@ -111,6 +113,30 @@ async def test_a_task_that_is_not_served_gets_a_result_that_says_so(bench: Bench
     await bench.tester.publish(f"{ROOT}/prompts/edge-1/generate/device-1", payload)
     result = await bench.result()
     assert result.outcome == Failure("unknown_task", "edge-1 answers classify, not 'generate'")
+
+
+async def test_a_text_that_the_broker_does_not_carry_arrives_cut(bench: Bench) -> None:
+    bench.broker.packet_bytes = 4_000
+    bench.model.answers[HARD] = Completion("ä" * 6_000, tokens_out=3_000)
+
+    await bench.send(HARD)
+
+    text = (await bench.result()).outcome
+    assert isinstance(text, Completion)
+    assert (text.finish, text.tokens_out, set(text.text)) == ("cut", 3_000, {"ä"})
+    assert 1_900 < len(text.text) < 2_000
+
+
+async def test_an_answer_that_cannot_be_cut_is_refused_with_a_sentence(bench: Bench) -> None:
+    bench.broker.packet_bytes = 4_000
+    many = tuple(Span("PER", at, at + 1, 0.5) for at in range(1_000))
+    bench.model.answers[HARD] = Entities(many)
+
+    await bench.send(HARD)
+
+    failure = (await bench.result()).outcome
+    assert isinstance(failure, Failure)
+    assert failure.code == "too_long"
 
 
 async def test_a_confidence_that_is_no_number_becomes_a_failure(bench: Bench) -> None:

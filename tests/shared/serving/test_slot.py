@@ -14,7 +14,7 @@ from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.serving.batcher import Batcher
 from shared.serving.slot import PROBES, ModelSlot
-from shared.tasks import Request
+from shared.tasks import Request, to_line
 from shared.tasks.classify import Label
 from tests.support.fakes import LookupModel
 from tests.support.tiny_models import write_bundle
@@ -63,7 +63,7 @@ async def slots() -> AsyncIterator[Callable[..., Opened]]:
 async def ask(batcher: Batcher, text: str = "hello") -> str:
     """Return which model answered."""
     scored = await batcher.solve(Request("classify", text), deadline_s=FAR_S)
-    return scored.answer.label
+    return to_line(scored.answer)
 
 
 def loading(model: Model) -> Callable[[], Model]:

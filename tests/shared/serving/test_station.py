@@ -97,6 +97,8 @@ async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: 
         ("ä" * 51, {}, "invalid_prompt"),
         ("sure", {"deadline_s": 0.0}, "expired"),
         ("sure", {"task": "tag"}, "unknown_task"),
+        ("sure", {"options": {"labels": ["one"]}}, "invalid_prompt"),
+        ("x" * 40, {"options": {"labels": ["a", "b" * 60]}}, "invalid_prompt"),
         (FAILS, {}, "model_failed"),
     ],
 )

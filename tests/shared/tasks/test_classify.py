@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.tasks.classify import max_probability, softmax
+from shared.errors import InvalidPrompt
+from shared.tasks import check
+from shared.tasks.classify import max_probability, read, softmax
 
 logits = st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=8)
 
@@ -42,3 +44,28 @@ def test_a_known_value_comes_out() -> None:
 def test_logits_that_say_nothing_are_refused(values: list[float]) -> None:
     with pytest.raises(ValueError, match="not finite"):
         softmax(values)
+
+
+def test_labels_can_be_named_with_the_request() -> None:
+    wanted = read({"labels": ["leak", "no leak"]})
+    assert wanted is not None
+    assert (wanted.labels, wanted.instruction) == (("leak", "no leak"), "")
+    assert read({}) is None
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"labels": ["one"]}, "length >= 2"),
+        ({"labels": ["one", "one"]}, "one of the labels twice"),
+        ({"labels": ["one", ""]}, "length >= 1"),
+        ({"instruction": "Which?"}, "missing required field `labels`"),
+        ({"label": ["a", "b"]}, "no option 'label'; did you mean labels"),
+        ({"labels": ["a", "\ud800"]}, "lone surrogates"),
+    ],
+)
+def test_labels_that_cannot_be_told_apart_are_refused(
+    options: dict[str, object], fault: str
+) -> None:
+    with pytest.raises(InvalidPrompt, match=fault):
+        check("classify", options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from shared.errors import MalformedMessage, OtherVersion
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.tasks.classify import Label
+from shared.tasks.generate import Completion
+from shared.tasks.tag import Entities, Span
 from shared.wire.codec import (
     PAYLOAD_BYTES,
     Notice,
@@ -26,6 +28,9 @@ from shared.wire.codec import (
     encode_result,
 )
 from shared.wire.topics import NAME_BYTES, PromptAddress
+
+if TYPE_CHECKING:
+    from shared.tasks import Task
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ID = UUID("01234567-89ab-4def-8123-456789abcdef")
@@ -47,11 +52,26 @@ PROMPTS = {
     "prompt-with-copy": Prompt(
         ID, "device-1", "classify", "the valve sticks", 30, (DEVICE_HOP,), copy=True
     ),
+    "prompt-with-options": Prompt(
+        ID,
+        "device-1",
+        "generate",
+        "What sticks?",
+        30,
+        (DEVICE_HOP,),
+        options={"max_new_tokens": 32, "stop": ["\n"], "json_schema": {"type": "string"}},
+    ),
 }
 RESULTS = {
     "result-from-edge": Result(ID, Label("negative"), (EDGE_HOP,)),
     "result-from-cloud": Result(ID, Label("positive"), (EDGE_HOP, CLOUD_HOP)),
     "result-degraded": Result(ID, Label("negative"), (EDGE_HOP,), "no cloud agent took the prompt"),
+    "result-with-entities": Result(
+        ID, Entities((Span("PART", 4, 9, 0.75), Span("PLACE", 20, 28, 0.5))), (EDGE_HOP,)
+    ),
+    "result-with-text": Result(
+        ID, Completion("Das Ventil klemmt.", "length", 17, 6, prompt_cut=True), (CLOUD_HOP,)
+    ),
     "result-failed": Result(ID, Failure("model_failed", "ValueError: no such token"), (EDGE_HOP,)),
 }
 
@@ -65,17 +85,18 @@ def golden(name: str) -> bytes:
     return (GOLDEN / f"{name}.msgpack").read_bytes()
 
 
-def read_prompt(payload: bytes, sender: str = "device-1") -> Prompt:
-    return decode_prompt(payload, address(sender), now_s=0.0)
+def read_prompt(payload: bytes, sender: str = "device-1", task: Task = "classify") -> Prompt:
+    return decode_prompt(payload, address(sender, task), now_s=0.0)
 
 
-def address(sender: str = "device-1") -> PromptAddress:
-    return PromptAddress("cloud-1", "classify", "device-1", sender)
+def address(sender: str = "device-1", task: Task = "classify") -> PromptAddress:
+    return PromptAddress("cloud-1", task, "device-1", sender)
 
 
 @pytest.mark.parametrize("name", PROMPTS)
 def test_a_golden_prompt_means_what_it_meant_and_is_written_as_it_was(name: str) -> None:
-    assert read_prompt(golden(name), PROMPTS[name].sender) == PROMPTS[name]
+    prompt = PROMPTS[name]
+    assert read_prompt(golden(name), prompt.sender, prompt.task) == prompt
     assert encode_prompt(PROMPTS[name], now_s=0.0) == golden(name)
 
 
@@ -185,6 +206,12 @@ def altered(name: str, change: Any) -> bytes:
 BAD_PROMPTS: dict[str, bytes] = {
     "empty": b"",
     "another version": altered("prompt-from-device", lambda t: t.__setitem__(0, 2)),
+    "options of no name": altered("prompt-with-options", lambda t: t.__setitem__(6, {})),
+    "options that are none": altered("prompt-with-options", lambda t: t.__setitem__(6, [1])),
+    "options by number": altered("prompt-with-options", lambda t: t.__setitem__(6, {1: 2})),
+    "options in version 1": altered("prompt-with-options", lambda t: t.__setitem__(0, 1)),
+    "no options in version 2": altered("prompt-with-options", lambda t: t.pop()),
+    "options so deep": golden("prompt-with-options")[:-20] + b"\x91" * 100_000,
     "version zero": altered("prompt-from-device", lambda t: t.__setitem__(0, 0)),
     "version as text": altered("prompt-from-device", lambda t: t.__setitem__(0, "1")),
     "extra field": altered("prompt-from-device", lambda t: t.append(None)),
@@ -225,6 +252,13 @@ BAD_RESULTS: dict[str, bytes] = {
     "extra field in the failure": altered("result-failed", lambda t: t[2].append(1)),
     "extra field in the notice": altered("notice-busy", lambda t: t[2].append(1)),
     "unknown outcome": altered("result-from-edge", lambda t: t[2].__setitem__(0, 9)),
+    "a span that ends before all": altered(
+        "result-with-entities", lambda t: t[2][1][0].__setitem__(2, -1)
+    ),
+    "a span surer than sure": altered(
+        "result-with-entities", lambda t: t[2][1][0].__setitem__(3, 2.0)
+    ),
+    "a text that ends somehow": altered("result-with-text", lambda t: t[2].__setitem__(2, "so")),
     "hop without agent": altered("result-from-edge", lambda t: t[3][0].__setitem__(1, "")),
     "a prompt": golden("prompt-from-device"),
 }
