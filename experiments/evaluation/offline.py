@@ -137,6 +137,8 @@ def _run(
     """
     judges = [tier.route for tier in tiers]
     confidence = [tier.routing.tolist() for tier in matrix.tiers]
+    labels = [_labels_foretold(matrix, index) for index in range(len(tiers))]
+    texts = matrix.data.texts
     thresholds = [[math.nan] * len(arrivals_s) for _ in tiers]
     answered = []
     learn = _learner(matrix, tiers)
@@ -144,7 +146,7 @@ def _run(
         here = 0
         sent: list[_Sent] = []
         while True:
-            seen = Observation(confidence[here][row], at_s, size)
+            seen = Observation(confidence[here][row], at_s, size, texts[row], labels[here][row])
             verdict = judges[here](_TASK, seen)
             thresholds[here][row] = verdict.threshold
             if not verdict.up:
@@ -159,6 +161,14 @@ def _run(
     return answered, thresholds
 
 
+def _labels_foretold(matrix: Matrix, index: int) -> list[str]:
+    """Return the labels that a tier's head foretells; empty ones where the tier has no head."""
+    tier, names = matrix.tiers[index], matrix.data.label_names
+    if tier.agreement is None:
+        return [""] * len(matrix.data)
+    return [names[label] for label in tier.labels.tolist()]
+
+
 def _learner(
     matrix: Matrix, tiers: Sequence[Tier]
 ) -> Callable[[int, int, Sequence[_Sent]], None] | None:
@@ -169,6 +179,7 @@ def _learner(
     """
     if not any(tier.learns for tier in tiers):
         return None
+    names = matrix.data.label_names
     labels = [tier.labels.tolist() for tier in matrix.tiers]
     confidence = [tier.routing.tolist() for tier in matrix.tiers]
 
@@ -177,7 +188,8 @@ def _learner(
             tier = tiers[below.tier]
             if tier.learns:
                 agreed = labels[below.tier][row] == labels[top][row]
-                returned = Feedback(agreed, confidence[top][row], top - below.tier)
+                final = names[labels[top][row]]
+                returned = Feedback(agreed, confidence[top][row], top - below.tier, final)
                 tier.feed_back(_TASK, below.seen, below.verdict, returned)
 
     return learn

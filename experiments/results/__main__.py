@@ -23,6 +23,7 @@ from experiments.evaluation.study import Study
 from experiments.evaluation.tier_models import TierModel
 from experiments.plots.study import draw_study
 from experiments.results import agreement, ours, paper
+from experiments.results.domains import domains
 from experiments.results.exchanges import exchanges
 from experiments.results.starts import starts
 from shared.cli import clear_errors
@@ -100,6 +101,7 @@ def _with_before(
 
 def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
     study, results = runs["main"]
+    data = Path(os.environ.get(DATA_VARIABLE, "."))
     parts: list[Callable[[], str]] = [
         lambda: _head(results),
         lambda: paper.models(results, pictures),
@@ -108,6 +110,7 @@ def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
         lambda: paper.claims(results, rows),
         lambda: ours.skip(results, *runs["wide-area"]),
         lambda: agreement.agreement(results, *runs["wide-area"]),
+        lambda: domains(study, results, data, cache),
         lambda: agreement.fused(results, *runs["wide-area"]),
         lambda: ours.budget(results),
         lambda: ours.quality(runs),

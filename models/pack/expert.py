@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.pack.descent import minimise
-from shared.runtimes.agreement_head import Expert, slots_of
+from shared.ngrams import slots_of
+from shared.runtimes.agreement_head import Expert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,7 +27,7 @@ from shared.errors import DataError
 from shared.text_files import read_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
     from typing import NoReturn
 
     from models.train.data import TrainingRow
@@ -56,8 +56,11 @@ class HeadCorpus(NamedTuple):
     labelled: list[TrainingRow]
 
 
-def head_texts(root: Path, seed: int = SEED) -> HeadCorpus:
-    """Return what the heads learn from. Raises ``DataError`` naming the file that is bad."""
+def head_texts(root: Path, seed: int = SEED, *, without: Collection[str] = ()) -> HeadCorpus:
+    """Return what the heads learn from, less all that comes from the sets in ``without``.
+
+    Raises ``DataError`` naming the file that is bad.
+    """
     draw = random.Random(seed)  # noqa: S311 - an order, not a secret
     held_out = _held_out(root)
     train = {name: read_train(root, name, held_out) for name in (*SENTENCE_SETS, *REVIEW_SETS)}
@@ -66,46 +69,53 @@ def head_texts(root: Path, seed: int = SEED) -> HeadCorpus:
     chosen = _Chosen(held_out)
     for name, rows in train.items():
         if name != "imdb":
-            chosen.take((row.text for row in rows[:_ASIDE_FROM]), _ASIDE)
+            chosen.take(name, (row.text for row in rows[:_ASIDE_FROM]), _ASIDE)
     aside = {text_key(text) for text in chosen.texts}
-    labelled = [r for rows in train.values() for r in rows if text_key(r.text) not in aside]
+    labelled = [
+        row
+        for name, rows in train.items()
+        if name not in without
+        for row in rows
+        if text_key(row.text) not in aside
+    ]
     chosen.texts.clear()
     for name in SENTENCE_SETS:
         chosen.pass_over(row.text for row in train[name])
     for name in REVIEW_SETS:
-        chosen.take((row.text for row in train[name]), _ROWS)
+        chosen.take(name, (row.text for row in train[name]), _ROWS)
     stars = _read(root / "yelp_stars" / "train.tsv.gz")
-    chosen.take((text for text, label in stars if label == "3"), _NEUTRAL)
+    chosen.take("yelp_polarity", (text for text, label in stars if label == "3"), _NEUTRAL)
     tweets = [text for text, _ in _read(root / "emotion" / "train.tsv.gz")]
     draw.shuffle(tweets)
-    chosen.take(tweets, _TWEETS)
+    chosen.take("emotion", tweets, _TWEETS)
     for name, (first, count) in _CUT.items():
         cut = [s for row in train[name][first:][:_REVIEWS] for s in sentences(row.text, *_WORDS)]
         draw.shuffle(cut)
-        chosen.take(cut, count)
-    draw.shuffle(chosen.texts)
-    return HeadCorpus(chosen.texts, labelled)
+        chosen.take(name, cut, count)
+    texts = [text for text, name in chosen.texts.items() if name not in without]
+    draw.shuffle(texts)
+    return HeadCorpus(texts, labelled)
 
 
 class _Chosen:
-    """Different texts, none of them held out."""
+    """Different texts with the set that each comes from, none of them held out."""
 
     def __init__(self, held_out: frozenset[str]) -> None:
-        self.texts: list[str] = []
+        self.texts: dict[str, str] = {}
         self._seen = set(held_out)
 
     def pass_over(self, texts: Iterable[str]) -> None:
         """Keep these texts from being taken."""
         self._seen |= {text_key(text) for text in texts}
 
-    def take(self, texts: Iterable[str], count: int) -> None:
-        """Take the first different ones, ``count`` at most."""
+    def take(self, name: str, texts: Iterable[str], count: int) -> None:
+        """Take the first different ones of a set, ``count`` at most."""
         for text in texts:
             if not count:
                 return
             if (key := text_key(text)) not in self._seen:
                 self._seen.add(key)
-                self.texts.append(text)
+                self.texts[text] = name
                 count -= 1
 
 

@@ -10,7 +10,9 @@ from uuid import uuid4
 import msgspec
 
 from shared.bus.mqtt.bus import MqttBus
+from shared.cascade.policies import adapts
 from shared.cascade.tier import Tier
+from shared.errors import SettingsError
 from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.protocol.admission import Admission
@@ -92,6 +94,7 @@ def build_agent(
     lent, model = model is not None, model or load_model(settings.model)
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
+    _refuse_learning_without_head(settings, model)
     labels = name_labels(labels_of(model))
     batcher = _batcher(settings, model if around is None else around(model), metrics)
     announcer = _announcer(settings, topics, model, labels, batcher)
@@ -162,6 +165,15 @@ def make_service(settings: AgentSettings, parts: AgentParts, results: ResultStor
         pool=settings.pool,
         upper_bus=parts.upper_bus,
     )
+
+
+def _refuse_learning_without_head(settings: AgentSettings, model: Model) -> None:
+    if adapts(settings.tier.policy) and confidence_kind_of(model) != "agreement":
+        raise SettingsError(
+            "tier.policy.learn adapts the forecasts of an agreement head, and the model "
+            f"{model.name} has none; remove it, or give the bundle a head: "
+            "recserve pack --refit-head"
+        )
 
 
 def _batcher(settings: AgentSettings, model: Model, metrics: Metrics) -> Batcher:

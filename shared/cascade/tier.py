@@ -25,7 +25,7 @@ from shared.cascade.policies import (
     make_policy,
 )
 from shared.messages import Failure, Hop, Prompt, Result
-from shared.tasks import agrees
+from shared.tasks import agrees, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,13 +96,19 @@ class Tier:
         With ``copy`` whoever answers above tells this agent too; a policy that learns asks for that
         by itself.
         """
-        observation = Observation(scored.confidence, now_s, prompt.size_bytes)
+        observation = Observation(
+            scored.confidence,
+            now_s,
+            prompt.size_bytes,
+            prompt.text,
+            label_of(scored.answer) if scored.confidence_kind == "agreement" else "",
+        )
         routing = self.route(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
         hop = Hop(
             self.name,
             agent,
-            scored.confidence,
+            routing.held(observation),
             routing.threshold,
             elapsed_us,
             scored.confidence_kind,
@@ -125,7 +131,7 @@ class Tier:
         routing = policy.decide(observation)
         if routing.up <= len(self.above):
             return routing
-        return Routing(len(self.above), routing.threshold)
+        return routing._replace(up=len(self.above))
 
     def learn(self, escalation: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that was sent up."""
@@ -135,6 +141,7 @@ class Tier:
             agreed=_agree(escalation.local_result, result),
             confidence=result.confidence,
             up=self.above.index(result.tier) + 1,
+            label="" if isinstance(result.outcome, Failure) else label_of(result.outcome),
         )
         self.feed_back(escalation.prompt.task, escalation.observation, escalation.routing, feedback)
 

@@ -26,6 +26,7 @@ __all__ = [
     "answer_bytes",
     "check",
     "from_json",
+    "label_of",
     "score",
     "shorten",
     "size_of",
@@ -57,6 +58,11 @@ def answer_bytes(task: Task, text: str, options: Options) -> int:
 def agrees(one: Answer, other: Answer) -> bool:
     """Say whether two answers mean the same; those of different tasks never do."""
     return type(one) is type(other) and bool(_TASK_OF[type(one)].agrees(one, other))
+
+
+def label_of(answer: Answer) -> str:
+    """Return the label that an answer gives; empty for an answer that is more than a label."""
+    return answer.label if isinstance(answer, classify.Label) else ""
 
 
 def score(answer: Answer, truth: str) -> float:

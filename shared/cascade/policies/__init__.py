@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final, TypeAlias
 
+from shared.cascade.policies.adapting import AdaptingPolicy
 from shared.cascade.policies.base import (
     Feedback,
     Observation,
@@ -40,6 +41,7 @@ __all__ = [
     "Remembering",
     "Routing",
     "Skip",
+    "adapts",
     "learns",
     "make_policy",
 ]
@@ -58,10 +60,15 @@ _POLICIES: Final[dict[type, Any]] = {
 
 def learns(settings: PolicySettings) -> bool:
     """Say whether such a policy wants to know what became of the prompts it sent up."""
-    return bool(_POLICIES[type(settings)].learns)
+    return adapts(settings) or bool(_POLICIES[type(settings)].learns)
+
+
+def adapts(settings: PolicySettings) -> bool:
+    """Say whether such a policy goes by forecasts that it adapts to the texts that are served."""
+    return bool(getattr(settings, "learn", False))
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext) -> Policy:
     """Return a fresh policy for one task of a tier."""
     policy: Policy = _POLICIES[type(settings)](settings, context)
-    return policy
+    return AdaptingPolicy(policy) if adapts(settings) else policy

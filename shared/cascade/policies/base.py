@@ -13,35 +13,47 @@ class Observation(NamedTuple):
     """What a tier knows of a prompt when it decides.
 
     ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
-    the size of what is asked: the text in UTF-8, and its options.
+    the size of what is asked: the text in UTF-8, and its options. ``text`` and ``label``, the
+    prompt's and the answer's, are for policies that adapt; the label is empty where the answer has
+    none, or is not remembered.
     """
 
     confidence: float
     at_s: float
     prompt_bytes: int
+    text: str = ""
+    label: str = ""
 
 
 class Routing(NamedTuple):
     """What to do with a scored prompt.
 
     ``up`` is how many tiers to send it up: 0 keeps it, 1 is the next tier, 2 passes over that one.
-    ``threshold`` is what the confidence was held against.
+    ``threshold`` is what the confidence was held against; ``confidence`` is that where it is not
+    the observation's own.
     """
 
     up: int
     threshold: float
+    confidence: float | None = None
+
+    def held(self, seen: Observation) -> float:
+        """Return the confidence that was held against the threshold."""
+        return seen.confidence if self.confidence is None else self.confidence
 
 
 class Feedback(NamedTuple):
     """What came back from above for a prompt that went up.
 
     ``agreed`` says whether the final answer equals this tier's own, ``confidence`` is that of the
-    tier that gave it, and ``up`` how many tiers up that was.
+    tier that gave it, and ``up`` how many tiers up that was. ``label`` is the final answer's, empty
+    where it has none.
     """
 
     agreed: bool
     confidence: float
     up: int
+    label: str = ""
 
 
 class PolicyContext(NamedTuple):

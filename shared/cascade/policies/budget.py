@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from shared.cascade.policies.adapting import Learn
 from shared.cascade.policies.base import Routing
 from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
@@ -51,6 +52,7 @@ class Budget(Closed, frozen=True, kw_only=True, tag_field="kind", tag="budget"):
             description="prompts that the model's own quantiles stand in for in a new window",
         ),
     ] = 20
+    learn: Learn = False
 
 
 class BudgetMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

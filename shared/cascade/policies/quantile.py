@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
+from shared.cascade.policies.adapting import Learn
 from shared.cascade.policies.base import Routing
 from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
@@ -40,6 +41,7 @@ class Quantile(Closed, frozen=True, kw_only=True, tag_field="kind", tag="quantil
             "0: none, the published rule to the letter",
         ),
     ] = 20
+    learn: Learn = False
 
 
 class QuantilePolicy:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta
 
+from shared.cascade.policies.adapting import Learn
 from shared.cascade.policies.base import Routing
 from shared.cascade.policies.response_curve import (
     BINS,
@@ -51,6 +52,7 @@ class Skip(Closed, frozen=True, kw_only=True, tag_field="kind", tag="skip"):
     window_prompts: Annotated[
         int, Meta(ge=100, le=10_000_000, description="prompts that are remembered")
     ] = 5_000
+    learn: Learn = False
 
 
 class SkipMemory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 import numpy as np
@@ -124,7 +124,7 @@ def test_policies_and_arrivals_must_match() -> None:
 class Listener(Tier):
     """A tier that writes down what it is told, in order of arrival."""
 
-    told: ClassVar[list[tuple[str, float, int, bool, float, int]]] = []
+    told: ClassVar[list[tuple[Any, ...]]] = []
 
     def feed_back(
         self, task: Task, observation: Observation, routing: Routing, feedback: Feedback
@@ -134,14 +134,14 @@ class Listener(Tier):
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, float, int, bool, float, int]]:
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     monkeypatch.setattr("experiments.evaluation.offline.Tier", Listener)
     monkeypatch.setattr(Listener, "told", [])
     return Listener.told
 
 
 def test_the_origin_and_the_last_sender_learn_from_every_answer_from_above(
-    told: list[tuple[str, float, int, bool, float, int]],
+    told: list[tuple[Any, ...]],
 ) -> None:
     matrix = random_matrix(200, tiers=("device", "gateway", "edge", "cloud"))
 
@@ -152,13 +152,14 @@ def test_the_origin_and_the_last_sender_learn_from_every_answer_from_above(
         for below in sorted({0, top - 1}) if top else []:
             agreed = matrix.tiers[below].labels[row] == matrix.tiers[top].labels[row]
             name, confidence = matrix.tiers[below].tier, matrix.tiers[top].confidence[row]
-            expected.append((name, float(row), 1, agreed, confidence, top - below))
+            final = matrix.data.label_names[matrix.tiers[top].labels[row]]
+            expected.append((name, float(row), 1, agreed, confidence, top - below, final))
     assert told == expected
     assert {name for name, *_ in told} == {"device", "gateway", "edge"}
 
 
 def test_policies_that_do_not_learn_are_told_nothing(
-    told: list[tuple[str, float, int, bool, float, int]],
+    told: list[tuple[Any, ...]],
 ) -> None:
     replay(random_matrix(50), [Quantile(beta=0.5), Quality(), KeepAll()])
 

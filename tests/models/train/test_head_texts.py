@@ -50,3 +50,13 @@ def test_heads_learn_from_texts_of_no_test_set_and_not_from_what_models_know_by_
 def test_the_same_seed_gives_the_same_texts(data: Path) -> None:
     assert head_texts(data) == head_texts(data)
     assert head_texts(data) != head_texts(data, seed=1)
+
+
+def test_a_set_that_is_left_out_gives_neither_texts_nor_labels(data: Path) -> None:
+    texts, labelled = head_texts(data, without=("imdb", "yelp_polarity"))
+
+    assert not [text for text in texts if text.startswith(("imdb", "yelp", "so so"))]
+    assert not [row for row in labelled if row.text.startswith(("imdb", "yelp"))]
+    assert {text for text in texts if text.startswith("amazon")} == {
+        text for text in head_texts(data).texts if text.startswith("amazon")
+    }

@@ -10,7 +10,9 @@ import pytest
 from experiments.testbed.processes import free_port
 from shared.agent.build import AgentParts, build_agent
 from shared.agent.run import run_agent, serving
+from shared.agent.settings import TierSettings
 from shared.bus.mqtt.settings import MqttSettings
+from shared.cascade.policies import Quantile
 from shared.errors import BundleError, SettingsError
 from shared.membership.status import decode_status
 from shared.telemetry.metrics import MetricsSettings
@@ -38,6 +40,17 @@ async def test_a_bundle_that_is_missing_stops_the_start() -> None:
     with pytest.raises(BundleError, match="looked-up"):
         async with serving(cloud_settings(wire), connect=wire.connect):
             pass
+
+
+def test_a_policy_that_adapts_wants_a_model_with_a_head() -> None:
+    wire = MemoryWire()
+    policy = TierSettings(name="device", policy=Quantile(learn=True), upstream="edge")
+    settings = device_settings(wire, tier=policy)
+
+    with pytest.raises(SettingsError, match=r"tier\.policy\.learn .* the model lookup has none"):
+        build_agent(settings, model=LookupModel(), connect=wire.connect)
+    parts = build_agent(settings, model=LookupModel(said=0.9), connect=wire.connect)
+    assert parts.station.tier.learns
 
 
 async def test_a_password_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from shared.cascade.policies import (
     PolicySettings,
     Quality,
     Quantile,
+    Routing,
     Skip,
 )
 from shared.cascade.tier import Tier
@@ -99,7 +100,7 @@ def test_each_task_has_a_window_of_its_own(other: Task) -> None:
     tier = Tier("device", Quantile(beta=1.0), ["edge"])
     tier.route("classify", seen(1.0))
 
-    assert tier.route(other, seen(0.1)) == (0, 0.1)
+    assert tier.route(other, seen(0.1)) == Routing(0, 0.1)
     assert tier.route("classify", seen(0.1)).up == 1
 
 
