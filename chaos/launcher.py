@@ -23,9 +23,7 @@ from shared.runtimes import labels_of, load_model
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.errors import ModelFailed
-    from shared.messages import Scored
-    from shared.runtimes import Model, ModelSettings
+    from shared.runtimes import Entry, Model, ModelSettings
     from shared.tasks import Request, Task
 
 KILLED_BY_PROMPT = 42
@@ -52,7 +50,7 @@ class Troubled:
         self.tasks: frozenset[Task] = model.tasks
         self.labels = labels_of(model)
 
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer as the model does, if we live."""
         trouble = self._trouble
         texts = [request.content for request in requests]

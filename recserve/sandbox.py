@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.errors import ModelFailed, RecServeError
+from shared.errors import PromptError, RecServeError
 from shared.runtimes import ModelSettings, load_model
 from shared.tasks import Request, Task, to_line
 
@@ -72,7 +72,7 @@ def _try(order: _Order) -> SandboxAnswer | Failed:
     if order.task not in model.tasks:
         return Failed(f"{model.name} does not {order.task}")
     (outcome,) = model.answer([Request(order.task, order.text)])
-    if isinstance(outcome, ModelFailed):
+    if isinstance(outcome, PromptError):
         return Failed(str(outcome))
     return SandboxAnswer(to_line(outcome.answer), outcome.confidence, outcome.elapsed_us)
 

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from shared.errors import ModelFailed
-    from shared.messages import Scored
-    from shared.runtimes import Model
+    from shared.runtimes import Entry, Model
     from shared.tasks import Request
 
 DIGEST_BYTES: Final = 16
@@ -107,7 +105,7 @@ class CountedModel:
         self.tasks = model.tasks
         self.labels = labels_of(model)
 
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer as the model does, if we live."""
         texts = [request.content for request in requests]
         if len(texts) > 1 and any(map(self._attempts.died_of, texts)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from experiments.evaluation.answer_store import Kept, prompt_key
-from shared.errors import DataError, ModelFailed
+from shared.errors import DataError, PromptError
 from shared.runtimes import load_model
 from shared.tasks.classify import requests
 
@@ -46,7 +46,7 @@ def answer_missing(
             store.append(
                 (key, Kept(entry.answer, entry.certainty, entry.elapsed_us, entry.probabilities))
                 for (key, _), entry in scored
-                if not isinstance(entry, ModelFailed)
+                if not isinstance(entry, PromptError)
             )
             _refuse_failures(name, [row for _, row in chunk], entries)
             advance(len(chunk))
@@ -56,5 +56,5 @@ def answer_missing(
 
 def _refuse_failures(name: str, rows: Sequence[int], entries: Sequence[object]) -> None:
     for row, entry in zip(rows, entries, strict=True):
-        if isinstance(entry, ModelFailed):
+        if isinstance(entry, PromptError):
             raise DataError(f"{name}: prompt {row + 1}: {entry}; leave it out") from entry

@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 
     from device_agent.settings import DeviceSettings
     from shared.agent.build import Connect
-    from shared.errors import ModelFailed
-    from shared.messages import Scored
-    from shared.runtimes import Model
+    from shared.runtimes import Entry, Model
     from shared.tasks import Request, Task
 
 _STATUSES_PER_S = 10.0
@@ -155,7 +153,7 @@ class OneAtATime:
         """Quantiles of its confidences, as far as they are known."""
         return expected_of(self._model)
 
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer when it is this thread's turn."""
         with self._turn:
             return self._model.answer(requests)

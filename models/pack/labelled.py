@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from shared.errors import BundleError, DataError, ModelFailed, SettingsError
+from shared.errors import BundleError, DataError, PromptError, SettingsError
 from shared.runtimes import labels_of
 from shared.runtimes.bundle import MeasuredQuality
 from shared.tasks import score
@@ -90,9 +90,9 @@ def measure(model: Model, data: EvaluationSet) -> MeasuredQuality:
     )
 
 
-def scored_or_raise(entry: Scored | ModelFailed, where: str) -> Scored:
+def scored_or_raise(entry: Scored | PromptError, where: str) -> Scored:
     """Return the answer, or raise ``BundleError`` where the model failed."""
-    if isinstance(entry, ModelFailed):
+    if isinstance(entry, PromptError):
         raise BundleError(f"{where}: {entry}") from entry
     return entry
 

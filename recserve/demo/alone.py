@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.datasets.sets import LabelledSet, Part
 from experiments.evaluation.matrix import Matrix, TierAnswers
-from shared.errors import BundleError, ModelFailed
+from shared.errors import BundleError, PromptError
 from shared.runtimes import labels_of, load_model
 from shared.tasks.classify import requests
 
@@ -50,7 +50,7 @@ def _ask(agent: Agent, data: LabelledSet) -> TierAnswers:
         model.close()
     scored = []
     for text, answer in zip(data.texts, answers, strict=True):
-        if isinstance(answer, ModelFailed):
+        if isinstance(answer, PromptError):
             raise BundleError(f"{settings.model.source}: {answer}, at {text!r}") from answer
         scored.append(answer)
     order = [known.index(name) for name in data.label_names]

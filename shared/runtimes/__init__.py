@@ -3,6 +3,9 @@
 from shared.runtimes.load import digest_of, load_model
 from shared.runtimes.model import (
     Classifier,
+    Entry,
+    Generation,
+    Generator,
     Model,
     ModelSettings,
     confidence_kind_of,
@@ -13,6 +16,9 @@ from shared.runtimes.model import (
 
 __all__ = [
     "Classifier",
+    "Entry",
+    "Generation",
+    "Generator",
     "Model",
     "ModelSettings",
     "confidence_kind_of",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Final, NamedTuple
 
-from shared.errors import BundleError, ModelFailed, RuntimeUnavailable, SettingsError
+from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.runtimes.model import Model, ModelSettings
 from shared.tasks.classify import requests
@@ -67,7 +67,7 @@ def _construct(settings: ModelSettings) -> Model:
 def _warm_up(model: Model, source: str) -> None:
     """Answer once, so that no prompt waits for first allocations and a useless model is found."""
     (entry,) = model.answer(requests(["warm up"]))
-    if isinstance(entry, ModelFailed):
+    if isinstance(entry, PromptError):
         model.close()
         raise BundleError(f"{source}: the model answers nothing: {entry}") from entry
 

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol, runtime_checkable
+import math
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Final,
+    Literal,
+    Protocol,
+    TypeAlias,
+    Union,
+    runtime_checkable,
+)
 
 import msgspec
 from msgspec import Meta
 
+from shared.tasks.classify import LABEL_CHARACTERS
+from shared.tasks.generate import MOST_NEW_TOKENS, Certainty
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.errors import ModelFailed
+    from shared.errors import PromptError
     from shared.messages import ConfidenceKind, Scored
     from shared.tasks import Request, Task
 
@@ -18,6 +31,9 @@ SHORT_DIGEST: Final = 12
 
 Answers = Literal["model", "fused"]
 """Whose answers are given: the model's own, or fused with what a bundle's expert says."""
+Entry: TypeAlias = Union["Scored", "PromptError"]
+"""What became of a request: an answer, or why there is none. ``ModelFailed`` is the model's fault,
+and worth another try; any other error is the request's."""
 
 
 class Model(Protocol):
@@ -35,10 +51,10 @@ class Model(Protocol):
     def tasks(self) -> frozenset[Task]:
         """Tasks that the model answers."""
 
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Return exactly one entry per request, in order; blocks until all are there.
 
-        One that the model fails on gets a ``ModelFailed`` and leaves its neighbours alone.
+        One that the model fails on gets an error and leaves its neighbours alone.
         """
 
     def close(self) -> None:
@@ -52,6 +68,52 @@ class Classifier(Model, Protocol):
     @property
     def labels(self) -> tuple[str, ...]:
         """What the model can say, in the order of ``Scored.probabilities``."""
+
+
+class Generation(Protocol):
+    """One request that a generator is at work on; it belongs to the thread of its model."""
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that it holds in memory at most: those of the prompt, and those to be written."""
+
+    @property
+    def written(self) -> int:
+        """Tokens written so far."""
+
+    def close(self) -> None:
+        """Let go of its memory, finished or not; nothing is written any more."""
+
+
+@runtime_checkable
+class Generator(Model, Protocol):
+    """A model that answers token by token, any number of requests under way at once.
+
+    Requests do not end together, so whoever drives it lets one join when another has ended
+    (``shared.serving.rounds``). An engine that is asked over a network fits, too: its step waits
+    until something has come.
+    """
+
+    @property
+    def at_once(self) -> int:
+        """Requests under way at once, at most."""
+
+    @property
+    def tokens_at_once(self) -> int:
+        """Tokens that all requests under way may hold together; one alone may hold more."""
+
+    def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:
+        """Take a request, without working on it yet; ``deadline_s`` on the monotonic clock.
+
+        Raises a ``PromptError`` for one that cannot be answered: ``InvalidPrompt`` when that is its
+        own fault.
+        """
+
+    def step(self, generations: Sequence[Generation]) -> Sequence[Entry | None]:
+        """Go on with all of these, by a token each, and return what has ended, in their order.
+
+        The first step of each reads its prompt. One that fails leaves the others alone.
+        """
 
 
 @runtime_checkable
@@ -69,7 +131,10 @@ class Routed(Protocol):
 
     @property
     def confidence_kind(self) -> ConfidenceKind:
-        """What ``Scored.confidence`` is: the largest probability, or what a head makes of it."""
+        """What ``Scored.confidence`` is of the model's own task.
+
+        Of labels that come with a request it is always the largest probability.
+        """
 
 
 def confidence_kind_of(model: Model) -> ConfidenceKind:
@@ -103,14 +168,14 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ]
     runtime: Annotated[
-        Literal["onnx", "transformers"], Meta(description="engine that runs the model")
+        Literal["onnx", "transformers", "genai"], Meta(description="engine that runs the model")
     ] = "onnx"
     threads: Annotated[
         int, Meta(ge=0, le=1024, description="CPU threads of the engine; 0: as many as it likes")
     ] = 1
     providers: Annotated[
         tuple[Literal["cpu", "cuda", "tensorrt"], ...],
-        Meta(min_length=1, description="onnx: execution providers, the preferred one first"),
+        Meta(min_length=1, description="onnx, genai: execution providers, the preferred one first"),
     ] = ("cpu",)
     device: Annotated[
         str,
@@ -128,8 +193,39 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(description="tokens of a prompt that are read; none: what the model allows"),
     ] = None
     batch_prompts: Annotated[
-        int, Meta(ge=1, le=100_000, description="prompts run together, at most")
+        int, Meta(ge=1, le=100_000, description="prompts run together, or texts under way, at most")
     ] = 16
+    tokens_at_once: Annotated[
+        int,
+        Meta(
+            ge=64,
+            le=1 << 24,
+            description="genai: tokens of all texts under way, read and to be written, at most; "
+            "this bounds its memory",
+        ),
+    ] = 8_192
+    max_new_tokens: Annotated[
+        Annotated[int, Meta(ge=1, le=MOST_NEW_TOKENS)] | None,
+        Meta(
+            description="genai: tokens of an answer, at most, whatever is asked for; none: what is "
+            "asked for, or 256"
+        ),
+    ] = None
+    instruction: Annotated[
+        str,
+        Meta(
+            max_length=1 << 16,
+            description="genai: what the model is told before each prompt that brings no system "
+            "prompt or instruction of its own",
+        ),
+    ] = ""
+    certainty: Annotated[
+        Certainty | None,
+        Meta(
+            description="genai: the confidence of a text: perplexity is 1 / (1 + PPL), mean and "
+            "least are of its tokens' probabilities; none: as the bundle says"
+        ),
+    ] = None
     answer: Annotated[
         Answers | None,
         Meta(
@@ -138,6 +234,9 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ] = None
     labels: Annotated[
-        tuple[str, ...],
-        Meta(description="transformers: names for the labels, in the model's order"),
+        tuple[Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)], ...],
+        Meta(
+            description="transformers: names for the labels, in the model's order; genai: labels "
+            "among which a prompt to classify is put that names none itself"
+        ),
     ] = ()

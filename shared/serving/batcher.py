@@ -8,14 +8,17 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.errors import Expired, ModelFailed, Stopping
+from shared.errors import Expired, ModelFailed, PromptError, Stopping
 from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, BatchQueue
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shared.messages import Scored
     from shared.protocol.batch_queue import Queue
     from shared.runtimes import Model
+    from shared.runtimes.model import Entry
     from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
 
@@ -175,7 +178,7 @@ class Batcher:
         for waiting, answer in zip(batch, answers, strict=True):
             if waiting.done():
                 continue
-            if isinstance(answer, ModelFailed):
+            if isinstance(answer, PromptError):
                 waiting.scored.set_exception(answer)
             else:
                 waiting.scored.set_result(answer)
@@ -185,7 +188,7 @@ class Batcher:
         self.model = model
         self._queue.measure_anew()
 
-    def _run(self, requests: list[Request]) -> list[Scored | ModelFailed]:
+    def _run(self, requests: list[Request]) -> Sequence[Entry]:
         """Run the model, in its thread; when a batch fails as a whole, its prompts one by one.
 
         What an engine raises need not be an ``Exception``: the panics of some are not.

@@ -13,7 +13,7 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Final
 
-from shared.errors import BundleError, ModelFailed, RecServeError, Stopping
+from shared.errors import BundleError, PromptError, RecServeError, Stopping
 from shared.protocol.batch_queue import STOPPING
 from shared.runtimes import labels_of, short_digest
 from shared.supervision import logged_if_broken
@@ -229,7 +229,7 @@ def _probe_with(model: Model, batch: list[Request]) -> None:
     if len(answers) != len(batch):
         raise BundleError(f"{model.name} gave {len(answers)} answers to {len(batch)} probe prompts")
     for answer in answers:
-        if isinstance(answer, ModelFailed):
+        if isinstance(answer, PromptError):
             raise BundleError(f"{model.name} fails at a probe prompt: {answer}") from answer
         if not 0.0 <= answer.confidence <= 1.0:
             raise BundleError(

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.testbed.processes import free_port
-from shared.errors import ModelFailed
+from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.tasks import to_line
 from shared.tasks.classify import requests
@@ -98,7 +98,7 @@ class _Server(ThreadingHTTPServer):
     def label(self, text: str) -> str:
         with self.turn:
             (entry,) = self.model.answer(requests([text]))
-        assert not isinstance(entry, ModelFailed)
+        assert isinstance(entry, Scored)
         return to_line(entry.answer)
 
     def count(self, model: str) -> int:

@@ -29,9 +29,7 @@ from shared.telemetry import log
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from shared.errors import ModelFailed
-    from shared.messages import Scored
-    from shared.runtimes import Model
+    from shared.runtimes import Entry, Model
 
 BUNDLE = Path(__file__).parents[2] / "models" / "bundles" / "sentiment-edge"
 EXCHANGES, IN_HAND, BATCH = 20, 64, 16
@@ -54,7 +52,7 @@ class Timed:
         self.name, self.digest = model.name, model.digest
         self.tasks, self.labels = model.tasks, labels_of(model)
 
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
+    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer as the model does."""
         began_s = time.perf_counter()
         answers = self._model.answer(requests)
