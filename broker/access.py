@@ -17,7 +17,7 @@ from shared.wire.topics import Topics, split_pool
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Role = Literal["device", "edge", "cloud", "asker", "operator"]
+Role = Literal["device", "edge", "cloud", "center", "asker", "operator"]
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 TIERS: Final[tuple[Role, ...]] = ("device", "edge", "cloud")
 """Roles whose members are agents of the tier of that name, lowest first."""
@@ -57,7 +57,13 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
             Right("read", topics.answers("+"), "its answers, and an echo for a round trip"),
             Right("read", topics.answers("+", member.name), "its answers to the operator alone"),
             Right("publish", own, "as an echo to itself"),
+            Right("read", topics.control("+", "report"), "what every agent is"),
+            Right("read", topics.control("+", "state"), "which models they have"),
+            Right("read", topics.manifest("+"), "which models there are"),
+            Right("read", topics.center, "whether the centre is there"),
         ]
+    if member.role == "center":
+        return [*_center(topics), *echo]
     if member.role == "asker":
         return [*_asking(member, topics), *echo]
     above = TIERS[TIERS.index(member.role) + 1 :]
@@ -68,8 +74,8 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
         Right("read", mine, "what stands there, as an echo"),
     ]
     if member.role == "device":
-        return [*_device(member, topics), *status, *alive, *echo]
-    return [*_serving(member, everyone, topics), *status, *alive, *echo]
+        return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics)]
+    return [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
 
 
 def dynamic_security(
@@ -119,6 +125,39 @@ def table() -> str:
         for (verb, purpose), filters in rows.items():
             lines.append(f"| {role} | {verb} | {'<br>'.join(filters)} | {purpose} |")
     return "\n".join(lines) + "\n"
+
+
+def _node(member: Member, topics: Topics) -> list[Right]:
+    """Return what every agent may do as one of the fleet: speak of itself, and be told."""
+    name = member.name
+    return [
+        Right("publish", topics.control(name, "report"), "what it is, to the centre"),
+        Right("publish", topics.control(name, "state"), "how far its models are"),
+        Right("publish", topics.control(name, "telemetry"), "its counts and loads"),
+        Right("read", topics.control(name, "desired"), "which model it is to serve"),
+        Right("read", topics.center, "whether a centre is there"),
+        Right("read", topics.manifest("+"), "signed manifests of bundles"),
+        Right("publish", topics.pieces_asked(name), "asks for pieces of bundles"),
+        Right("read", topics.pieces(name), "those pieces"),
+    ]
+
+
+def _center(topics: Topics) -> list[Right]:
+    """Return what the centre may do: see the whole fleet, and say what is wanted of it."""
+    return [
+        Right("read", topics.statuses, "who is alive"),
+        Right("read", topics.control("+", "report"), "what every agent is"),
+        Right("read", topics.control("+", "state"), "which models they have"),
+        Right("read", topics.control("+", "telemetry"), "their counts and loads"),
+        Right("publish", topics.control("+", "desired"), "which model each is to serve"),
+        Right("read", topics.control("+", "desired"), "what it said of that before"),
+        Right("publish", topics.center, "that it is there, and its last will"),
+        Right("read", topics.center, "what stands there"),
+        Right("publish", topics.manifest("+"), "signed manifests of bundles"),
+        Right("read", topics.manifest("+"), "those that stand there"),
+        Right("read", topics.pieces_asked("+"), "who asks for pieces of bundles"),
+        Right("publish", topics.pieces("+"), "those pieces"),
+    ]
 
 
 def _asking(member: Member, topics: Topics) -> list[Right]:

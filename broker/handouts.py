@@ -54,6 +54,9 @@ def settings(site: Site, member: Member) -> bytes:
     if member.role in TIERS:
         head = f"# Besides the agent's own settings: recserve {member.role} -c FILE -c {SETTINGS}\n"
         tree = {"agent": member.name, **tree}
+    if member.role == "center":
+        head = f"# Besides the centre's own settings: recserve center -c FILE -c {SETTINGS}\n"
+        tree = {"name": member.name, **tree}
     return (head + yaml.safe_dump(tree, sort_keys=False)).encode()
 
 

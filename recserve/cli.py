@@ -14,6 +14,7 @@ from shared.cli import can_be_written, give_up, open_handles
 _COMMANDS: Final = {
     "ask": ("recserve.commands.ask", "Ask a running device and print its answer."),
     "broker": ("recserve.commands.broker", "Run an MQTT broker for this machine."),
+    "center": ("cloud_agent.center.command", "Run the centre of a fleet, with its page."),
     "cloud": ("cloud_agent.command", "Run a cloud agent."),
     "compare": ("recserve.commands.compare", "Two runs of replay side by side."),
     "deadletters": (
@@ -29,6 +30,7 @@ _COMMANDS: Final = {
         "recserve.commands.measure",
         "Measure what models and agents cost on this machine.",
     ),
+    "nodes": ("recserve.commands.nodes", "Show every agent of the fleet."),
     "pack": ("recserve.commands.pack", "Turn a Hugging Face classifier into a bundle."),
     "plan": (
         "recserve.commands.plan",

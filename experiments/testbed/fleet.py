@@ -19,6 +19,7 @@ import msgspec
 from device_agent import Device
 from shared.agent.build import mqtt
 from shared.errors import SettingsError
+from shared.nodes.settings import NodeSettings
 from shared.runtimes import expected_of, labels_of, load_model
 from shared.telemetry.metrics import Metrics, MetricsSettings
 
@@ -177,7 +178,12 @@ def _virtual(settings: DeviceSettings, name: str, place: int, devices: int) -> D
     heartbeat_s = max(settings.heartbeat_s, devices / _STATUSES_PER_S) * (1 + place / devices)
     heartbeat_s = min(heartbeat_s, 3600.0)
     return msgspec.structs.replace(
-        settings, agent=name, state="", metrics=MetricsSettings(), heartbeat_s=heartbeat_s
+        settings,
+        agent=name,
+        state="",
+        metrics=MetricsSettings(),
+        node=NodeSettings(report=False),  # they share this machine, its model and its counters
+        heartbeat_s=heartbeat_s,
     )
 
 

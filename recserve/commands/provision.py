@@ -45,6 +45,7 @@ def _names(option: str, metavar: str, text: str) -> Callable[[_Command], _Comman
 @_names("--device", "NAME", "A device agent.")
 @_names("--edge", "NAME[:POOL]", "An edge agent, and the pool that it serves besides.")
 @_names("--cloud", "NAME[:POOL]", "A cloud agent, likewise.")
+@_names("--center", "NAME", "A centre that looks after the fleet.")
 @_names("--asker", "NAME:DEVICE", "A program that asks a device, and hears its answers.")
 @_names("--reads", "DEVICE:FILTER", "Topics of other programs that a device takes prompts from.")
 @_names("--writes", "DEVICE:FILTER", "Topics of other programs that it answers on.")
@@ -59,6 +60,7 @@ def command(
     device: tuple[str, ...],
     edge: tuple[str, ...],
     cloud: tuple[str, ...],
+    center: tuple[str, ...],
     asker: tuple[str, ...],
     reads: tuple[str, ...],
     writes: tuple[str, ...],
@@ -71,6 +73,7 @@ def command(
             *(Member(name=name, role="device") for name in device),
             *_with_pools("edge", edge),
             *_with_pools("cloud", cloud),
+            *(Member(name=name, role="center") for name in center),
             *(_asker(text) for text in asker),
             *_with_topics("reads", reads),
             *_with_topics("writes", writes),

@@ -15,6 +15,7 @@ from shared.cascade.tier import Tier
 from shared.errors import SettingsError
 from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
+from shared.nodes.node import FleetNode
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
 from shared.runtimes import confidence_kind_of, expected_of, labels_of, load_model, short_digest
@@ -49,8 +50,9 @@ class AgentParts:
     """What an application is built on.
 
     ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
-    ``slot`` holds the model and exchanges it. ``presence`` is the task that keeps our status
-    true while the agent runs; it ends by itself only with ``Fenced``.
+    ``slot`` holds the model and exchanges it; ``node`` is the agent as one of a fleet.
+    ``presence`` is the task that keeps our status true while the agent runs; it ends by itself
+    only with ``Fenced``.
     """
 
     bus: Bus
@@ -61,6 +63,7 @@ class AgentParts:
     metrics: Metrics
     announcer: Announcer
     slot: ModelSlot
+    node: FleetNode
     presence: asyncio.Task[None] | None = None
 
     @property
@@ -121,12 +124,25 @@ def build_agent(
 
     def exchanged(model: Model, before: Model) -> None:
         introduce(model)
+        parts.node.reporter.changed()
         if not model.digest or model.digest != before.digest:
             station.tier.begin_anew(expected_of(model))
 
     slot = ModelSlot(model, batcher, lent=lent, around=around, exchanged=exchanged)
     introduce(model)
-    parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot)
+    node = FleetNode(
+        settings.node,
+        bus,
+        topics,
+        agent=settings.agent,
+        tier=tier.name,
+        boot=announcer.boot,
+        state=settings.state,
+        slot=slot,
+        queue=batcher,
+        metrics=metrics,
+    )
+    parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot, node)
     _watch(parts)
     metrics.serve(settings.metrics)
     return parts

@@ -60,6 +60,8 @@ async def run_agent(
         presence.add_done_callback(_note_end)
         leaving.push_async_callback(_cancel, presence)
         parts.presence = presence
+        parts.node.start()
+        leaving.push_async_callback(parts.node.stop)
         yield
 
 

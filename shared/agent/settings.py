@@ -12,6 +12,7 @@ from msgspec import Meta
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cascade.policies import PolicySettings, Quantile
 from shared.errors import SettingsError
+from shared.nodes.settings import NodeSettings
 from shared.runtimes import ModelSettings
 from shared.settings.base import MANY, YEAR_S, Closed, Count, Megabytes, Seconds
 from shared.telemetry.log import LogSettings
@@ -105,6 +106,7 @@ class AgentSettings(Closed, frozen=True, kw_only=True):
     limits: LimitSettings = LimitSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
+    node: NodeSettings = NodeSettings()
     state: Annotated[
         str,
         Meta(description="folder for what must outlive the process; empty: nothing outlives it"),

@@ -61,6 +61,11 @@ class Announcer:
         self._renew = False
         self._newer: Status | None = None
 
+    @property
+    def boot(self) -> str:
+        """What tells this life of the agent from any other."""
+        return self._incarnation.boot
+
     def serves(
         self, model: str, bundle: str, tasks: Collection[Task], confidence_kind: str = ""
     ) -> None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from shared.errors import MalformedMessage, SettingsError
 from shared.tasks import TASKS, Task
 
 VERSION = "v1"
 NAME_BYTES = 64
+ControlKind = Literal["report", "state", "telemetry", "desired"]
 _NAMES: Final = 4_096
 
 TABLE: Final = (
@@ -41,6 +42,34 @@ TABLE: Final = (
         "the device",
         "the same, to one who names this as the response topic (MQTT 5)",
     ),
+    (
+        "{root}/v1/control/{agent}/report",
+        "the agent",
+        "retained JSON: its machine, engines and bundles",
+    ),
+    (
+        "{root}/v1/control/{agent}/state",
+        "the agent",
+        "retained JSON: how far it is with the model that is wanted of it",
+    ),
+    (
+        "{root}/v1/control/{agent}/telemetry",
+        "the agent",
+        "counts and loads as JSON, at QoS 0 and only while a centre wants them",
+    ),
+    (
+        "{root}/v1/control/{agent}/desired",
+        "the centre",
+        "retained JSON: which model the agent is to serve, which to keep and which to drop",
+    ),
+    ("{root}/v1/center", "the centre", "retained JSON: that it is there, and what it wants"),
+    (
+        "{root}/v1/models/manifest/{digest}",
+        "the centre",
+        "retained JSON: the signed manifest of a bundle",
+    ),
+    ("{root}/v1/models/ask/{agent}", "the agent", "at QoS 0: which piece of a file it wants next"),
+    ("{root}/v1/models/data/{agent}", "the centre", "at QoS 0: that piece"),
 )
 """Topic, who writes it, what it carries."""
 
@@ -52,6 +81,13 @@ class PromptAddress(NamedTuple):
     task: Task
     origin: str
     sender: str
+
+
+class ControlAddress(NamedTuple):
+    """The identities in a topic of the control plane."""
+
+    agent: str
+    kind: str
 
 
 class StatusAddress(NamedTuple):
@@ -125,6 +161,39 @@ class Topics:
         """Return the topic on which a device answers all who asked, or one ``asker`` alone."""
         topic = f"{self._base}answers/{device}"
         return f"{topic}/{asker}" if asker else topic
+
+    def control(self, agent: str, kind: ControlKind) -> str:
+        """Return the topic on which one agent (``+`` for all) and the centre meet."""
+        return f"{self._base}control/{agent}/{kind}"
+
+    @property
+    def center(self) -> str:
+        """Return the topic on which the centre says that it is there."""
+        return f"{self._base}center"
+
+    def manifest(self, digest: str) -> str:
+        """Return the topic of a bundle's manifest (``+`` for all)."""
+        return f"{self._base}models/manifest/{digest}"
+
+    def pieces_asked(self, agent: str) -> str:
+        """Return the topic on which an agent (``+`` for all) asks for pieces of files."""
+        return f"{self._base}models/ask/{agent}"
+
+    def pieces(self, agent: str) -> str:
+        """Return the topic on which an agent gets them."""
+        return f"{self._base}models/data/{agent}"
+
+    def read_control(self, topic: str) -> ControlAddress:
+        """Take a topic of the control plane apart, or raise ``MalformedMessage``."""
+        return ControlAddress(*self._levels(topic, "control", 2))
+
+    def read_manifest(self, topic: str) -> str:
+        """Return the digest in a manifest's topic, or raise ``MalformedMessage``."""
+        return self._levels(topic, "models/manifest", 1)[0]
+
+    def read_pieces_asked(self, topic: str) -> str:
+        """Return who asks for a piece, or raise ``MalformedMessage``."""
+        return self._levels(topic, "models/ask", 1)[0]
 
     def read_prompt(self, topic: str) -> PromptAddress:
         """Take a prompt's topic apart, or raise ``MalformedMessage``."""

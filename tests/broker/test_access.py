@@ -13,6 +13,15 @@ from shared.wire.topics import Topics, split_pool
 
 TOPICS = Topics("plant/7")
 BASE = "plant/7/v1"
+CENTRE = {
+    ("read", "control", "+", "report"),
+    ("read", "control", "+", "state"),
+    ("read", "control", "+", "telemetry"),
+    ("read", "control", "+", "desired"),
+    ("publish", "control", "+", "desired"),
+    ("read", "models", "ask", "+"),
+    ("publish", "models", "data", "+"),
+}
 NAMES = st.text("aB1-", min_size=1, max_size=3).map("x{}".format)
 SITES = st.lists(
     st.builds(Member, name=NAMES, role=st.sampled_from(ROLES), pool=st.just("")),
@@ -38,7 +47,8 @@ def test_everything_lies_below_the_root_and_only_what_is_addressed_to_one_is_ope
     for member in site:
         for right in rights(member, site, TOPICS):
             if "#" in levels(right):
-                whole = ["status"] if member.role == "operator" else ["prompts", member.name]
+                sees_all = member.role in {"operator", "center"}
+                whole = ["status"] if sees_all else ["prompts", member.name]
                 assert (right.verb, levels(right)) == ("read", [*whole, "#"])
 
 
@@ -52,8 +62,10 @@ def test_of_other_peoples_traffic_only_results_and_what_an_operator_asks_are_ope
         others = [r for r in rights(member, site, TOPICS) if member.name not in levels(r)]
         for right in others:
             kind, *rest = levels(right)
-            if kind == "status":
-                assert right.verb == "read"
+            if kind in {"status", "center"} or (kind, *rest) == ("models", "manifest", "+"):
+                assert right.verb == "read" or member.role == "center"
+            elif member.role == "center" or (member.role == "operator" and kind == "control"):
+                assert (right.verb, kind, *rest) in CENTRE
             elif member.role == "operator":
                 assert (right.verb, kind, *rest) in {
                     ("publish", "ask", "+"),
@@ -86,7 +98,7 @@ def test_prompts_are_sent_in_ones_own_name_and_passed_on_to_the_cloud_only(
 def test_prompts_are_read_by_whom_they_are_addressed_to(site: list[Member]) -> None:
     for member in site:
         for right in rights(member, site, TOPICS):
-            kind, name, *_ = levels(right)
+            kind, name, *_ = *levels(right), ""
             if kind == "prompts" and right.verb == "read":
                 assert name == member.name
                 assert member.role in {"edge", "cloud"}

@@ -25,14 +25,34 @@ if TYPE_CHECKING:
     from shared.bus.mqtt.connection import MqttConnection
 
 T = "recserve/v1"
+
+
+def node(name: str) -> tuple[str, ...]:
+    """What every agent says to the centre."""
+    kinds = ("report", "state", "telemetry")
+    return (*(f"{T}/control/{name}/{kind}" for kind in kinds), f"{T}/models/ask/{name}")
+
+
+def told(name: str) -> tuple[str, ...]:
+    """What every agent hears of it."""
+    return (
+        f"{T}/control/{name}/desired",
+        f"{T}/center",
+        f"{T}/models/manifest/+",
+        f"{T}/models/data/{name}",
+    )
+
+
 PUBLISHES = {
     "device-1": (
+        *node("device-1"),
         f"{T}/prompts/+/+/device-1",
         f"{T}/status/device/device-1",
         f"{T}/answers/device-1",
         f"{T}/answers/device-1/+",
     ),
     "edge-1": (
+        *node("edge-1"),
         f"{T}/prompts/cloud-1/+/+/edge-1",
         f"{T}/prompts/sky/+/+/edge-1",
         f"{T}/results/+",
@@ -40,18 +60,32 @@ PUBLISHES = {
         f"{T}/answers/edge-1",
     ),
     "edge-2": (
+        *node("edge-2"),
         f"{T}/prompts/cloud-1/+/+/edge-2",
         f"{T}/prompts/sky/+/+/edge-2",
         f"{T}/results/+",
         f"{T}/status/edge/edge-2",
         f"{T}/answers/edge-2",
     ),
-    "cloud-1": (f"{T}/results/+", f"{T}/status/cloud/cloud-1", f"{T}/answers/cloud-1"),
+    "cloud-1": (
+        *node("cloud-1"),
+        f"{T}/results/+",
+        f"{T}/status/cloud/cloud-1",
+        f"{T}/answers/cloud-1",
+    ),
+    "center": (
+        f"{T}/center",
+        f"{T}/control/+/desired",
+        f"{T}/models/manifest/+",
+        f"{T}/models/data/+",
+        f"{T}/answers/center",
+    ),
     "alice": (f"{T}/ask/device-1", f"{T}/answers/alice"),
     "operator": (f"{T}/ask/+", f"{T}/answers/operator"),
 }
 READS = {
     "device-1": (
+        *told("device-1"),
         f"{T}/results/device-1",
         f"{T}/ask/device-1",
         f"{T}/status/device/device-1",
@@ -60,6 +94,7 @@ READS = {
         f"{T}/answers/device-1",
     ),
     "edge-1": (
+        *told("edge-1"),
         f"{T}/prompts/edge-1/#",
         f"$share/north/{T}/prompts/north/#",
         f"{T}/results/edge-1",
@@ -68,6 +103,7 @@ READS = {
         f"{T}/answers/edge-1",
     ),
     "edge-2": (
+        *told("edge-2"),
         f"{T}/prompts/edge-2/#",
         f"{T}/results/edge-2",
         f"{T}/status/edge/edge-2",
@@ -75,16 +111,37 @@ READS = {
         f"{T}/answers/edge-2",
     ),
     "cloud-1": (
+        *told("cloud-1"),
         f"{T}/prompts/cloud-1/#",
         f"$share/sky/{T}/prompts/sky/#",
         f"{T}/status/cloud/cloud-1",
         f"{T}/answers/cloud-1",
     ),
     "alice": (f"{T}/answers/device-1", f"{T}/answers/device-1/alice", f"{T}/answers/alice"),
-    "operator": (f"{T}/status/#", f"{T}/answers/+", f"{T}/answers/+/operator"),
+    "center": (
+        f"{T}/status/#",
+        f"{T}/center",
+        *(f"{T}/control/+/{kind}" for kind in ("report", "state", "telemetry", "desired")),
+        f"{T}/models/manifest/+",
+        f"{T}/models/ask/+",
+        f"{T}/answers/center",
+    ),
+    "operator": (
+        f"{T}/status/#",
+        f"{T}/answers/+",
+        f"{T}/answers/+/operator",
+        f"{T}/control/+/report",
+        f"{T}/control/+/state",
+        f"{T}/models/manifest/+",
+        f"{T}/center",
+    ),
 }
 
-NAMES = ("device-1", "device-2", "edge-1", "edge-2", "cloud-1", "alice", "operator", "nobody")
+NAMES = (
+    *("device-1", "device-2", "edge-1", "edge-2", "cloud-1"),
+    *("center", "alice", "operator", "nobody"),
+)
+CONTROL = ("report", "state", "telemetry", "desired", "whatever")
 TIERS = ("device", "edge", "cloud", "attic")
 TOPICS = (
     *(
@@ -105,7 +162,18 @@ TOPICS = (
     *(f"{T}/answers/{name}" for name in NAMES),
     *(f"{T}/answers/{name}/{asker}" for name in NAMES for asker in ("alice", "operator", "nobody")),
     *(f"{T}/status/{tier}/{name}" for tier in TIERS for name in NAMES),
-    *(f"{T}/control/x", f"{T}/models/x", "recserve", T, f"{T}/results", "elsewhere"),
+    *(f"{T}/control/{name}/{kind}" for name in NAMES for kind in CONTROL),
+    *(f"{T}/models/{kind}/{name}" for kind in ("ask", "data", "manifest") for name in NAMES),
+    *(
+        f"{T}/center",
+        f"{T}/center/deeper",
+        f"{T}/control/x",
+        f"{T}/models/x",
+        "recserve",
+        T,
+        f"{T}/results",
+        "elsewhere",
+    ),
     *(f"{T}/results/device-1/deeper", "recserve/v2/results/device-1", "v1/results/device-1"),
     *(f"other/v1/prompts/edge-1/classify/{name}" for name in ("device-1", "device-2")),
     "$SYS/broker/uptime",
@@ -118,6 +186,10 @@ WILD = (
     *(f"{T}/{kind}/+" for kind in ("results", "status", "ask", "answers", "+")),
     *(f"{T}/+/{name}" for name in NAMES),
     *(f"{T}/{kind}/{name}/#" for kind in ("prompts", "results", "ask") for name in NAMES),
+    *(f"{T}/{kind}/#" for kind in ("control", "models", "center")),
+    *(f"{T}/control/{name}/{kind}" for name in (*NAMES, "+") for kind in ("+", "#")),
+    *(f"{T}/control/+/{kind}" for kind in CONTROL),
+    *(f"{T}/models/{kind}/+" for kind in ("ask", "data", "manifest", "+")),
     *(f"{T}/prompts/{name}/+/+" for name in (*NAMES, "north", "sky", "+")),
     *(f"{T}/prompts/+/+/{rest}" for name in NAMES for rest in (name, f"+/{name}")),
     *(f"{T}/prompts/{name}/classify/+" for name in NAMES),

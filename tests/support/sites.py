@@ -32,6 +32,7 @@ MEMBERS = (
     Member(name="edge-1", role="edge", pool="north"),
     Member(name="edge-2", role="edge"),
     Member(name="cloud-1", role="cloud", pool="sky"),
+    Member(name="center", role="center"),
     Member(name="alice", role="asker", devices=("device-1",)),
 )
 SEER = "seer"
@@ -43,6 +44,7 @@ class Snippet(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     mqtt: MqttSettings
     agent: str = ""
+    name: str = ""
 
 
 class SecuredSite:

@@ -1,0 +1,99 @@
+"""A centre: hears the fleet, says that it is there, and answers whoever asks what it knows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+from cloud_agent.center.events import EventLog
+from cloud_agent.center.listener import FleetListener
+from cloud_agent.center.registry import Registry
+from shared.bus import Will
+from shared.bus.mqtt.bus import MqttBus
+from shared.errors import BusError
+from shared.supervision import Supervised
+from shared.telemetry.log import get_logger
+from shared.wire.control import CenterWord, encode_word
+from shared.wire.topics import Topics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from cloud_agent.center.settings import CenterPart
+    from shared.bus import Bus
+    from shared.bus.mqtt.settings import MqttSettings
+
+    Connect = Callable[[str, Will | None], Bus]
+
+_log = get_logger()
+_GOODBYE_S: Final = 1.0
+
+
+class Center:
+    """One running centre."""
+
+    def __init__(self, settings: CenterPart, topics: Topics, connect: Connect) -> None:
+        self.settings = settings
+        self.topics = topics
+        self.events = EventLog()
+        self.registry = Registry(settings.lease_s)
+        self._epoch = int(time.time() * 1000)
+        self.blobs_url = settings.web.url
+        """Where agents fetch blobs; known once the page listens."""
+        will = Will(topics.center, encode_word(CenterWord(state="offline", epoch=self._epoch)))
+        self.bus = connect(settings.name, will)
+        self.listener = FleetListener(self.bus, topics, self.registry, self.events)
+        self._tasks: list[Supervised] = []
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def open(
+        cls, settings: CenterPart, mqtt: MqttSettings, connect: Connect | None = None
+    ) -> AsyncIterator[Center]:
+        """Run a centre for as long as the context lasts. Raises ``SettingsError``."""
+        connect = connect or (lambda name, will: MqttBus(mqtt, name, will=will))
+        center = cls(settings, Topics(mqtt.root), connect)
+        await center.start()
+        try:
+            yield center
+        finally:
+            await center.stop()
+
+    async def start(self) -> None:
+        """Begin to hear the fleet, and say so."""
+        await self.bus.start()
+        await self.listener.start()
+        self.bus.watch(self._note)
+        self._tasks.append(Supervised("leases", self.listener.run))
+
+    async def stop(self) -> None:
+        """Say goodbye, and end."""
+        self.events.close()
+        for task in self._tasks:
+            await task.stop()
+        with contextlib.suppress(BusError, asyncio.TimeoutError):
+            await asyncio.wait_for(self._say("offline"), _GOODBYE_S)
+        await self.bus.close()
+
+    def _note(self, connected: bool) -> None:
+        if connected:
+            self._saying = asyncio.ensure_future(self._announce())
+
+    async def announce(self) -> None:
+        """Say that this centre is there, and where its blobs are."""
+        await self._announce()
+
+    async def _announce(self) -> None:
+        with contextlib.suppress(BusError):  # said again with the next connection
+            await self._say("online")
+
+    async def _say(self, state: str) -> None:
+        word = CenterWord(
+            state="online" if state == "online" else "offline",
+            epoch=self._epoch,
+            telemetry_s=self.settings.telemetry_s,
+            blobs=self.blobs_url,
+        )
+        await self.bus.publish(self.topics.center, encode_word(word), retain=True)
