@@ -37,7 +37,7 @@ from shared.membership.status import decode_status
 from shared.messages import Result
 from shared.runtimes.bundle import Bundle, Manifest
 from shared.runtimes.classifier_batches import Batches
-from shared.runtimes.onnx_classifier import load_tokenizer
+from shared.runtimes.onnx_session import load_tokenizer
 from shared.settings.file import load
 from shared.tasks import check
 from shared.tasks.classify import requests

@@ -36,6 +36,7 @@ from shared.runtimes.model import Answers
 from shared.settings.yaml_file import NotYaml, read_yaml
 from shared.tasks import Task
 from shared.tasks.classify import LABEL_CHARACTERS
+from shared.tasks.tag import Certainty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,19 @@ class MeasuredQuality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     rows: Annotated[int, Meta(ge=1)]
     accuracy: Annotated[float, Meta(ge=0, le=1)]
+    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
+
+
+class MeasuredEntities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How well a packed tagger did on one labelled set, over its first ``rows`` sentences.
+
+    An entity counts if its type and both its ends are right; all sentences are counted together.
+    """
+
+    rows: Annotated[int, Meta(ge=1)]
+    f1: Annotated[float, Meta(ge=0, le=1)]
+    precision: Annotated[float, Meta(ge=0, le=1)]
+    recall: Annotated[float, Meta(ge=0, le=1)]
     mean_confidence: Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -93,6 +107,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     the model's alone. ``max_tokens`` counts the special tokens too, and ``truncation`` is the end
     at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
     ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
+
+    A tagger's ``certainty`` is what routing goes by (``shared.tasks.tag``), ``shapes`` says that it
+    is told how each word is written (``shared.runtimes.words``), and ``entities`` how good it is.
     """
 
     format: Literal[1] = FORMAT
@@ -113,6 +130,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     description: str = ""
     trained_on: tuple[str, ...] = ()
     quality: dict[str, MeasuredQuality] = {}
+    certainty: Certainty = "mean"
+    shapes: bool = False
+    entities: dict[str, MeasuredEntities] = {}
     confidences: dict[Task, Confidences] = {}
     head: HeadManifest | None = None
     files: dict[FileName, Sha256] = {}

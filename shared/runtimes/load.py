@@ -8,22 +8,22 @@ from typing import Final, NamedTuple
 from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.runtimes.model import Model, ModelSettings
-from shared.tasks.classify import requests
+from shared.tasks import Request
 
 
 class _Runtime(NamedTuple):
-    """Where a runtime's model is, the extra that installs it, and the settings that only it has."""
+    """Where its models are loaded, the extra that installs it, and the settings only it has."""
 
     module: str
-    model: str
+    load: str
     extra: str
     keys: tuple[str, ...]
 
 
 _RUNTIMES: Final = {
-    "onnx": _Runtime("onnx_classifier", "OnnxClassifier", ".", ("providers", "answer")),
+    "onnx": _Runtime("onnx_models", "open_onnx", ".", ("providers", "answer")),
     "transformers": _Runtime(
-        "torch_classifier", "TorchClassifier", ".[cloud]", ("device", "precision", "labels")
+        "torch_models", "open_torch", ".[cloud]", ("device", "precision", "labels")
     ),
 }
 
@@ -32,7 +32,7 @@ def load_model(settings: ModelSettings) -> Model:
     """Return a model ready to answer; blocks for as long as loading takes.
 
     Raises ``SettingsError`` for a key that the chosen runtime does not use, ``BundleError`` when
-    the model is missing, altered, no classifier or unable to answer, and ``RuntimeUnavailable``
+    the model is missing, altered, of another kind or unable to answer, and ``RuntimeUnavailable``
     when its engine or execution provider is not installed.
     """
     _refuse_foreign_keys(settings)
@@ -55,7 +55,7 @@ def _construct(settings: ModelSettings) -> Model:
     runtime = _RUNTIMES[settings.runtime]
     try:
         module = importlib.import_module(f"shared.runtimes.{runtime.module}")
-        model: Model = getattr(module, runtime.model)(settings)
+        model: Model = getattr(module, runtime.load)(settings)
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
             f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
@@ -66,7 +66,8 @@ def _construct(settings: ModelSettings) -> Model:
 
 def _warm_up(model: Model, source: str) -> None:
     """Answer once, so that no prompt waits for first allocations and a useless model is found."""
-    (entry,) = model.answer(requests(["warm up"]))
+    task = next(iter(model.tasks))
+    (entry,) = model.answer([Request(task, "warm up")])
     if isinstance(entry, PromptError):
         model.close()
         raise BundleError(f"{source}: the model answers nothing: {entry}") from entry

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LABELS = ("negative", "positive")
+TAGS = ("O", "B-MEAL", "I-MEAL")
 MAX_TOKENS = 24
 WORDS = ("good", "bad", "film", "soup", "very", "not", "##s")
 WEIGHED: dict[str, tuple[int, float]] = {"bad": (0, 2.0), "good": (1, 2.0)}
@@ -68,6 +69,33 @@ def write_classifier(folder: Path, *, labels: tuple[str, ...] = LABELS, seed: in
     model = BertForSequenceClassification(config)
     torch.nn.init.normal_(model.classifier.weight, std=1.0)
     model.save_pretrained(folder)
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tagger(folder: Path, *, shapes: bool = True, seed: int = 4) -> Path:
+    """Write a BERT tagger of width 32 as a Hugging Face folder; needs torch.
+
+    Its weights are random, but large enough for it to be sure of something.
+    """
+    import torch  # noqa: PLC0415 - optional
+    from transformers import BertConfig, BertForTokenClassification  # noqa: PLC0415 - optional
+
+    torch.manual_seed(seed)
+    config = BertConfig(
+        vocab_size=tiny_tokenizer().get_vocab_size(),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=MAX_TOKENS,
+        type_vocab_size=5 if shapes else 2,
+        initializer_range=0.3,
+        id2label=dict(enumerate(TAGS)),
+        label2id={label: index for index, label in enumerate(TAGS)},
+        **({"word_shapes": True} if shapes else {}),
+    )
+    BertForTokenClassification(config).save_pretrained(folder)
     write_tokenizer(folder)
     return folder
 
@@ -160,5 +188,50 @@ def _write_bag_of_words(path: Path, rows: list[list[float]]) -> None:
         [logits],
         [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, path)
+
+
+def write_tag_bundle(folder: Path, *, shapes: bool = True, bias: float = 0.0) -> Bundle:
+    """Write a tagger that takes ``soup`` for a meal, and goes on with it at ``good`` and ``film``.
+
+    Told how words are written, it begins a meal at every capitalised word but for those. Needs
+    onnx; made without torch. ``bias`` is added to every logit.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = tiny_tokenizer()
+    tokenizer.save(str(folder / TOKENIZER))
+    ids = tokenizer.get_vocab()
+    rows = [[bias, bias - 2.0, bias - 2.0] for _ in ids]
+    rows[ids["soup"]][1] = bias + 2.0
+    for word in ("good", "film"):
+        rows[ids[word]][2] = bias + 4.0
+    _write_table_of_tags(folder / WEIGHTS, rows, [[0.0] * 3, [0.0, 4.0, 0.0], *[[0.0] * 3] * 3])
+    manifest = Manifest(
+        name="menu", version="1", task="tag", labels=TAGS, max_tokens=MAX_TOKENS, shapes=shapes
+    )
+    return Bundle.write(folder, manifest)
+
+
+def _write_table_of_tags(path: Path, rows: list[list[float]], ways: list[list[float]]) -> None:
+    """Add the row of each token to that of the way it is written."""
+    import numpy as np  # noqa: PLC0415 - optional
+    import onnx  # noqa: PLC0415 - optional
+    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - optional
+
+    nodes = [
+        helper.make_node("Gather", ["table", "input_ids"], ["of_tokens"]),
+        helper.make_node("Gather", ["ways", "token_type_ids"], ["of_ways"]),
+        helper.make_node("Add", ["of_tokens", "of_ways"], ["logits"]),
+    ]
+    places = ["prompts", "tokens"]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.INT64, places)
+        for name in ("input_ids", "token_type_ids")
+    ]
+    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [*places, len(rows[0])])
+    constants = {"table": np.array(rows, np.float32), "ways": np.array(ways, np.float32)}
+    arrays = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    graph = helper.make_graph(nodes, "table_of_tags", inputs, [logits], arrays)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     onnx.save(model, path)
