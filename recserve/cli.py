@@ -42,6 +42,7 @@ _COMMANDS: Final = {
     ),
     "reload": ("recserve.commands.reload", "Exchange a running agent's model."),
     "replay": ("recserve.commands.replay", "Play a trace to devices and report."),
+    "simulate": ("recserve.commands.simulate", "Simulate what cannot be tried out."),
     "up": ("recserve.commands.up", "Run a broker and any number of agents on this machine."),
 }
 

@@ -1,0 +1,82 @@
+"""Who answers what: allocators, one file each, chosen by ``kind`` in the centre's settings.
+
+All are pure: they are given a job, the nodes that may take it, and a source of random draws.
+``active_inference`` is the default; the others are what it is held against.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeAlias
+
+from cloud_agent.center.allocators.active_inference import (
+    ActiveInference,
+    ActiveInferenceAllocator,
+    FreeEnergy,
+    policy,
+)
+from cloud_agent.center.allocators.base import Allocator, AllocatorContext
+from cloud_agent.center.allocators.dqn import Dqn, DqnAllocator
+from cloud_agent.center.allocators.epsilon_greedy import EpsilonGreedy, EpsilonGreedyAllocator
+from cloud_agent.center.allocators.greedy import Greedy, GreedyAllocator
+from cloud_agent.center.allocators.greedy_accuracy import GreedyAccuracy, GreedyAccuracyAllocator
+from cloud_agent.center.allocators.learned import Learned, LearnedAllocator
+from cloud_agent.center.allocators.oracle import Oracle, OracleAllocator
+from cloud_agent.center.allocators.round_robin import RoundRobin, RoundRobinAllocator
+from cloud_agent.center.allocators.shortest_queue import ShortestQueue, ShortestQueueAllocator
+from cloud_agent.center.allocators.thompson import Thompson, ThompsonAllocator
+from cloud_agent.center.allocators.uniform import Uniform, UniformAllocator
+
+AllocatorSettings: TypeAlias = (
+    ActiveInference
+    | Dqn
+    | EpsilonGreedy
+    | Greedy
+    | GreedyAccuracy
+    | Learned
+    | Oracle
+    | RoundRobin
+    | ShortestQueue
+    | Thompson
+    | Uniform
+)
+
+__all__ = [
+    "ActiveInference",
+    "ActiveInferenceAllocator",
+    "Allocator",
+    "AllocatorContext",
+    "AllocatorSettings",
+    "Dqn",
+    "EpsilonGreedy",
+    "FreeEnergy",
+    "Greedy",
+    "GreedyAccuracy",
+    "Learned",
+    "Oracle",
+    "RoundRobin",
+    "ShortestQueue",
+    "Thompson",
+    "Uniform",
+    "make_allocator",
+    "policy",
+]
+
+_ALLOCATORS: Final[dict[type, Any]] = {
+    ActiveInference: ActiveInferenceAllocator,
+    Dqn: DqnAllocator,
+    EpsilonGreedy: EpsilonGreedyAllocator,
+    Greedy: GreedyAllocator,
+    GreedyAccuracy: GreedyAccuracyAllocator,
+    Learned: LearnedAllocator,
+    Oracle: OracleAllocator,
+    RoundRobin: RoundRobinAllocator,
+    ShortestQueue: ShortestQueueAllocator,
+    Thompson: ThompsonAllocator,
+    Uniform: UniformAllocator,
+}
+
+
+def make_allocator(settings: AllocatorSettings, context: AllocatorContext) -> Allocator:
+    """Return a fresh allocator; raises ``SettingsError`` where it cannot be had."""
+    allocator: Allocator = _ALLOCATORS[type(settings)](settings, context)
+    return allocator
