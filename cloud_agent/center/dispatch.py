@@ -8,12 +8,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from cloud_agent.center.allocators import Allocator
-    from cloud_agent.center.jobs import Candidate, Job
+    from cloud_agent.center.jobs import FleetJob, OpenNode
 
 
 def give_out(
-    jobs: Iterable[Job], candidates: Sequence[Candidate], allocator: Allocator
-) -> Iterator[tuple[Job, Candidate]]:
+    jobs: Iterable[FleetJob], candidates: Sequence[OpenNode], allocator: Allocator
+) -> Iterator[tuple[FleetJob, OpenNode]]:
     """Yield each job with the node that gets it, those that end first before the others.
 
     What a job is expected to take is added to the backlog of its node, for those that follow.

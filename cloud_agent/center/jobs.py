@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Job(NamedTuple):
+class FleetJob(NamedTuple):
     """One prompt to be answered by some node.
 
     ``deadline_s`` is on the centre's clock: those that end sooner are placed first.
@@ -23,7 +23,7 @@ class Job(NamedTuple):
 
 
 @dataclass(slots=True)
-class Candidate:
+class OpenNode:
     """A node that may take a job now, as the centre knows it.
 
     ``backlog_s`` is how long what waits there will take: what the node last said and what has been
@@ -36,7 +36,7 @@ class Candidate:
     rtt_s: float
 
 
-class Outcome(NamedTuple):
+class JobOutcome(NamedTuple):
     """What came of one job.
 
     ``grade`` lies in [0, 1] and is None where nobody could grade the answer. ``service_s`` is the

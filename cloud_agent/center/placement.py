@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Indexes = NDArray[np.int64]
     Bools = NDArray[np.bool_]
 
-__all__ = ["Change", "Holding", "Horizon", "PlacementPlanner", "PlacementSettings", "Plan"]
+__all__ = ["Change", "FleetPlan", "Holding", "Horizon", "PlacementPlanner", "PlacementSettings"]
 
 _SAME: Final = 1e-9
 
@@ -53,7 +53,7 @@ class PlacementSettings(Closed, frozen=True, kw_only=True):
     ] = 0.005
 
 
-class Plan(NamedTuple):
+class FleetPlan(NamedTuple):
     """A model for every node, the changes that lead there, and the mean worth of a job then."""
 
     models: dict[str, str]
@@ -76,7 +76,7 @@ class PlacementPlanner:
 
     def plan(
         self, holdings: Sequence[Holding], outlooks: Outlooks, demand: Demand, horizon: Horizon
-    ) -> Plan:
+    ) -> FleetPlan:
         """Return the plan for the time until the next placement."""
         self._number += 1
         prices = Prices(self._settings.epistemic, self._settings.transfer_price)
@@ -91,7 +91,7 @@ class PlacementPlanner:
         changes = weighing.changes(best)
         for change in changes:
             self._left.setdefault(change.node, {})[change.before] = self._number
-        return Plan(weighing.models(best), changes, weighing.worth(best))
+        return FleetPlan(weighing.models(best), changes, weighing.worth(best))
 
     def _may(self, holding: Holding, card: ModelCard) -> bool:
         """Say whether a node may be given a model now: it has room, and it is time."""

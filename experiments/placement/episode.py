@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from cloud_agent.center.allocators import AllocatorContext, make_allocator
 from cloud_agent.center.beliefs import Beliefs, Demand, Outlook
 from cloud_agent.center.dispatch import give_out
-from cloud_agent.center.jobs import Candidate, Job, Outcome
+from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 from cloud_agent.center.placement import Holding, Horizon, PlacementPlanner, PlacementSettings
 from experiments.placement.node import Node
 
 if TYPE_CHECKING:
     from cloud_agent.center.allocators import Allocator, AllocatorSettings
     from cloud_agent.center.preferences import Preference
-    from experiments.placement.world import Arrival, World
+    from experiments.placement.world import DrawnJob, FleetWorld
 
 
 _PLACEMENT: Final = PlacementSettings()
@@ -61,18 +61,18 @@ class Episode(NamedTuple):
     allocator: Allocator
 
 
-class _Attempt(NamedTuple):
+class _JobUnderWay(NamedTuple):
     done_s: float
     number: int
-    arrival: Arrival
+    arrival: DrawnJob
     arrived: int
-    outcome: Outcome
+    outcome: JobOutcome
 
 
 class Truth:
     """How good every model and how fast every node really is: what the oracle goes by."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: FleetWorld) -> None:
         self.phase = 0
         self._world = world
         self._node = {name: i for i, name in enumerate(world.nodes)}
@@ -93,7 +93,7 @@ class Truth:
 
 
 def run_episode(
-    world: World,
+    world: FleetWorld,
     allocator: AllocatorSettings,
     preference: Preference,
     *,
@@ -111,7 +111,7 @@ def run_episode(
 class _Run:
     def __init__(
         self,
-        world: World,
+        world: FleetWorld,
         allocator: AllocatorSettings,
         preference: Preference,
         placement: PlacementSettings | None,
@@ -142,8 +142,8 @@ class _Run:
             )
             for i, name in enumerate(world.nodes)
         }
-        self._under_way: list[_Attempt] = []
-        self._waiting: list[tuple[int, Arrival]] = []
+        self._under_way: list[_JobUnderWay] = []
+        self._waiting: list[tuple[int, DrawnJob]] = []
         self._given: list[Given] = []
         self._ended: list[Ended] = []
         self._plans: list[dict[str, str]] = []
@@ -215,14 +215,14 @@ class _Run:
 
     def _give_out(self, now_s: float) -> None:
         candidates = [
-            Candidate(node.name, node.model.name, max(node.free_at_s - now_s, 0.0), node.rtt_s)
+            OpenNode(node.name, node.model.name, max(node.free_at_s - now_s, 0.0), node.rtt_s)
             for node in self._nodes.values()
             if node.available
         ]
         waiting = {arrival.id: (number, arrival) for number, arrival in self._waiting}
         limit_s = self._preference.limit_s
         jobs = [
-            Job(arrival.id, arrival.kind, number * self._world.settings.round_s + limit_s)
+            FleetJob(arrival.id, arrival.kind, number * self._world.settings.round_s + limit_s)
             for number, arrival in self._waiting
         ]
         for job, candidate in give_out(jobs, candidates, self._allocator):
@@ -230,12 +230,12 @@ class _Run:
             self._start(number, arrival, self._nodes[candidate.node], now_s)
         self._waiting = list(waiting.values())
 
-    def _start(self, number: int, arrival: Arrival, node: Node, now_s: float) -> None:
+    def _start(self, number: int, arrival: DrawnJob, node: Node, now_s: float) -> None:
         model = node.model.name
         service_s = self._truth.service_s(node.name, model, arrival.kind) * math.exp(arrival.effort)
         done_s = node.work(now_s, service_s) + node.rtt_s
         latency_s = done_s - number * self._world.settings.round_s
-        outcome = Outcome(
+        outcome = JobOutcome(
             arrival.id,
             arrival.kind,
             node.name,
@@ -248,7 +248,7 @@ class _Run:
         )
         round_ = round(now_s / self._world.settings.round_s)
         self._given.append(Given(arrival.id, round_, node.name))
-        attempt = _Attempt(done_s, len(self._given), arrival, number, outcome)
+        attempt = _JobUnderWay(done_s, len(self._given), arrival, number, outcome)
         heapq.heappush(self._under_way, attempt)
 
     def _place(self, now_s: float) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from experiments.placement.study import Study
+    from experiments.placement.study import PlacementStudy
 
 _SHOWN: Final = {
     OURS: PALETTE[0],
@@ -41,7 +41,9 @@ _SHOWN: Final = {
 _SMOOTHED_ROUNDS: Final = 21
 
 
-def draw_all(study: Study, report: Mapping[str, Any], middle: float, folder: Path) -> list[Path]:
+def draw_all(
+    study: PlacementStudy, report: Mapping[str, Any], middle: float, folder: Path
+) -> list[Path]:
     """Draw every picture; return the files."""
     figures = {
         "utility": _by_load(report),
@@ -98,7 +100,7 @@ def _pairs(report: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _course(study: Study, middle: float) -> Figure:
+def _course(study: PlacementStudy, middle: float) -> Figure:
     """Draw the worth of a job over the rounds, where half-way the world changes."""
     shown = (OURS, "oracle", "greedy", "shortest-queue", "dqn")
     with styled():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators import AllocatorSettings
     from experiments.placement.episode import Episode
-    from experiments.placement.world import World, WorldSettings
+    from experiments.placement.world import FleetWorld, WorldSettings
 
 
 class Pretraining(NamedTuple):
@@ -61,6 +61,6 @@ def pretrain(
     return found
 
 
-def _utility(world: World, allocator: AllocatorSettings, taught: DqnAllocator | None) -> float:
+def _utility(world: FleetWorld, allocator: AllocatorSettings, taught: DqnAllocator | None) -> float:
     episode: Episode = run_episode(world, allocator, Weighted(), taught=taught)
     return float(np.mean([each.worth for each in episode.ended]))

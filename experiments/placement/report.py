@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
     from experiments.placement.paired import Paired
     from experiments.placement.pretraining import Pretraining
-    from experiments.placement.scores import Score
-    from experiments.placement.study import Study
+    from experiments.placement.scores import EpisodeScore
+    from experiments.placement.study import PlacementStudy
 
 FILE: Final = "report.json"
 _TRAP_SEEDS: Final = 10
-_TRAP_SEEDS_PER_WORLD: Final = 80
+_TRAP_SEEDS_PER_WORLD: Final = 50
 
 
-def make_report(study: Study, middle: float, trained: Sequence[Pretraining]) -> dict[str, Any]:
+def make_report(
+    study: PlacementStudy, middle: float, trained: Sequence[Pretraining]
+) -> dict[str, Any]:
     """Return all that was found; ``middle`` is the arrival rate of the parts that have only one."""
     return {
         "seeds": list(study.seeds),
@@ -46,7 +48,7 @@ def make_report(study: Study, middle: float, trained: Sequence[Pretraining]) -> 
     }
 
 
-def _rate(study: Study, name: str) -> dict[str, Any]:
+def _rate(study: PlacementStudy, name: str) -> dict[str, Any]:
     """Return how every policy did in one part of the study, and how ours compares."""
     scores = {
         policy: study.scores[name, policy] for policy in POLICIES if (name, policy) in study.scores
@@ -73,7 +75,7 @@ def _rate(study: Study, name: str) -> dict[str, Any]:
     }
 
 
-def _drift(study: Study, name: str) -> dict[str, Any]:
+def _drift(study: PlacementStudy, name: str) -> dict[str, Any]:
     """Return what the change of the world did to each policy, in the sixty rounds after it."""
     found = {}
     for policy in POLICIES:
@@ -91,14 +93,14 @@ def _drift(study: Study, name: str) -> dict[str, Any]:
     }
 
 
-def _stationary(scores: Sequence[Score]) -> dict[str, Any]:
+def _stationary(scores: Sequence[EpisodeScore]) -> dict[str, Any]:
     return {
         "changes": sum(each.changes for each in scores),
         "oscillations": sum(each.oscillations for each in scores),
     }
 
 
-def _placement(study: Study) -> dict[str, Any]:
+def _placement(study: PlacementStudy) -> dict[str, Any]:
     moved = _utilities(study.scores["placement", OURS])
     fixed = _utilities(study.scores["placement", DISPATCH_ONLY])
     return {
@@ -108,7 +110,7 @@ def _placement(study: Study) -> dict[str, Any]:
     }
 
 
-def _moved(study: Study, name: str) -> float:
+def _moved(study: PlacementStudy, name: str) -> float:
     ours, oracle = (
         _mean([each.bytes_moved for each in study.scores[name, policy]])
         for policy in (OURS, "oracle")
@@ -135,7 +137,7 @@ def _said(paired: Paired) -> dict[str, Any]:
     }
 
 
-def _utilities(scores: Sequence[Score]) -> list[float]:
+def _utilities(scores: Sequence[EpisodeScore]) -> list[float]:
     return [each.utility for each in scores]
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.preferences import Preference
     from experiments.placement.episode import Episode
-    from experiments.placement.world import World
+    from experiments.placement.world import FleetWorld
 
     Floats = NDArray[np.float64]
 
@@ -23,7 +23,7 @@ _BACK_AND_FORTH: Final = 4
 _LEARNED_AFTER: Final = 25
 
 
-class Score(NamedTuple):
+class EpisodeScore(NamedTuple):
     """One episode: means over its jobs, and what happened around the change of the world.
 
     ``course`` is the mean worth of the jobs of each round, NaN where none came. ``before`` and
@@ -45,14 +45,14 @@ class Score(NamedTuple):
     course: Floats
 
 
-def score(world: World, episode: Episode, preference: Preference) -> Score:
+def score(world: FleetWorld, episode: Episode, preference: Preference) -> EpisodeScore:
     """Return what an episode came to."""
     ended = episode.ended
     worth = np.array([each.worth for each in ended])
     rounds = np.array([each.round for each in ended])
     course = _course(rounds, worth, len(world.arrivals))
     change = world.changes_at
-    return Score(
+    return EpisodeScore(
         utility=float(worth.mean()),
         misses=float(np.mean([each.latency_s > preference.limit_s for each in ended])),
         accuracy=float(np.mean([each.right for each in ended])),
@@ -98,7 +98,7 @@ def _mean_between(rounds: NDArray[np.int64], worth: Floats, low: int, high: int)
     return float(inside.mean()) if len(inside) else float("nan")
 
 
-def _off(world: World, episode: Episode) -> tuple[float, ...]:
+def _off(world: FleetWorld, episode: Episode) -> tuple[float, ...]:
     """Return how far off the belief about each slowed node is after 25 jobs that it was given."""
     off = []
     for index, node in enumerate(world.nodes):

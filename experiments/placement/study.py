@@ -29,7 +29,7 @@ from cloud_agent.center.allocators import (
 from cloud_agent.center.placement import PlacementSettings
 from cloud_agent.center.preferences import Inverse, PreferenceSettings, Weighted
 from experiments.placement.episode import run_episode
-from experiments.placement.scores import Score, score
+from experiments.placement.scores import EpisodeScore, score
 from experiments.placement.world import WorldSettings, draw_world
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ MIDDLE: Final = 4.0
 PREFERENCES: Final[dict[str, PreferenceSettings]] = {"weighted": Weighted(), "inverse": Inverse()}
 
 
-class Case(NamedTuple):
+class PlannedEpisode(NamedTuple):
     """One episode to be played."""
 
     part: str
@@ -69,12 +69,12 @@ class Case(NamedTuple):
     seed: int
 
 
-class Study(NamedTuple):
+class PlacementStudy(NamedTuple):
     """The scores, by part of the study and policy, in the order of the seeds."""
 
     seeds: tuple[int, ...]
     rates: tuple[float, ...]
-    scores: dict[tuple[str, str], list[Score]]
+    scores: dict[tuple[str, str], list[EpisodeScore]]
 
 
 def part(preference: str, rate: float) -> str:
@@ -82,12 +82,14 @@ def part(preference: str, rate: float) -> str:
     return f"{preference} {rate:g}"
 
 
-def cases(seeds: Sequence[int], rates: Sequence[float], rounds: int) -> list[Case]:
+def cases(seeds: Sequence[int], rates: Sequence[float], rounds: int) -> list[PlannedEpisode]:
     """Return every episode of the study."""
     placement = PlacementSettings()
     world = WorldSettings(rounds=rounds)
     found = [
-        Case(part(name, rate), policy, allocator, _at(world, rate), wanted, placement, seed)
+        PlannedEpisode(
+            part(name, rate), policy, allocator, _at(world, rate), wanted, placement, seed
+        )
         for name, wanted in PREFERENCES.items()
         for rate in rates
         for policy, allocator in POLICIES.items()
@@ -95,19 +97,21 @@ def cases(seeds: Sequence[int], rates: Sequence[float], rounds: int) -> list[Cas
     ]
     wrong = WorldSettings(rounds=rounds, prior_error=0.22, prior_weight=20.0)
     found += [
-        Case("wrong catalogue", policy, POLICIES[policy], wrong, Weighted(), placement, seed)
+        PlannedEpisode(
+            "wrong catalogue", policy, POLICIES[policy], wrong, Weighted(), placement, seed
+        )
         for policy in ("greedy", "learned", OURS, "oracle")
         for seed in seeds
     ]
     still = WorldSettings(rounds=rounds, drift=False)
     found += [
-        Case("stationary", policy, POLICIES[policy], still, Weighted(), placement, seed)
+        PlannedEpisode("stationary", policy, POLICIES[policy], still, Weighted(), placement, seed)
         for policy in (OURS, "oracle")
         for seed in seeds
     ]
     more = [*seeds, *range(max(seeds) + 1, max(seeds) + 1 + len(seeds))]
     found += [
-        Case("placement", name, ActiveInference(), world, Weighted(), plan, seed)
+        PlannedEpisode("placement", name, ActiveInference(), world, Weighted(), plan, seed)
         for name, plan in ((OURS, placement), (DISPATCH_ONLY, None))
         for seed in more
     ]
@@ -120,17 +124,17 @@ def run_study(
     rounds: int,
     processes: int,
     watch: Callable[[str], None],
-) -> Study:
+) -> PlacementStudy:
     """Play every episode; ``watch`` hears of each as it ends."""
-    scores: dict[tuple[str, str], list[Score]] = {}
+    scores: dict[tuple[str, str], list[EpisodeScore]] = {}
     todo = cases(seeds, rates, rounds)
     for case, scored in zip(todo, _scored(todo, processes), strict=True):
         scores.setdefault((case.part, case.policy), []).append(scored)
         watch(case.part)
-    return Study(tuple(seeds), tuple(rates), scores)
+    return PlacementStudy(tuple(seeds), tuple(rates), scores)
 
 
-def play(case: Case) -> Score:
+def play(case: PlannedEpisode) -> EpisodeScore:
     """Play one episode and return what it came to."""
     world = draw_world(case.world, case.seed)
     episode = run_episode(
@@ -139,7 +143,7 @@ def play(case: Case) -> Score:
     return score(world, episode, case.preference)
 
 
-def _scored(todo: Sequence[Case], processes: int) -> Iterable[Score]:
+def _scored(todo: Sequence[PlannedEpisode], processes: int) -> Iterable[EpisodeScore]:
     if processes == 1:
         yield from map(play, todo)
         return

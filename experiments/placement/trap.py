@@ -15,7 +15,7 @@ import numpy as np
 from cloud_agent.center.allocators import ActiveInference, AllocatorContext, make_allocator
 from cloud_agent.center.beliefs import Beliefs, QualityBelief
 from cloud_agent.center.catalogue import Catalogue, ModelCard
-from cloud_agent.center.jobs import Candidate, Job, Outcome
+from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 from cloud_agent.center.preferences import Weighted
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ def found_better(epistemic: float, seed: int) -> bool:
         ActiveInference(epistemic=epistemic),
         AllocatorContext(catalogue, beliefs, Weighted(), random.Random(seed)),  # noqa: S311
     )
-    candidates = [Candidate(f"node-{arm.name}", arm.name, 0.0, 0.0) for arm in ARMS]
+    candidates = [OpenNode(f"node-{arm.name}", arm.name, 0.0, 0.0) for arm in ARMS]
     better = 0
     for number in range(DRAWS):
-        chosen = allocator.choose(Job(str(number), _KIND, 0.0), candidates)
+        chosen = allocator.choose(FleetJob(str(number), _KIND, 0.0), candidates)
         right = luck[number, chosen] < ARMS[chosen].truth
         better += chosen == 0
         node, model = candidates[chosen].node, candidates[chosen].model
-        beliefs.learn(Outcome(str(number), _KIND, node, model, float(right), 1.0, 1e-6, 1e-6))
+        beliefs.learn(JobOutcome(str(number), _KIND, node, model, float(right), 1.0, 1e-6, 1e-6))
     return better > DRAWS / 2
 
 

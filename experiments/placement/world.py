@@ -59,7 +59,7 @@ class WorldSettings(Closed, frozen=True, kw_only=True):
     ] = ()
 
 
-class Arrival(NamedTuple):
+class DrawnJob(NamedTuple):
     """A job as the world made it: what decides if an answer is right, and how long it takes."""
 
     id: str
@@ -68,7 +68,7 @@ class Arrival(NamedTuple):
     effort: float
 
 
-class World(NamedTuple):
+class FleetWorld(NamedTuple):
     """One drawn world. Arrays over nodes, and over models and kinds, in the catalogue's order.
 
     ``slowdowns`` has a row before the change and one after it, at round ``changes_at``.
@@ -82,11 +82,11 @@ class World(NamedTuple):
     rtt_s: Floats
     memory_bytes: Floats
     quality: dict[tuple[str, str], float]
-    arrivals: list[list[Arrival]]
+    arrivals: list[list[DrawnJob]]
     changes_at: int
 
 
-def draw_world(settings: WorldSettings, seed: int, *, jobs: int = 0) -> World:
+def draw_world(settings: WorldSettings, seed: int, *, jobs: int = 0) -> FleetWorld:
     """Return the world of a seed; with other ``jobs`` the same fleet gets other jobs."""
     rng = np.random.default_rng([seed, 15])
     nodes = tuple(f"edge-{number + 1}" for number in range(settings.nodes))
@@ -104,7 +104,7 @@ def draw_world(settings: WorldSettings, seed: int, *, jobs: int = 0) -> World:
     mixes = rng.dirichlet(np.full(len(KINDS), 2.0), 2)
     if not settings.drift:
         mixes[1] = mixes[0]
-    return World(
+    return FleetWorld(
         settings,
         catalogue,
         nodes,
@@ -137,15 +137,15 @@ def _catalogue() -> Catalogue:
 
 def _arrivals(
     settings: WorldSettings, mixes: Floats, rng: np.random.Generator
-) -> list[list[Arrival]]:
-    rounds: list[list[Arrival]] = []
+) -> list[list[DrawnJob]]:
+    rounds: list[list[DrawnJob]] = []
     for number, count in enumerate(rng.poisson(settings.rate, settings.rounds)):
         mix = mixes[int(number >= settings.rounds // 2)]
         kinds = rng.choice(len(KINDS), count, p=mix)
         luck, effort = rng.random(count), rng.normal(0, _NOISE, count)
         rounds.append(
             [
-                Arrival(f"{number}-{i}", KINDS[kinds[i]], float(luck[i]), float(effort[i]))
+                DrawnJob(f"{number}-{i}", KINDS[kinds[i]], float(luck[i]), float(effort[i]))
                 for i in range(count)
             ]
         )

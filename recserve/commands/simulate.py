@@ -24,7 +24,7 @@ from shared.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from experiments.placement.study import Study
+    from experiments.placement.study import PlacementStudy
 
 _TRAINED: Final = 3
 
@@ -86,7 +86,7 @@ def simulate(
     rounds: int,
     processes: int | None,
     episodes: int,
-) -> tuple[dict[str, Any], Study, float]:
+) -> tuple[dict[str, Any], PlacementStudy, float]:
     """Run the study with its progress on the terminal; return what it found."""
     middle = MIDDLE if MIDDLE in rates else rates[len(rates) // 2]
     chosen = range(seeds)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class ActiveInference(Closed, frozen=True, kw_only=True, tag_field="kind", tag="active-inference"):
@@ -57,7 +57,7 @@ class ActiveInferenceAllocator:
         self._preference = context.preference
         self._draw = context.draw
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node of the least expected free energy, or draw one by its probabilities."""
         energies = [energy.total for energy in self.energies(job, candidates)]
         if not self._settings.precision:
@@ -65,14 +65,14 @@ class ActiveInferenceAllocator:
         weights = policy(energies, self._settings.precision)
         return self._draw.choices(range(len(weights)), weights)[0]
 
-    def energies(self, job: Job, candidates: Sequence[Candidate]) -> list[FreeEnergy]:
+    def energies(self, job: FleetJob, candidates: Sequence[OpenNode]) -> list[FreeEnergy]:
         """Return the expected free energy of giving the job to each node."""
         expected = (
             expect(job.kind, candidate, self.outlooks, self._preference) for candidate in candidates
         )
         return [FreeEnergy(worth, self._settings.epistemic * nats) for worth, nats in expected]
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Do nothing: the beliefs are the centre's."""
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.beliefs import Beliefs, Outlooks
     from cloud_agent.center.catalogue import Catalogue
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
     from cloud_agent.center.preferences import Preference
 
 
@@ -40,8 +40,8 @@ class Allocator(Protocol):
     def outlooks(self) -> Outlooks:
         """What it expects of a job on a node."""
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the index of the node that gets the job; there is at least one candidate."""
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Take in what came of a job, after the centre's beliefs have."""

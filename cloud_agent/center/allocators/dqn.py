@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
     Floats = NDArray[np.float64]
 
@@ -86,7 +86,7 @@ class DqnAllocator:
         self._latest: _Pending | None = None
         self._taught = 0
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return a node at random, less and less often, or the one of the most worth."""
         state, free = self._see(job, candidates)
         if self._latest is not None:
@@ -103,7 +103,7 @@ class DqnAllocator:
         self._pending[job.id] = self._latest = pending
         return chosen
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Remember what came of a choice, and learn from a batch of such memories."""
         pending = self._pending.pop(outcome.job, None)
         if pending is None or outcome.grade is None:
@@ -121,7 +121,9 @@ class DqnAllocator:
         self._pending.clear()
         self._latest = None
 
-    def _see(self, job: Job, candidates: Sequence[Candidate]) -> tuple[Floats, NDArray[np.bool_]]:
+    def _see(
+        self, job: FleetJob, candidates: Sequence[OpenNode]
+    ) -> tuple[Floats, NDArray[np.bool_]]:
         kinds, models = len(self._kinds), len(self._models)
         state = np.zeros(kinds + len(self._nodes) * (1 + models))
         free = np.zeros(len(self._nodes), dtype=np.bool_)

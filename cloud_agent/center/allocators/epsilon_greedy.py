@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloud_agent.center.allocators.base import AllocatorContext
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class EpsilonGreedy(Closed, frozen=True, kw_only=True, tag_field="kind", tag="epsilon-greedy"):
@@ -31,11 +31,11 @@ class EpsilonGreedyAllocator:
         self._best = LearnedAllocator(Learned(), context)
         self.outlooks = self._best.outlooks
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return a node at random for a share of the jobs, and the best one for the others."""
         if self._draw.random() < self._epsilon:
             return self._draw.randrange(len(candidates))
         return self._best.choose(job, candidates)
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Do nothing: the beliefs are the centre's."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job
+    from cloud_agent.center.jobs import FleetJob, OpenNode
     from cloud_agent.center.preferences import Preference
 
 
@@ -19,7 +19,7 @@ class Expected(NamedTuple):
     nats: float
 
 
-def expect(kind: str, candidate: Candidate, outlooks: Outlooks, preference: Preference) -> Expected:
+def expect(kind: str, candidate: OpenNode, outlooks: Outlooks, preference: Preference) -> Expected:
     """Return what a job of this kind would bring there, behind what waits there already."""
     quality, service_s, spread_s, quality_nats, speed_nats = outlooks.outlook(
         candidate.node, candidate.model, kind
@@ -30,7 +30,7 @@ def expect(kind: str, candidate: Candidate, outlooks: Outlooks, preference: Pref
 
 
 def best(
-    job: Job, candidates: Sequence[Candidate], outlooks: Outlooks, preference: Preference
+    job: FleetJob, candidates: Sequence[OpenNode], outlooks: Outlooks, preference: Preference
 ) -> int:
     """Return the index of the node where the job is worth most."""
     return largest([expect(job.kind, each, outlooks, preference).worth for each in candidates])

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class Greedy(Closed, frozen=True, kw_only=True, tag_field="kind", tag="greedy"):
@@ -28,9 +28,9 @@ class GreedyAllocator:
         self.outlooks: Outlooks = CatalogueOutlooks(context.catalogue)
         self._preference = context.preference
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node where the catalogue promises most."""
         return best(job, candidates, self.outlooks, self._preference)
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn nothing."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class GreedyAccuracy(Closed, frozen=True, kw_only=True, tag_field="kind", tag="greedy-accuracy"):
@@ -27,12 +27,12 @@ class GreedyAccuracyAllocator:
         self._catalogue = context.catalogue
         self.outlooks: Outlooks = CatalogueOutlooks(context.catalogue)
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node with the best model for this kind, of several the least busy."""
         ranks = [
             (-self._catalogue[each.model].quality[job.kind], each.backlog_s) for each in candidates
         ]
         return ranks.index(min(ranks))
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn nothing."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class RoundRobin(Closed, frozen=True, kw_only=True, tag_field="kind", tag="round-robin"):
@@ -27,12 +27,12 @@ class RoundRobinAllocator:
         self.outlooks: Outlooks = CatalogueOutlooks(context.catalogue)
         self._last = ""
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the first node after the last one by name, or the first of all."""
         del job
         names = sorted(candidate.node for candidate in candidates)
         self._last = next((name for name in names if name > self._last), names[0])
         return next(i for i, each in enumerate(candidates) if each.node == self._last)
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn nothing."""

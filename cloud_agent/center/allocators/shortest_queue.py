@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class ShortestQueue(Closed, frozen=True, kw_only=True, tag_field="kind", tag="shortest-queue"):
@@ -26,11 +26,11 @@ class ShortestQueueAllocator:
         del settings
         self.outlooks: Outlooks = CatalogueOutlooks(context.catalogue)
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node with the least backlog."""
         del job
         queues = [candidate.backlog_s for candidate in candidates]
         return queues.index(min(queues))
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn nothing."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cloud_agent.center.allocators.base import AllocatorContext
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class Thompson(Closed, frozen=True, kw_only=True, tag_field="kind", tag="thompson"):
@@ -31,19 +31,19 @@ class ThompsonAllocator:
         self._preference = context.preference
         self._draw = context.draw
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node that is worth most if the grades are what was drawn."""
         grades = {model: self._grade(model, job.kind) for model in {c.model for c in candidates}}
         return largest([self._worth(job, each, grades[each.model]) for each in candidates])
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Do nothing: the beliefs are the centre's."""
 
     def _grade(self, model: str, kind: str) -> float:
         belief = self.outlooks.quality(model, kind)
         return self._draw.betavariate(belief.alpha, belief.beta)
 
-    def _worth(self, job: Job, candidate: Candidate, grade: float) -> float:
+    def _worth(self, job: FleetJob, candidate: OpenNode, grade: float) -> float:
         outlook = self.outlooks.outlook(candidate.node, candidate.model, job.kind)
         latency_s = candidate.rtt_s + candidate.backlog_s + outlook.service_s
         return self._preference.expected(grade, latency_s, outlook.spread_s)

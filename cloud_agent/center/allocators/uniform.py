@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.allocators.base import AllocatorContext
     from cloud_agent.center.beliefs import Outlooks
-    from cloud_agent.center.jobs import Candidate, Job, Outcome
+    from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 
 
 class Uniform(Closed, frozen=True, kw_only=True, tag_field="kind", tag="random"):
@@ -27,10 +27,10 @@ class UniformAllocator:
         self.outlooks: Outlooks = CatalogueOutlooks(context.catalogue)
         self._draw = context.draw
 
-    def choose(self, job: Job, candidates: Sequence[Candidate]) -> int:
+    def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return any node, each as likely as another."""
         del job
         return self._draw.randrange(len(candidates))
 
-    def learn(self, outcome: Outcome) -> None:
+    def learn(self, outcome: JobOutcome) -> None:
         """Learn nothing."""

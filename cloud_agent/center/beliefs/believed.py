@@ -11,7 +11,7 @@ from cloud_agent.center.beliefs.speed import NOISE, SpeedBelief
 
 if TYPE_CHECKING:
     from cloud_agent.center.catalogue import Catalogue
-    from cloud_agent.center.jobs import Outcome
+    from cloud_agent.center.jobs import JobOutcome
 
 _PRIOR_WEIGHT: Final = 6.0
 _SPREAD: Final = math.sqrt(math.expm1(NOISE))
@@ -66,7 +66,7 @@ class Beliefs:
         service_s = self._tokens[kind] * self._catalogue[model].token_s * speed.factor
         return Outlook(quality.mean, service_s, service_s * speed.spread, quality.nats, speed.nats)
 
-    def learn(self, outcome: Outcome) -> Surprise:
+    def learn(self, outcome: JobOutcome) -> Surprise:
         """Take in what came of a job, and return how surprising it was."""
         quality = speed = 0.0
         if outcome.grade is not None:

@@ -22,16 +22,16 @@ class Entity(msgspec.Struct, frozen=True):
     type: str
 
 
-class Found(NamedTuple):
+class EntityCount(NamedTuple):
     """How many entities were given, wanted, and both; those of several sentences add up."""
 
     shared: int
     given: int
     wanted: int
 
-    def plus(self, other: Found) -> Found:
+    def plus(self, other: EntityCount) -> EntityCount:
         """Return the sum of two."""
-        return Found(*(one + two for one, two in zip(self, other, strict=True)))
+        return EntityCount(*(one + two for one, two in zip(self, other, strict=True)))
 
     @property
     def f1(self) -> float:
@@ -50,7 +50,7 @@ def read(text: str) -> list[Entity] | None:
         return None
 
 
-def compare(answer: str, reference: str) -> Found:
+def compare(answer: str, reference: str) -> EntityCount:
     """Count the entities that are exactly right: the same words and the same type.
 
     An answer that is no list names nothing and so misses all; where nothing is wanted it is still
@@ -64,9 +64,9 @@ def compare(answer: str, reference: str) -> Found:
         )
     given = read(answer)
     if given is None:
-        return Found(0, int(not wanted), len(wanted))
+        return EntityCount(0, int(not wanted), len(wanted))
     shared = Counter(map(_key, given)) & Counter(map(_key, wanted))
-    return Found(sum(shared.values()), len(given), len(wanted))
+    return EntityCount(sum(shared.values()), len(given), len(wanted))
 
 
 def grade(answer: str, references: tuple[str, ...]) -> float:

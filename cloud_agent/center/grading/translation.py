@@ -28,6 +28,6 @@ def _sacrebleu() -> Any:
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
             "translations are graded with sacrebleu, which is not installed here; "
-            'pip install "recserve[center]"'
+            'pip install -e ".[center]" in a checkout of this project'
         ) from error
     return sacrebleu

@@ -30,7 +30,7 @@ from cloud_agent.center.allocators import (
 from cloud_agent.center.beliefs import Beliefs, Outlook
 from cloud_agent.center.catalogue import Catalogue, ModelCard
 from cloud_agent.center.dispatch import give_out
-from cloud_agent.center.jobs import Candidate, Job, Outcome
+from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
 from cloud_agent.center.preferences import Inverse, Preference, Weighted
 from shared.errors import SettingsError
 
@@ -70,15 +70,15 @@ def context(preference: Preference | None = None, *, seed: int = 1) -> Allocator
     )
 
 
-def candidates(*backlogs_s: float, model: str = "small") -> list[Candidate]:
+def candidates(*backlogs_s: float, model: str = "small") -> list[OpenNode]:
     return [
-        Candidate(node, model, backlog_s, 0.05)
+        OpenNode(node, model, backlog_s, 0.05)
         for node, backlog_s in zip(NODES, backlogs_s, strict=False)
     ]
 
 
-def job(number: int = 0, kind: str = "question", deadline_s: float = 15.0) -> Job:
-    return Job(str(number), kind, deadline_s)
+def job(number: int = 0, kind: str = "question", deadline_s: float = 15.0) -> FleetJob:
+    return FleetJob(str(number), kind, deadline_s)
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -98,7 +98,7 @@ def test_every_allocator_chooses_one_of_the_candidates(
     for number, grade in enumerate([*grades, 0.5]):
         chosen = allocator.choose(job(number), offered)
         assert 0 <= chosen < len(offered)
-        outcome = Outcome(
+        outcome = JobOutcome(
             str(number), "question", offered[chosen].node, "small", grade, 40.0, service_s, 1.0
         )
         given.beliefs.learn(outcome)
@@ -135,7 +135,7 @@ def test_free_energy_is_finite_whatever_was_observed(
     allocator = ActiveInferenceAllocator(ActiveInference(), given)
     for grade in grades:
         given.beliefs.learn(
-            Outcome(
+            JobOutcome(
                 "0", "question", "edge-1", "small", grade, 40.0, service_s, 1.0, censored=censored
             )
         )
@@ -156,7 +156,7 @@ def test_what_would_teach_most_is_tried_where_information_is_worth_something() -
     given = context()
     for number in range(400):
         given.beliefs.learn(
-            Outcome(
+            JobOutcome(
                 str(number), "question", "edge-1", "small", float(number % 10 < 7), 40.0, 0.8, 1.0
             )
         )
@@ -198,7 +198,7 @@ def test_greedy_accuracy_takes_the_best_model_however_long_its_queue() -> None:
 def test_greedy_believes_the_catalogue_whatever_it_has_seen() -> None:
     given = context()
     for _ in range(50):
-        given.beliefs.learn(Outcome("0", "question", "edge-2", "large", 0.0, 40.0, 60.0, 60.0))
+        given.beliefs.learn(JobOutcome("0", "question", "edge-2", "large", 0.0, 40.0, 60.0, 60.0))
     offered = candidates(0.0, 0.0)
     offered[1].model = "large"
     assert make_allocator(Greedy(), given).choose(job(), offered) == 1
@@ -231,7 +231,7 @@ def test_a_q_network_learns_which_node_answers_right() -> None:
         chosen.append(taken)
         grade = float(taken == 2)
         allocator.learn(
-            Outcome(str(number), "question", NODES[taken], "small", grade, 40.0, 1.0, 1.0)
+            JobOutcome(str(number), "question", NODES[taken], "small", grade, 40.0, 1.0, 1.0)
         )
     assert Counter(chosen[-100:]).most_common(1)[0][0] == 2
     assert Counter(chosen[-100:])[2] > 85

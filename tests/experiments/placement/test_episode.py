@@ -14,14 +14,14 @@ from cloud_agent.center.preferences import Weighted
 from experiments.placement.episode import run_episode
 from experiments.placement.node import Node
 from experiments.placement.scores import back_and_forth, score
-from experiments.placement.world import World, WorldSettings, draw_world
+from experiments.placement.world import FleetWorld, WorldSettings, draw_world
 
 
 def small(rounds: int = 60, **given: object) -> WorldSettings:
     return WorldSettings(rounds=rounds, rounds_per_placement=10, **given)  # type: ignore[arg-type]
 
 
-def jobs_of(world: World) -> list[str]:
+def jobs_of(world: FleetWorld) -> list[str]:
     return sorted(arrival.id for arrivals in world.arrivals for arrival in arrivals)
 
 

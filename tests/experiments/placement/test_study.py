@@ -14,7 +14,7 @@ from cloud_agent.center.placement import PlacementSettings
 from cloud_agent.center.preferences import Weighted
 from experiments.placement.acceptance import checks
 from experiments.placement.paired import compare, student_975
-from experiments.placement.study import BASELINES, OURS, POLICIES, Case, play
+from experiments.placement.study import BASELINES, OURS, POLICIES, PlannedEpisode, play
 from experiments.placement.trap import share_that_finds
 from experiments.placement.world import WorldSettings
 from recserve.cli import main
@@ -29,7 +29,9 @@ def utilities(policy: str, *, rate: float = 4.0) -> list[float]:
     world = WorldSettings(rounds=200, rate=rate)
     return [
         play(
-            Case("", policy, POLICIES[policy], world, Weighted(), PlacementSettings(), seed)
+            PlannedEpisode(
+                "", policy, POLICIES[policy], world, Weighted(), PlacementSettings(), seed
+            )
         ).utility
         for seed in SEEDS
     ]

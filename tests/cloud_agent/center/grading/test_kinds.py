@@ -8,7 +8,7 @@ import pytest
 
 from cloud_agent.center.grading import KINDS, grade, kind_named
 from cloud_agent.center.grading.emotion import LABELS, label_of
-from cloud_agent.center.grading.entities import Found, compare
+from cloud_agent.center.grading.entities import EntityCount, compare
 from cloud_agent.center.grading.question import contains, exact
 from cloud_agent.center.grading.summary import ldc_sg, rouge_1, rouge_l
 from cloud_agent.center.grading.translation import bleu
@@ -100,7 +100,7 @@ def test_a_sentence_without_entities_wants_an_empty_list() -> None:
 def test_entities_of_many_sentences_are_counted_together() -> None:
     one = compare('[{"text": "Ann", "type": "PER"}]', '[{"text": "Ann", "type": "PER"}]')
     two = compare("[]", '[{"text": "Bob", "type": "PER"}, {"text": "Rome", "type": "LOC"}]')
-    assert one.plus(two) == Found(1, 1, 3)
+    assert one.plus(two) == EntityCount(1, 1, 3)
     assert one.plus(two).f1 == pytest.approx(0.5)
 
 

@@ -21,7 +21,7 @@ from cloud_agent.center.beliefs import (
 from cloud_agent.center.beliefs.quality import digamma
 from cloud_agent.center.beliefs.speed import NOISE
 from cloud_agent.center.catalogue import Catalogue, ModelCard, quality_from_perplexity
-from cloud_agent.center.jobs import Outcome
+from cloud_agent.center.jobs import JobOutcome
 from shared.errors import DataError
 
 
@@ -38,8 +38,8 @@ def card(name: str, quality: float = 0.5, token_s: float = 0.02) -> ModelCard:
 
 def outcome(
     *, grade: float | None = 1.0, service_s: float = 0.8, censored: bool = False
-) -> Outcome:
-    return Outcome(
+) -> JobOutcome:
+    return JobOutcome(
         "a job", "question", "edge-1", "small", grade, 40.0, service_s, 1.0, censored=censored
     )
 
