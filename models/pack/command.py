@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
 from models.pack.adding import HeadRequest, refit_head
+from models.pack.embedding import pack_embedder
 from models.pack.labelled import read_labelled, read_texts
 from models.pack.packing import Bounds, pack
 from models.pack.samples import SAMPLES
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.runtimes.bundle import Bundle
+    from shared.runtimes.embedder_bundle import EmbedderBundle
 
 
 def main(
@@ -74,6 +76,31 @@ def refit(folder: Path, head: HeadRequest, console: Console | None = None) -> Bu
     console = console or Console(stderr=True)
     bundle = refit_head(folder, head, console)
     _show(bundle, console)
+    return bundle
+
+
+def embedder(
+    source: str,
+    out: Path,
+    *,
+    name: str,
+    samples: Path | None = None,
+    console: Console | None = None,
+    **more: Any,
+) -> EmbedderBundle:
+    """Pack the sentence encoder ``source`` into the folder ``out``; say what came out.
+
+    ``more`` is what ``pack_embedder`` takes besides. Raises what ``main`` raises.
+    """
+    console = console or Console(stderr=True)
+    texts = read_texts(samples) if samples else SAMPLES
+    bundle = pack_embedder(source, out, name=name, samples=texts, console=console, **more)
+    manifest = bundle.manifest
+    console.print(
+        f"[bold]{manifest.name} {manifest.version}[/]: {bundle.folder}, "
+        f"{bundle.size_bytes / 1e6:.2f} MB, {manifest.precision}, {manifest.dimensions} "
+        f"dimensions, {manifest.max_tokens} tokens; {manifest.fidelity}"
+    )
     return bundle
 
 

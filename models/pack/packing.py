@@ -97,7 +97,7 @@ def pack(
     and then leaves ``out`` as it was.
     """
     console, bounds = console or Console(quiet=True), bounds or Bounds()
-    _refuse_other_folder(out)
+    refuse_other_folder(out)
     asked = read_head_texts(head) if head else None
     out.parent.mkdir(parents=True, exist_ok=True)
     with (
@@ -151,7 +151,7 @@ def pack(
         return _put(bundle, out, Path(work) / "replaced")
 
 
-def _refuse_other_folder(out: Path) -> None:
+def refuse_other_folder(out: Path) -> None:
     """Refuse to write over what is not a bundle."""
     if out.exists() and not (out / MANIFEST).is_file():
         raise BundleError(f"{out}: is there already and is no bundle; choose another folder")
@@ -183,11 +183,11 @@ def _export(original: TorchClassifier, folder: Path, manifest: Manifest) -> Bund
 
     folder.mkdir()
     export(original.network, folder / WEIGHTS)
-    _write_tokenizer(original.tokenizer, folder / TOKENIZER)
+    write_tokenizer(original.tokenizer, folder / TOKENIZER)
     return Bundle.write(folder, manifest)
 
 
-def _write_tokenizer(tokenizer: Any, path: Path) -> None:
+def write_tokenizer(tokenizer: Any, path: Path) -> None:
     """Write the tokenizer without indentation, padding or truncation, which serving sets."""
     if not tokenizer.is_fast:
         raise BundleError(
@@ -246,8 +246,13 @@ def _serve(bundle: Bundle, together: int = 1) -> Model:
 
 
 def _put(bundle: Bundle, out: Path, aside: Path) -> Bundle:
-    """Move the finished bundle to ``out``; one that was there goes ``aside``."""
+    """Move the finished bundle to ``out``."""
+    put_aside_and_move(bundle.folder, out, aside)
+    return Bundle.open(out)
+
+
+def put_aside_and_move(folder: Path, out: Path, aside: Path) -> None:
+    """Move a finished folder to ``out``; one that was there goes ``aside``."""
     if out.exists():
         out.rename(aside)
-    bundle.folder.rename(out)
-    return Bundle.open(out)
+    folder.rename(out)

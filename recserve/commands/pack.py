@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import click
 
 from models.pack.adding import HeadRequest
+from models.pack.command import embedder, refit
 from models.pack.command import main as pack
-from models.pack.command import refit
 from models.pack.teacher import TeacherServer
 from shared.cli import clear_errors
 from shared.errors import SettingsError
@@ -21,10 +21,19 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "pack", help="Turn a Hugging Face sequence classifier (hub id or folder) into a bundle."
+    "pack",
+    help="Turn a Hugging Face sequence classifier (hub id or folder), or with --task embed a "
+    "sentence encoder, into a bundle. The encoder `minilm` is all-MiniLM-L6-v2.",
 )
 @click.argument("source")
 @click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path))
+@click.option(
+    "--task",
+    type=click.Choice(["classify", "embed"]),
+    default="classify",
+    show_default=True,
+    help="What the model does: tells one of a few labels, or turns a text into a vector.",
+)
 @click.option("--name", help="Name of the bundle.")
 @click.option("--version", default="1", show_default=True, help="Its version.")
 @click.option(
@@ -105,6 +114,7 @@ if TYPE_CHECKING:
 def command(
     source: str,
     out: Path | None,
+    task: str,
     name: str | None,
     version: str,
     quantise: bool,
@@ -147,6 +157,24 @@ def command(
             return
         if out is None or not name:
             raise SettingsError("give SOURCE, OUT and --name, or a bundle and --refit-head")
+        if task == "embed":
+            if head or evaluate or typical or labels:
+                raise SettingsError(
+                    "an embedder has no labels: --task embed takes none of --evaluate, --typical, "
+                    "--teacher and --label"
+                )
+            embedder(
+                source,
+                out,
+                name=name,
+                version=version,
+                quantise=quantise,
+                samples=samples,
+                max_tokens=max_tokens,
+                licence=licence,
+                description=description,
+            )
+            return
         pack(
             source,
             out,

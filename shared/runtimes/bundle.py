@@ -161,7 +161,7 @@ class Bundle(msgspec.Struct, frozen=True):
             if name not in manifest.files:
                 raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
         for name, expected in manifest.files.items():
-            _verify(folder / name, expected)
+            verify_file(folder / name, expected)
         _check_confidence(manifest, folder / MANIFEST)
         return cls(folder, manifest, digest)
 
@@ -169,16 +169,7 @@ class Bundle(msgspec.Struct, frozen=True):
     def write(cls, folder: str | Path, manifest: Manifest) -> Bundle:
         """Write ``bundle.yaml`` beside the files in ``folder``, with their hashes, and open it."""
         folder = Path(folder)
-        files = {
-            path.name: sha256_of(path)
-            for path in sorted(folder.iterdir())
-            if path.is_file() and path.name != MANIFEST
-        }
-        complete = msgspec.structs.replace(manifest, files=files)
-        text = yaml.safe_dump(
-            msgspec.to_builtins(complete), sort_keys=False, allow_unicode=True, width=100
-        )
-        (folder / MANIFEST).write_text(text, encoding="utf-8")
+        write_manifest(folder, msgspec.structs.replace(manifest, files=hashes_in(folder)))
         return cls.open(folder)
 
     @property
@@ -230,6 +221,23 @@ class Bundle(msgspec.Struct, frozen=True):
         return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
 
 
+def hashes_in(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder but the manifest."""
+    return {
+        path.name: sha256_of(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != MANIFEST
+    }
+
+
+def write_manifest(folder: Path, manifest: msgspec.Struct) -> None:
+    """Write ``bundle.yaml``."""
+    text = yaml.safe_dump(
+        msgspec.to_builtins(manifest), sort_keys=False, allow_unicode=True, width=100
+    )
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
+
+
 def _check_confidence(manifest: Manifest, place: Path) -> None:
     """Refuse a head that is missing, or of something else."""
     head = manifest.head
@@ -265,7 +273,7 @@ def _check_fusion(manifest: Manifest, place: Path) -> None:
 
 
 def _read_manifest(path: Path) -> Manifest:
-    tree = _read_yaml(path)
+    tree = read_manifest_tree(path)
     if tree.get("format") != FORMAT:
         found = repr(tree.get("format"))
         found = found if len(found) <= _SHORT else f"{found[:_SHORT]}…"
@@ -282,7 +290,8 @@ def _read_manifest(path: Path) -> Manifest:
     return manifest
 
 
-def _read_yaml(path: Path) -> dict[Any, Any]:
+def read_manifest_tree(path: Path) -> dict[Any, Any]:
+    """Return what a manifest holds, unchecked. Raises ``BundleError``."""
     try:
         tree = read_yaml(path)
     except FileNotFoundError:
@@ -298,7 +307,8 @@ def _read_yaml(path: Path) -> dict[Any, Any]:
     return tree
 
 
-def _verify(path: Path, expected: str) -> None:
+def verify_file(path: Path, expected: str) -> None:
+    """Hold a file against its SHA-256. Raises ``BundleError``."""
     if not path.is_file():
         raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
     if sha256_of(path) != expected:

@@ -11,6 +11,7 @@ from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from shared.runtimes.bundle import Bundle
+    from shared.runtimes.embedder_bundle import EmbedderBundle
     from shared.runtimes.model import ModelSettings
 
 BATCH_TOKENS: Final = 2_048
@@ -24,7 +25,7 @@ _INPUTS: Final = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 _ERRORS_ONLY: Final = 3
 
 
-def load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
+def load_tokenizer(bundle: Bundle | EmbedderBundle, max_tokens: int | None) -> Tokenizer:
     """Return a bundle's tokenizer, which cuts off what is beyond its limit, or ``max_tokens``.
 
     Raises ``BundleError`` when it is none, and ``SettingsError`` for a limit beyond the bundle's.
@@ -48,7 +49,9 @@ def load_tokenizer(bundle: Bundle, max_tokens: int | None) -> Tokenizer:
     return tokenizer
 
 
-def load_session(bundle: Bundle, settings: ModelSettings) -> onnxruntime.InferenceSession:
+def load_session(
+    bundle: Bundle | EmbedderBundle, settings: ModelSettings
+) -> onnxruntime.InferenceSession:
     """Return a session for a bundle's graph on the providers that the settings name, in order.
 
     Raises ``RuntimeUnavailable`` when a provider is not here, ``BundleError`` for a graph that is
