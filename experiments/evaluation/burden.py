@@ -15,7 +15,7 @@ By both, a prompt that passes over a tier still crosses every link on the way.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import numpy as np
@@ -54,19 +54,19 @@ class Burden:
         return total
 
 
-def paper_hops(replay: Replay) -> Burden:
+def paper_hops(replay: Replay[Any]) -> Burden:
     """Return the burden in units: one for every link that a prompt crosses on its way up."""
     up = _crossed(np.zeros_like(replay.tier), replay.tier, len(replay.matrix.tiers))
     return Burden(_links(replay), up.astype(np.int64), np.zeros(up.shape, np.int64))
 
 
-def paper_bytes(replay: Replay) -> Burden:
+def paper_bytes(replay: Replay[Any]) -> Burden:
     """Return the burden in bytes of text: a prompt's on every link it crosses on its way up."""
     hops = paper_hops(replay)
     return Burden(hops.links, hops.up * replay.matrix.prompt_bytes, hops.down)
 
 
-def sent_bytes(replay: Replay, topics: Topics | None = None) -> Burden:
+def sent_bytes(replay: Replay[Any], topics: Topics | None = None) -> Burden:
     """Return the burden in bytes of the packets that agents send for these prompts."""
     sizes = _Sizes(replay, topics or Topics())
     tiers = len(replay.matrix.tiers)
@@ -85,7 +85,7 @@ def sent_bytes(replay: Replay, topics: Topics | None = None) -> Burden:
     return Burden(_links(replay), up, down)
 
 
-def _links(replay: Replay) -> tuple[str, ...]:
+def _links(replay: Replay[Any]) -> tuple[str, ...]:
     return tuple(links([tier.tier for tier in replay.matrix.tiers]))
 
 
@@ -103,7 +103,7 @@ class _Sizes:
     bytes MessagePack takes for the text, the numbers in the hops, and the label.
     """
 
-    def __init__(self, replay: Replay, topics: Topics) -> None:
+    def __init__(self, replay: Replay[Any], topics: Topics) -> None:
         self._topics = topics
         self._tiers = [tier.tier for tier in replay.matrix.tiers]
         self._agents = [f"{tier}-1" for tier in self._tiers]
@@ -111,27 +111,26 @@ class _Sizes:
         self._text = text + _text_header(text) - 1
         self._seen = replay.seen
         self._more = _more_bytes(replay)
-        labels = [Label(name) for name in replay.matrix.data.label_names]
-        sizes = np.array([len(self._result(label)) for label in labels], np.int64)
-        self._labels: Bytes = sizes[replay.labels]
+        self._task = replay.matrix.task
+        self._result_bytes: Bytes = replay.given(replay.matrix.result_bytes)
 
     def prompt(self, lower: int, upper: int) -> Bytes:
         """Return the packets from one tier's agent to one above it."""
         origin, sender, address = (self._agents[tier] for tier in (0, lower, upper))
         fixed = len(encode_prompt(self._prompt(()), 0.0))
         hops = sum(self._prompt_hop(tier, lower) for tier in range(lower + 1))
-        topic = self._topics.prompt(address, "classify", origin, sender)
+        topic = self._topics.prompt(address, self._task, origin, sender)
         return _packet(topic, fixed + self._text + hops)
 
     def result(self, upper: int) -> Bytes:
         """Return the packets of results from a tier to the origin, which knows its own hop."""
         hops = sum(self._result_hop(tier) for tier in range(1, upper + 1))
-        return _packet(self._topics.results(self._agents[0]), self._labels + hops)
+        return _packet(self._topics.results(self._agents[0]), self._result_bytes + hops)
 
     def copy(self, lower: int, upper: int) -> Bytes:
         """Return the packets of results to the agent that sent the prompt to this tier."""
         topic = self._topics.results(self._agents[lower])
-        return _packet(topic, self._labels + self._result_hop(upper))
+        return _packet(topic, self._result_bytes + self._result_hop(upper))
 
     def _prompt_hop(self, tier: int, sender: int) -> Bytes:
         """Return the bytes of a tier's hop in a prompt; 0 where it saw it not.
@@ -146,20 +145,17 @@ class _Sizes:
     def _result_hop(self, tier: int) -> Bytes:
         hop = Hop(self._tiers[tier], self._agents[tier], *_SMALLEST_HOP)
         one = encode_result(Result(_ID, Label(""), (hop,)), known_hops=0)
-        return self._hop(tier, len(one) - len(self._result(Label(""))))
+        return self._hop(tier, len(one) - len(encode_result(Result(_ID, Label("")), known_hops=0)))
 
     def _hop(self, tier: int, smallest: int) -> Bytes:
         size: Bytes = np.where(self._seen[tier], smallest + self._more[tier], 0)
         return size
 
     def _prompt(self, hops: tuple[Hop, ...]) -> Prompt:
-        return Prompt(_ID, self._agents[0], "classify", "", REMAINING_S, hops)
-
-    def _result(self, label: Label) -> bytes:
-        return encode_result(Result(_ID, label), known_hops=0)
+        return Prompt(_ID, self._agents[0], self._task, "", REMAINING_S, hops)
 
 
-def _more_bytes(replay: Replay) -> Bytes:
+def _more_bytes(replay: Replay[Any]) -> Bytes:
     """Return what a hop's three numbers take beyond one byte each; shape (tiers, n)."""
     confidence = np.stack([tier.routing for tier in replay.matrix.tiers])
     elapsed_us = np.stack([tier.elapsed_us for tier in replay.matrix.tiers])

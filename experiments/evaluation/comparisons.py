@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from experiments.evaluation.offline import Replay
 
     Floats = NDArray[np.float64]
-    Cost = Callable[[Replay], Floats]
+    Cost = Callable[[Replay[Any]], Floats]
 
 
 class SettingsCurve(NamedTuple):
@@ -43,7 +43,7 @@ class Gain(NamedTuple):
         return self.reference - self.other
 
 
-def hops(replay: Replay) -> Floats:
+def hops(replay: Replay[Any]) -> Floats:
     """Return how often each prompt was sent: the paper's unit; shape (n,)."""
     sent: Floats = replay.seen.sum(axis=0) - 1.0
     return sent
@@ -52,7 +52,7 @@ def hops(replay: Replay) -> Floats:
 def weighted(weights: Sequence[float]) -> Cost:
     """Return a cost: one unit for each link that a prompt crosses, at that link's weight."""
 
-    def cost(replay: Replay) -> Floats:
+    def cost(replay: Replay[Any]) -> Floats:
         total: Floats = (np.asarray(weights)[:, None] * paper_hops(replay).up).sum(axis=0)
         return total
 

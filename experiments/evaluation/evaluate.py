@@ -47,7 +47,7 @@ class PolicyRun(NamedTuple):
     candidate: Candidate
     seed: int
     rows: list[int]
-    replay: Replay
+    replay: Replay[Matrix]
 
 
 class SetResult(NamedTuple):
@@ -134,8 +134,7 @@ def measure(result: SetResult, weights: tuple[float, ...]) -> list[dict[str, Any
                 "accuracy": float(run.replay.right.mean()),
                 "accuracy_low": low,
                 "accuracy_high": high,
-                "macro_f1": macro_f1(run.replay.labels, run.replay.matrix.truth),
-                "agreement": agreement(run.replay.labels, run.replay.matrix.tiers[-1].labels),
+                **_labels(run.replay),
                 **_shares(run.replay),
                 **_burdens(run.replay, weights),
                 "compute_ms": float(run.replay.compute_us.sum(axis=0).mean() / 1000),
@@ -200,7 +199,17 @@ def _in_given_order(run: PolicyRun) -> NDArray[np.bool_]:
     return right
 
 
-def _shares(replayed: Replay) -> dict[str, float]:
+def _labels(replayed: Replay[Matrix]) -> dict[str, float]:
+    """Return how the labels that were given stand to the true ones and to the top tier's."""
+    matrix = replayed.matrix
+    given = replayed.given(matrix.label_indexes)
+    return {
+        "macro_f1": macro_f1(given, matrix.truth),
+        "agreement": agreement(given, matrix.label_indexes[-1]),
+    }
+
+
+def _shares(replayed: Replay[Any]) -> dict[str, float]:
     """Return each tier's share of the answers, and which part of what it saw it escalated."""
     figures = {}
     for index, tier in enumerate(replayed.matrix.tiers):
@@ -211,7 +220,7 @@ def _shares(replayed: Replay) -> dict[str, float]:
     return figures
 
 
-def _burdens(replayed: Replay, weights: tuple[float, ...]) -> dict[str, float]:
+def _burdens(replayed: Replay[Any], weights: tuple[float, ...]) -> dict[str, float]:
     crossed, sent = paper_hops(replayed), sent_bytes(replayed)
     figures = {
         "hops": float(replayed.seen.sum(axis=0).mean() - 1.0),

@@ -131,7 +131,7 @@ def follow(
                 raised.append(row)
 
     replayed = replay(ordered, [policy] * below + [KeepAll()], seed=seed, after=watch)
-    differs = replayed.labels != ordered.tiers[-1].labels
+    differs = replayed.given(replayed.matrix.label_indexes) != ordered.tiers[-1].labels
     late = [row - half + 1 for row in alarms[0] if row >= half]
     return Course(
         float(differs.mean()),

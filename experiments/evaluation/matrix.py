@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import numpy as np
 from rich.console import Console
@@ -20,6 +21,9 @@ from experiments.evaluation.answer_store import AnswerStore, open_store, prompt_
 from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.tier_models import ModelFacts, TierModel, read_facts
 from shared.errors import BundleError
+from shared.messages import Result
+from shared.tasks.classify import Label
+from shared.wire.codec import encode_result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,6 +81,12 @@ class Matrix:
 
     data: LabelledSet
     tiers: tuple[TierAnswers, ...]
+    task: Final = "classify"
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The prompts."""
+        return self.data.texts
 
     @cached_property
     def truth(self) -> NDArray[np.int64]:
@@ -89,9 +99,37 @@ class Matrix:
         return np.array([tier.labels == self.truth for tier in self.tiers])
 
     @cached_property
+    def label_indexes(self) -> NDArray[np.int64]:
+        """Index of the label that each tier gave; shape (tiers, n)."""
+        return np.stack([tier.labels for tier in self.tiers])
+
+    @cached_property
     def prompt_bytes(self) -> NDArray[np.int64]:
         """Length of each text in UTF-8; shape (n,)."""
         return np.array([len(text.encode()) for text in self.data.texts], np.int64)
+
+    @cached_property
+    def result_bytes(self) -> NDArray[np.int64]:
+        """Size on the wire of each tier's result without any hop; shape (tiers, n)."""
+        results = (Result(UUID(int=0), Label(name)) for name in self.data.label_names)
+        sizes = np.array([len(encode_result(result, known_hops=0)) for result in results])
+        sizes_given: NDArray[np.int64] = sizes[self.label_indexes]
+        return sizes_given
+
+    def agreed(self, lower: int, upper: int) -> NDArray[np.bool_]:
+        """Return whether two tiers gave the same label; shape (n,)."""
+        same: NDArray[np.bool_] = self.tiers[lower].labels == self.tiers[upper].labels
+        return same
+
+    def labels(self, tier: int) -> list[str]:
+        """Return the names of the labels that a tier gave."""
+        return [self.data.label_names[label] for label in self.tiers[tier].labels.tolist()]
+
+    def foretold(self, tier: int) -> list[str]:
+        """Return the labels that a tier's head foretells; empty ones where it has no head."""
+        if self.tiers[tier].agreement is None:
+            return [""] * len(self.data)
+        return self.labels(tier)
 
     def take(self, rows: Sequence[int]) -> Matrix:
         """Return the matrix of these rows in this order, such as ``order_rows`` gives."""

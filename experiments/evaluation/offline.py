@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -20,17 +20,17 @@ from shared.cascade.tier import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from numpy.typing import NDArray
 
-    from experiments.evaluation.matrix import Matrix
-    from shared.tasks import Task
+    from experiments.evaluation.said import Said
 
-_TASK: Final[Task] = "classify"
+_Said = TypeVar("_Said", bound="Said")
 
 
 @dataclass(frozen=True, eq=False)
-class Replay:
+class Replay(Generic[_Said]):
     """What became of the n prompts of a matrix.
 
     ``tier`` has shape (n,): the index of the tier that answered. ``threshold`` has shape
@@ -38,7 +38,7 @@ class Replay:
     ``learns`` says which tiers learn from what comes back.
     """
 
-    matrix: Matrix
+    matrix: _Said
     tier: NDArray[np.int64]
     threshold: NDArray[np.float64]
     learns: tuple[bool, ...]
@@ -50,17 +50,14 @@ class Replay:
         return seen
 
     @cached_property
-    def right(self) -> NDArray[np.bool_]:
-        """Whether the answer that was given is the true one; shape (n,)."""
-        right: NDArray[np.bool_] = self.matrix.right[self.tier, np.arange(len(self.tier))]
-        return right
+    def right(self) -> NDArray[Any]:
+        """How right the answer is that was given, as ``Said.right`` has it; shape (n,)."""
+        return self.given(self.matrix.right)
 
-    @cached_property
-    def labels(self) -> NDArray[np.int64]:
-        """Index of the label that was given; shape (n,)."""
-        labels = np.stack([tier.labels for tier in self.matrix.tiers])
-        given: NDArray[np.int64] = labels[self.tier, np.arange(len(self.tier))]
-        return given
+    def given(self, said: NDArray[Any]) -> NDArray[Any]:
+        """Return the entry of whoever answered of something of shape (tiers, n); shape (n,)."""
+        entries: NDArray[Any] = said[self.tier, np.arange(len(self.tier))]
+        return entries
 
     @cached_property
     def compute_us(self) -> NDArray[np.int64]:
@@ -78,14 +75,14 @@ class Replay:
 
 
 def replay(
-    matrix: Matrix,
+    matrix: _Said,
     policies: Sequence[PolicySettings],
     *,
     arrivals_s: Sequence[float] | None = None,
     expected: Sequence[Sequence[float]] = (),
     seed: int = 0,
     after: Callable[[int, Sequence[Tier]], None] | None = None,
-) -> Replay:
+) -> Replay[_Said]:
     """Replay the matrix in its order with one policy per tier, the lowest first.
 
     ``arrivals_s`` says when each prompt arrives, ascending; one a second when it is None.
@@ -96,7 +93,7 @@ def replay(
     prompts.
     """
     names = [tier.tier for tier in matrix.tiers]
-    prompts = len(matrix.data)
+    prompts = len(matrix.texts)
     if len(policies) != len(names):
         raise ValueError(f"{len(names)} tiers need as many policies, not {len(policies)}")
     if arrivals_s is None:
@@ -109,7 +106,7 @@ def replay(
             policy,
             names[index + 1 :],
             seed=seed + index,
-            expected={_TASK: expected[index]} if expected else None,
+            expected={matrix.task: expected[index]} if expected else None,
         )
         for index, (name, policy) in enumerate(zip(names, policies, strict=True))
     ]
@@ -126,7 +123,7 @@ class _Sent(NamedTuple):
 
 
 def _run(
-    matrix: Matrix,
+    matrix: Said,
     tiers: Sequence[Tier],
     arrivals_s: Sequence[float],
     after: Callable[[int, Sequence[Tier]], None] | None,
@@ -137,8 +134,8 @@ def _run(
     """
     judges = [tier.route for tier in tiers]
     confidence = [tier.routing.tolist() for tier in matrix.tiers]
-    labels = [_labels_foretold(matrix, index) for index in range(len(tiers))]
-    texts = matrix.data.texts
+    foretold = [matrix.foretold(index) for index in range(len(tiers))]
+    task, texts = matrix.task, matrix.texts
     thresholds = [[math.nan] * len(arrivals_s) for _ in tiers]
     answered = []
     learn = _learner(matrix, tiers)
@@ -146,8 +143,8 @@ def _run(
         here = 0
         sent: list[_Sent] = []
         while True:
-            seen = Observation(confidence[here][row], at_s, size, texts[row], labels[here][row])
-            verdict = judges[here](_TASK, seen)
+            seen = Observation(confidence[here][row], at_s, size, texts[row], foretold[here][row])
+            verdict = judges[here](task, seen)
             thresholds[here][row] = verdict.threshold
             if not verdict.up:
                 break
@@ -161,16 +158,8 @@ def _run(
     return answered, thresholds
 
 
-def _labels_foretold(matrix: Matrix, index: int) -> list[str]:
-    """Return the labels that a tier's head foretells; empty ones where the tier has no head."""
-    tier, names = matrix.tiers[index], matrix.data.label_names
-    if tier.agreement is None:
-        return [""] * len(matrix.data)
-    return [names[label] for label in tier.labels.tolist()]
-
-
 def _learner(
-    matrix: Matrix, tiers: Sequence[Tier]
+    matrix: Said, tiers: Sequence[Tier]
 ) -> Callable[[int, int, Sequence[_Sent]], None] | None:
     """Return what tells the policies how a prompt ended; None when no policy wants to know.
 
@@ -179,17 +168,24 @@ def _learner(
     """
     if not any(tier.learns for tier in tiers):
         return None
-    names = matrix.data.label_names
-    labels = [tier.labels.tolist() for tier in matrix.tiers]
+    agreed = {
+        (lower, upper): matrix.agreed(lower, upper).tolist()
+        for upper in range(len(tiers))
+        for lower in range(upper)
+    }
+    labels = [matrix.labels(index) for index in range(len(tiers))]
     confidence = [tier.routing.tolist() for tier in matrix.tiers]
 
     def learn(row: int, top: int, sent: Sequence[_Sent]) -> None:
         for below in sent[:1] if len(sent) == 1 else (sent[0], sent[-1]):
             tier = tiers[below.tier]
             if tier.learns:
-                agreed = labels[below.tier][row] == labels[top][row]
-                final = names[labels[top][row]]
-                returned = Feedback(agreed, confidence[top][row], top - below.tier, final)
-                tier.feed_back(_TASK, below.seen, below.verdict, returned)
+                returned = Feedback(
+                    agreed[below.tier, top][row],
+                    confidence[top][row],
+                    top - below.tier,
+                    labels[top][row],
+                )
+                tier.feed_back(matrix.task, below.seen, below.verdict, returned)
 
     return learn

@@ -17,6 +17,8 @@ from experiments.plots.style import (
 )
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
@@ -27,7 +29,7 @@ _POINTS = 800
 """More points than this on a line only make the files larger."""
 
 
-def draw_thresholds(replayed: Replay, *, title: str) -> Figure:
+def draw_thresholds(replayed: Replay[Any], *, title: str) -> Figure:
     """Draw each escalating tier's threshold over the prompts; the top escalates nothing."""
     with styled():
         figure = new_figure(9, 4.2)
@@ -48,7 +50,7 @@ def draw_thresholds(replayed: Replay, *, title: str) -> Figure:
     return figure
 
 
-def draw_shares(replayed: Replay, *, title: str, window_prompts: int | None = None) -> Figure:
+def draw_shares(replayed: Replay[Any], *, title: str, window_prompts: int | None = None) -> Figure:
     """Draw the share of the last ``window_prompts`` that each tier answered, stacked.
 
     The window is a twenty-fifth of the prompts when it is None.
@@ -95,7 +97,7 @@ def _moving_share(hits: NDArray[np.bool_], window: int) -> NDArray[np.float64]:
     return share
 
 
-def _finish(axes: Axes, replayed: Replay, title: str, note: str, seam: str = MUTED) -> None:
+def _finish(axes: Axes, replayed: Replay[Any], title: str, note: str, seam: str = MUTED) -> None:
     prompts = len(replayed.tier)
     axes.set_xlim(1, max(prompts, 2))
     axes.set_xlabel("prompts so far")
@@ -105,7 +107,7 @@ def _finish(axes: Axes, replayed: Replay, title: str, note: str, seam: str = MUT
     _mark_parts(axes, replayed, seam)
 
 
-def _mark_parts(axes: Axes, replayed: Replay, colour: str) -> None:
+def _mark_parts(axes: Axes, replayed: Replay[Any], colour: str) -> None:
     """Say where one set ends and the next begins, when there are several."""
     parts = replayed.matrix.data.parts
     if len(parts) < 2:  # noqa: PLR2004 - one part has no seam

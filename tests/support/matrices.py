@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,7 +43,9 @@ def _answers(tier: str, index: int, labels: np.ndarray, draw: np.random.Generato
     return TierAnswers(tier, np.stack([1 - positive, positive], axis=1), elapsed_us)
 
 
-def straight_costs(matrix: Matrix, accounting: Callable[[Replay], Burden]) -> NDArray[np.float64]:
+def straight_costs(
+    matrix: Matrix, accounting: Callable[[Replay[Any]], Burden]
+) -> NDArray[np.float64]:
     """What each prompt costs if the lowest tier sends it straight to each tier: (tiers, n)."""
     others = [KeepAll()] * (len(matrix.tiers) - 1)
     replays = [replay(matrix, [KeepAll(), *others])]

@@ -19,7 +19,7 @@ ID = uuid4()
 FOUR = ("device", "gateway", "edge", "cloud")
 
 
-def packets_of(replayed: Replay, row: int) -> tuple[list[int], list[int]]:
+def packets_of(replayed: Replay[Any], row: int) -> tuple[list[int], list[int]]:
     """Encode every packet of one prompt as the agents would; bytes up and down on each link."""
     matrix, topics = replayed.matrix, Topics()
     up, down = [0] * (len(matrix.tiers) - 1), [0] * (len(matrix.tiers) - 1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -69,7 +69,9 @@ def test_the_bound_begins_with_what_is_free_and_ends_with_all_that_anyone_knows(
 
 
 @pytest.mark.parametrize("accounting", [paper_hops, paper_bytes, sent_bytes])
-def test_every_policy_lies_on_or_below_the_bound(accounting: Callable[[Replay], Burden]) -> None:
+def test_every_policy_lies_on_or_below_the_bound(
+    accounting: Callable[[Replay[Any]], Burden],
+) -> None:
     matrix = random_matrix(400)
     curve = oracle(matrix.right, straight_costs(matrix, accounting))
 
