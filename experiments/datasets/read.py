@@ -35,17 +35,29 @@ def read_set(
     A relative path that is not there is looked up below the folder that ``RECSERVE_DATA`` names.
     Raises ``DataError`` naming the file and the row that is wrong.
     """
-    place, rows = _open(source, environ)
+    place, name, rows = open_source(source, environ)
     names = tuple(label_names)
-    with closing(rows):
-        found = [_check(row, place, names) for row in _first(rows, source)]
+    found = [_check(row, place, names) for row in rows]
     if not found:
         raise DataError(f"{place}: has no rows; give a set with labelled prompts")
     if source.pick == "drawn" and source.rows is not None and source.rows < len(found):
         found = [found[row] for row in draw_rows(len(found), source.rows, source.seed)]
     texts, labels = zip(*found, strict=True)
-    name = source.name or _name(source.place)
     return LabelledSet(name, texts, labels, names, (Part(name, len(texts)),))
+
+
+def open_source(source: Source, environ: Mapping[str, str]) -> tuple[str, str, Iterator[RawRow]]:
+    """Return where a source was found, its name for people, and its rows, the first if so wanted.
+
+    Rows are read as they are asked for, which raises ``DataError`` naming the one that is wrong.
+    """
+    place, rows = _open(source, environ)
+    return place, source.name or _name(source.place), _wanted(rows, source)
+
+
+def _wanted(rows: Generator[RawRow, None, None], source: Source) -> Iterator[RawRow]:
+    with closing(rows):
+        yield from _first(rows, source)
 
 
 def _open(source: Source, environ: Mapping[str, str]) -> tuple[str, Generator[RawRow, None, None]]:

@@ -17,6 +17,8 @@ from shared.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from experiments.datasets.pairs import PairSet
+
 Order = Literal["given", "shuffled", "by_label"]
 """How a set arrives: as it is, in a seeded random order, or one label after the other."""
 
@@ -56,7 +58,7 @@ class LabelledSet(msgspec.Struct, frozen=True):
         )
 
 
-def order_rows(data: LabelledSet, order: Order, seed: int = 0) -> list[int]:
+def order_rows(data: LabelledSet | PairSet, order: Order, seed: int = 0) -> list[int]:
     """Return the row indexes of a set in an order; equal seeds give equal orders.
 
     Sorting by label keeps the given order among rows of one label.
@@ -64,7 +66,7 @@ def order_rows(data: LabelledSet, order: Order, seed: int = 0) -> list[int]:
     rows = list(range(len(data)))
     if order == "shuffled":
         random.Random(seed).shuffle(rows)  # noqa: S311 - an order, not a secret
-    elif order == "by_label":
+    elif order == "by_label" and isinstance(data, LabelledSet):
         rows.sort(key=data.labels.__getitem__)
     return rows
 

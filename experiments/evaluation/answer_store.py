@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-    from shared.tasks import Answer, Task
+    from shared.tasks import Answer, Options, Task
 
 _FORM: Final = 2
 _KEY_BYTES: Final = 16
@@ -47,9 +47,15 @@ class Kept(NamedTuple):
     probabilities: tuple[float, ...] = ()
 
 
-def prompt_key(text: str) -> bytes:
-    """Return the hash that stands for a prompt: BLAKE2b over its UTF-8 bytes, 16 bytes long."""
-    return blake2b(text.encode(), digest_size=_KEY_BYTES).digest()
+def prompt_key(text: str, options: Options | None = None) -> bytes:
+    """Return the hash that stands for a prompt: BLAKE2b over its UTF-8 bytes, 16 bytes long.
+
+    Where there are options they are hashed, too: as JSON, behind a byte of 0.
+    """
+    hashed = blake2b(text.encode(), digest_size=_KEY_BYTES)
+    if options:
+        hashed.update(b"\0" + msgspec.json.encode(options, order="sorted"))
+    return hashed.digest()
 
 
 @contextmanager

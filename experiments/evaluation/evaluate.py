@@ -30,12 +30,13 @@ from experiments.evaluation.study import Candidate, Study, candidates
 from experiments.evaluation.tier_models import TierModel, answering, read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from experiments.evaluation.matrix import TierAnswers
+    from experiments.evaluation.text_matrix import TextMatrix
 
 
 class PolicyRun(NamedTuple):
@@ -47,7 +48,7 @@ class PolicyRun(NamedTuple):
     candidate: Candidate
     seed: int
     rows: list[int]
-    replay: Replay[Matrix]
+    replay: Replay[Any]
 
 
 class SetResult(NamedTuple):
@@ -86,12 +87,15 @@ def run_study(study: Study, cache: Path, console: Console | None = None) -> list
         matrix = fill_matrix(data, study.tiers, cache, console)
         before = fill_matrix(data, unquantised, cache, console) if unquantised else None
         asked = {way: fill_matrix(data, tiers, cache, console) for way, tiers in ways.items()}
-        results.append(SetResult(matrix, tuple(_runs(study, tried, asked, console)), before))
+        results.append(SetResult(matrix, tuple(play(study, tried, asked, console)), before))
     return results
 
 
-def _runs(
-    study: Study, tried: list[Candidate], asked: Mapping[Any, Matrix], console: Console
+def play(
+    study: Study,
+    tried: Sequence[Candidate],
+    asked: Mapping[Any, Matrix | TextMatrix],
+    console: Console,
 ) -> list[PolicyRun]:
     """Run every candidate on the matrix of its answers, by ``Candidate.answers``."""
     data, arrival = next(iter(asked.values())).data, study.arrival
@@ -135,8 +139,8 @@ def measure(result: SetResult, weights: tuple[float, ...]) -> list[dict[str, Any
                 "accuracy_low": low,
                 "accuracy_high": high,
                 **_labels(run.replay),
-                **_shares(run.replay),
-                **_burdens(run.replay, weights),
+                **shares(run.replay),
+                **burdens(run.replay, weights),
                 "compute_ms": float(run.replay.compute_us.sum(axis=0).mean() / 1000),
             }
         )
@@ -209,7 +213,7 @@ def _labels(replayed: Replay[Matrix]) -> dict[str, float]:
     }
 
 
-def _shares(replayed: Replay[Any]) -> dict[str, float]:
+def shares(replayed: Replay[Any]) -> dict[str, float]:
     """Return each tier's share of the answers, and which part of what it saw it escalated."""
     figures = {}
     for index, tier in enumerate(replayed.matrix.tiers):
@@ -220,7 +224,8 @@ def _shares(replayed: Replay[Any]) -> dict[str, float]:
     return figures
 
 
-def _burdens(replayed: Replay[Any], weights: tuple[float, ...]) -> dict[str, float]:
+def burdens(replayed: Replay[Any], weights: tuple[float, ...]) -> dict[str, float]:
+    """Return what a run put on the links, per prompt; see ``measure``."""
     crossed, sent = paper_hops(replayed), sent_bytes(replayed)
     figures = {
         "hops": float(replayed.seen.sum(axis=0).mean() - 1.0),

@@ -20,6 +20,7 @@ from experiments.evaluation.tier_models import read_facts
 from models.pack.head import Answered, fit_head
 from models.train.head_texts import head_texts
 from shared.runtimes.agreement_head import AgreementHead
+from shared.tasks.classify import requests
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -108,6 +109,6 @@ def _said(
 ) -> NDArray[np.float64]:
     """Return what a model says to texts, in the order of ``labels``; shape (texts, labels)."""
     with open_store(cache, facts.fingerprint) as store:
-        answer_missing("texts for a head", texts, facts, store, lambda _: None)
+        answer_missing("texts for a head", requests(texts), facts, store, lambda _: None)
         said = np.array([store.answers[prompt_key(text)].probabilities for text in texts])
     return said[:, [facts.labels.index(label) for label in labels]]

@@ -22,7 +22,7 @@ from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.tier_models import ModelFacts, TierModel, read_facts
 from shared.errors import BundleError
 from shared.messages import Result
-from shared.tasks.classify import Label
+from shared.tasks.classify import Label, requests
 from shared.wire.codec import encode_result
 
 if TYPE_CHECKING:
@@ -156,12 +156,12 @@ def fill_matrix(
     facts = [_facts_for(tier, data) for tier in tiers]
     keys = [prompt_key(text) for text in data.texts]
     columns = []
-    with _progress(console) as progress:
+    with answering_progress(console) as progress:
         for tier, known in zip(tiers, facts, strict=True):
             task = progress.add_task(f"{data.name} · {tier.tier}", total=len(set(keys)))
             with open_store(folder, known.fingerprint) as store:
                 advance = partial(progress.advance, task)
-                answer_missing(data.name, data.texts, known, store, advance)
+                answer_missing(data.name, requests(data.texts), known, store, advance)
                 columns.append(_column(tier.tier, data, keys, known, store))
     return Matrix(data, tuple(columns))
 
@@ -196,7 +196,8 @@ def _column(
     return TierAnswers(tier, probabilities[:, order], elapsed_us, agreement)
 
 
-def _progress(console: Console) -> Progress:
+def answering_progress(console: Console) -> Progress:
+    """Return bars that show how many prompts of a set a model has answered."""
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -74,6 +74,13 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """Everything that one evaluation needs to know."""
 
     name: Annotated[str, Meta(min_length=1, description="name of the study")]
+    task: Annotated[
+        Literal["classify", "generate"],
+        Meta(description="what is asked; generate: label names the column with the wanted text"),
+    ] = "classify"
+    options: Annotated[
+        dict[str, Any], Meta(description="generate: options that every prompt has")
+    ] = {}
     sets: Annotated[tuple[Source, ...], Meta(min_length=1, description="labelled sets")]
     tiers: Annotated[
         tuple[TierModel, ...], Meta(min_length=2, description="tiers and models, lowest first")

@@ -15,7 +15,7 @@ from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -36,7 +36,7 @@ def draw_study(
         name = result.matrix.data.name
         mine = [row for row in rows if row["set"] == name]
         burden = draw_tradeoff(
-            [family for family in _families(mine) if len(family.points) > 1],
+            [family for family in families(mine, _accuracy) if len(family.points) > 1],
             oracle(result.matrix.right, _sends(result)),
             title=f"{name}: what accuracy costs",
             unit="times a prompt is sent (1 = everything straight to the cloud)",
@@ -61,22 +61,35 @@ def draw_study(
     return paths
 
 
-def _families(rows: Sequence[dict[str, Any]]) -> list[Family]:
-    """Gather a policy's points; runs that differ in their order only are averaged."""
+def families(
+    rows: Sequence[dict[str, Any]], worth: Callable[[dict[str, Any]], tuple[float, Interval]]
+) -> list[Family]:
+    """Gather a policy's points; runs that differ in their order only are averaged.
+
+    ``worth`` returns what a row's answers are worth, and the interval of that.
+    """
     points: dict[str, dict[str, list[dict[str, Any]]]] = {}
     for row in rows:
         setting = _setting(_parameters(row))
         points.setdefault(row["policy"], {}).setdefault(setting, []).append(row)
     return [
-        Family(policy, tuple(_point(setting, same) for setting, same in by_setting.items()))
+        Family(policy, tuple(_point(setting, same, worth) for setting, same in by_setting.items()))
         for policy, by_setting in points.items()
     ]
 
 
-def _point(setting: str, rows: Sequence[dict[str, Any]]) -> Point:
-    keys = ("hops", "accuracy", "accuracy_low", "accuracy_high")
-    burden, accuracy, low, high = (float(np.mean([row[key] for row in rows])) for key in keys)
-    return Point(burden, accuracy, Interval(low, high), setting)
+def _accuracy(row: dict[str, Any]) -> tuple[float, Interval]:
+    return row["accuracy"], Interval(row["accuracy_low"], row["accuracy_high"])
+
+
+def _point(
+    setting: str,
+    rows: Sequence[dict[str, Any]],
+    worth: Callable[[dict[str, Any]], tuple[float, Interval]],
+) -> Point:
+    figures = [(row["hops"], value, *interval) for row in rows for value, interval in [worth(row)]]
+    burden, value, low, high = (float(mean) for mean in np.mean(figures, axis=0))
+    return Point(burden, value, Interval(low, high), setting)
 
 
 def _parameters(row: dict[str, Any]) -> dict[str, Any]:

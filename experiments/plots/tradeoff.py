@@ -47,13 +47,16 @@ class Family(NamedTuple):
 
 def draw_tradeoff(
     families: Sequence[Family],
-    bound: AccuracyCurve,
+    bound: AccuracyCurve | None,
     *,
     title: str,
     unit: str,
+    measure: str = "accuracy",
     alone: Sequence[Point] = (),
 ) -> Figure:
-    """Draw the picture; ``alone`` has a point for each tier answering everything by itself.
+    """Draw the picture, with the bound if there is one.
+
+    ``alone`` has a point for each tier answering everything by itself.
 
     ``unit`` says what the burden is counted in, such as ``bytes per prompt``. The first line is
     the one the others are held against: it has a band, the 95 % interval of its accuracies, and
@@ -64,12 +67,13 @@ def draw_tradeoff(
         figure = new_figure(9, 5.4)
         axes = figure.add_subplot()
         _limits(axes, families, bound, alone)
-        _draw_bound(axes, bound)
+        if bound is not None:
+            _draw_bound(axes, bound)
         for index, family in reversed(list(enumerate(lines))):
             _draw_line(axes, family, _colour(index), band=index == 0)
         fixed = [_draw_mark(axes, place, names) for place, names in _marks(families, alone)]
         axes.set_xlabel(f"burden, {unit}")
-        axes.set_ylabel("accuracy")
+        axes.set_ylabel(measure)
         percent(axes.yaxis)
         note = "Up and to the left is better."
         if lines and _has_band(lines[0]):
@@ -90,14 +94,15 @@ def _colour(index: int) -> str:
 
 
 def _limits(
-    axes: Axes, families: Sequence[Family], bound: AccuracyCurve, alone: Sequence[Point]
+    axes: Axes, families: Sequence[Family], bound: AccuracyCurve | None, alone: Sequence[Point]
 ) -> None:
     points = [point for family in families for point in family.points] + list(alone)
-    reached = [point.accuracy for point in points] or list(bound.accuracy)
-    low, high = min(reached), max([*reached, float(bound.accuracy[-1])])
+    ends = [] if bound is None else [(float(bound.burden[-1]), float(bound.accuracy[-1]))]
+    reached = [point.accuracy for point in points] or [accuracy for _, accuracy in ends]
+    low, high = min(reached), max([*reached, *(accuracy for _, accuracy in ends)])
     margin = (high - low) * 0.08 or 0.01
     axes.set_ylim(low - margin, high + margin)
-    most = max([point.burden for point in points] or [float(bound.burden[-1])]) or 1.0
+    most = max([point.burden for point in points] or [burden for burden, _ in ends]) or 1.0
     axes.set_xlim(-0.02 * most, most * 1.04)
 
 

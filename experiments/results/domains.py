@@ -51,13 +51,15 @@ def domains(study: Study, results: Sequence[SetResult], data: Path, cache: Path)
         for beta in _BETAS
         for name in (result.matrix.data.name for result in results)
     ]
-    fitted = ", ".join(f"{' and '.join(domain)} ({head.texts:,})" for domain, head in heads.items())
+    fitted = ", ".join(
+        f"{head.texts:,} without {' and '.join(domain)}" for domain, head in heads.items()
+    )
     heads_of_table = ["RecServe's β", "set", "head", "head, learning", "left out", "and learning"]
     return (
         "### A domain that the head never saw\n\n"
-        "For each set another head was fitted without any text or label of the set's domain (without "
-        f"{fitted} texts that are left): films are one domain, so for SST-2, Rotten Tomatoes and IMDB "
-        "all three are left out. Models and answers are the same, and did see training rows of all "
+        "For each set another head was fitted without any text or label of the set's domain. Films are "
+        "one domain: for SST-2, Rotten Tomatoes and IMDB all three are left out. Texts that are left: "
+        f"{fitted}. Models and answers are the same, and did see training rows of all "
         "five. With `learn: true` the device adapts what the head says to the texts that it serves, "
         "from what comes back. Hops saved at the accuracy of RecServe as published:\n\n"
         f"{table(heads_of_table, lines)}\n{_reached(rows)} {_learned(rows)}\n"
@@ -93,4 +95,4 @@ def _learned(rows: dict[tuple[str, float], _Row]) -> str:
             f"With a head of {whose} learning changes the share by {points[worst]:+.1f} points "
             f"({worst}) to {points[best]:+.1f} ({best})"
         )
-    return "; ".join(words) + "."
+    return f"{words[0]}; {words[1][0].lower()}{words[1][1:]}."

@@ -23,7 +23,7 @@ from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
-from shared.tasks.classify import Label
+from shared.tasks.classify import Label, requests
 from shared.wire.burden import links
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _ask_models(
             task = progress.add_task(f"what {settings.tier.name} says", total=len(texts))
             with open_store(Path(plan.answers), facts.fingerprint) as store:
                 advance = partial(progress.advance, task)
-                answer_missing(plan.trace.file, texts, facts, store, advance)
+                answer_missing(plan.trace.file, requests(texts), facts, store, advance)
                 spoken.append(
                     {
                         text: _spoken(text, store.answers[prompt_key(text)].probabilities, facts)

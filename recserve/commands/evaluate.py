@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import os
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import msgspec
@@ -15,8 +16,11 @@ from experiments.datasets.read import DATA_VARIABLE
 from experiments.datasets.source import parse_source
 from experiments.evaluation.evaluate import cards, measure, run_study
 from experiments.evaluation.study import Study, spell
-from experiments.grid import Grid, print_grid
+from experiments.evaluation.study_tables import tables
+from experiments.evaluation.text_study import measure_texts, run_text_study, text_cards
+from experiments.grid import print_grid
 from experiments.plots.study import draw_study
+from experiments.plots.texts import draw_texts
 from shared.cascade.policies import PolicySettings
 from shared.cli import clear_errors
 from shared.errors import RuntimeUnavailable, SettingsError
@@ -24,11 +28,7 @@ from shared.settings.file import convert, load
 from shared.settings.typed_texts import types_at, types_of, wants_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from experiments.evaluation.evaluate import SetResult
-
-_TO: Final = "\u00a0…\u00a0"  # an interval is not broken
+    from collections.abc import Callable, Sequence
 
 
 @click.command("evaluate", help="Compare policies on labelled sets, without deploying anything.")
@@ -68,18 +68,46 @@ def command(
         if data:
             os.environ[DATA_VARIABLE] = data
         wanted = load(Study, study) if study else _from_flags(sets, tiers, policies)
-        results = run_study(wanted, cache, console)
-        rows = [row for result in results for row in measure(result, wanted.weights)]
+        measured = (
+            _texts(wanted, cache, console)
+            if wanted.task == "generate"
+            else _labels(wanted, cache, console)
+        )
+        rows = measured.rows
         report = {
             "study": msgspec.to_builtins(wanted),
-            "cards": [card for result in results for card in cards(result)],
+            "cards": measured.cards,
             "runs": rows,
         }
         folder = out or Path("runs/evaluate") / wanted.name
         _write(folder, report, rows)
-        pictures = _draw(folder, results, rows, console)
-    _print(console, report, rows)
+        pictures = _draw(folder, measured, console)
+    for name in dict.fromkeys(row["set"] for row in rows):
+        for grid in tables(wanted.task, name, measured.cards, rows):
+            print_grid(console, grid)
     console.print(f"Everything as JSON, CSV and {pictures} pictures: {folder}")
+
+
+class _Measured(NamedTuple):
+    """What a study found: figures of every run, report cards, and how to draw them."""
+
+    rows: list[dict[str, Any]]
+    cards: list[dict[str, Any]]
+    draw: Callable[[Path], list[Path]]
+
+
+def _labels(study: Study, cache: Path, console: Console) -> _Measured:
+    results = run_study(study, cache, console)
+    rows = [row for result in results for row in measure(result, study.weights)]
+    found = [card for result in results for card in cards(result)]
+    return _Measured(rows, found, partial(draw_study, results, rows))
+
+
+def _texts(study: Study, cache: Path, console: Console) -> _Measured:
+    results = run_text_study(study, cache, console)
+    rows = [row for result in results for row in measure_texts(result, study.weights)]
+    found = [card for result in results for card in text_cards(result)]
+    return _Measured(rows, found, partial(draw_texts, results, rows))
 
 
 def _from_flags(sets: Sequence[str], tiers: Sequence[str], policies: Sequence[str]) -> Study:
@@ -138,74 +166,10 @@ def _write(folder: Path, report: dict[str, Any], rows: list[dict[str, Any]]) -> 
         )
 
 
-def _draw(
-    folder: Path, results: Sequence[SetResult], rows: list[dict[str, Any]], console: Console
-) -> int:
+def _draw(folder: Path, measured: _Measured, console: Console) -> int:
     """Draw the pictures if the library for it is installed; return how many."""
     try:
-        return len(draw_study(results, rows, folder)) // 2
+        return len(measured.draw(folder)) // 2
     except RuntimeUnavailable as error:
         console.print(f"No pictures: {error}")
         return 0
-
-
-def _print(console: Console, report: dict[str, Any], rows: list[dict[str, Any]]) -> None:
-    for name in dict.fromkeys(row["set"] for row in rows):
-        print_grid(console, _cards(name, report["cards"]))
-        print_grid(console, _runs(name, [row for row in rows if row["set"] == name]))
-
-
-def _cards(name: str, cards_: Sequence[dict[str, Any]]) -> Grid:
-    rows = [
-        (
-            card["tier"],
-            f"{card['prompts']:,}",
-            f"{card['accuracy']:.3f}",
-            f"{card['accuracy_low']:.3f}{_TO}{card['accuracy_high']:.3f}",
-            f"{card['auroc']:.3f}",
-            f"{card['auroc_agreement']:.3f}" if "auroc_agreement" in card else "–",
-            f"{card['compute_ms']:.2f}",
-        )
-        for card in cards_
-        if card["set"] == name
-    ]
-    columns = ("tier", "prompts", "accuracy", "95 % interval", "AUROC", "of the head", "ms")
-    return Grid(f"{name}: the models alone", columns, rows)
-
-
-def _runs(name: str, rows: Sequence[dict[str, Any]]) -> Grid:
-    """Show each policy at each point of its grid, averaged over the orders."""
-    tiers = [key.removeprefix("share_") for key in rows[0] if key.startswith("share_")]
-    cells = []
-    for label, same in grouped(rows).items():
-        shares = (f"{_mean(same, f'share_{tier}') * 100:.0f}" for tier in tiers)
-        cells.append(
-            (
-                label,
-                f"{_mean(same, 'accuracy'):.3f}",
-                f"{_mean(same, 'agreement'):.3f}",
-                "/".join(shares),
-                f"{_mean(same, 'hops'):.3f}",
-                f"{_mean(same, 'weighted'):.2f}",
-                f"{_mean(same, 'sent_bytes'):.0f}",
-                f"{_mean(same, 'compute_ms'):.2f}",
-            )
-        )
-    columns = ("policy", "right", "agree", "% by tier", "hops", "weighted", "bytes", "ms")
-    title = f"{name}: the policies (answered by {', '.join(tiers)}; burden per prompt)"
-    return Grid(title, columns, cells)
-
-
-def grouped(rows: Sequence[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
-    """Gather the runs of one policy at one point of its grid; they differ in their order only."""
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        keys = list(row)
-        parameters = keys[keys.index("policy") + 1 : keys.index("seed")]
-        label = " ".join([row["policy"], *(f"{key}={spell(row[key])}" for key in parameters)])
-        groups.setdefault(label, []).append(row)
-    return groups
-
-
-def _mean(rows: Sequence[dict[str, Any]], key: str) -> float:
-    return sum(float(row[key]) for row in rows) / len(rows)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.evaluation.tier_models import TierModel
+    from shared.tasks import Options
 
 
 def same(left: Matrix, right: Matrix) -> bool:
@@ -118,8 +119,9 @@ def test_a_model_with_other_labels_is_refused_before_any_runs(
     assert not (tmp_path / "matrix").exists()
 
 
-def _any_key(text: str) -> bytes:
+def _any_key(text: str, options: Options | None = None) -> bytes:
     """Return a key even for what cannot be encoded."""
+    del options
     return repr(text).encode()[:16]
 
 

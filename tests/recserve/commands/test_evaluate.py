@@ -98,6 +98,7 @@ VALUES = {
     "worth": "10,20",
     "costs": "1:11,2:20.5,3:",
     "onward": "0,10",
+    "learn": "false,true",
     "explore": "0.01,0.1",
 }
 """Values to try for each key that some policy has."""
@@ -139,7 +140,7 @@ def number(text: str) -> float | str:
     try:
         return float(text)
     except ValueError:
-        return text
+        return text.lower()
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100])
