@@ -19,7 +19,7 @@ from experiments.simulator.network import Ends, Network
 from experiments.simulator.service_times import ServiceTimes
 from experiments.simulator.station import SimulatedStation
 from experiments.simulator.upper_agent import UpperAgent, UpperSteps
-from experiments.simulator.world import BROKER, DEVICES, WATCH_S, Generator, Placement, World
+from experiments.simulator.world import BROKER, DEVICES, WATCH_S, GeneratorNode, Placement, World
 from shared.cascade.tier import Tier
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
@@ -129,7 +129,7 @@ class _Builder:
         self._announce_devices(_STATUSES_EVERY_S)
         if tier.virtual:
             watch = Cost(handling.watch_us, handling.watch_us)
-            self.world.generator = Generator(
+            self.world.generator = GeneratorNode(
                 loop,
                 send=step(handling.generate, handling, _TO_SEND),
                 record=step(handling.generate, handling, 1.0 - _TO_SEND),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from experiments.replay.records import Record
     from experiments.replay.schedule import ScheduledRequest
     from experiments.simulator.scenario import Scenario
-    from experiments.simulator.world import Generator, Placement, World
+    from experiments.simulator.world import GeneratorNode, Placement, World
     from shared.messages import Result
 
 _SAMPLE_S = 1.0
@@ -144,7 +144,7 @@ class _Playing:
             reply = Response(error=LOST, reason=reason)
             self._records.append(make_record(play, question, reply, times, self._world.topics))
 
-    def _generate(self, plays: Sequence[ScheduledRequest], generator: Generator) -> None:
+    def _generate(self, plays: Sequence[ScheduledRequest], generator: GeneratorNode) -> None:
         """Let a replay send the prompts, as ``experiments.replay.pacing.open_loop`` does.
 
         Its timer is up to a millisecond late. Of what is due it sends a few, then lets the loop do

@@ -30,7 +30,7 @@ class World:
     devices: dict[str, DeviceAgent] = field(default_factory=dict)
     tallies: dict[tuple[str, str], BatchCounts] = field(default_factory=dict)
     """What models did, by agent and tier; the devices together."""
-    generator: Generator | None = None
+    generator: GeneratorNode | None = None
     """The replay that virtual devices are part of."""
 
     agents: dict[str, Placement] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Placement(NamedTuple):
     workers: tuple[Worker | ModelThread, ...]
 
 
-class Generator(NamedTuple):
+class GeneratorNode(NamedTuple):
     """A replay's event loop, and what it does there: send and record a prompt, watch agents."""
 
     loop: Worker

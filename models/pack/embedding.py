@@ -13,9 +13,9 @@ from rich.console import Console
 from models.pack.packing import put_aside_and_move, refuse_other_folder, write_tokenizer
 from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
-from shared.runtimes.bundle import TOKENIZER, WEIGHTS
 from shared.runtimes.embedder_bundle import EmbedderBundle, EmbedderManifest, Fidelity
 from shared.runtimes.onnx_embedder import OnnxEmbedder
+from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -19,7 +19,8 @@ from models.pack.labelled import EvaluationSet, measure, truth_of
 from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle, Manifest
+from shared.runtimes.bundle import MANIFEST, Bundle, Manifest
+from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -148,7 +149,7 @@ def pack(
         if head and asked:
             bundle = add_head(bundle, head, asked, console)
             bundle = with_confidences(bundle, typical) if typical else bundle
-        return _put(bundle, out, Path(work) / "replaced")
+        return put(bundle, out, Path(work) / "replaced")
 
 
 def refuse_other_folder(out: Path) -> None:
@@ -245,7 +246,7 @@ def _serve(bundle: Bundle, together: int = 1) -> Model:
     return load_model(settings)
 
 
-def _put(bundle: Bundle, out: Path, aside: Path) -> Bundle:
+def put(bundle: Bundle, out: Path, aside: Path) -> Bundle:
     """Move the finished bundle to ``out``."""
     put_aside_and_move(bundle.folder, out, aside)
     return Bundle.open(out)

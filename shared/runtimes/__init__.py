@@ -1,6 +1,6 @@
 """Model engines behind one contract, a file per engine, loaded only when asked for."""
 
-from shared.runtimes.load import digest_of, load_model
+from shared.runtimes.load import digest_of, load_model, probe
 from shared.runtimes.model import (
     Classifier,
     Entry,
@@ -26,5 +26,6 @@ __all__ = [
     "expected_of",
     "labels_of",
     "load_model",
+    "probe",
     "short_digest",
 ]

@@ -7,6 +7,7 @@
         model.onnx        weights and graph
         tokenizer.json    from text to token ids
         ngrams.bin        if it has a head: what words and word pairs say of each label
+        genai_config.json, chat_template.jinja and others, if it writes texts
 
 Opening a bundle checks the SHA-256 of every file before anything is loaded. Leaves out loading
 itself (``shared.runtimes``) and making bundles (``models.pack``).
@@ -33,6 +34,14 @@ from shared.runtimes.head_manifest import (
     open_second_opinion,
 )
 from shared.runtimes.model import Answers
+from shared.runtimes.text_manifest import (
+    CHAT_TEMPLATE,
+    TOKENIZER,
+    WEIGHTS,
+    Conversion,
+    check_files,
+    check_task,
+)
 from shared.settings.yaml_file import NotYaml, read_yaml
 from shared.tasks import Task
 from shared.tasks.classify import LABEL_CHARACTERS
@@ -45,8 +54,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 MANIFEST: Final = "bundle.yaml"
-WEIGHTS: Final = "model.onnx"
-TOKENIZER: Final = "tokenizer.json"
 _SHORT: Final = 40
 
 FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
@@ -106,7 +113,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     answers, too (``shared.runtimes.second_opinion``), of which ``quality`` knows nothing: that is
     the model's alone. ``max_tokens`` counts the special tokens too, and ``truncation`` is the end
     at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
-    ``pad_token`` at the end that ``padding`` says. ``files`` maps each file to its SHA-256.
+    ``pad_token`` at the end that ``padding`` says. Of a model that writes ``max_tokens`` counts
+    what it reads and writes together, and ``conversion`` says how near it is to its original.
+    ``files`` maps each file to its SHA-256.
 
     A tagger's ``certainty`` is what routing goes by (``shared.tasks.tag``), ``shapes`` says that it
     is told how each word is written (``shared.runtimes.words``), and ``entities`` how good it is.
@@ -116,9 +125,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     name: Annotated[str, Meta(min_length=1)]
     version: Annotated[str, Meta(min_length=1)]
     task: Task = "classify"
-    runtime: Literal["onnx"] = "onnx"
-    precision: Literal["float32", "int8"] = "float32"
-    labels: Annotated[tuple[LabelName, ...], Meta(min_length=2)]
+    runtime: Literal["onnx", "genai"] = "onnx"
+    precision: Literal["float32", "float16", "int8", "int4"] = "float32"
+    labels: tuple[LabelName, ...] = ()
     confidence: ConfidenceKind = "max_probability"
     answer: Answers = "model"
     max_tokens: Annotated[int, Meta(ge=8)]
@@ -135,6 +144,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     entities: dict[str, MeasuredEntities] = {}
     confidences: dict[Task, Confidences] = {}
     head: HeadManifest | None = None
+    conversion: Conversion | None = None
     files: dict[FileName, Sha256] = {}
 
 
@@ -157,9 +167,7 @@ class Bundle(msgspec.Struct, frozen=True):
             raise BundleError(f"{folder}: there is no such bundle folder; check model.source")
         manifest = _read_manifest(folder / MANIFEST)
         digest = sha256_of(folder / MANIFEST)
-        for name in (WEIGHTS, TOKENIZER):
-            if name not in manifest.files:
-                raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
+        check_files(folder / MANIFEST, runtime=manifest.runtime, files=manifest.files)
         for name, expected in manifest.files.items():
             verify_file(folder / name, expected)
         _check_confidence(manifest, folder / MANIFEST)
@@ -216,6 +224,11 @@ class Bundle(msgspec.Struct, frozen=True):
         return {task: known.quantiles for task, known in self.manifest.confidences.items()}
 
     @property
+    def chats(self) -> bool:
+        """Whether a model that writes knows who says what; without a template it goes on a text."""
+        return CHAT_TEMPLATE in self.manifest.files
+
+    @property
     def size_bytes(self) -> int:
         """Size of all files together, the manifest included."""
         return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
@@ -238,6 +251,16 @@ def write_manifest(folder: Path, manifest: msgspec.Struct) -> None:
     (folder / MANIFEST).write_text(text, encoding="utf-8")
 
 
+def check_runtime(bundle: Bundle, runtime: str) -> None:
+    """Refuse a bundle that is for another engine than the one that opens it."""
+    manifest = bundle.manifest
+    if manifest.runtime != runtime:
+        raise BundleError(
+            f"{bundle.folder}: is a bundle for {manifest.runtime}; set model.runtime to "
+            f"{manifest.runtime}"
+        )
+
+
 def _check_confidence(manifest: Manifest, place: Path) -> None:
     """Refuse a head that is missing, or of something else."""
     head = manifest.head
@@ -255,6 +278,7 @@ def _check_confidence(manifest: Manifest, place: Path) -> None:
         if TABLE not in manifest.files:
             raise BundleError(f"{place}: files does not list {TABLE}; {REFIT}")
         check_head(head, place, model=manifest.files[WEIGHTS], labels=manifest.labels)
+    check_task(place, task=manifest.task, confidence=manifest.confidence, labels=manifest.labels)
 
 
 def _check_fusion(manifest: Manifest, place: Path) -> None:

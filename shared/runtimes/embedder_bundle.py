@@ -22,8 +22,6 @@ from shared.errors import BundleError
 from shared.runtimes.bundle import (
     FORMAT,
     MANIFEST,
-    TOKENIZER,
-    WEIGHTS,
     FileName,
     Sha256,
     Side,
@@ -33,6 +31,7 @@ from shared.runtimes.bundle import (
     verify_file,
     write_manifest,
 )
+from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 
 class Fidelity(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 
 from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
 from shared.runtimes.bundle import Bundle
-from shared.runtimes.model import Model, ModelSettings
-from shared.tasks import Request
+from shared.runtimes.model import Generator, Model, ModelSettings, labels_of
+from shared.runtimes.text_manifest import served_digest
+from shared.tasks import Request, Task
 
 
 class _Runtime(NamedTuple):
@@ -24,6 +25,12 @@ _RUNTIMES: Final = {
     "onnx": _Runtime("onnx_models", "open_onnx", ".", ("providers", "answer")),
     "transformers": _Runtime(
         "torch_models", "open_torch", ".[cloud]", ("device", "precision", "labels")
+    ),
+    "genai": _Runtime(
+        "genai_generator",
+        "GenaiGenerator",
+        ".[generate]",
+        ("providers", "labels", "tokens_at_once", "max_new_tokens", "instruction", "certainty"),
     ),
 }
 
@@ -46,9 +53,20 @@ def digest_of(settings: ModelSettings) -> str:
 
     Every file of a bundle is held against its hash. Raises ``BundleError``.
     """
-    if settings.runtime != "onnx":
+    if settings.runtime == "transformers":
         return ""
-    return Bundle.open(settings.source).digest_of(settings.answer)
+    bundle = Bundle.open(settings.source)
+    if settings.runtime == "genai":
+        return served_digest(bundle.digest, settings)
+    return bundle.digest_of(settings.answer)
+
+
+def probe(model: Model, task: Task, text: str) -> Request:
+    """Return a small request of a task that a model of it can answer."""
+    if task == "generate":
+        return Request(task, text, {"max_new_tokens": 2})
+    named = task == "classify" and isinstance(model, Generator) and not labels_of(model)
+    return Request(task, text, {"labels": ["no", "yes"]} if named else {})
 
 
 def _construct(settings: ModelSettings) -> Model:
@@ -66,8 +84,7 @@ def _construct(settings: ModelSettings) -> Model:
 
 def _warm_up(model: Model, source: str) -> None:
     """Answer once, so that no prompt waits for first allocations and a useless model is found."""
-    task = next(iter(model.tasks))
-    (entry,) = model.answer([Request(task, "warm up")])
+    (entry,) = model.answer([probe(model, max(model.tasks), "warm up")])
     if isinstance(entry, PromptError):
         model.close()
         raise BundleError(f"{source}: the model answers nothing: {entry}") from entry
@@ -76,8 +93,8 @@ def _warm_up(model: Model, source: str) -> None:
 def _refuse_foreign_keys(settings: ModelSettings) -> None:
     """Refuse a key meant for another runtime, which would be ignored in silence."""
     plain = ModelSettings(source=settings.source)
-    foreign = (name for name in _RUNTIMES if name != settings.runtime)
-    for key in (key for name in foreign for key in _RUNTIMES[name].keys):
+    known = {key for runtime in _RUNTIMES.values() for key in runtime.keys}
+    for key in sorted(known.difference(_RUNTIMES[settings.runtime].keys)):
         if getattr(settings, key) != getattr(plain, key):
             raise SettingsError(
                 f"model.{key} has no meaning for the runtime {settings.runtime}; remove it"

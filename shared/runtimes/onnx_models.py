@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shared.errors import BundleError
-from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle import Bundle, check_runtime
 from shared.runtimes.onnx_classifier import OnnxClassifier
 from shared.runtimes.onnx_tagger import OnnxTagger
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def open_onnx(settings: ModelSettings) -> Model:
     """Load the bundle that the settings name for the task that it says. Raises ``BundleError``."""
     bundle = Bundle.open(settings.source)
+    check_runtime(bundle, "onnx")
     match bundle.manifest.task:
         case "classify":
             return OnnxClassifier(bundle, settings)

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 from shared.errors import BundleError, PromptError, RecServeError, Stopping
 from shared.protocol.batch_queue import STOPPING
-from shared.runtimes import labels_of, short_digest
+from shared.runtimes import labels_of, probe, short_digest
 from shared.supervision import logged_if_broken
-from shared.tasks import Request
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from shared.runtimes import Model
     from shared.serving.batcher import Batcher
+    from shared.tasks import Request
 
 _log = get_logger()
 LOAD_S: Final = 600.0
@@ -219,7 +219,7 @@ def _probe(new: Model, old: Model) -> None:
             "for that"
         )
     for task in sorted(old.tasks):
-        requests = [Request(task, text) for text in PROBES]
+        requests = [probe(new, task, text) for text in PROBES]
         for batch in (requests[:1], requests):
             _probe_with(new, batch)
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from shared.runtimes.bundle import WEIGHTS, Bundle
+from shared.runtimes.bundle import Bundle
 from shared.runtimes.head_manifest import TABLE, FusionManifest, HeadManifest
+from shared.runtimes.text_manifest import WEIGHTS
 
 if TYPE_CHECKING:
     from typing import Any

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 
 from recserve.cli import main
 from shared.errors import BundleError
-from shared.runtimes.bundle import MANIFEST, TOKENIZER, WEIGHTS, Bundle
+from shared.runtimes.bundle import MANIFEST, Bundle
 from shared.runtimes.head_manifest import TABLE
+from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 from tests.support.heads import SLOTS, give_head, random_table
 from tests.support.tiny_models import write_bundle
 

@@ -22,8 +22,8 @@ from experiments.testbed.processes import free_port
 from shared.agent.settings import TierSettings
 from shared.cascade.policies.baselines import PassAll
 from shared.membership.status import Status, encode_status
-from shared.runtimes.bundle import WEIGHTS
 from shared.runtimes.model import SHORT_DIGEST
+from shared.runtimes.text_manifest import WEIGHTS
 from shared.storage.state_dir import hold
 from shared.telemetry.metrics import Metrics
 from shared.wire.topics import Topics

@@ -9,9 +9,10 @@ from shared.errors import BundleError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, digest_of, expected_of, load_model
 from shared.runtimes.agreement_head import AgreementHead, Expert
-from shared.runtimes.bundle import MANIFEST, WEIGHTS, Bundle, Confidences
+from shared.runtimes.bundle import MANIFEST, Bundle, Confidences
 from shared.runtimes.head_manifest import TABLE, FusionManifest
 from shared.runtimes.second_opinion import fuse
+from shared.runtimes.text_manifest import WEIGHTS
 from shared.tasks.classify import Label, requests
 from tests.support.heads import FUSION, SLOTS, give_head, random_table
 from tests.support.tiny_models import LABELS, write_bundle

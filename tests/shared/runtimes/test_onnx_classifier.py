@@ -10,7 +10,8 @@ import pytest
 from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import TOKENIZER, WEIGHTS, Bundle
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 from shared.tasks.classify import Label, requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_bundle
 
