@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles results plan-check chaos soak fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles results results-placement plan-check chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -63,6 +63,10 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }
 	@$(BIN)/python -m experiments.results --data $(DATA) $(if $(BEFORE),--before $(BEFORE))
+
+results-placement: $(VENV)/.dev ## Write docs/placement.md from a simulated fleet (10 min on one processor)
+	@$(BIN)/recserve simulate placement --out runs/placement
+	@$(BIN)/python -m experiments.results.placement runs/placement
 
 plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (40 min on an idle machine)
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }

@@ -31,6 +31,10 @@ _COMMANDS: Final = {
         "Measure what models and agents cost on this machine.",
     ),
     "nodes": ("recserve.commands.nodes", "Show every agent of the fleet."),
+    "models": (
+        "recserve.commands.models",
+        "The bundles of a fleet: what they cost, where they are.",
+    ),
     "pack": ("recserve.commands.pack", "Turn a Hugging Face classifier into a bundle."),
     "plan": (
         "recserve.commands.plan",

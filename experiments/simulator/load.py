@@ -14,6 +14,7 @@ from device_agent.settings import DeviceSettings
 from experiments.evaluation.answer_store import open_store, prompt_key
 from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.tier_models import read_facts
+from experiments.profiling.bundle_times import read_times
 from experiments.profiling.profile import model_key, read_measured
 from experiments.simulator.link import LinkFacts
 from experiments.simulator.scenario import Machine, Scenario, TierPlan
@@ -160,6 +161,9 @@ def _check_chain(tiers: Sequence[AgentSettings]) -> None:
 def _machine(plan: PlanSettings, name: str) -> Machine:
     settings = plan.machines[name]
     measured = read_measured(Path(settings.measured))
+    if settings.models:
+        more = read_times(Path(settings.models), settings.node_class)
+        measured = msgspec.structs.replace(measured, models=more | measured.models)
     cores = settings.cores or measured.cores
     return Machine(name, measured, cores, settings.single, settings.speed)
 

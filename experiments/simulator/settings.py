@@ -32,6 +32,14 @@ class MachineSettings(Closed, frozen=True, kw_only=True):
         Meta(description="there is one, shared by all agents put on it; else each has its own"),
     ] = False
 
+    models: Annotated[
+        str,
+        Meta(description="file of `recserve models measure`, for models that `measured` lacks"),
+    ] = ""
+    node_class: Annotated[
+        str, Meta(description="class of node in that file; empty: the only one it has")
+    ] = ""
+
 
 class TierPlanSettings(Closed, frozen=True, kw_only=True):
     """A tier: the settings file of its agents, how many there are, and on what."""

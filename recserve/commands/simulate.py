@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from experiments.grid import print_grid
+from experiments.placement.acceptance import checks
 from experiments.placement.pictures import draw_all
-from experiments.placement.pretraining import pretrain
-from experiments.placement.report import FILE, make_report
-from experiments.placement.study import MIDDLE, RATES, cases, run_study
+from experiments.placement.report import FILE
+from experiments.placement.run import simulate
+from experiments.placement.study import RATES
 from experiments.placement.tables import grids, verdicts
-from experiments.placement.world import WorldSettings
 from experiments.report.write import write_json
 from shared.cli import clear_errors
 from shared.errors import DataError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from experiments.placement.study import PlacementStudy
-
-_TRAINED: Final = 3
 
 
 @click.group("simulate", help="Simulate what cannot be tried out.")
@@ -65,54 +56,18 @@ def placement(out: Path, rates: tuple[float, ...], *, pictures: bool, **flags: A
     console = Console()
     with clear_errors():
         out = _folder(out)
-        found = simulate(rates, console, **flags)
-        report, study, middle = found
+        report, study, middle = simulate(rates, console, **flags)
         write_json(out / FILE, report)
         drawn = draw_all(study, report, middle, out) if pictures else []
     for grid in grids(report):
         print_grid(console, grid)
     for line in verdicts(report):
         console.print(line, highlight=False)
+    reached = [check.reached for check in checks(report)]
+    console.print(f"{sum(reached)} of {len(reached)} things that were to be shown are shown.")
     console.print(
         f"Report: {out / FILE}" + (f"; pictures: {len(drawn)} beside it" if drawn else "")
     )
-
-
-def simulate(
-    rates: Sequence[float],
-    console: Console,
-    *,
-    seeds: int,
-    rounds: int,
-    processes: int | None,
-    episodes: int,
-) -> tuple[dict[str, Any], PlacementStudy, float]:
-    """Run the study with its progress on the terminal; return what it found."""
-    middle = MIDDLE if MIDDLE in rates else rates[len(rates) // 2]
-    chosen = range(seeds)
-    total = len(cases(chosen, rates, rounds))
-    trained = min(_TRAINED, seeds)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("episodes", total=total + trained * episodes)
-
-        def watch(part: str) -> None:
-            progress.update(task, advance=1, description=part)
-
-        study = run_study(chosen, rates, rounds, processes or os.cpu_count() or 1, watch)
-        worlds = WorldSettings(rounds=rounds, rate=middle)
-        networks = [
-            pretrain(worlds, episodes, seed, lambda: watch("teaching a network"))
-            for seed in range(trained)
-        ]
-        progress.update(task, description="the trap")
-        report = make_report(study, middle, networks)
-    return report, study, middle
 
 
 def _folder(out: Path) -> Path:

@@ -1,0 +1,198 @@
+"""What one bundle costs: measured in a process of its own, so that its memory is its own.
+
+``python -m experiments.profiling.bundle_cost`` is that process: it reads what to measure from
+standard input and writes what it found to standard output, both as JSON.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from cloud_agent.center.catalogue_file import (
+    CatalogueFile,
+    MeasuredGrade,
+    MeasuredModel,
+    MeasuredOn,
+)
+from experiments.datasets.bundled import read_prompts
+from experiments.grid import Grid
+from experiments.profiling.models import Bench
+from models.pack.labelled import measure, read_labelled
+from shared.errors import DataError, PromptError
+from shared.runtimes import ModelSettings, load_model
+from shared.runtimes.bundle import Bundle
+from shared.tasks import Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from shared.runtimes import Model
+
+_LOADS: Final = 3
+_ALONE: Final = 60
+_MIB: Final = 1 << 20
+_LONGEST_S: Final = 3_600
+_REPORTED: Final = 400
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What the process is to measure."""
+
+    bundle: str
+    sets: tuple[str, ...]
+    rows: int
+    rounds: int
+    threads: int
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What it found."""
+
+    on: MeasuredOn
+    grades: dict[str, MeasuredGrade]
+
+
+def measure_bundle(
+    bundle: str, node_class: str, sets: Sequence[str], rows: int, rounds: int, threads: int
+) -> MeasuredModel:
+    """Return what a bundle is, is good for and costs here. Raises a ``RecServeError``."""
+    opened = Bundle.open(bundle)
+    manifest = opened.manifest
+    for argument in sets:
+        read_labelled(argument, rows)  # what is wrong with one is said before anything is measured
+    told = _ask(Asked(bundle, tuple(sets), rows, rounds, threads))
+    return MeasuredModel(
+        name=manifest.name,
+        version=manifest.version,
+        digest=opened.digest,
+        task=manifest.task,
+        size_bytes=opened.size_bytes,
+        grades=told.grades or _of_manifest(opened),
+        on={node_class: told.on},
+    )
+
+
+def to_grid(file: CatalogueFile) -> Grid:
+    """Return the file as a table, a row for each bundle and class of node."""
+    heads = ("bundle", "node", "MiB", "load s", "memory MiB", "prompt ms", "token ms", "grades")
+    rows = []
+    for model in file.models:
+        grades = ", ".join(f"{kind} {each.grade:.3f}" for kind, each in model.grades.items())
+        for name, on in model.on.items():
+            token = "–" if on.token_s is None else f"{1000 * on.token_s:.1f}"
+            rows.append(
+                (
+                    f"{model.name} {model.version}",
+                    name,
+                    f"{model.size_bytes / _MIB:.1f}",
+                    f"{on.load_s:.2f}",
+                    f"{on.memory_bytes / _MIB:.0f}",
+                    f"{1000 * on.prompt_s:.2f}",
+                    token,
+                    grades or "–",
+                )
+            )
+    return Grid("What bundles cost", heads, rows)
+
+
+def _ask(asked: Asked) -> Told:
+    ran = subprocess.run(  # noqa: S603 - our own module
+        [sys.executable, "-m", __name__],
+        input=msgspec.json.encode(asked),
+        capture_output=True,
+        timeout=_LONGEST_S,
+        check=False,
+    )
+    if ran.returncode != 0:
+        said = ran.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+        raise DataError(f"{asked.bundle}: cannot be measured: {said[-1][-_REPORTED:]}")
+    return msgspec.json.decode(ran.stdout, type=Told)
+
+
+def _of_manifest(bundle: Bundle) -> dict[str, MeasuredGrade]:
+    """Return what the bundle says of itself: the mean over its sets, by their rows."""
+    manifest = bundle.manifest
+    by_kind = {
+        "label": [(each.rows, each.accuracy) for each in manifest.quality.values()],
+        "entities": [(each.rows, each.f1) for each in manifest.entities.values()],
+    }
+    return {
+        kind: MeasuredGrade(sum(r * grade for r, grade in found) / rows, rows, "its manifest")
+        for kind, found in by_kind.items()
+        if (rows := sum(r for r, _ in found))
+    }
+
+
+def main() -> None:
+    """Measure what standard input asks for."""
+    asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Asked)
+    settings = ModelSettings(source=asked.bundle, threads=asked.threads)
+    before = _peak_bytes()
+    model = load_model(settings)
+    texts = [prompt.text for prompt in read_prompts()]
+    prompt_s = _prompt_s(model, texts[:_ALONE])
+    memory_bytes = _peak_bytes() - before
+    grades = {
+        data.name: MeasuredGrade(found.accuracy, found.rows, data.path.name)
+        for data in (read_labelled(argument, asked.rows) for argument in asked.sets)
+        for found in (measure(model, data),)
+    }
+    classifies = "classify" in model.tasks
+    model.close()
+    on = MeasuredOn(
+        measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        machine=platform.machine(),
+        cores=os.cpu_count() or 1,
+        threads=asked.threads,
+        load_s=statistics.median(_load_s(settings) for _ in range(_LOADS)),
+        memory_bytes=float(memory_bytes),
+        prompt_s=prompt_s,
+        times=_times(settings, texts, asked.rounds) if classifies else msgspec.Raw(b"null"),
+    )
+    sys.stdout.buffer.write(msgspec.json.encode(Told(on, grades)))
+
+
+def _load_s(settings: ModelSettings) -> float:
+    begun_s = time.perf_counter()
+    load_model(settings).close()
+    return time.perf_counter() - begun_s
+
+
+def _prompt_s(model: Model, texts: Sequence[str]) -> float:
+    """Return the median time of one prompt alone."""
+    task = next(iter(model.tasks))
+    took_s = []
+    for text in texts:
+        begun_s = time.perf_counter()
+        (entry,) = model.answer([Request(task, text)])
+        took_s.append(time.perf_counter() - begun_s)
+        if isinstance(entry, PromptError):
+            raise DataError(f"the model fails on {text[:60]!r}: {entry}")
+    return statistics.median(took_s)
+
+
+def _times(settings: ModelSettings, texts: Sequence[str], rounds: int) -> msgspec.Raw:
+    bench = Bench([settings], texts)
+    for _ in range(rounds):
+        bench.round()
+    return msgspec.Raw(msgspec.json.encode(bench.close()[0].times))
+
+
+def _peak_bytes() -> int:
+    """Return the most memory that this process has had; the unit is the system's."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+if __name__ == "__main__":
+    main()
