@@ -23,7 +23,7 @@ _TAUGHT: Final = 3
 """Fleets on which a network is taught."""
 
 
-class Simulated(NamedTuple):
+class StudyFindings(NamedTuple):
     """The report, the scores behind it, and the rate of the parts that have only one."""
 
     report: dict[str, Any]
@@ -39,7 +39,7 @@ def simulate(
     rounds: int,
     processes: int | None,
     episodes: int,
-) -> Simulated:
+) -> StudyFindings:
     """Play every episode and return what was found."""
     middle = MIDDLE if MIDDLE in rates else rates[len(rates) // 2]
     chosen = range(seeds)
@@ -64,4 +64,4 @@ def simulate(
             for seed in range(taught)
         ]
         progress.update(task, description="the trap")
-        return Simulated(make_report(study, middle, networks), study, middle)
+        return StudyFindings(make_report(study, middle, networks), study, middle)

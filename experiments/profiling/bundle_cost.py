@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -189,9 +190,16 @@ def _times(settings: ModelSettings, texts: Sequence[str], rounds: int) -> msgspe
 
 
 def _peak_bytes() -> int:
-    """Return the most memory that this process has had; the unit is the system's."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    """Return the most memory that this process has had.
+
+    Of a process that was started by a large one the usual way would tell the other's: on Linux the
+    kernel's own page about us does not.
+    """
+    page = Path("/proc/self/status")
+    if page.exists():
+        lines = page.read_text(encoding="ascii").splitlines()
+        return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
