@@ -59,8 +59,9 @@ def pour(plans: Indexes, prospects: Prospects, preference: Preference) -> Flow:
     load = np.zeros(plans.shape)
     jobs = np.zeros(plans.shape)
     rates = np.zeros(quality.shape)
-    for _ in range(_SLICES):
-        for kind, rate in enumerate(prospects.rates / _SLICES):
+    slices = max(_SLICES, 2 * len(nodes) // len(prospects.rates))  # two for each node, at the least
+    for _ in range(slices):
+        for kind, rate in enumerate(prospects.rates / slices):
             more = load + rate * service_s[kind]
             latency_s = prospects.rtt_s + service_s[kind] + _wait_s(more, jobs + rate, preference)
             worth = preference.fluid(quality[kind], latency_s) - _SPREADING * more

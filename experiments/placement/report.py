@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "report.json"
 _TRAP_SEEDS: Final = 10
-_TRAP_SEEDS_PER_WORLD: Final = 50
+_TRAP_SEEDS_PER_WORLD: Final = 80
 
 
 def make_report(
