@@ -17,15 +17,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import SettingsError
-from shared.runtimes import labels_of
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from shared.runtimes import Entry, Model
-    from shared.tasks import Request
 
 DIGEST_BYTES: Final = 16
 _ENTRY_BYTES: Final = DIGEST_BYTES + 1
@@ -79,6 +76,20 @@ class Attempts:
             self._inside = ()
             self._page.put_later(self._listed())
 
+    def hold(self, texts: Sequence[str]) -> None:
+        """Hold these texts and no others to be inside the model from now on."""
+        inside = tuple(map(digest_of, texts))
+        if set(inside) == set(self._inside):
+            return
+        came = not set(inside) <= set(self._inside)
+        for digest in set(self._inside).difference(inside):
+            self._died.pop(digest, None)
+        self._inside = inside
+        if came:
+            self._page.put(self._listed())
+        else:
+            self._page.put_later(self._listed())
+
     def close(self) -> None:
         """Let go of the file."""
         self._page.close()
@@ -92,30 +103,6 @@ class Attempts:
         entries = islice(counts.items(), _ENTRIES)
         listed = b"".join(digest + bytes([min(count, _MOST)]) for digest, count in entries)
         return listed.ljust(_FILE_BYTES, b"\0")
-
-
-class CountedModel:
-    """A model whose deaths are counted; a text that it died of before runs alone."""
-
-    def __init__(self, model: Model, attempts: Attempts) -> None:
-        self._model = model
-        self._attempts = attempts
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks = model.tasks
-        self.labels = labels_of(model)
-
-    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
-        """Answer as the model does, if we live."""
-        texts = [request.content for request in requests]
-        if len(texts) > 1 and any(map(self._attempts.died_of, texts)):
-            return [answer for request in requests for answer in self.answer([request])]
-        with self._attempts.inside(texts):
-            return self._model.answer(requests)
-
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
 
 class _Page:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from device_agent.delivery.attempts import DIGEST_BYTES, Attempts, CountedModel, digest_of
+from device_agent.delivery.attempts import DIGEST_BYTES, Attempts, digest_of
+from device_agent.delivery.counted import counted
 from shared.errors import Quarantined, StoreError
 from shared.messages import Prompt
 from shared.storage.dead_letters import DeadLetter, DeadLetters
@@ -37,7 +38,7 @@ class PoisonGuard:
 
     def counted(self, model: Model) -> Model:
         """Return the model with its deaths counted."""
-        return CountedModel(model, self._attempts)
+        return counted(model, self._attempts)
 
     async def check(self, prompt: Prompt) -> None:
         """Put a prompt aside, which raises ``Quarantined``, if we died of its text too often.

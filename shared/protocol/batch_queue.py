@@ -2,7 +2,8 @@
 
 Pure, and the same for a model that runs (``shared.serving.batcher``) and for one whose time is
 simulated (``experiments.simulator.batcher``): running the batch and telling whoever waits is
-theirs. Origins have their turns (``shared.protocol.fair_queue``).
+theirs. Origins have their turns (``shared.protocol.fair_queue``). How much work an item is, is its
+weight: 1 where items are as good as equal, the tokens of a text that is to be written.
 """
 
 from __future__ import annotations
@@ -35,15 +36,21 @@ class Queue(NamedTuple):
 
 
 class BatchQueue(Generic[Item]):
-    """What waits for one model, and how many it has in hand; one batch runs at a time."""
+    """What waits for one model, and how many it has in hand.
+
+    Either one batch runs at a time (``take``, ``end``), or items ``join`` and ``leave``.
+    """
 
     def __init__(self, places: int, *, batch_prompts: int) -> None:
         """Hold what fits into ``places`` and hand out ``batch_prompts`` at a time, at most."""
         self.service_s = 0.0
-        """Smoothed time that the model takes for one prompt of a batch."""
+        """Smoothed time that the model takes for one unit of weight: a prompt of a batch, say."""
         self._batch_prompts = batch_prompts
         self._queue: FairQueue[Item] = FairQueue(places)
+        self._weights: dict[int, float] = {}
+        self._waiting_extra = 0.0
         self._running = 0
+        self._running_weight: float | None = None
         self._unmeasured = True
         self._closed = False
 
@@ -59,15 +66,21 @@ class BatchQueue(Generic[Item]):
     @property
     def wait_s(self) -> float:
         """How long the model will take for all that is here."""
-        return (len(self._queue) + self._running) * self.service_s
+        return (self._ahead + self._waiting) * self.service_s
 
     def queue_for(self, origin: str) -> Queue:
         """Return what a prompt of an origin would find that came now."""
-        wait_s = (self._running + self._queue.ahead_of(origin)) * self.service_s
+        each = self._waiting / len(self._queue) if self._weights else 1
+        wait_s = (self._ahead + self._queue.ahead_of(origin) * each) * self.service_s
         return Queue(wait_s, self._queue.full_for(origin))
 
     def put(
-        self, item: Item, origin: str = "", priority: int = 0, size_bytes: int = 0
+        self,
+        item: Item,
+        origin: str = "",
+        priority: int = 0,
+        size_bytes: int = 0,
+        weight: float = 1.0,
     ) -> list[tuple[Item, Busy]]:
         """Take in an item; return those that make room for it, each with what to tell it.
 
@@ -80,26 +93,46 @@ class BatchQueue(Generic[Item]):
             displaced = self._queue.put(item, origin, priority, size_bytes)
         except Full:
             raise _busy(before) from None
+        if weight != 1.0:
+            self._weights[id(item)] = weight
+            self._waiting_extra += weight - 1.0
+        for other in displaced:
+            self._unweigh(other)
         return [(other, _busy(before)) for other in displaced]
 
     def take(self) -> list[Item]:
         """Begin a batch: return those whose turn it is and who still wait; none if nobody does."""
         batch: list[Item] = []
         while self._queue and not batch:
-            taken = self._queue.take(self._batch_prompts)
-            batch = [item for item in taken if not item.done()]
+            batch = self._take(self._batch_prompts)
         self._running = len(batch)
         return batch
 
+    def join(self, most: int) -> list[Item]:
+        """Let those whose turn it is, ``most`` at most, join what runs."""
+        joining: list[Item] = []
+        while self._queue and len(joining) < most:
+            joining += self._take(most - len(joining))
+        self._running += len(joining)
+        return joining
+
+    def leave(self, count: int, left_weight: float) -> None:
+        """Take note that some do not run any more, and of how much is left for those that do."""
+        self._running -= count
+        self._running_weight = left_weight
+
     def measure(self, batch_s: float) -> None:
         """Take note of how long the batch that runs took."""
-        prompt_s = batch_s / self._running
-        self.service_s += (prompt_s - self.service_s) * (1.0 if self._unmeasured else _SMOOTHING)
+        self.measure_unit(batch_s / self._running)
+
+    def measure_unit(self, unit_s: float) -> None:
+        """Take note of how long the model took for one unit of weight."""
+        self.service_s += (unit_s - self.service_s) * (1.0 if self._unmeasured else _SMOOTHING)
         self._unmeasured = False
 
     def end(self) -> None:
-        """Take note that the batch does not run any more."""
-        self._running = 0
+        """Take note that nothing runs any more."""
+        self._running, self._running_weight = 0, None
 
     def measure_anew(self) -> None:
         """Go by the next batch alone: another model has the place."""
@@ -109,6 +142,28 @@ class BatchQueue(Generic[Item]):
         """Take in no more; return all that wait, each with what to tell it."""
         self._closed = True
         return [(item, Stopping(STOPPING)) for item in self._queue.take(len(self._queue))]
+
+    @property
+    def _waiting(self) -> float:
+        """Return the weight of all that wait."""
+        return len(self._queue) + self._waiting_extra
+
+    @property
+    def _ahead(self) -> float:
+        """Return the weight of what runs."""
+        return self._running if self._running_weight is None else self._running_weight
+
+    def _take(self, most: int) -> list[Item]:
+        taken = self._queue.take(most)
+        for item in taken:
+            self._unweigh(item)
+        return [item for item in taken if not item.done()]
+
+    def _unweigh(self, item: Item) -> None:
+        if self._weights:
+            self._waiting_extra -= self._weights.pop(id(item), 1.0) - 1.0
+            if not self._weights:
+                self._waiting_extra = 0.0  # and nothing that rounding has left
 
 
 def _busy(waiting: int) -> Busy:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from shared.errors import ModelFailed
+from shared.errors import InvalidPrompt, ModelFailed
 from shared.messages import Scored
+from shared.runtimes.generations import answer_all
 from shared.tasks.classify import Label
+from shared.tasks.generate import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.messages import ConfidenceKind
+    from shared.runtimes import Entry, Generation
     from shared.tasks import Answer, Request, Task
 
 BREAKS = "break the model"
@@ -100,3 +104,82 @@ class LookupModel:
         said = () if self._said is None else (1.0 - self._said, self._said)
         answer = self.answers.get(text, Label(self.name))
         return Scored(answer, confidence, 10, said, self.confidence_kind)
+
+
+class SteppingModel:
+    """A generator that writes as many letters as its request asks for, one a step.
+
+    A text is its name, written again and again. ``hold`` makes it wait in a step, ``breaks`` and
+    ``refused`` are texts at which it raises: in a step, or before it begins.
+    """
+
+    def __init__(
+        self, name: str = "writer", *, at_once: int = 4, tokens_at_once: int = 1_000
+    ) -> None:
+        self.name = name
+        self.digest = ""
+        self.tasks: frozenset[Task] = frozenset({"generate"})
+        self.labels: tuple[str, ...] = ()
+        self.at_once = at_once
+        self.tokens_at_once = tokens_at_once
+        self.steps: list[list[str]] = []
+        self.closed: list[str] = []
+        self._free = threading.Event()
+        self._free.set()
+        self._inside = threading.Event()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it waits inside a step, since it was told to hold."""
+        return self._inside.is_set()
+
+    def hold(self) -> None:
+        """Stay in the next step until released."""
+        self._inside.clear()
+        self._free.clear()
+
+    def release(self) -> None:
+        """Go on."""
+        self._free.set()
+
+    def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:
+        """Take a request."""
+        if request.content == FAILS:
+            raise InvalidPrompt("not this one")
+        return _Letters(request, self.closed)
+
+    def step(self, generations: Sequence[Generation]) -> list[Entry | None]:
+        """Write a letter of each."""
+        letters = [each for each in generations if isinstance(each, _Letters)]
+        self.steps.append([each.text for each in letters])
+        if not self._free.is_set():
+            self._inside.set()
+            self._free.wait(timeout=30)
+        if any(each.text == BREAKS for each in letters):
+            raise RuntimeError("the model broke")
+        return [each.write() for each in letters]
+
+    def answer(self, requests: Sequence[Request]) -> list[Entry]:
+        """Write all of them."""
+        return answer_all(self, requests)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Letters:
+    def __init__(self, request: Request, closed: list[str]) -> None:
+        self.text = request.content
+        self.written = 0
+        self.tokens = len(request.content) + int(request.options.get("max_new_tokens", 4))
+        self._wanted = int(request.options.get("max_new_tokens", 4))
+        self._closed = closed
+
+    def write(self) -> Scored | None:
+        self.written += 1
+        if self.written < self._wanted:
+            return None
+        return Scored(Completion(self.text, tokens_out=self.written), 0.5, 10)
+
+    def close(self) -> None:
+        self._closed.append(self.text)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from device_agent.delivery.attempts import Attempts, CountedModel
+from device_agent.delivery.attempts import Attempts
+from device_agent.delivery.counted import CountedModel
 from shared.errors import SettingsError
 from shared.tasks.classify import requests
 from tests.support.fakes import BREAKS, LookupModel
@@ -26,7 +27,8 @@ KILLS = "überläuft"
 VICTIM = """
 import os, signal, sys
 from pathlib import Path
-from device_agent.delivery.attempts import Attempts, CountedModel
+from device_agent.delivery.attempts import Attempts
+from device_agent.delivery.counted import CountedModel
 from shared.tasks.classify import requests
 
 class Engine:

@@ -113,3 +113,34 @@ def test_a_closed_queue_lets_go_of_everything_and_takes_in_nothing() -> None:
     with pytest.raises(Stopping):
         queue.put(Letter("d"))
     assert queue.take() == []
+
+
+def test_who_joins_runs_until_it_leaves_and_the_wait_is_by_weight() -> None:
+    queue = filled("")
+    letters = [Letter(name) for name in "abcd"]
+    for letter, weight in zip(letters, (10.0, 20.0, 30.0, 1.0), strict=True):
+        queue.put(letter, weight=weight)
+    queue.measure_unit(0.5)
+    assert queue.wait_s == pytest.approx(61 * 0.5)
+
+    letters[1].told = True
+    assert names(queue.join(2)) == "ac"
+    queue.leave(0, 40.0)
+    assert (queue.running, len(queue)) == (2, 1)
+    assert queue.wait_s == pytest.approx(41 * 0.5)
+    assert queue.queue_for("").wait_s == pytest.approx(41 * 0.5)
+
+    queue.leave(1, 5.0)
+    assert (queue.running, names(queue.join(5)), queue.running) == (1, "d", 2)
+    queue.leave(2, 0.0)
+    assert (queue.running, queue.wait_s) == (0, 0.0)
+
+
+def test_who_makes_room_takes_its_weight_along() -> None:
+    queue: BatchQueue[Letter] = BatchQueue(2, batch_prompts=2)
+    queue.measure_unit(1.0)
+    queue.put(Letter("a"), "greedy", weight=50.0)
+    queue.put(Letter("b"), "greedy", weight=50.0)
+    displaced = queue.put(Letter("c"), "modest", weight=5.0)
+    assert names([letter for letter, _ in displaced]) == "b"
+    assert queue.wait_s == pytest.approx(55.0)
