@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles results results-placement plan-check chaos soak fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles taggers results results-placement plan-check chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -59,6 +59,21 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 	@$(BIN)/recserve pack --refit-head models/bundles/sentiment-device \
 		--teacher models/bundles/sentiment-cloud \
 		--texts runs/head/texts.tsv --labels runs/head/labelled.tsv
+
+taggers: $(VENV)/.dev ## Train and pack the two taggers from the public sets in DATA (20 min on an idle core)
+	@test -d "$(DATA)" || { echo "make taggers DATA=DIR: name the folder of the public sets"; exit 2; }
+	@$(BIN)/python -m models.train.tagger --data $(DATA) --out runs/taggers
+	@gzip -dc $(DATA)/conll2003/dev.conll.gz | head -n 3500 > runs/taggers/samples.conll
+	@for tier in device edge; do \
+		rm -rf models/bundles/entities-$$tier; \
+		$(BIN)/recserve pack runs/taggers/$$tier models/bundles/entities-$$tier \
+			--name entities-$$tier --certainty least \
+			--licence "Apache-2.0; CoNLL-2003, which it learnt from, is for research" \
+			--description "Finds people, organisations, places and other names in English news; the $$tier member of two." \
+			--samples runs/taggers/samples.conll --typical $(DATA)/conll2003/dev.conll.gz \
+			--evaluate conll2003_dev=$(DATA)/conll2003/dev.conll.gz \
+			--evaluate conll2003_test=$(DATA)/conll2003/test.conll.gz || exit 1; \
+	done
 
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA
 	@test -d "$(DATA)" || { echo "make results DATA=DIR: name the folder of the public sets"; exit 2; }

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from models.conll import read_sentences
 from models.pack.adding import HeadRequest, refit_head
 from models.pack.embedding import pack_embedder
 from models.pack.labelled import read_labelled, read_texts
-from models.pack.packing import Bounds, pack
+from models.pack.packing import Bounds, pack, task_of
 from models.pack.samples import SAMPLES
+from models.pack.tagged import read_tagged
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from shared.runtimes.bundle import Bundle
+    from shared.runtimes.bundle import Bundle, MeasuredEntities
     from shared.runtimes.embedder_bundle import EmbedderBundle
+    from shared.tasks.tag import Certainty
 
 
 def main(
@@ -35,33 +38,38 @@ def main(
     head: HeadRequest | None = None,
     labels: Sequence[str] = (),
     max_tokens: int | None = None,
+    certainty: Certainty = "mean",
     licence: str = "",
     description: str = "",
     console: Console | None = None,
 ) -> Bundle:
     """Pack the model ``source`` (a folder or hub id) into the folder ``out``; say what came out.
 
-    ``evaluate`` holds ``set=path`` or ``set=path:column`` texts, each a labelled TSV file (plain
-    or ``.gz``) of which the first ``evaluate_rows`` rows are measured (none: all). ``samples`` is
+    ``evaluate`` holds ``set=path`` or ``set=path:column`` texts, each a labelled TSV file, for a
+    tagger a file as CoNLL's, packed or plain, of which the first ``evaluate_rows`` rows are
+    measured (none: all). ``samples`` is
     a TSV file whose ``text`` column replaces the sentences of the agreement check, and ``typical``
     are such files with texts as they will be asked: how sure the model is of them is what a new
-    window starts from. ``head`` asks for an agreement head. Raises
+    window starts from; files named ``….conll`` or ``….conll.gz`` are read as CoNLL's.
+    ``head`` asks for an agreement head; ``certainty`` is what a tagger goes by. Raises
     ``BundleError`` when the model does not fit or does not agree, ``SettingsError`` for a wrong
     argument or data file, ``RuntimeUnavailable`` when a library is missing.
     """
     console = console or Console(stderr=True)
+    read = read_tagged if task_of(source) == "tag" else read_labelled
     bundle = pack(
         source,
         out,
         name=name,
         version=version,
         quantise=quantise,
-        sets=[read_labelled(text, evaluate_rows) for text in evaluate],
-        samples=read_texts(samples) if samples else SAMPLES,
-        typical={f"{path.parent.name}/{path.name}": read_texts(path) for path in typical},
+        sets=[read(text, evaluate_rows) for text in evaluate],
+        samples=_texts_of(samples) if samples else SAMPLES,
+        typical={f"{path.parent.name}/{path.name}": _texts_of(path) for path in typical},
         head=head,
         labels=tuple(labels),
         max_tokens=max_tokens,
+        certainty=certainty,
         licence=licence,
         description=description,
         bounds=Bounds(),
@@ -69,6 +77,12 @@ def main(
     )
     _show(bundle, console)
     return bundle
+
+
+def _texts_of(path: Path) -> tuple[str, ...]:
+    if ".conll" in path.suffixes:
+        return tuple(sentence.text for sentence in read_sentences(path))
+    return read_texts(path)
 
 
 def refit(folder: Path, head: HeadRequest, console: Console | None = None) -> Bundle:
@@ -116,6 +130,8 @@ def _show(bundle: Bundle, console: Console) -> None:
             f"{task}: median confidence {known.quantiles[len(known.quantiles) // 2]:.3f} on "
             f"{known.prompts:,} texts of {', '.join(known.of)}"
         )
+    if manifest.entities:
+        _show_entities(manifest.entities, console)
     if not manifest.quality:
         return
     table = Table("set", "rows", "accuracy", "mean confidence")
@@ -123,4 +139,12 @@ def _show(bundle: Bundle, console: Console) -> None:
         table.add_row(
             name, f"{quality.rows:,}", f"{quality.accuracy:.4f}", f"{quality.mean_confidence:.4f}"
         )
+    console.print(table)
+
+
+def _show_entities(entities: Mapping[str, MeasuredEntities], console: Console) -> None:
+    table = Table("set", "sentences", "F1", "precision", "recall", "mean confidence")
+    for name, one in entities.items():
+        shares = (one.f1, one.precision, one.recall, one.mean_confidence)
+        table.add_row(name, f"{one.rows:,}", *(f"{share:.4f}" for share in shares))
     console.print(table)

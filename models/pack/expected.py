@@ -12,7 +12,7 @@ import numpy as np
 
 from models.pack.labelled import scored_or_raise
 from shared.runtimes.bundle import Confidences
-from shared.tasks.classify import requests
+from shared.tasks import Request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +32,10 @@ def measure_confidences(model: Model, sets: Mapping[str, Sequence[str]]) -> Conf
     Raises ``BundleError`` when the model fails on one.
     """
     texts = [text for texts in sets.values() for text in _spread(texts)]
-    confidences = []
+    task, confidences = next(iter(model.tasks)), []
     for start in range(0, len(texts), _CHUNK_PROMPTS):
-        for row, entry in enumerate(model.answer(requests(texts[start : start + _CHUNK_PROMPTS]))):
+        chunk = [Request(task, text) for text in texts[start : start + _CHUNK_PROMPTS]]
+        for row, entry in enumerate(model.answer(chunk)):
             scored = scored_or_raise(entry, f"text {texts[start + row][:40]!r}")
             confidences.append(scored.confidence)
     return Confidences(prompts=len(texts), of=tuple(sets), quantiles=tuple(quantiles(confidences)))

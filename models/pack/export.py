@@ -21,6 +21,7 @@ import torch
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from shared.errors import BundleError
+from shared.runtimes.words import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,20 +29,24 @@ if TYPE_CHECKING:
 
 _OPSET: Final = 20
 """The first one with Gelu as a single operator."""
+_INPUTS: Final = ("input_ids", "attention_mask")
 _MASKED: Final = -1e4
 _SAME: Final = 1e-4
 _LONG: Final = 320
+_DIMENSIONS: Final = ("prompts", "tokens", "labels")
 
 
-def export(model: Any, path: Path) -> None:
+def export(model: Any, path: Path, *, shapes: bool = False) -> None:
     """Write ``model`` (on the CPU, in float32) as an ONNX graph.
 
-    Inputs ``input_ids`` and ``attention_mask``, int64 of shape (prompts, tokens), both free;
-    output ``logits``, float32 of shape (prompts, labels). Raises ``BundleError`` when PyTorch
-    cannot export the model.
+    Inputs ``input_ids`` and ``attention_mask``, int64 of shape (prompts, tokens), both free, and
+    ``token_type_ids`` alike if it is told the ``shapes`` of words; output ``logits``, float32 of
+    shape (prompts, labels), a tagger's (prompts, tokens, labels). Raises ``BundleError`` when
+    PyTorch cannot export the model.
     """
     model.set_attn_implementation("eager")
-    example = _example(model)
+    inputs = (*_INPUTS, "token_type_ids") if shapes else _INPUTS
+    example = _example(model)[: len(inputs)]
     free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
     with _silence():
         try:
@@ -49,9 +54,9 @@ def export(model: Any, path: Path) -> None:
                 _leanest(model, example),
                 example,
                 path,
-                input_names=["input_ids", "attention_mask"],
+                input_names=list(inputs),
                 output_names=["logits"],
-                dynamic_shapes={"input_ids": free, "attention_mask": free},
+                dynamic_shapes=dict.fromkeys(inputs, free),
                 opset_version=_OPSET,
                 dynamo=True,
                 external_data=False,
@@ -90,14 +95,22 @@ def quantise(source: Path, out: Path) -> None:
 
 
 class _Plain(torch.nn.Module):  # type: ignore[misc] # torch is untyped to us
-    """The model as it is, cut down to two inputs and one output."""
+    """The model as it is, cut down to the inputs that are given and one output."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        given = {"input_ids": input_ids, "attention_mask": attention_mask}
+        if token_type_ids is not None:
+            given["token_type_ids"] = token_type_ids
+        logits: torch.Tensor = self.model(**given).logits
         return logits
 
 
@@ -108,45 +121,51 @@ class _Lean(_Plain):
     and segments of shape (1, 1) become a constant.
     """
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        token_type_ids: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         mask = (1.0 - attention_mask[:, None, None, :].to(torch.float32)) * _MASKED
-        given = {"input_ids": input_ids, "attention_mask": mask}
-        if "token_type_ids" in inspect.signature(self.model.forward).parameters:
-            given["token_type_ids"] = torch.zeros((1, 1), dtype=torch.int64)
-        logits: torch.Tensor = self.model(**given).logits
-        return logits
+        if token_type_ids is None and self._has_segments():
+            token_type_ids = torch.zeros((1, 1), dtype=torch.int64)
+        return super().forward(input_ids, mask, token_type_ids)
+
+    def _has_segments(self) -> bool:
+        return "token_type_ids" in inspect.signature(self.model.forward).parameters
 
 
-def _leanest(model: Any, example: tuple[torch.Tensor, torch.Tensor]) -> torch.nn.Module:
+def _leanest(model: Any, example: tuple[torch.Tensor, ...]) -> torch.nn.Module:
     """Return the lean form where the model takes it and says the same, else the plain one."""
     plain, lean = _Plain(model).eval(), _Lean(model).eval()
     with torch.inference_mode():
         try:
             same = all(
                 torch.allclose(plain(*given), lean(*given), atol=_SAME)
-                for given in (example, _long_example(model))
+                for given in (example, _long_example(model)[: len(example)])
             )
         except Exception:  # noqa: BLE001 - whatever a model says to a mask it does not know
             same = False
     return lean if same else plain
 
 
-def _example(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return two prompts of different length."""
+def _example(model: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return two prompts of different length, their mask and how their words are written."""
     ids = torch.arange(2 * 7).reshape(2, 7) % model.config.vocab_size
     mask = torch.ones_like(ids)
     mask[1, 4:] = 0
-    return ids, mask
+    return ids, mask, ids % SHAPES
 
 
-def _long_example(model: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _long_example(model: Any) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Return two prompts longer than the windows that models slide over a text, if they may be."""
     limit = getattr(model.config, "max_position_embeddings", None) or _LONG
     tokens = max(8, min(_LONG, limit - 8))
     ids = torch.arange(2 * tokens).reshape(2, tokens) % model.config.vocab_size
     mask = torch.ones_like(ids)
     mask[1, tokens // 2 :] = 0
-    return ids, mask
+    return ids, mask, ids % SHAPES
 
 
 def _tidy(path: Path) -> None:
@@ -159,9 +178,7 @@ def _tidy(path: Path) -> None:
         graph.graph.ClearField(field)
     for value in (*graph.graph.input, *graph.graph.output):
         value.ClearField("metadata_props")
-        for dimension, name in zip(
-            value.type.tensor_type.shape.dim, ("prompts", "tokens"), strict=True
-        ):
+        for dimension, name in zip(value.type.tensor_type.shape.dim, _DIMENSIONS, strict=False):
             if dimension.dim_param:
                 dimension.dim_param = name
     onnx.save(graph, path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from shared.errors import BundleError, DataError, PromptError, SettingsError
 from shared.runtimes import labels_of
@@ -23,10 +23,29 @@ if TYPE_CHECKING:
 
     from shared.messages import Scored
     from shared.runtimes import Model
+    from shared.runtimes.bundle import MeasuredEntities
 
 _FIRST_ROW = 2
 _CHUNK_PROMPTS = 256
 _SHOWN: Final = 300
+
+
+class MeasuringSet(Protocol):
+    """Texts on which a model of some task is measured."""
+
+    @property
+    def name(self) -> str:
+        """What the set is called in the manifest."""
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What is asked."""
+
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise ``DataError`` where the set names what a model with these labels does not."""
+
+    def measure(self, model: Model) -> MeasuredQuality | MeasuredEntities:
+        """Answer every text once and compare, or raise ``BundleError`` where the model fails."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,14 @@ class EvaluationSet:
     texts: tuple[str, ...]
     labels: tuple[str, ...]
 
+    def check(self, labels: Sequence[str]) -> None:
+        """Raise ``DataError`` naming the first row whose label is none of a model's."""
+        truth_of(labels, self)
+
+    def measure(self, model: Model) -> MeasuredQuality:
+        """Answer every text once and compare, or raise ``BundleError`` where the model fails."""
+        return measure(model, self)
+
 
 def read_labelled(argument: str, rows: int | None = None) -> EvaluationSet:
     """Read what ``set=path`` or ``set=path:column`` names; the column is ``label`` if not given.
@@ -45,17 +72,27 @@ def read_labelled(argument: str, rows: int | None = None) -> EvaluationSet:
     Raises ``SettingsError`` naming the argument, or ``DataError`` the file, the column or the row
     that is wrong.
     """
-    name, separator, rest = argument.partition("=")
+    name, rest = named(argument)
     place, _, column = rest.rpartition(":")
     if not place:
         place, column = rest, "label"
-    if not (name and separator and place and column):
-        raise SettingsError(
-            f"--evaluate {argument!r} is not of the form set=path or set=path:column"
-        )
+    if not column:
+        raise _odd(argument)
     path = Path(place)
     texts, labels = read_columns(path, ("text", column), rows)
     return EvaluationSet(name, path, texts, labels)
+
+
+def named(argument: str) -> tuple[str, str]:
+    """Return the name and the place in ``set=place``, or raise ``SettingsError``."""
+    name, _, place = argument.partition("=")
+    if not (name and place):
+        raise _odd(argument)
+    return name, place
+
+
+def _odd(argument: str) -> SettingsError:
+    return SettingsError(f"--evaluate {argument!r} is not of the form set=path or set=path:column")
 
 
 def read_texts(path: Path) -> tuple[str, ...]:

@@ -1,31 +1,35 @@
-"""Pack a classifier: every step in order, in a folder of its own until all have succeeded."""
+"""Pack a model: every step in order, in a folder of its own until all have succeeded."""
 
 from __future__ import annotations
 
 import re
 import tempfile
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
+from msgspec.structs import replace
 from rich.console import Console
 
 from models.pack.adding import HeadRequest, add_head, read_head_texts
 from models.pack.agreement import Agreement, compare
 from models.pack.expected import measure_confidences
 from models.pack.facts import read_facts
-from models.pack.labelled import EvaluationSet, measure, truth_of
 from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, Bundle, Manifest
+from shared.runtimes.bundle import MANIFEST, Bundle, Manifest, MeasuredEntities
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from models.pack.labelled import MeasuringSet
     from shared.runtimes.torch_classifier import TorchClassifier
+    from shared.runtimes.torch_tagger import TorchTagger
+    from shared.tasks import Task
+    from shared.tasks.tag import Certainty
 
 
 _TOGETHER: Final = 16
@@ -38,12 +42,12 @@ class Bounds:
     """How far a packed model may be from its original.
 
     ``float32_difference`` bounds the largest difference of any probability after export;
-    ``int8_same_label`` the share of texts with the same label, from below, and
+    ``int8_same_answer`` the share of texts with the same answer, from below, and
     ``int8_mean_difference`` the mean difference of probabilities, after quantising.
     """
 
     float32_difference: float = 1e-3
-    int8_same_label: float = 0.95
+    int8_same_answer: float = 0.95
     int8_mean_difference: float = 0.05
 
     def hold_float32(self, found: Agreement, together: int) -> None:
@@ -61,12 +65,12 @@ class Bounds:
     def hold_int8(self, found: Agreement) -> None:
         """Raise ``BundleError`` when a quantised model is too far from its original."""
         if (
-            found.same_label < self.int8_same_label
+            found.same_answer < self.int8_same_answer
             or found.mean_difference > self.int8_mean_difference
         ):
             raise BundleError(
                 f"the quantised model does not agree with its original: {found}, where "
-                f"{self.int8_same_label:.0%} at least and {self.int8_mean_difference} in the mean "
+                f"{self.int8_same_answer:.0%} at least and {self.int8_mean_difference} in the mean "
                 "at most are allowed; nothing was written; pack it with --no-quantise"
             )
 
@@ -78,24 +82,25 @@ def pack(
     name: str,
     version: str = "1",
     quantise: bool = True,
-    sets: Sequence[EvaluationSet] = (),
+    sets: Sequence[MeasuringSet] = (),
     typical: Mapping[str, Sequence[str]] | None = None,
     head: HeadRequest | None = None,
     samples: Sequence[str] = SAMPLES,
     labels: tuple[str, ...] = (),
     max_tokens: int | None = None,
+    certainty: Certainty = "mean",
     licence: str = "",
     description: str = "",
     bounds: Bounds | None = None,
     console: Console | None = None,
 ) -> Bundle:
-    """Make a bundle in the folder ``out`` from the classifier ``source``, a folder or a hub id.
+    """Make a bundle in the folder ``out`` from the model ``source``, a folder or a hub id.
 
     The exported model and the quantised one must agree with the original on ``samples`` within
     ``bounds``; the one that is kept is measured once on each of ``sets``, and its confidences on
     ``typical`` texts by set (none: those of ``sets``, or else the samples). With ``head`` it gets
-    an agreement head. A bundle already at ``out`` is replaced at the end. Raises ``BundleError``,
-    and then leaves ``out`` as it was.
+    an agreement head; ``certainty`` is what a tagger goes by. A bundle already at ``out`` is
+    replaced at the end. Raises ``BundleError``, and then leaves ``out`` as it was.
     """
     console, bounds = console or Console(quiet=True), bounds or Bounds()
     refuse_other_folder(out)
@@ -107,24 +112,30 @@ def pack(
     ):
         original = _load_original(source, labels, max_tokens)
         for data in sets:
-            truth_of(original.labels, data)
+            data.check(original.names)
         facts = read_facts(source)
         manifest = Manifest(
             name=name,
             version=version,
-            labels=original.labels,
+            task=next(iter(original.tasks)),
+            labels=original.names,
             max_tokens=original.max_tokens,
             truncation=original.tokenizer.truncation_side,
             padding=original.padding.side,
             pad_token=original.padding.token,
+            shapes=original.shapes,
             source=facts.source,
             licence=licence,
             description=description or facts.description,
             trained_on=facts.trained_on,
         )
-        if any(_NAMELESS.fullmatch(label) for label in original.labels):
+        if head and manifest.task != "classify":
+            raise BundleError(
+                f"{source}: an agreement head is for a classifier alone; leave it out"
+            )
+        if any(_NAMELESS.fullmatch(label) for label in original.names):
             console.print(
-                f"its labels have no names ({', '.join(original.labels)}): --label names them"
+                f"its labels have no names ({', '.join(original.names)}): --label names them"
             )
         samples = [*samples, *beyond(samples, original.count_tokens, original.max_tokens)]
         status.update("exporting")
@@ -140,6 +151,7 @@ def pack(
                 found = _agreement(original, bundle, samples, together)
                 bounds.hold_int8(found)
                 console.print(f"quantised: {found}, {together} at a time")
+        bundle = Bundle.write(bundle.folder, replace(bundle.manifest, certainty=certainty))
         for data in sets:
             status.update(f"measuring on {data.name}, {len(data.texts):,} rows")
             bundle = _with_quality(bundle, data)
@@ -152,20 +164,27 @@ def pack(
         return put(bundle, out, Path(work) / "replaced")
 
 
+def task_of(source: str) -> Task:
+    """Return what a model, a folder or a hub id, was trained for.
+
+    Raises ``BundleError`` when it cannot be read, ``RuntimeUnavailable`` when a library is missing.
+    """
+    with _needing_torch():
+        from shared.runtimes.torch_models import trained_for  # noqa: PLC0415 - heavy
+    return trained_for(source)
+
+
 def refuse_other_folder(out: Path) -> None:
     """Refuse to write over what is not a bundle."""
     if out.exists() and not (out / MANIFEST).is_file():
         raise BundleError(f"{out}: is there already and is no bundle; choose another folder")
 
 
-def _load_original(source: str, labels: tuple[str, ...], max_tokens: int | None) -> TorchClassifier:
-    try:
-        from shared.runtimes.torch_classifier import TorchClassifier  # noqa: PLC0415 - heavy
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing needs {error.name}, which is not here; in the folder of this project: "
-            'pip install -e ".[train]"'
-        ) from error
+def _load_original(
+    source: str, labels: tuple[str, ...], max_tokens: int | None
+) -> TorchClassifier | TorchTagger:
+    with _needing_torch():
+        from shared.runtimes.torch_models import open_torch  # noqa: PLC0415 - heavy
     settings = ModelSettings(
         source=source,
         runtime="transformers",
@@ -176,14 +195,25 @@ def _load_original(source: str, labels: tuple[str, ...], max_tokens: int | None)
         labels=labels,
         max_tokens=max_tokens,
     )
-    return TorchClassifier(settings)
+    return open_torch(settings)
 
 
-def _export(original: TorchClassifier, folder: Path, manifest: Manifest) -> Bundle:
+@contextmanager
+def _needing_torch() -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailable(
+            f"packing needs {error.name}, which is not here; in the folder of this project: "
+            'pip install -e ".[train]"'
+        ) from error
+
+
+def _export(original: TorchClassifier | TorchTagger, folder: Path, manifest: Manifest) -> Bundle:
     from models.pack.export import export  # noqa: PLC0415 - heavy
 
     folder.mkdir()
-    export(original.network, folder / WEIGHTS)
+    export(original.network, folder / WEIGHTS, shapes=original.shapes)
     write_tokenizer(original.tokenizer, folder / TOKENIZER)
     return Bundle.write(folder, manifest)
 
@@ -207,7 +237,7 @@ def _quantise(bundle: Bundle, folder: Path) -> Bundle:
     folder.mkdir()
     quantise(bundle.weights, folder / WEIGHTS)
     (folder / TOKENIZER).write_bytes(bundle.tokenizer.read_bytes())
-    return Bundle.write(folder, msgspec.structs.replace(bundle.manifest, precision="int8"))
+    return Bundle.write(folder, replace(bundle.manifest, precision="int8"))
 
 
 def _agreement(original: Model, bundle: Bundle, samples: Sequence[str], together: int) -> Agreement:
@@ -219,13 +249,19 @@ def _agreement(original: Model, bundle: Bundle, samples: Sequence[str], together
         packed.close()
 
 
-def _with_quality(bundle: Bundle, data: EvaluationSet) -> Bundle:
-    model = _serve(bundle)
+def _with_quality(bundle: Bundle, data: MeasuringSet) -> Bundle:
+    manifest, model = bundle.manifest, _serve(bundle)
     try:
-        quality = {**bundle.manifest.quality, data.name: measure(model, data)}
+        measured = data.measure(model)
     finally:
         model.close()
-    return Bundle.write(bundle.folder, msgspec.structs.replace(bundle.manifest, quality=quality))
+    if isinstance(measured, MeasuredEntities):
+        entities = {**manifest.entities, data.name: measured}
+        manifest = replace(manifest, entities=entities)
+    else:
+        quality = {**manifest.quality, data.name: measured}
+        manifest = replace(manifest, quality=quality)
+    return Bundle.write(bundle.folder, manifest)
 
 
 def with_confidences(bundle: Bundle, sets: Mapping[str, Sequence[str]]) -> Bundle:
@@ -236,7 +272,7 @@ def with_confidences(bundle: Bundle, sets: Mapping[str, Sequence[str]]) -> Bundl
     finally:
         model.close()
     confidences = {**bundle.manifest.confidences, bundle.manifest.task: measured}
-    changed = msgspec.structs.replace(bundle.manifest, confidences=confidences)
+    changed = replace(bundle.manifest, confidences=confidences)
     return Bundle.write(bundle.folder, changed)
 
 

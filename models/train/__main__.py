@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
     try:
-        corpus = read_corpus(_data_folder(options.data))
+        corpus = read_corpus(data_folder(options.data))
         job = Job(corpus, find_base(options.base), options.out, options.seed)
         for step in STEPS:
             if step in options.steps:
@@ -55,7 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _data_folder(given: Path | None) -> Path:
+def data_folder(given: Path | None) -> Path:
+    """Return the folder given, or the one the environment names. Raises TrainingError."""
     folder = given or Path(os.environ.get(DATA_VARIABLE, ""))
     if folder == Path() or not folder.is_dir():
         raise TrainingError(f"give the folder of the data sets by --data or {DATA_VARIABLE}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch.nn.functional import log_softmax
@@ -13,10 +13,11 @@ from models.train.batches import Encoded, TokenBatch, collate, shuffled_batches
 from models.train.progress import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from transformers import BertForSequenceClassification
+    from transformers import BertForSequenceClassification, PreTrainedModel
 
+_Batch = TypeVar("_Batch")
 _ROWS_PER_READ = 64
 
 
@@ -49,6 +50,17 @@ def fit(
         shuffled_batches(encoded, schedule.rows_per_batch, rng) for _ in range(schedule.epochs)
     ]
     batches = [batch for epoch in epochs for batch in epoch]
+    return train(model, batches, classifier_loss, schedule, label)
+
+
+def train(
+    model: PreTrainedModel,
+    batches: Sequence[_Batch],
+    loss_of: Callable[[PreTrainedModel, _Batch], torch.Tensor],
+    schedule: Schedule,
+    label: str,
+) -> list[float]:
+    """Make a step on each batch in order; returns the loss of every step."""
     optimizer = _optimizer(model, schedule)
     rate = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _share_of_peak(step, len(batches), schedule.warmup_share)
@@ -57,7 +69,7 @@ def fit(
     model.train()
     with progress(label, len(batches)) as advance:
         for batch in batches:
-            losses.append(train_step(model, batch, optimizer, schedule.gradient_norm_max))
+            losses.append(train_step(model, batch, loss_of, optimizer, schedule.gradient_norm_max))
             rate.step()
             recent = losses[-100:]
             advance(f"loss {sum(recent) / len(recent):.4f}")
@@ -66,8 +78,9 @@ def fit(
 
 
 def train_step(
-    model: BertForSequenceClassification,
-    batch: TokenBatch,
+    model: PreTrainedModel,
+    batch: _Batch,
+    loss_of: Callable[[PreTrainedModel, _Batch], torch.Tensor],
     optimizer: torch.optim.Optimizer,
     gradient_norm_max: float,
 ) -> float:
@@ -78,12 +91,16 @@ def train_step(
     """
     optimizer.zero_grad()
     with torch.autocast("cpu", torch.bfloat16):
-        logits = _logits(model, batch)
-    loss = soft_cross_entropy(logits, batch.positive)
+        loss = loss_of(model, batch)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), gradient_norm_max)
     optimizer.step()
     return float(loss.detach())
+
+
+def classifier_loss(model: BertForSequenceClassification, batch: TokenBatch) -> torch.Tensor:
+    """Return the soft cross-entropy of a classifier on a batch, in float32."""
+    return soft_cross_entropy(_logits(model, batch), batch.positive)
 
 
 def soft_cross_entropy(logits: torch.Tensor, positive: torch.Tensor) -> torch.Tensor:
@@ -116,7 +133,7 @@ def _logits(model: BertForSequenceClassification, batch: TokenBatch) -> torch.Te
     return logits.float()
 
 
-def _optimizer(model: BertForSequenceClassification, schedule: Schedule) -> torch.optim.AdamW:
+def _optimizer(model: PreTrainedModel, schedule: Schedule) -> torch.optim.AdamW:
     matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     vectors = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
     groups = [

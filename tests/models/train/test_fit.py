@@ -18,7 +18,14 @@ import torch
 
 from models.train.batches import Encoded, collate, encode, shuffled_batches
 from models.train.data import Example
-from models.train.fit import Schedule, fit, predict, soft_cross_entropy, train_step
+from models.train.fit import (
+    Schedule,
+    classifier_loss,
+    fit,
+    predict,
+    soft_cross_entropy,
+    train_step,
+)
 from tests.support.tiny_training import tiny_student
 
 if TYPE_CHECKING:
@@ -42,8 +49,8 @@ def test_a_step_lowers_the_loss_of_its_batch() -> None:
     batch = collate(encoded(student)[:8])
     optimizer = torch.optim.AdamW(student.model.parameters(), lr=1e-3)
 
-    before = train_step(student.model, batch, optimizer, gradient_norm_max=1.0)
-    after = train_step(student.model, batch, optimizer, gradient_norm_max=1.0)
+    before = train_step(student.model, batch, classifier_loss, optimizer, gradient_norm_max=1.0)
+    after = train_step(student.model, batch, classifier_loss, optimizer, gradient_norm_max=1.0)
 
     assert after < before
 
