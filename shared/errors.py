@@ -27,6 +27,7 @@
         ├── Lost              what was stored of it cannot be read any more
         ├── AnswerTooLong     it was answered, but no message carries that
         ├── Busy              the queue is full, or too long for the time left
+        │   └── ServerAway    the server that runs the model takes nothing now
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
 
@@ -188,6 +189,21 @@ class Busy(PromptError):
     """The queue is full, or too long for the time this prompt has left."""
 
     code = "busy"
+
+
+class ServerAway(Busy):
+    """The server that runs the model takes nothing now; nothing has begun there.
+
+    ``again_s`` is when it wants to be asked again, if it says so. Where that is ``hopeless``,
+    somebody has to see to the server, the key or the settings first.
+    """
+
+    def __init__(
+        self, reason: str, *, again_s: float | None = None, hopeless: bool = False
+    ) -> None:
+        super().__init__(reason)
+        self.again_s = again_s
+        self.hopeless = hopeless
 
 
 class Expired(PromptError):

@@ -18,8 +18,16 @@ from shared.membership.status import Load, name_labels
 from shared.nodes.node import FleetNode
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
-from shared.runtimes import confidence_kind_of, expected_of, labels_of, load_model, short_digest
+from shared.runtimes import (
+    Remote,
+    confidence_kind_of,
+    expected_of,
+    labels_of,
+    load_model,
+    short_digest,
+)
 from shared.serving.batcher import Batcher
+from shared.serving.caller import Caller
 from shared.serving.dispatcher import Dispatcher
 from shared.serving.service import Service
 from shared.serving.slot import ModelSlot
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
     from shared.agent.settings import AgentSettings
     from shared.bus import Bus, Will
     from shared.runtimes import Model
-    from shared.serving.solver import Observer, Solver
+    from shared.serving.solver import ModelRunner, Observer, Solver
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
 
@@ -59,7 +67,7 @@ class AgentParts:
     upper_bus: Bus
     topics: Topics
     station: Station
-    batcher: Batcher
+    batcher: ModelRunner
     metrics: Metrics
     announcer: Announcer
     slot: ModelSlot
@@ -98,8 +106,9 @@ def build_agent(
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
     _refuse_learning_without_head(settings, model)
+    _refuse_escalating_unsure(settings, model)
     labels = name_labels(labels_of(model))
-    batcher = _batcher(settings, model if around is None else around(model), metrics)
+    batcher = _runner(settings, model if around is None else around(model), metrics)
     announcer = _announcer(settings, topics, model, labels, batcher)
     bus = connect(settings, announcer.will())
     above = settings.upstream.mqtt
@@ -192,18 +201,32 @@ def _refuse_learning_without_head(settings: AgentSettings, model: Model) -> None
         )
 
 
-def _batcher(settings: AgentSettings, model: Model, metrics: Metrics) -> Batcher:
+def _refuse_escalating_unsure(settings: AgentSettings, model: Model) -> None:
+    if settings.tier.upstream and isinstance(model, Remote) and not model.certain:
+        raise SettingsError(
+            f"the server of {model.name} tells no log probabilities, so nobody knows how sure the "
+            "model is, and every answer would be kept: such a model can only be at the top of the "
+            "cascade; remove tier.upstream, or take a server that tells them"
+        )
+
+
+def _runner(settings: AgentSettings, model: Model, metrics: Metrics) -> ModelRunner:
+    limits = settings.limits
+    if isinstance(model, Remote):
+        return Caller(
+            model, queue_prompts=limits.queue_prompts, limit_s=limits.model_s, metrics=metrics
+        )
     return Batcher(
         model,
         batch_prompts=settings.model.batch_prompts,
-        queue_prompts=settings.limits.queue_prompts,
-        limit_s=settings.limits.model_s,
+        queue_prompts=limits.queue_prompts,
+        limit_s=limits.model_s,
         metrics=metrics,
     )
 
 
 def _announcer(
-    settings: AgentSettings, topics: Topics, model: Model, labels: str, batcher: Batcher
+    settings: AgentSettings, topics: Topics, model: Model, labels: str, batcher: ModelRunner
 ) -> Announcer:
     return Announcer(
         topics.status(settings.tier.name, settings.agent),

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
 from shared.runtimes.bundle import Bundle
-from shared.runtimes.model import Generator, Model, ModelSettings, labels_of
+from shared.runtimes.model import Generator, Model, ModelSettings, Remote, labels_of
 from shared.runtimes.text_manifest import served_digest
 from shared.tasks import Request, Task
 
@@ -32,7 +32,19 @@ _RUNTIMES: Final = {
         ".[generate]",
         ("providers", "labels", "tokens_at_once", "max_new_tokens", "instruction", "certainty"),
     ),
+    "openai": _Runtime(
+        "openai_server",
+        "open_openai",
+        ".[openai]",
+        (
+            *("model", "key_env", "key_file", "headers", "in_flight", "constraints"),
+            *("labels", "max_new_tokens", "instruction", "certainty"),
+        ),
+    ),
 }
+
+_HERE: Final = ("threads", "batch_prompts", "max_tokens")
+"""Settings of engines that run here, whichever."""
 
 
 def load_model(settings: ModelSettings) -> Model:
@@ -53,7 +65,7 @@ def digest_of(settings: ModelSettings) -> str:
 
     Every file of a bundle is held against its hash. Raises ``BundleError``.
     """
-    if settings.runtime == "transformers":
+    if settings.runtime in ("transformers", "openai"):
         return ""
     bundle = Bundle.open(settings.source)
     if settings.runtime == "genai":
@@ -65,7 +77,7 @@ def probe(model: Model, task: Task, text: str) -> Request:
     """Return a small request of a task that a model of it can answer."""
     if task == "generate":
         return Request(task, text, {"max_new_tokens": 2})
-    named = task == "classify" and isinstance(model, Generator) and not labels_of(model)
+    named = task == "classify" and isinstance(model, Generator | Remote) and not labels_of(model)
     return Request(task, text, {"labels": ["no", "yes"]} if named else {})
 
 
@@ -94,6 +106,7 @@ def _refuse_foreign_keys(settings: ModelSettings) -> None:
     """Refuse a key meant for another runtime, which would be ignored in silence."""
     plain = ModelSettings(source=settings.source)
     known = {key for runtime in _RUNTIMES.values() for key in runtime.keys}
+    known |= set(_HERE) if settings.runtime == "openai" else set()
     for key in sorted(known.difference(_RUNTIMES[settings.runtime].keys)):
         if getattr(settings, key) != getattr(plain, key):
             raise SettingsError(

@@ -31,6 +31,9 @@ SHORT_DIGEST: Final = 12
 
 Answers = Literal["model", "fused"]
 """Whose answers are given: the model's own, or fused with what a bundle's expert says."""
+Constraints: TypeAlias = Literal["none", "json_schema", "llama.cpp", "vllm"]
+"""How a server is told what a text has to be like: not at all; with ``response_format`` as OpenAI
+has it; with that and llama.cpp's ``grammar``; with vLLM's ``structured_outputs``."""
 Entry: TypeAlias = Union["Scored", "PromptError"]
 """What became of a request: an answer, or why there is none. ``ModelFailed`` is the model's fault,
 and worth another try; any other error is the request's."""
@@ -117,6 +120,29 @@ class Generator(Model, Protocol):
 
 
 @runtime_checkable
+class Remote(Model, Protocol):
+    """A model that a server runs: its answers are waited for in the event loop, many at a time."""
+
+    @property
+    def at_once(self) -> int:
+        """Requests under way at once, at most."""
+
+    @property
+    def certain(self) -> bool:
+        """Whether the server tells how sure the model is; else every confidence is 1."""
+
+    async def ask(self, request: Request) -> Scored:
+        """Return the answer to one request, after one try; cancelled, it lets go of the server.
+
+        Raises a ``PromptError``: ``ServerAway`` when nothing has begun, ``InvalidPrompt`` when the
+        request is at fault, ``ModelFailed`` when the server is.
+        """
+
+    async def leave(self) -> None:
+        """Let go of the server, in the event loop that asked it."""
+
+
+@runtime_checkable
 class Measured(Protocol):
     """A model of which it is known how sure it is as a rule."""
 
@@ -164,11 +190,13 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         Meta(
             min_length=1,
-            description="folder of a bundle; for transformers a local folder or a hub id",
+            description="folder of a bundle; for transformers a local folder or a hub id; for "
+            "openai the URL of the server's API, http://HOST:PORT/v1",
         ),
     ]
     runtime: Annotated[
-        Literal["onnx", "transformers", "genai"], Meta(description="engine that runs the model")
+        Literal["onnx", "transformers", "genai", "openai"],
+        Meta(description="engine that runs the model, or openai: a server that speaks its API"),
     ] = "onnx"
     threads: Annotated[
         int, Meta(ge=0, le=1024, description="CPU threads of the engine; 0: as many as it likes")
@@ -207,23 +235,24 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_new_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=MOST_NEW_TOKENS)] | None,
         Meta(
-            description="genai: tokens of an answer, at most, whatever is asked for; none: what is "
-            "asked for, or 256"
+            description="genai, openai: tokens of an answer, at most, whatever is asked for; none: "
+            "what is asked for, or 256"
         ),
     ] = None
     instruction: Annotated[
         str,
         Meta(
             max_length=1 << 16,
-            description="genai: what the model is told before each prompt that brings no system "
-            "prompt or instruction of its own",
+            description="genai, openai: what the model is told before each prompt that brings no "
+            "system prompt or instruction of its own",
         ),
     ] = ""
     certainty: Annotated[
         Certainty | None,
         Meta(
-            description="genai: the confidence of a text: perplexity is 1 / (1 + PPL), mean and "
-            "least are of its tokens' probabilities; none: as the bundle says"
+            description="genai, openai: the confidence of a text: perplexity is 1 / (1 + PPL), "
+            "mean and least are of its tokens' probabilities; none: as the bundle says, or "
+            "perplexity"
         ),
     ] = None
     answer: Annotated[
@@ -236,7 +265,27 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     labels: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)], ...],
         Meta(
-            description="transformers: names for the labels, in the model's order; genai: labels "
-            "among which a prompt to classify is put that names none itself"
+            description="transformers: names for the labels, in the model's order; genai, openai: "
+            "labels among which a prompt to classify is put that names none itself"
         ),
     ] = ()
+    model: Annotated[
+        str, Meta(max_length=512, description="openai: the model's name at the server")
+    ] = ""
+    key_env: Annotated[
+        str, Meta(description="openai: variable of the environment that holds the server's key")
+    ] = ""
+    key_file: Annotated[str, Meta(description="openai: file that holds the server's key")] = ""
+    headers: Annotated[
+        dict[str, str], Meta(description="openai: headers that go with every request, by name")
+    ] = {}
+    in_flight: Annotated[
+        int, Meta(ge=1, le=10_000, description="openai: requests under way at once, at most")
+    ] = 8
+    constraints: Annotated[
+        Constraints,
+        Meta(
+            description="openai: how the server is told what a text has to be like: none (such "
+            "prompts are refused), json_schema (OpenAI's response_format), llama.cpp or vllm"
+        ),
+    ] = "none"

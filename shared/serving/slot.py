@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.runtimes import Model
-    from shared.serving.batcher import Batcher
+    from shared.serving.solver import ModelRunner
     from shared.tasks import Request
 
 _log = get_logger()
@@ -44,7 +44,7 @@ class ModelSlot:
     def __init__(
         self,
         model: Model,
-        batcher: Batcher,
+        batcher: ModelRunner,
         *,
         lent: bool = False,
         around: Callable[[Model], Model] | None = None,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.tasks import to_line
 from shared.tasks.classify import requests
+from tests.support.processes import listens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,7 +68,7 @@ def serving(bundle: Path) -> Iterator[ChatServer]:
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         give_up_s = time.monotonic() + _START_S
-        while not _listens(port):
+        while not listens(port):
             assert process.poll() is None, "the chat server ended"
             assert time.monotonic() < give_up_s, "the chat server does not listen"
             time.sleep(0.05)
@@ -76,11 +76,6 @@ def serving(bundle: Path) -> Iterator[ChatServer]:
     finally:
         process.kill()
         process.wait()
-
-
-def _listens(port: int) -> bool:
-    with contextlib.closing(socket.socket()) as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class _Server(ThreadingHTTPServer):

@@ -62,7 +62,7 @@ class BrokerProcess:
         with self._errors.open("ab") as errors:
             self._process = subprocess.Popen(self._command, cwd=ROOT, stderr=errors)
         give_up_s = time.monotonic() + _START_S
-        while not self._listens():
+        while not listens(self.port):
             if self._process.poll() is not None or time.monotonic() > give_up_s:
                 self.kill()
                 raise RuntimeError(f"{self._command}: {self._errors.read_text()}")
@@ -87,13 +87,15 @@ class BrokerProcess:
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGCONT)
 
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(timeout=10)
             self._process = None
+
+
+def listens(port: int) -> bool:
+    """Say whether somebody takes connections at a port of loopback."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+        return True
+    return False

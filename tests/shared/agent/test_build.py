@@ -15,6 +15,10 @@ from shared.bus.mqtt.settings import MqttSettings
 from shared.cascade.policies import Quantile
 from shared.errors import BundleError, SettingsError
 from shared.membership.status import decode_status
+from shared.runtimes import ModelSettings
+from shared.runtimes.chat_requests import Manners
+from shared.serving.batcher import Batcher
+from shared.serving.caller import Caller
 from shared.telemetry.metrics import MetricsSettings
 from tests.support.cascades import cloud_settings, device_settings, edge_settings
 from tests.support.fakes import LookupModel
@@ -22,6 +26,8 @@ from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.agent.settings import AgentSettings
 
 
 def test_only_tiers_with_something_above_them_can_dispatch() -> None:
@@ -51,6 +57,23 @@ def test_a_policy_that_adapts_wants_a_model_with_a_head() -> None:
         build_agent(settings, model=LookupModel(), connect=wire.connect)
     parts = build_agent(settings, model=LookupModel(said=0.9), connect=wire.connect)
     assert parts.station.tier.learns
+
+
+def test_a_server_that_tells_no_log_probabilities_is_at_the_top_alone() -> None:
+    pytest.importorskip("httpx2")
+    from shared.runtimes.openai_server import OpenaiModel, connector  # noqa: PLC0415 - optional
+
+    wire = MemoryWire()
+    wanted = ModelSettings(source="http://127.0.0.1:1/v1", runtime="openai", model="m")
+
+    def build(settings: AgentSettings, *, certain: bool) -> AgentParts:
+        model = OpenaiModel(wanted, connector(wanted), Manners(certain, "max_tokens"))
+        return build_agent(settings, model=model, connect=wire.connect)
+
+    with pytest.raises(SettingsError, match=r"m at http://127\.0\.0\.1:1/v1 tells no log prob"):
+        build(edge_settings(wire), certain=False)
+    assert isinstance(build(edge_settings(wire), certain=True).batcher, Caller)
+    assert isinstance(build(cloud_settings(wire), certain=False).batcher, Caller)
 
 
 async def test_a_password_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
@@ -93,4 +116,5 @@ async def test_whatever_fails_while_leaving_the_rest_is_closed_all_the_same() ->
             pass
 
     assert not wire.broker._clients, "the bus is closed"
+    assert isinstance(parts.batcher, Batcher)
     assert parts.batcher._stopping

@@ -7,6 +7,7 @@ from uuid import uuid4
 from shared.agent.settings import LimitSettings
 from shared.membership.breaker import FAILURES
 from shared.messages import Hop, Result
+from shared.serving.batcher import Batcher
 from shared.tasks.classify import Label
 from shared.wire.codec import Notice, decode_result, encode_notice, encode_result
 from tests.support.bench import DEVICE_HOP, ROOT, Bench
@@ -37,6 +38,7 @@ async def test_a_prompt_that_would_wait_too_long_is_declined(bench: Bench) -> No
     bench.model.hold()
     await bench.send(HARD)
     await eventually(lambda: bench.model.busy)
+    assert isinstance(bench.parts.batcher, Batcher)
     bench.parts.batcher._queue.service_s = 3.0
 
     hurried = await bench.send(HARD, deadline_s=5.0)
