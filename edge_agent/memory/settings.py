@@ -1,0 +1,40 @@
+"""Settings of an edge's memory: the key ``memory`` of its settings."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from shared.settings.base import Closed
+
+
+class MemorySettings(Closed, frozen=True, kw_only=True):
+    """What an edge remembers, and for whom."""
+
+    embedder: Annotated[
+        str, Meta(description="folder of the bundle that embeds (recserve pack --task embed)")
+    ] = ""
+    entries: Annotated[
+        int, Meta(ge=1, le=10_000_000, description="questions remembered, at most")
+    ] = 10_000
+    rule: Annotated[
+        Literal["readable", "worth"],
+        Meta(
+            description="what decides: a readable rule, or the most worth among the ways that are "
+            "good enough"
+        ),
+    ] = "readable"
+    owners: Annotated[
+        Literal["together", "apart"],
+        Meta(description="whether devices share what is remembered, or each has its own"),
+    ] = "together"
+    examples: Annotated[
+        int, Meta(ge=0, le=16, description="remembered answers shown to the edge's model, at most")
+    ] = 4
+    only_version: Annotated[
+        str, Meta(description="digest of the model above whose answers count; empty: any")
+    ] = ""
+    not_before_s: Annotated[
+        float, Meta(ge=0, description="answers from before, in seconds since 1970, do not count")
+    ] = 0.0

@@ -1,0 +1,229 @@
+"""The memory on disk: one SQLite file, whose log is the journal and whose pages are the snapshot.
+
+A change is one row, written by the journal's own thread with whatever else waits; a process that is
+killed loses at most what had not been synced yet, and whole rows of that. Loading reads every row
+and the centres of the clusters, so that no cluster is made again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from edge_agent.memory.entries import Entry, Ghost
+from edge_agent.memory.verifier import Label
+from shared.errors import StoreError
+from shared.storage.journal import Journal
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from edge_agent.memory.index import Vector
+
+FILE: Final = "memory.db"
+LIMIT_BYTES: Final = 4 << 30
+SCHEMA: Final = """
+CREATE TABLE entries (id INTEGER PRIMARY KEY, entry BLOB NOT NULL, vectors BLOB NOT NULL) STRICT;
+CREATE TABLE ghosts (id INTEGER PRIMARY KEY, ghost BLOB NOT NULL, vector BLOB NOT NULL) STRICT;
+CREATE TABLE archive (id INTEGER PRIMARY KEY, entry BLOB NOT NULL, vectors BLOB NOT NULL) STRICT;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
+"""
+_entries = msgspec.msgpack.Decoder(Entry)
+_ghosts = msgspec.msgpack.Decoder(Ghost)
+_labels = msgspec.msgpack.Decoder(list[Label])
+_pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
+
+
+class Loaded(NamedTuple):
+    """Everything that was on the disk; ``broken`` counts rows that could not be read."""
+
+    entries: list[Entry]
+    vectors: list[Vector]
+    ghosts: list[Ghost]
+    ghost_vectors: list[Vector]
+    centres: Vector | None
+    labels: list[Label]
+    rewordings: list[tuple[str, str, int, int]]
+    broken: int
+
+
+class MemoryStore:
+    """Rows of entries and ghosts, and what the memory knows besides."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    @classmethod
+    def open(cls, folder: Path | None, embedder: str, dimensions: int) -> MemoryStore:
+        """Open the file in a folder, or one in memory if None.
+
+        Raises ``StoreError`` when its vectors are of another embedder, whose digest differs.
+        """
+        path = None if folder is None else folder / FILE
+        journal = Journal.open(path, SCHEMA, synchronous="NORMAL", limit_bytes=LIMIT_BYTES)
+        store = cls(journal)
+        known = store.facts()
+        own = {"embedder": embedder, "dimensions": str(dimensions)}
+        if not known.get("embedder"):
+            for name, value in own.items():
+                store.put_fact(name, value.encode())
+        elif known["embedder"].decode() != embedder:
+            raise StoreError(
+                f"{path}: its vectors are of another embedder ({known['embedder'].decode()[:12]}, "
+                f"this one is {embedder[:12]}); export it and import it with this one "
+                "(recserve memory export, import), or name that one"
+            )
+        return store
+
+    @classmethod
+    def join(cls, path: Path) -> MemoryStore:
+        """Open a file that an agent may be writing. Raises ``StoreError``."""
+        return cls(Journal.join(path, SCHEMA))
+
+    def facts(self) -> dict[str, bytes]:
+        """Return what is known of the file itself."""
+        rows = self._journal.read_now(
+            lambda connection: connection.execute("SELECT name, value FROM facts").fetchall()
+        )
+        return dict(rows)
+
+    def load(self) -> Loaded:
+        """Read everything. A row that cannot be read is counted and left where it is."""
+        return self._journal.read_now(_load)
+
+    def put(self, entry: Entry, vectors: Sequence[Vector]) -> None:
+        """Write an entry with the vectors of its wordings."""
+        row = (entry.id, msgspec.msgpack.encode(entry), _pack(vectors))
+        self._later("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
+
+    def drop(self, entry_id: int) -> None:
+        """Remove an entry."""
+        self._later("DELETE FROM entries WHERE id = ?", (entry_id,))
+
+    def bury(self, entry: Entry, vectors: Sequence[Vector], ghost: Ghost) -> None:
+        """Move an entry to the archive, and write what stays of it; all or nothing."""
+        packed = _pack(vectors)
+
+        def work(connection: sqlite3.Connection) -> None:
+            row = (entry.id, msgspec.msgpack.encode(entry), packed)
+            connection.execute("INSERT OR REPLACE INTO archive VALUES (?, ?, ?)", row)
+            connection.execute("DELETE FROM entries WHERE id = ?", (entry.id,))
+            stays = (ghost.id, msgspec.msgpack.encode(ghost), _small(vectors[0]))
+            connection.execute("INSERT OR REPLACE INTO ghosts VALUES (?, ?, ?)", stays)
+
+        self._journal.write_later(work)
+
+    def raise_again(self, ghost_id: int) -> tuple[Entry, list[Vector]] | None:
+        """Take an entry back from the archive, and its ghost away; None where none is kept."""
+        row = self._journal.read_now(
+            lambda connection: connection.execute(
+                "SELECT entry, vectors FROM archive WHERE id = ?", (ghost_id,)
+            ).fetchone()
+        )
+        if row is None:
+            return None
+        self.forget(ghost_id)
+        entry = _entries.decode(row[0])
+        vectors = _unpack(row[1], len(entry.wordings))
+        self.put(entry, vectors)
+        return entry, vectors
+
+    def put_ghost(self, ghost: Ghost, vector: Vector) -> None:
+        """Write a ghost."""
+        row = (ghost.id, msgspec.msgpack.encode(ghost), _small(vector))
+        self._later("INSERT OR REPLACE INTO ghosts VALUES (?, ?, ?)", row)
+
+    def forget(self, entry_id: int) -> None:
+        """Remove an entry, its ghost and what the archive has of it."""
+        for table in ("entries", "ghosts", "archive"):
+            self._later(f"DELETE FROM {table} WHERE id = ?", (entry_id,))  # noqa: S608 - our names
+
+    def archived(self) -> list[Entry]:
+        """Return what the edge's model has learned, to be learned again."""
+        rows = self._journal.read_now(
+            lambda connection: connection.execute("SELECT entry FROM archive").fetchall()
+        )
+        return [_entries.decode(row[0]) for row in rows]
+
+    def put_fact(self, name: str, value: bytes) -> None:
+        """Write something that is known besides."""
+        self._later("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    def put_knowledge(
+        self,
+        centres: Vector,
+        labels: Sequence[Label],
+        rewordings: Sequence[tuple[str, str, int, int]],
+    ) -> None:
+        """Write the centres of the clusters, and what the verifier learned."""
+        self.put_fact("centres", np.asarray(centres, np.float16).tobytes())
+        self.put_fact("labels", msgspec.msgpack.encode(list(labels)))
+        self.put_fact("rewordings", msgspec.msgpack.encode(list(rewordings)))
+
+    async def close(self) -> None:
+        """Write what waits, and close the file."""
+        await self._journal.close()
+
+    def _later(self, statement: str, values: tuple[Any, ...]) -> None:
+        self._journal.write_later(lambda connection: connection.execute(statement, values))
+
+
+def _load(connection: sqlite3.Connection) -> Loaded:
+    facts = dict(connection.execute("SELECT name, value FROM facts").fetchall())
+    dimensions = int(facts.get("dimensions", b"384"))
+    entries, vectors, ghosts, ghost_vectors, broken = [], [], [], [], 0
+    for blob, packed in connection.execute("SELECT entry, vectors FROM entries ORDER BY id"):
+        try:
+            entry = _entries.decode(blob)
+            rows = _unpack(packed, len(entry.wordings))
+        except (msgspec.DecodeError, ValueError):
+            broken += 1
+            continue
+        entries.append(entry)
+        vectors.extend(rows)
+    for blob, packed in connection.execute("SELECT ghost, vector FROM ghosts ORDER BY id"):
+        try:
+            ghosts.append(_ghosts.decode(blob))
+        except msgspec.DecodeError:
+            broken += 1
+            continue
+        ghost_vectors.append(_large(packed))
+    centres = facts.get("centres")
+    return Loaded(
+        entries,
+        vectors,
+        ghosts,
+        ghost_vectors,
+        _as_rows(centres, dimensions) if centres else None,
+        _labels.decode(facts["labels"]) if "labels" in facts else [],
+        _pairs.decode(facts["rewordings"]) if "rewordings" in facts else [],
+        broken,
+    )
+
+
+def _pack(vectors: Sequence[Vector]) -> bytes:
+    return np.asarray(vectors, np.float16).tobytes()
+
+
+def _unpack(packed: bytes, count: int) -> list[Vector]:
+    """Return ``count`` vectors. Raises ``ValueError`` when there are not so many."""
+    return list(np.frombuffer(packed, np.float16).reshape(count, -1).astype(np.float32))
+
+
+def _as_rows(packed: bytes, dimensions: int) -> Vector:
+    rows = np.frombuffer(packed, np.float16).reshape(-1, dimensions).astype(np.float32)
+    return np.ascontiguousarray(rows)
+
+
+def _small(vector: Vector) -> bytes:
+    """Return a vector in int8: what a ghost keeps."""
+    return np.round(vector / max(float(np.abs(vector).max()), 1e-9) * 127).astype(np.int8).tobytes()
+
+
+def _large(packed: bytes) -> Vector:
+    rows = np.frombuffer(packed, np.int8).astype(np.float32)
+    return np.asarray(rows / max(float(np.linalg.norm(rows)), 1e-9), np.float32)
