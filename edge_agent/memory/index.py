@@ -5,7 +5,7 @@ a question is held against the centres of about √n clusters, and then against 
 nearest few. Adding and removing one costs microseconds; clusters that grow too large are split, and
 a rebuild makes new ones aside (``rebuilt``), which whoever owns the index puts in its place.
 
-Why no library: docs/decisions/0027-inverted-lists-of-our-own.md.
+Why no library: docs/decisions/0021-inverted-lists-of-our-own.md.
 """
 
 from __future__ import annotations
