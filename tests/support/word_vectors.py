@@ -26,7 +26,7 @@ def vector_of(text: str) -> Vector:
     for word in read_question(text).words:
         generator = np.random.default_rng(zlib.crc32(word.encode()))
         total += generator.standard_normal(DIMENSIONS).astype(np.float32)
-    return total / np.linalg.norm(total)
+    return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
 def small_memory(store: MemoryStore | None = None, **settings: object) -> Memory:

@@ -8,10 +8,12 @@ import pytest
 from edge_agent.memory.index import WHOLE, ClusterIndex, build, fill
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_agent.memory.index import Vector
 
 
-def unit(rows: Vector) -> Vector:
+def unit(rows: NDArray[np.floating]) -> Vector:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 

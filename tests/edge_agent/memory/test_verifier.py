@@ -59,7 +59,7 @@ def test_a_fit_finds_what_tells_pairs_apart() -> None:
         Label((1.0, float(cosine), 1.0, 0.5, 1.0, 0.5), bool(cosine > 0.9))
         for cosine in generator.uniform(0.7, 1.0, 2_000)
     ]
-    verifier = Verifier(fit(labels, np.array(SHIPPED)))
+    verifier = Verifier(fit(labels, np.array(SHIPPED)).tolist())
     likeness = verifier.compare(read_question("red door"), read_question("the red door"), 0.9, 0.9)
 
     for cosine, surely in ((0.97, True), (0.8, False)):
