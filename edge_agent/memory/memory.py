@@ -17,11 +17,11 @@ from edge_agent.memory.eviction import to_evict
 from edge_agent.memory.fast_path import agree, is_short, lifetime_s, refusal
 from edge_agent.memory.guards import difference
 from edge_agent.memory.index import ClusterIndex, build, fill
-from edge_agent.memory.retriever import WORDINGS_STEP, Candidate, Retriever, examples
+from edge_agent.memory.retriever import WORDINGS_STEP, Recalled, Retriever, examples
 from edge_agent.memory.router import Decision, Situation, by_rule, by_worth
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.memory.standing import Standing
-from edge_agent.memory.verifier import Verifier
+from edge_agent.memory.verifier import QuestionVerifier
 from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class Recall(NamedTuple):
     vector: Vector
     task: Task
     owner: str
-    candidates: list[Candidate]
+    candidates: list[Recalled]
     ghost: Ghost | None
 
     @property
-    def best(self) -> Candidate | None:
+    def best(self) -> Recalled | None:
         """The likeliest candidate that may be used."""
         usable = (each for each in self.candidates if each.entry.state != "quarantined")
         best = next(usable, None)
@@ -63,7 +63,7 @@ class Recall(NamedTuple):
         return best
 
 
-class Learned(NamedTuple):
+class Lesson(NamedTuple):
     """What an answer from above changed, and why nothing was kept if nothing was."""
 
     outcome: Outcome
@@ -84,7 +84,7 @@ class Memory:
         self.settings = settings or MemorySettings()
         self.entries: dict[int, Entry] = {}
         self.ghosts: dict[int, Ghost] = {}
-        self.verifier = Verifier()
+        self.verifier = QuestionVerifier()
         self.standing = Standing({"edge": 0.3, "examples": 0.9, "direct": 0.95})
         self.counts: Counter[str] = Counter()
         """What became of the answers from above, by outcome."""
@@ -162,7 +162,7 @@ class Memory:
         """Return the way, by the rule that the settings name."""
         return by_worth(situation) if self.settings.rule == "worth" else by_rule(situation)
 
-    def examples(self, recall: Recall, now_s: float) -> list[Candidate]:
+    def examples(self, recall: Recall, now_s: float) -> list[Recalled]:
         """Return the examples worth showing to the edge's model."""
         usable = [each for each in recall.candidates if each.entry.state != "quarantined"]
         return examples(usable, now_s, self.settings.examples)
@@ -171,11 +171,11 @@ class Memory:
 
     def learn(
         self, recall: Recall, answer: str, now_s: float, *, model: str = "", version: str = ""
-    ) -> Learned:
+    ) -> Lesson:
         """Take in an answer from above: store it, or count it for or against what is known."""
         question = recall.question.text
         if why := refusal(recall.task, question, answer):
-            return self._counted(Learned("refused", None, why))
+            return self._counted(Lesson("refused", None, why))
         best = recall.candidates[0] if recall.candidates else None
         if best is not None and best.entry.id in self.entries:
             said_same = agree(answer, best.entry.answer)
@@ -202,16 +202,16 @@ class Memory:
         self._next_id += 1
         self._add(entry, [recall.vector])
         self.make_room(now_s)
-        return self._counted(Learned("stored", entry))
+        return self._counted(Lesson("stored", entry))
 
-    def used(self, candidate: Candidate, now_s: float) -> None:
+    def used(self, candidate: Recalled, now_s: float) -> None:
         """Count that an entry answered, or helped to."""
         candidate.entry.hit(now_s)
         self._put(candidate.entry)
 
     def judged(
         self,
-        candidate: Candidate,
+        candidate: Recalled,
         now_s: float,
         *,
         right: bool,
@@ -301,9 +301,7 @@ class Memory:
 
     # -- inside --------------------------------------------------------------------------------
 
-    def _second_opinion(
-        self, recall: Recall, best: Candidate, answer: str, now_s: float
-    ) -> Learned:
+    def _second_opinion(self, recall: Recall, best: Recalled, answer: str, now_s: float) -> Lesson:
         """Count an answer to a question that is known; another wording of it is kept."""
         entry = best.entry
         entry.vote(answer)
@@ -313,10 +311,10 @@ class Memory:
             self._index.add(entry.id * WORDINGS_STEP + place, recall.vector)
         self._put(entry)
         if entry.state == "quarantined":
-            return Learned("conflict", entry, "its answers disagree")
-        return Learned("confirmed", entry)
+            return Lesson("conflict", entry, "its answers disagree")
+        return Lesson("confirmed", entry)
 
-    def _teach(self, asked: Question, best: Candidate, *, same: bool, known: bool) -> None:
+    def _teach(self, asked: Question, best: Recalled, *, same: bool, known: bool) -> None:
         """Let the verifier learn from an answer; a slip of the cloud is no other question."""
         if best.exact or best.likeness.guard or best.likeness.names < 1.0:
             return
@@ -369,7 +367,7 @@ class Memory:
         if self._store is not None and entry.id in self.entries:
             self._store.put(entry, self._vectors(entry))
 
-    def _counted(self, learned: Learned) -> Learned:
+    def _counted(self, learned: Lesson) -> Lesson:
         self.counts[learned.outcome] += 1
         return learned
 

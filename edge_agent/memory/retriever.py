@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import ClusterIndex, Vector
-    from edge_agent.memory.verifier import Likeness, Verifier
+    from edge_agent.memory.verifier import Likeness, QuestionVerifier
     from edge_agent.memory.wording import Question
 
 WORDINGS_STEP: Final = 8
@@ -22,7 +22,7 @@ _SPREAD: Final = 0.7
 _LEAST_GAIN: Final = 0.55
 
 
-class Candidate(NamedTuple):
+class Recalled(NamedTuple):
     """An entry that a question brought to mind, by its nearest wording."""
 
     entry: Entry
@@ -41,7 +41,7 @@ class Candidate(NamedTuple):
 class Retriever:
     """Finds candidates in an index; entries that are not ``eligible`` are passed over."""
 
-    def __init__(self, verifier: Verifier) -> None:
+    def __init__(self, verifier: QuestionVerifier) -> None:
         self._verifier = verifier
 
     def candidates(
@@ -51,7 +51,7 @@ class Retriever:
         index: ClusterIndex,
         entries: Mapping[int, Entry],
         eligible: Callable[[Entry], bool],
-    ) -> list[Candidate]:
+    ) -> list[Recalled]:
         """Return the candidates, the likeliest first."""
         nearest: dict[int, tuple[int, float]] = {}
         for key, cosine in index.search(vector):
@@ -68,15 +68,15 @@ class Retriever:
 
     def _judge(
         self, asked: Question, entry: Entry, wording: int, cosine: float, runner_up: float
-    ) -> Candidate:
+    ) -> Recalled:
         known = read_question(entry.wordings[wording])
         likeness = self._verifier.compare(asked, known, cosine, runner_up)
         exact = any(asked.normal == normalise(text) for text in entry.wordings)
         same = 1.0 if exact else self._verifier.probability(likeness, entry.offset)
-        return Candidate(entry, wording, likeness, same, exact)
+        return Recalled(entry, wording, likeness, same, exact)
 
 
-def score(candidate: Candidate, now_s: float, budget_tokens: int = 512) -> float:
+def score(candidate: Recalled, now_s: float, budget_tokens: int = 512) -> float:
     """Return how good an example an entry is: likeness, names, whether it helped, its freshness."""
     entry, likeness = candidate.entry, candidate.likeness
     fresh = 1 / (1 + max(0.0, now_s - entry.created_s) / (30 * 86_400))
@@ -91,7 +91,7 @@ def score(candidate: Candidate, now_s: float, budget_tokens: int = 512) -> float
     )
 
 
-def examples(candidates: Sequence[Candidate], now_s: float, most: int = 4) -> list[Candidate]:
+def examples(candidates: Sequence[Recalled], now_s: float, most: int = 4) -> list[Recalled]:
     """Return the examples worth showing, the best first.
 
     One that is surely the same question is enough. Otherwise each further one must add to those
@@ -99,7 +99,7 @@ def examples(candidates: Sequence[Candidate], now_s: float, most: int = 4) -> li
     """
     if candidates and candidates[0].same >= 0.9:  # noqa: PLR2004
         return [candidates[0]]
-    chosen: list[Candidate] = []
+    chosen: list[Recalled] = []
     rest = [each for each in candidates if not each.likeness.guard or each.same > 0]
     while rest and len(chosen) < most:
         gains = {

@@ -20,7 +20,7 @@ _ALIKE: Final = 0.90
 _MANY_EXAMPLES: Final = 3
 
 
-class Prices(msgspec.Struct, frozen=True, kw_only=True):
+class WayPrices(msgspec.Struct, frozen=True, kw_only=True):
     """What each way costs, against 1 for a right answer; the edge's own order is kept."""
 
     direct: float = 0.0
@@ -90,14 +90,14 @@ def by_rule(situation: Situation, *, least: float | None = None) -> Decision:
 
 
 def by_worth(
-    situation: Situation, prices: Prices | None = None, *, least: float | None = None
+    situation: Situation, prices: WayPrices | None = None, *, least: float | None = None
 ) -> Decision:
     """Take the way of the most worth among those whose chance is ``least`` at least.
 
     None given, that is the cloud's less 0.02. Worth is the chance less the price. Where none is
     good enough it is the cloud.
     """
-    prices = prices or Prices()
+    prices = prices or WayPrices()
     enough = situation.cloud - 0.02 if least is None else least
     if not situation.cloud_open:
         return _without_cloud(situation)

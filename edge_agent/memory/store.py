@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from edge_agent.memory.entries import Entry, Ghost
-from edge_agent.memory.verifier import Label
+from edge_agent.memory.verifier import PairLabel
 from shared.errors import StoreError
 from shared.storage.journal import Journal
 
@@ -34,7 +34,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 _entries = msgspec.msgpack.Decoder(Entry)
 _ghosts = msgspec.msgpack.Decoder(Ghost)
-_labels = msgspec.msgpack.Decoder(list[Label])
+_labels = msgspec.msgpack.Decoder(list[PairLabel])
 _pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
 
 
@@ -46,7 +46,7 @@ class Loaded(NamedTuple):
     ghosts: list[Ghost]
     ghost_vectors: list[Vector]
     centres: Vector | None
-    labels: list[Label]
+    labels: list[PairLabel]
     rewordings: list[tuple[str, str, int, int]]
     broken: int
 
@@ -156,7 +156,7 @@ class MemoryStore:
     def put_knowledge(
         self,
         centres: Vector,
-        labels: Sequence[Label],
+        labels: Sequence[PairLabel],
         rewordings: Sequence[tuple[str, str, int, int]],
     ) -> None:
         """Write the centres of the clusters, and what the verifier learned."""

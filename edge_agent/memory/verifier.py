@@ -57,7 +57,7 @@ class Likeness(NamedTuple):
         return (1.0, self.cosine, self.names, self.lead, self.length, self.rewording)
 
 
-class Label(msgspec.Struct, frozen=True, array_like=True):
+class PairLabel(msgspec.Struct, frozen=True, array_like=True):
     """A pair of which became known whether it was one question."""
 
     features: tuple[float, ...]
@@ -97,14 +97,14 @@ class Rewordings:
         self._seen.update({(one, other): [same, not_] for one, other, same, not_ in rows})
 
 
-class Verifier:
+class QuestionVerifier:
     """The logistic, its labels, and the rewordings that it knows."""
 
     def __init__(self, weights: Sequence[float] = SHIPPED) -> None:
         self.rewordings = Rewordings()
         self.weights = np.array(weights)
         self._prior = np.array(SHIPPED)
-        self._labels: deque[Label] = deque(maxlen=_KEPT)
+        self._labels: deque[PairLabel] = deque(maxlen=_KEPT)
 
     def compare(
         self, asked: Question, known: Question, cosine: float, runner_up: float
@@ -129,7 +129,7 @@ class Verifier:
     def note(self, likeness: Likeness, *, same: bool) -> None:
         """Keep a label for the next fit; pairs that a guard tells apart teach it nothing."""
         if not likeness.guard:
-            self._labels.append(Label(likeness.features, same))
+            self._labels.append(PairLabel(likeness.features, same))
 
     def refit(self) -> None:
         """Fit the weights to the labels kept, drawn towards the shipped ones."""
@@ -137,16 +137,16 @@ class Verifier:
             self.weights = fit(list(self._labels), self._prior)
 
     @property
-    def labels(self) -> list[Label]:
+    def labels(self) -> list[PairLabel]:
         """What was learned from, to be kept."""
         return list(self._labels)
 
-    def take(self, labels: Sequence[Label]) -> None:
+    def take(self, labels: Sequence[PairLabel]) -> None:
         """Take labels that were kept."""
         self._labels.extend(labels)
 
 
-def fit(labels: Sequence[Label], prior: np.ndarray) -> np.ndarray:
+def fit(labels: Sequence[PairLabel], prior: np.ndarray) -> np.ndarray:
     """Return the weights that explain the labels best, by Newton's method.
 
     They are drawn towards ``prior`` as by a Gaussian; more likeness never counts against a pair.

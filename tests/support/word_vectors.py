@@ -13,7 +13,7 @@ from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.memory import Learned, Recall
+    from edge_agent.memory.memory import Lesson, Recall
     from edge_agent.memory.store import MemoryStore
 
 DIMENSIONS = 64
@@ -40,6 +40,6 @@ def recall(memory: Memory, text: str, now_s: float = NOW_S, **more: str) -> Reca
     return memory.recall(text, vector_of(text), now_s, **more)  # type: ignore[arg-type] # any task
 
 
-def learn(memory: Memory, text: str, answer: str, now_s: float = NOW_S, **more: str) -> Learned:
+def learn(memory: Memory, text: str, answer: str, now_s: float = NOW_S, **more: str) -> Lesson:
     """Let a memory learn an answer from above."""
     return memory.learn(recall(memory, text, now_s), answer, now_s, **more)

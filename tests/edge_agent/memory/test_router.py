@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_agent.memory.router import Prices, Situation, Way, by_rule, by_worth, pressure
+from edge_agent.memory.router import Situation, Way, WayPrices, by_rule, by_worth, pressure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ def test_the_readable_rule(situation: Situation, way: Way) -> None:
 
 
 def test_by_worth_takes_the_best_way_that_is_good_enough() -> None:
-    draw, prices, right = random.Random(4), Prices(), 0
+    draw, prices, right = random.Random(4), WayPrices(), 0
     for _ in range(1_000):
         chances: dict[Way, Any] = {way: draw.random() for way in ("direct", "examples", "edge")}
         cloud = draw.uniform(0.8, 1.0)

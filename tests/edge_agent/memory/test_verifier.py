@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_agent.memory.verifier import SHIPPED, Label, Verifier, fit, logit, offset_of
+from edge_agent.memory.verifier import SHIPPED, PairLabel, QuestionVerifier, fit, logit, offset_of
 from edge_agent.memory.wording import read_question
 
 
 def test_a_guard_leaves_no_chance_however_alike_two_questions_are() -> None:
-    verifier = Verifier()
+    verifier = QuestionVerifier()
     likeness = verifier.compare(
         read_question("Is it unsafe to run the pump?"),
         read_question("Is it safe to run the pump?"),
@@ -21,7 +21,7 @@ def test_a_guard_leaves_no_chance_however_alike_two_questions_are() -> None:
 
 
 def test_a_rewording_that_proved_itself_makes_the_same_likeness_count_for_more() -> None:
-    verifier = Verifier()
+    verifier = QuestionVerifier()
     known = read_question("Who was the director of Glass River?")
     asked = read_question("Who made Glass River?")
     before = verifier.probability(verifier.compare(asked, known, 0.85, 0.5))
@@ -45,7 +45,7 @@ def test_a_rewording_that_proved_itself_makes_the_same_likeness_count_for_more()
 
 
 def test_what_was_counted_of_rewordings_outlives_the_process() -> None:
-    verifier, other = Verifier(), Verifier()
+    verifier, other = QuestionVerifier(), QuestionVerifier()
     pair = read_question("who made Glass River"), read_question("who shot Glass River")
     verifier.rewordings.note(*pair, same=True)
     other.rewordings.take(verifier.rewordings.rows())
@@ -56,10 +56,10 @@ def test_what_was_counted_of_rewordings_outlives_the_process() -> None:
 def test_a_fit_finds_what_tells_pairs_apart() -> None:
     generator = np.random.default_rng(3)
     labels = [
-        Label((1.0, float(cosine), 1.0, 0.5, 1.0, 0.5), bool(cosine > 0.9))
+        PairLabel((1.0, float(cosine), 1.0, 0.5, 1.0, 0.5), bool(cosine > 0.9))
         for cosine in generator.uniform(0.7, 1.0, 2_000)
     ]
-    verifier = Verifier(fit(labels, np.array(SHIPPED)).tolist())
+    verifier = QuestionVerifier(fit(labels, np.array(SHIPPED)).tolist())
     likeness = verifier.compare(read_question("red door"), read_question("the red door"), 0.9, 0.9)
 
     for cosine, surely in ((0.97, True), (0.8, False)):
@@ -68,8 +68,8 @@ def test_a_fit_finds_what_tells_pairs_apart() -> None:
 
 
 def test_more_likeness_never_counts_against_a_pair() -> None:
-    labels = [Label((1.0, 0.9, 1.0, 0.5, 1.0, 0.5), same=False)] * 50
-    labels += [Label((1.0, 0.7, 1.0, 0.5, 1.0, 0.5), same=True)] * 50
+    labels = [PairLabel((1.0, 0.9, 1.0, 0.5, 1.0, 0.5), same=False)] * 50
+    labels += [PairLabel((1.0, 0.7, 1.0, 0.5, 1.0, 0.5), same=True)] * 50
 
     assert (fit(labels, np.array(SHIPPED))[1:] >= 0).all()
 
