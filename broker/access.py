@@ -61,9 +61,11 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
             Right("read", topics.control("+", "state"), "which models they have"),
             Right("read", topics.manifest("+"), "which models there are"),
             Right("read", topics.center, "whether the centre is there"),
+            Right("read", topics.plan, "which model is to lie where, and why"),
+            Right("read", topics.rounds, "what rounds of jobs came to"),
         ]
     if member.role == "center":
-        return [*_center(topics), *echo]
+        return [*_center(member, topics), *echo]
     if member.role == "asker":
         return [*_asking(member, topics), *echo]
     above = TIERS[TIERS.index(member.role) + 1 :]
@@ -142,7 +144,7 @@ def _node(member: Member, topics: Topics) -> list[Right]:
     ]
 
 
-def _center(topics: Topics) -> list[Right]:
+def _center(member: Member, topics: Topics) -> list[Right]:
     """Return what the centre may do: see the whole fleet, and say what is wanted of it."""
     return [
         Right("read", topics.statuses, "who is alive"),
@@ -153,6 +155,10 @@ def _center(topics: Topics) -> list[Right]:
         Right("read", topics.control("+", "desired"), "what it said of that before"),
         Right("publish", topics.center, "that it is there, and its last will"),
         Right("read", topics.center, "what stands there"),
+        Right("publish", topics.prompts_of(member.name), "gives jobs to any agent"),
+        Right("read", topics.results(member.name), "their answers"),
+        Right("publish", topics.plan, "which model is to lie where"),
+        Right("publish", topics.rounds, "what rounds of jobs came to"),
         Right("publish", topics.manifest("+"), "signed manifests of bundles"),
         Right("read", topics.manifest("+"), "those that stand there"),
         Right("read", topics.pieces_asked("+"), "who asks for pieces of bundles"),

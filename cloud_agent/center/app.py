@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from cloud_agent.center.events import EventLog
 from cloud_agent.center.listener import FleetListener
 from cloud_agent.center.registry import Registry
+from cloud_agent.center.rounds import TaskRounds
 from shared.bus import Will
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError
@@ -45,6 +46,11 @@ class Center:
         will = Will(topics.center, encode_word(CenterWord(state="offline", epoch=self._epoch)))
         self.bus = connect(settings.name, will)
         self.listener = FleetListener(self.bus, topics, self.registry, self.events)
+        self.rounds: TaskRounds | None = None
+        if settings.rounds is not None:
+            self.rounds = TaskRounds(
+                settings.name, settings.rounds, self.bus, topics, self.registry, self.events
+            )
         self._tasks: list[Supervised] = []
 
     @classmethod
@@ -67,6 +73,9 @@ class Center:
         await self.listener.start()
         self.bus.watch(self._note)
         self._tasks.append(Supervised("leases", self.listener.run))
+        if self.rounds is not None:
+            await self.rounds.start()
+            self._tasks.append(Supervised("rounds", self.rounds.run))
 
     async def stop(self) -> None:
         """Say goodbye, and end."""

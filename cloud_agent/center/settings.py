@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from cloud_agent.center.round_settings import RoundSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
 from shared.settings.base import Closed, Seconds
@@ -49,6 +50,9 @@ class CenterPart(Closed, frozen=True, kw_only=True):
         Seconds,
         Meta(description="an agent silent for as long is suspect, for three times as long dead"),
     ] = 10.0
+    rounds: Annotated[
+        RoundSettings | None, Meta(description="rounds of jobs that are given out; none: no rounds")
+    ] = None
     telemetry_s: Annotated[
         float, Meta(ge=0.1, le=3600, description="time between two telemetries of an agent")
     ] = 2.0

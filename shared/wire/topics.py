@@ -64,6 +64,12 @@ TABLE: Final = (
     ),
     ("{root}/v1/center", "the centre", "retained JSON: that it is there, and what it wants"),
     (
+        "{root}/v1/placement/plan",
+        "the centre",
+        "retained JSON: which model every agent should serve, and why it changes",
+    ),
+    ("{root}/v1/placement/round", "the centre", "JSON: what a round of jobs came to"),
+    (
         "{root}/v1/models/manifest/{digest}",
         "the centre",
         "retained JSON: the signed manifest of a bundle",
@@ -170,6 +176,16 @@ class Topics:
     def center(self) -> str:
         """Return the topic on which the centre says that it is there."""
         return f"{self._base}center"
+
+    @property
+    def plan(self) -> str:
+        """Return the topic of the plan that stands."""
+        return f"{self._base}placement/plan"
+
+    @property
+    def rounds(self) -> str:
+        """Return the topic on which rounds of jobs are told."""
+        return f"{self._base}placement/round"
 
     def manifest(self, digest: str) -> str:
         """Return the topic of a bundle's manifest (``+`` for all)."""

@@ -62,7 +62,11 @@ def test_of_other_peoples_traffic_only_results_and_what_an_operator_asks_are_ope
         others = [r for r in rights(member, site, TOPICS) if member.name not in levels(r)]
         for right in others:
             kind, *rest = levels(right)
-            if kind in {"status", "center"} or (kind, *rest) == ("models", "manifest", "+"):
+            if kind in {"status", "center", "placement"} or (kind, *rest) == (
+                "models",
+                "manifest",
+                "+",
+            ):
                 assert right.verb == "read" or member.role == "center"
             elif member.role == "center" or (member.role == "operator" and kind == "control"):
                 assert (right.verb, kind, *rest) in CENTRE
@@ -85,7 +89,11 @@ def test_prompts_are_sent_in_ones_own_name_and_passed_on_to_the_cloud_only(
     for member in site:
         for right in rights(member, site, TOPICS):
             kind, *rest = levels(right)
-            if kind == "prompts" and right.verb == "publish" and member.role == "device":
+            if (
+                kind == "prompts"
+                and right.verb == "publish"
+                and member.role in {"device", "center"}
+            ):
                 assert rest == ["+", "+", member.name]
             elif kind == "prompts" and right.verb == "publish":
                 agent, task, origin, sender = rest

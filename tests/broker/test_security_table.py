@@ -75,6 +75,9 @@ PUBLISHES = {
     ),
     "center": (
         f"{T}/center",
+        f"{T}/prompts/+/+/center",
+        f"{T}/placement/plan",
+        f"{T}/placement/round",
         f"{T}/control/+/desired",
         f"{T}/models/manifest/+",
         f"{T}/models/data/+",
@@ -120,6 +123,7 @@ READS = {
     "alice": (f"{T}/answers/device-1", f"{T}/answers/device-1/alice", f"{T}/answers/alice"),
     "center": (
         f"{T}/status/#",
+        f"{T}/results/center",
         f"{T}/center",
         *(f"{T}/control/+/{kind}" for kind in ("report", "state", "telemetry", "desired")),
         f"{T}/models/manifest/+",
@@ -134,6 +138,8 @@ READS = {
         f"{T}/control/+/state",
         f"{T}/models/manifest/+",
         f"{T}/center",
+        f"{T}/placement/plan",
+        f"{T}/placement/round",
     ),
 }
 
@@ -148,7 +154,7 @@ TOPICS = (
         f"{T}/prompts/{agent}/{task}/{origin}"
         for agent in (*NAMES, "north", "sky")
         for task in ("classify", "sing")
-        for origin in ("device-1", "device-2", "edge-1", "nobody")
+        for origin in ("device-1", "device-2", "edge-1", "center", "nobody")
     ),
     *(
         f"{T}/prompts/{agent}/classify/{origin}/{sender}"
@@ -164,6 +170,7 @@ TOPICS = (
     *(f"{T}/status/{tier}/{name}" for tier in TIERS for name in NAMES),
     *(f"{T}/control/{name}/{kind}" for name in NAMES for kind in CONTROL),
     *(f"{T}/models/{kind}/{name}" for kind in ("ask", "data", "manifest") for name in NAMES),
+    *(f"{T}/placement/{kind}" for kind in ("plan", "round", "whatever")),
     *(
         f"{T}/center",
         f"{T}/center/deeper",
@@ -186,7 +193,7 @@ WILD = (
     *(f"{T}/{kind}/+" for kind in ("results", "status", "ask", "answers", "+")),
     *(f"{T}/+/{name}" for name in NAMES),
     *(f"{T}/{kind}/{name}/#" for kind in ("prompts", "results", "ask") for name in NAMES),
-    *(f"{T}/{kind}/#" for kind in ("control", "models", "center")),
+    *(f"{T}/{kind}/#" for kind in ("control", "models", "center", "placement")),
     *(f"{T}/control/{name}/{kind}" for name in (*NAMES, "+") for kind in ("+", "#")),
     *(f"{T}/control/+/{kind}" for kind in CONTROL),
     *(f"{T}/models/{kind}/+" for kind in ("ask", "data", "manifest", "+")),

@@ -1,0 +1,161 @@
+"""Rounds of jobs on real agents: all are answered and learned from, and models are placed."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from cloud_agent.center.allocators import Oracle
+from cloud_agent.center.app import Center
+from cloud_agent.center.round_settings import RoundSettings
+from cloud_agent.center.settings import CenterPart
+from shared.agent.run import serving
+from shared.bus.mqtt.settings import MqttSettings
+from shared.errors import DataError, SettingsError
+from shared.runtimes import ModelSettings
+from shared.runtimes.bundle import Bundle
+from shared.telemetry.metrics import Metrics
+from shared.wire.topics import Topics
+from tests.support.cascades import cloud_settings
+from tests.support.job_rounds import BUNDLES, write_jobs, write_measured
+from tests.support.wires import CONNECT_S, Inbox, Wire, eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from cloud_agent.center.rounds import TaskRounds
+    from shared.agent.build import AgentParts
+
+
+def rounds(folder: Path, **given: Any) -> RoundSettings:
+    fields: dict[str, Any] = {
+        "jobs": str(write_jobs(folder / "jobs.jsonl")),
+        "catalogue": str(write_measured(folder / "catalogue.json")),
+        "mode": "barrier",
+        "every_s": 0.05,
+        "batch": 6,
+        "rounds": 6,
+        "task_rounds_per_placement": 2,
+        **given,
+    }
+    return RoundSettings(**fields)
+
+
+@contextlib.asynccontextmanager
+async def centre(wire: Wire, settings: RoundSettings) -> AsyncIterator[Center]:
+    part = CenterPart(telemetry_s=0.2, lease_s=2.0, rounds=settings)
+    async with Center.open(part, MqttSettings(root=wire.root), wire.bus) as center:
+        yield center
+
+
+@contextlib.asynccontextmanager
+async def agents(wire: Wire, **sources: str) -> AsyncIterator[dict[str, AgentParts]]:
+    """Agents of one tier by name, each with a bundle of the demo."""
+    async with contextlib.AsyncExitStack() as stack:
+        parts = {}
+        for name, tier in sources.items():
+            model = ModelSettings(source=str(BUNDLES[tier]))
+            settings = cloud_settings(wire, name, model=model)
+            serve = serving(settings, connect=wire.connect, metrics=Metrics())
+            parts[name] = await stack.enter_async_context(serve)
+            await parts[name].bus.wait_connected(CONNECT_S)
+        yield parts
+
+
+def running(center: Center) -> TaskRounds:
+    assert center.rounds is not None
+    return center.rounds
+
+
+def told(center: Center, kind: str) -> list[dict[str, Any]]:
+    return [event.data for event in center.events.after(0) if event.kind == kind]
+
+
+async def test_every_job_of_every_round_is_answered_graded_and_learned_from(
+    wire: Wire, tmp_path: Path
+) -> None:
+    async with (
+        agents(wire, small="device", large="edge"),
+        centre(wire, rounds(tmp_path)) as center,
+    ):
+        await eventually(running(center).finished.is_set, "the end of the last round")
+
+        counts = running(center).ledger.counts
+        assert (counts.came, counts.answered, counts.open) == (36, 36, 0)
+        found = told(center, "round")
+        assert [each["round"] for each in found] == [1, 2, 3, 4, 5, 6]
+        assert sum(sum(each["by_node"].values()) for each in found) == 36
+        assert all(0.5 <= each["grade"] <= 1.0 for each in found)
+        digests = [Bundle.open(folder).digest for folder in BUNDLES.values()]
+        beliefs = [running(center).beliefs.quality(digest, "label") for digest in digests]
+        learned = sum(belief.alpha + belief.beta - 6.0 for belief in beliefs)
+        assert learned == pytest.approx(36.0, rel=0.05)
+
+
+async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept(
+    wire: Wire, tmp_path: Path
+) -> None:
+    async with agents(wire, small="device"), centre(wire, rounds(tmp_path)) as center:
+        await eventually(running(center).finished.is_set, "the end of the last round")
+        assert [plan["round"] for plan in told(center, "plan")] == [2, 4, 6]
+        last = told(center, "plan")[-1]
+        assert set(last["models"]) == {"small"}
+
+        late = await settled(wire.bus("late"))
+        inbox = Inbox(late)
+        await late.subscribe(Topics(wire.root).plan, inbox.take)
+        assert msgspec.json.decode((await inbox.next()).payload) == last
+
+
+async def test_what_a_killed_agent_has_is_answered_by_another(wire: Wire, tmp_path: Path) -> None:
+    settings = rounds(tmp_path, batch=40, rounds=3, patience_s=0.5)
+    async with (
+        agents(wire, one="edge", other="edge") as parts,
+        centre(wire, settings) as center,
+    ):
+        ledger = running(center).ledger
+        await eventually(lambda: any(True for _ in ledger.out()), "jobs that are out")
+        wire.kill(parts["one"].bus)
+        await eventually(running(center).finished.is_set, "the end of the last round")
+        counts = ledger.counts
+        assert (counts.came, counts.answered, counts.open) == (120, 120, 0)
+
+
+async def test_jobs_that_nobody_can_answer_end_when_their_time_is_over(
+    wire: Wire, tmp_path: Path
+) -> None:
+    settings = rounds(tmp_path, rounds=1, deadline_s=0.4)
+    async with centre(wire, settings) as center:
+        await eventually(running(center).finished.is_set, "the end of the round")
+        counts = running(center).ledger.counts
+        assert (counts.came, counts.unanswered, counts.open) == (6, 6, 0)
+        assert told(center, "round")[0]["unanswered"] == 6
+
+
+async def test_streaming_rounds_do_not_wait_for_each_other(wire: Wire, tmp_path: Path) -> None:
+    settings = rounds(tmp_path, mode="streaming", rounds=4, deadline_s=0.6)
+    async with centre(wire, settings) as center:
+        await eventually(lambda: running(center).round == 4, "four rounds that nobody answers")
+        assert running(center).ledger.counts.open > 6
+        await eventually(running(center).finished.is_set, "the end of all")
+        assert running(center).ledger.counts.unanswered == 24
+
+
+def test_what_is_for_simulations_only_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="oracle, which is for simulations"):
+        rounds(tmp_path, allocator=Oracle())
+
+
+def test_the_preference_has_the_time_that_jobs_have(tmp_path: Path) -> None:
+    assert rounds(tmp_path, deadline_s=3.0).preference.limit_s == 3.0
+
+
+async def test_a_centre_without_its_catalogue_says_so(wire: Wire, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(rounds(tmp_path), catalogue=str(tmp_path / "none.json"))
+    with pytest.raises(DataError, match=r"none\.json"):
+        async with centre(wire, settings):
+            pass
