@@ -16,8 +16,7 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import BundleError, Busy, Expired, ModelFailed, ServerAway, Stopping
-from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, Queue
-from shared.protocol.fair_queue import FairQueue, Full
+from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, BatchQueue, Queue
 from shared.runtimes import Remote
 from shared.telemetry.log import get_logger
 
@@ -31,7 +30,6 @@ _log = get_logger()
 _PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
 """Before each new try of one prompt, where the server names no time of its own."""
 _HOPELESS_S: Final = 5.0
-_SMOOTHING: Final = 0.1
 
 
 class _Turn:
@@ -42,6 +40,15 @@ class _Turn:
     def __init__(self) -> None:
         self.came: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.has_it = False
+
+    def done(self) -> bool:
+        """Say whether nobody waits for it any more."""
+        return self.came.done()
+
+    def refuse(self, error: Busy | Stopping) -> None:
+        """Tell whoever waits for it that it will not come."""
+        if not self.came.done():
+            self.came.set_exception(error)
 
 
 class Caller:
@@ -58,14 +65,11 @@ class Caller:
         self.model: Model = model
         self.hung = asyncio.Event()
         """Never set: a server that hangs costs its prompts their time, and not us our life."""
-        self.service_s = 0.0
-        """Smoothed time for one prompt, as many at a time as may be."""
         self._remote = model
         self._limit_s = limit_s
         self._metrics = metrics
-        self._queue: FairQueue[_Turn] = FairQueue(queue_prompts)
+        self._queue: BatchQueue[_Turn] = BatchQueue(queue_prompts, batch_prompts=1)
         self._running: set[asyncio.Task[Scored]] = set()
-        self._taken = 0
         self._not_before_s = -math.inf
         self._hopeless = False
         self._stopping = False
@@ -78,20 +82,24 @@ class Caller:
     @property
     def waiting(self) -> int:
         """How many prompts wait or are being answered."""
-        return len(self._queue) + self._taken
+        return len(self._queue) + self._queue.running
 
     @property
     def wait_s(self) -> float:
         """How long the server will take for all that waits, until it takes anything included."""
-        return self._pause_s() + self.waiting * self.service_s
+        return self._pause_s() + self._queue.wait_s
+
+    @property
+    def service_s(self) -> float:
+        """Smoothed time for one prompt, where as many are under way as may be."""
+        return self._queue.service_s
 
     def queue_for(self, origin: str) -> Queue:
         """Return how long a prompt of an origin that came now would wait, and whether it may."""
         pause_s = self._pause_s()
-        full = self._queue.full_for(origin) or (self._hopeless and pause_s > 0)
-        if self._taken < self._remote.at_once:
-            return Queue(pause_s, full)
-        return Queue(pause_s + (1 + self._queue.ahead_of(origin)) * self.service_s, full)
+        free = self._queue.running < self._remote.at_once
+        wait_s, full = self._queue.queue_for(origin)
+        return Queue(pause_s + (0.0 if free else wait_s), full or (self._hopeless and pause_s > 0))
 
     def start(self) -> None:
         """Begin to serve: there is nothing to be begun."""
@@ -115,7 +123,7 @@ class Caller:
             return await self._run(request, deadline_s)
         finally:
             if turn.has_it:
-                self._taken -= 1
+                self._queue.leave(1, self._queue.running - 1)
                 self._hand_on()
             else:
                 turn.came.cancel()
@@ -123,21 +131,23 @@ class Caller:
     def exchange(self, model: Model) -> None:
         """Have another model asked from now on; what is under way ends with the one before.
 
-        Raises ``BundleError`` for a model of another runtime.
+        Raises ``BundleError`` for a model of another runtime, ``Stopping`` when this is closed.
         """
+        if self._stopping:
+            raise Stopping(STOPPING)
         if not isinstance(model, Remote):
             raise BundleError(
                 "an agent that asks a server goes on with another runtime only after a restart"
             )
         self._remote = self.model = model
-        self.service_s = 0.0
+        self._queue.measure_anew()
         self._not_before_s, self._hopeless = -math.inf, False
 
     async def close(self) -> None:
         """Turn away what waits, and break off what is under way."""
         self._stopping = True
-        for turn in self._queue.take(len(self._queue)):
-            _refuse(turn, Stopping(STOPPING))
+        for turn, stopping in self._queue.close():
+            turn.refuse(stopping)
         for running in self._running:
             running.cancel()
         if self._running:
@@ -147,25 +157,16 @@ class Caller:
     # -- turns -----------------------------------------------------------------------------------
 
     def _put(self, turn: _Turn, request: Request, priority: int, origin: str) -> None:
-        if self._stopping:
-            raise Stopping(STOPPING)
-        before = len(self._queue)
-        try:
-            displaced = self._queue.put(turn, origin, priority, request.size_bytes)
-        except Full:
-            raise _busy(before) from None
-        for other in displaced:
-            _refuse(other, _busy(before))
+        for other, busy in self._queue.put(turn, origin, priority, request.size_bytes):
+            other.refuse(busy)
         self._hand_on()
 
     def _hand_on(self) -> None:
         """Give turns to those whose they are, for as long as there are any."""
-        while self._taken < self._remote.at_once and self._queue:
-            for turn in self._queue.take(1):
-                if not turn.came.done():
-                    turn.has_it = True
-                    turn.came.set_result(None)
-                    self._taken += 1
+        for turn in self._queue.join(self._remote.at_once - self._queue.running):
+            turn.has_it = True
+            turn.came.set_result(None)
+        self._queue.leave(0, self._queue.running)
 
     # -- the server ------------------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Caller:
             raise ModelFailed(
                 f"the model's server gave no answer within {self._limit_s:g} s"
             ) from None
-        self._measure((time.monotonic() - started_s) / remote.at_once)
+        self._queue.measure_unit((time.monotonic() - started_s) / remote.at_once)
         self._hopeless = False
         return scored
 
@@ -228,10 +229,6 @@ class Caller:
     def _pause_s(self) -> float:
         return max(0.0, self._not_before_s - time.monotonic())
 
-    def _measure(self, prompt_s: float) -> None:
-        smoothing = _SMOOTHING if self.service_s else 1.0
-        self.service_s += (prompt_s - self.service_s) * smoothing
-
 
 async def _by(came: asyncio.Future[None], deadline_s: float) -> None:
     """Wait for a turn; ``Expired`` if it does not come in time."""
@@ -246,12 +243,3 @@ async def _by(came: asyncio.Future[None], deadline_s: float) -> None:
 def _expire(came: asyncio.Future[None]) -> None:
     if not came.done():
         came.set_exception(Expired(TIME_RAN_OUT))
-
-
-def _refuse(turn: _Turn, error: Busy | Stopping) -> None:
-    if not turn.came.done():
-        turn.came.set_exception(error)
-
-
-def _busy(waiting: int) -> Busy:
-    return Busy(f"{waiting} prompts are waiting already")
