@@ -1,7 +1,7 @@
 """``recserve doctor``: whether everything is here that an agent needs, and quick.
 
-Checks the settings, the model and its engine, the broker and its round-trip time, and who is
-alive in the tier above. Each check is a line; the first thing to do is in the line that failed.
+Checks the settings, the model and its engine or server, the broker and its round-trip time, and who
+is alive in the tier above. Each check is a line; the first thing to do is in the line that failed.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from rich.console import Console
 
 from device_agent.settings import DeviceSettings
 from recserve.commands.doctor_broker import Finding, check_broker
+from recserve.commands.doctor_server import check_server
 from shared.errors import RecServeError
 from shared.membership.status import name_labels
 from shared.runtimes import labels_of, load_model
@@ -75,8 +76,13 @@ async def examine(files: Sequence[str], flags: tuple[str, ...] = ()) -> AsyncIte
         yield Finding("failed", "settings", str(error))
         return
     yield Finding("ok", "settings", f"{files[0]}: {settings.agent}, tier {settings.tier.name}")
-    finding, labels = _check_model(settings)
-    yield finding
+    if settings.model.runtime == "openai":
+        for finding in check_server(settings):
+            yield finding
+        labels = name_labels(settings.model.labels)
+    else:
+        finding, labels = _check_model(settings)
+        yield finding
     async for finding in check_broker(settings, labels):
         yield finding
 

@@ -25,7 +25,7 @@ from shared.errors import (
     ServerAway,
     SettingsError,
 )
-from shared.runtimes.chat_client import ChatClient, ServerFault
+from shared.runtimes.chat_client import CONNECT_S, ChatClient, ServerFault
 from shared.runtimes.chat_requests import Chats, Manners
 
 if TYPE_CHECKING:
@@ -58,6 +58,21 @@ def open_openai(settings: ModelSettings) -> OpenaiModel:
     connect = connector(settings)
     manners = _in_own_loop(_meet(connect, settings))
     return OpenaiModel(settings, connect, manners)
+
+
+def listed_models(settings: ModelSettings) -> tuple[str, ...]:
+    """Return the names of the models that a server says it has. Raises ``BundleError``."""
+
+    async def ask() -> tuple[str, ...]:
+        async with aclosing(connector(settings)()) as client:
+            return await asyncio.wait_for(client.models(), CONNECT_S)
+
+    try:
+        return _in_own_loop(ask())
+    except ServerFault as fault:
+        raise BundleError(f"{settings.source}: {fault}") from fault
+    except asyncio.TimeoutError:
+        raise BundleError(f"{settings.source}: no answer within {CONNECT_S:g} s") from None
 
 
 class OpenaiModel:
