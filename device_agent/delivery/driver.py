@@ -200,7 +200,7 @@ class DeliveryDriver:
             return self._delivery.unsent(prompt_id, now_s, reason=f"not sent: {fault}")
         if chosen is not None:
             return self._delivery.sent(prompt_id, chosen.agent, now_s, pooled=chosen.pooled)
-        reason = self._station.above.why_nobody()
+        reason = self._station.above.why_nobody(send.escalated.prompt.task)
         return self._delivery.unsent(prompt_id, now_s, declined=send.declined, reason=reason)
 
     async def _resolve(self, result: Result) -> None:

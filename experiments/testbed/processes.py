@@ -21,6 +21,7 @@ from msgspec import Meta
 from broker.start import EVERYWHERE, BrokerSettings, choose
 from broker.start import command as broker_command
 from device_agent.settings import DeviceSettings
+from experiments.testbed.chains import check_chains
 from shared.agent.settings import AgentSettings
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import RecServeError, SettingsError
@@ -78,7 +79,8 @@ def read_agents(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -
     """Read every agent's settings, so that a mistake shows before anything starts.
 
     ``overrides`` hold for all agents. All are pointed to the settings' broker. Raises
-    ``SettingsError``, also when two agents have the same name.
+    ``SettingsError``, also when two agents have the same name, or nobody above answers what one
+    below sends up.
     """
     common: dict[str, Any] = {
         "mqtt.host": reachable(up.broker.host),
@@ -100,6 +102,7 @@ def read_agents(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -
         for flag in flags:
             line += ["--set", flag]
         agents.append(Agent(entry.role, settings, tuple(line)))
+    check_chains([agent.settings for agent in agents])
     return agents
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from models.conll import read_sentences
 from models.pack.adding import HeadRequest, refit_head
 from models.pack.embedding import pack_embedder
+from models.pack.generator import GeneratorRequest, pack_generator
 from models.pack.labelled import read_labelled, read_texts
 from models.pack.packing import Bounds, pack, task_of
 from models.pack.samples import SAMPLES
@@ -93,6 +94,14 @@ def refit(folder: Path, head: HeadRequest, console: Console | None = None) -> Bu
     return bundle
 
 
+def writer(request: GeneratorRequest, console: Console | None = None) -> Bundle:
+    """Pack a language model; say what came out. Raises what ``main`` raises."""
+    console = console or Console(stderr=True)
+    bundle = pack_generator(request, console)
+    _show(bundle, console)
+    return bundle
+
+
 def embedder(
     source: str,
     out: Path,
@@ -120,11 +129,15 @@ def embedder(
 
 def _show(bundle: Bundle, console: Console) -> None:
     manifest = bundle.manifest
+    labels = f"labels {', '.join(manifest.labels)}, " if manifest.labels else ""
     console.print(
         f"[bold]{manifest.name} {manifest.version}[/]: {bundle.folder}, "
-        f"{bundle.size_bytes / 1e6:.2f} MB, {manifest.precision}, labels "
-        f"{', '.join(manifest.labels)}, {manifest.max_tokens} tokens"
+        f"{bundle.size_bytes / 1e6:.2f} MB, {manifest.precision}, {labels}"
+        f"{manifest.max_tokens} tokens"
     )
+    if manifest.conversion is not None:
+        made = manifest.conversion
+        console.print(f"writes {made.tokens_s:g} tokens/s on {made.threads} thread here")
     for task, known in manifest.confidences.items():
         console.print(
             f"{task}: median confidence {known.quantiles[len(known.quantiles) // 2]:.3f} on "

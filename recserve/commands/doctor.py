@@ -21,9 +21,8 @@ from recserve.commands.doctor_broker import Finding, check_broker
 from recserve.commands.doctor_server import check_server
 from shared.errors import RecServeError
 from shared.membership.status import name_labels
-from shared.runtimes import labels_of, load_model
+from shared.runtimes import labels_of, load_model, probe
 from shared.settings.file import load
-from shared.tasks.classify import requests
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -97,17 +96,18 @@ def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
     except RecServeError as error:
         return Finding("failed", "model", str(error)), ""
     try:
-        model.answer(requests([_SAMPLE]))
+        request = [probe(model, max(model.tasks), _SAMPLE)]
+        model.answer(request)
         times_ms = []
         for _ in range(_RUNS):
             started_s = time.perf_counter()
-            model.answer(requests([_SAMPLE]))
+            model.answer(request)
             times_ms.append((time.perf_counter() - started_s) * 1000)
     finally:
         model.close()
     where = (
         ", ".join(settings.model.providers)
-        if settings.model.runtime == "onnx"
+        if settings.model.runtime in ("onnx", "genai")
         else settings.model.device
     )
     took_ms = statistics.median(times_ms)

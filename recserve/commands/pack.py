@@ -10,30 +10,46 @@ from urllib.parse import urlsplit
 import click
 
 from models.pack.adding import HeadRequest
-from models.pack.command import embedder, refit
+from models.pack.command import embedder, refit, writer
 from models.pack.command import main as pack
+from models.pack.generator import GeneratorRequest
+from models.pack.labelled import read_texts
+from models.pack.prompts import PROMPTS
 from models.pack.teacher import TeacherServer
 from shared.cli import clear_errors
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from models.pack.generator import Precision
     from shared.runtimes.model import Answers
+    from shared.tasks.generate import Certainty as TextCertainty
     from shared.tasks.tag import Certainty
 
 
 @click.command(
     "pack",
     help="Turn a Hugging Face classifier or tagger (hub id or folder), or with --task embed a "
-    "sentence encoder, into a bundle. The encoder `minilm` is all-MiniLM-L6-v2.",
+    "sentence encoder, into a bundle. The encoder `minilm` is all-MiniLM-L6-v2. With --task "
+    "generate it is a language model, and SOURCE may also be a GGUF file.",
 )
 @click.argument("source")
 @click.argument("out", required=False, type=click.Path(file_okay=False, path_type=Path))
 @click.option(
     "--task",
-    type=click.Choice(["classify", "embed"]),
+    type=click.Choice(["classify", "embed", "generate"]),
     default="classify",
     show_default=True,
-    help="What the model does: tells one of a few labels, or turns a text into a vector.",
+    help="What the model does: tells one of a few labels, turns a text into a vector, or writes.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["int4", "int8", "float32"]),
+    help="--task generate: of the weights; none: int4.",
+)
+@click.option(
+    "--confidence",
+    type=click.Choice(["perplexity", "mean", "least"]),
+    help="--task generate: what routing goes by; none: perplexity, as 1 / (1 + PPL).",
 )
 @click.option("--name", help="Name of the bundle.")
 @click.option("--version", default="1", show_default=True, help="Its version.")
@@ -124,6 +140,8 @@ def command(
     source: str,
     out: Path | None,
     task: str,
+    precision: Precision | None,
+    confidence: TextCertainty | None,
     name: str | None,
     version: str,
     quantise: bool,
@@ -167,6 +185,29 @@ def command(
             return
         if out is None or not name:
             raise SettingsError("give SOURCE, OUT and --name, or a bundle and --refit-head")
+        if task != "generate" and (precision or confidence):
+            raise SettingsError("--precision and --confidence are for --task generate")
+        if task == "generate":
+            if head or evaluate or typical or labels or not quantise:
+                raise SettingsError(
+                    "a language model has no labels: --task generate takes none of --evaluate, "
+                    "--typical, --teacher and --label, and --precision in place of --no-quantise"
+                )
+            writer(
+                GeneratorRequest(
+                    source=source,
+                    out=out,
+                    name=name,
+                    version=version,
+                    precision=precision or "int4",
+                    confidence=confidence or "perplexity",
+                    max_tokens=max_tokens,
+                    licence=licence,
+                    description=description,
+                    prompts=read_texts(samples) if samples else PROMPTS,
+                )
+            )
+            return
         if task == "embed":
             if head or evaluate or typical or labels:
                 raise SettingsError(

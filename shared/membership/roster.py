@@ -81,6 +81,11 @@ class Roster:
             if task in entry.status.tasks and _alive(entry, now_s) and self.fits(entry.status)
         ]
 
+    def alone_with_others(self, task: Task, now_s: float) -> bool:
+        """Say whether there are living agents, and none of them serves the task."""
+        living = [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
+        return bool(living) and not any(task in status.tasks for status in living)
+
     def misfits(self, now_s: float) -> list[str]:
         """Return the living agents whose models have other labels than ours."""
         return [

@@ -165,7 +165,7 @@ class Bundle(msgspec.Struct, frozen=True):
         folder = Path(folder)
         if not folder.is_dir():
             raise BundleError(f"{folder}: there is no such bundle folder; check model.source")
-        manifest = _read_manifest(folder / MANIFEST)
+        manifest = read_manifest(folder / MANIFEST)
         digest = sha256_of(folder / MANIFEST)
         check_files(folder / MANIFEST, runtime=manifest.runtime, files=manifest.files)
         for name, expected in manifest.files.items():
@@ -296,7 +296,8 @@ def _check_fusion(manifest: Manifest, place: Path) -> None:
         )
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(path: Path) -> Manifest:
+    """Read a ``bundle.yaml``. Raises ``BundleError``."""
     tree = read_manifest_tree(path)
     if tree.get("format") != FORMAT:
         found = repr(tree.get("format"))

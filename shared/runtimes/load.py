@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import platform
+import sys
 from typing import Final, NamedTuple
 
 from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
@@ -89,9 +91,20 @@ def _construct(settings: ModelSettings) -> Model:
     except ModuleNotFoundError as error:
         raise RuntimeUnavailable(
             f"the runtime {settings.runtime} needs {error.name}, which is not installed here; "
-            f'in the folder of this project: pip install -e "{runtime.extra}"'
+            f'in the folder of this project: pip install -e "{runtime.extra}"{_why_not(settings)}'
         ) from error
     return model
+
+
+def _why_not(settings: ModelSettings) -> str:
+    """Say what stands in the way of an engine on this machine, where something does."""
+    too_old = sys.version_info < (3, 11) and platform.machine() in ("aarch64", "arm64")
+    if settings.runtime != "genai" or not too_old:
+        return ""
+    here = platform.python_version()
+    return (
+        f"; on arm64 it needs Python 3.11 or later, and this is {here}: use another for this agent"
+    )
 
 
 def _warm_up(model: Model, source: str) -> None:

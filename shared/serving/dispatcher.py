@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from shared.membership.roster import Roster
     from shared.membership.status import Status
     from shared.messages import Prompt
+    from shared.tasks import Task
     from shared.telemetry.metrics import Metrics
     from shared.wire.topics import StatusAddress, Topics
 
@@ -140,9 +141,11 @@ class Dispatcher:
             chosen.roster.forget(chosen.agent)
         return None
 
-    def why_nobody(self) -> str:
+    def why_nobody(self, task: Task) -> str:
         """Say why no agent above takes a prompt, in words for whoever asked."""
         now_s = time.monotonic()
+        if any(roster.alone_with_others(task, now_s) for roster in self.choice.rosters):
+            return f"no agent above answers {task}"
         if any(roster.misfits(now_s) for roster in self.choice.rosters):
             return "no agent above is alive whose model has the same labels as ours"
         return "no agent above is alive"

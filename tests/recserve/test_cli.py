@@ -40,8 +40,8 @@ def test_an_empty_prompt_is_an_error_that_says_so(installation: Installation) ->
 def test_an_unknown_task_is_named(installation: Installation) -> None:
     ran = recserve("ask", "--port", str(installation.port), "--task", "sing", "a song")
 
-    assert ran.returncode == 1
-    assert "sing" in ran.stdout
+    assert ran.returncode == 2
+    assert "'sing' is not one of 'classify', 'tag', 'generate'" in ran.stderr
 
 
 def test_a_device_that_is_not_there_is_missed_in_one_line(installation: Installation) -> None:

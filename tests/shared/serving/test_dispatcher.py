@@ -156,7 +156,7 @@ async def test_an_agent_whose_model_says_other_things_is_not_asked_and_the_log_s
     other = name_labels(["calm", "worried"])
     status = Status("online", 1, ("classify",), "other-model", labels=other, version=VERSION)
     await bench.upper.publish(f"{ROOT}/status/edge/edge-1", encode_status(status), retain=True)
-    await eventually(lambda: "labels" in bench.dispatcher.why_nobody())
+    await eventually(lambda: "labels" in bench.dispatcher.why_nobody("classify"))
 
     assert await bench.send() == ""
     said = capsys.readouterr().out

@@ -1,0 +1,33 @@
+"""What a model can be asked, by its settings and its bundle's manifest: no engine is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared.runtimes.bundle import MANIFEST, read_manifest
+
+if TYPE_CHECKING:
+    from shared.runtimes.model import ModelSettings
+    from shared.tasks import Task
+
+
+class Abilities(NamedTuple):
+    """The tasks that a model is there for, and the labels among which it chooses."""
+
+    tasks: frozenset[Task]
+    labels: tuple[str, ...]
+
+
+def abilities_of(settings: ModelSettings) -> Abilities | None:
+    """Return what a model can be asked; None where only its engine knows.
+
+    A language model that was given labels is there to classify, too. Raises ``BundleError``.
+    """
+    if settings.runtime not in ("onnx", "genai"):
+        return None
+    manifest = read_manifest(Path(settings.source) / MANIFEST)
+    if manifest.task != "generate":
+        return Abilities(frozenset({manifest.task}), manifest.labels)
+    classifies: frozenset[Task] = frozenset({"classify"} if settings.labels else ())
+    return Abilities(classifies | {"generate"}, settings.labels)
