@@ -49,6 +49,16 @@ def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of a tiny language model, packed as any other."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime_genai")
+    from tests.support.tiny_generators import write_generator  # noqa: PLC0415 - optional
+
+    return write_generator(tmp_path_factory.mktemp("generator")).folder
+
+
+@pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Any]]:
     """Starts a broker of each kind when it is first asked for; tests keep to their own topics."""
     running: dict[Kind, BrokerProcess] = {}

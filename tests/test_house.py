@@ -38,6 +38,8 @@ OF_SEVERAL_FILES = {
     "tests/device_agent/sources/test_hard_times.py": "disks and brokers that fail sources",
     "tests/device_agent/sources/test_streams.py": "what all sources have in common",
     "tests/device_agent/test_cascade_end_to_end.py": "three tiers over each broker",
+    "tests/device_agent/api/test_tasks_page.py": "the questions and answers of docs/tasks.md",
+    "tests/device_agent/test_text_end_to_end.py": "texts through two tiers",
     "tests/device_agent/test_two_brokers.py": "an edge between two brokers",
     "tests/device_agent/test_watched.py": "a device as its metrics show it",
     "tests/experiments/traces/test_drawn.py": "traces that are drawn",

@@ -6,18 +6,22 @@ Pure: it is told the time, draws from the generator it is given and keeps what s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from shared.membership.roster import Roster
+from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Collection, Sequence
 
     from shared.membership.status import Status
-    from shared.messages import Hop, Prompt, Result
+    from shared.messages import Failure, Hop, Prompt, Result
+    from shared.tasks import Answer
+
+_OF_TOKENS: Final = ("perplexity", "mean", "least")
 
 
 class Pick(NamedTuple):
@@ -117,7 +121,8 @@ class LoadBalancer:
 
         Hops of agents that we do not listen to stay as they are.
         """
-        return msgspec.structs.replace(result, hops=tuple(map(self._named, result.hops)))
+        hops = tuple(self._named(hop, result.outcome) for hop in result.hops)
+        return msgspec.structs.replace(result, hops=hops)
 
     def works(self, agent: str) -> None:
         """Take an agent's word for it that it lives."""
@@ -129,9 +134,12 @@ class LoadBalancer:
         closed = (r for r in self._known_by_name() if r.succeeded(agent, now_s))
         return next(closed, None)
 
-    def _named(self, hop: Hop) -> Hop:
+    def _named(self, hop: Hop, outcome: Answer | Failure) -> Hop:
         told = (r.confidence_kind(hop.agent) for r in self.rosters if r.tier == hop.tier)
-        return msgspec.structs.replace(hop, confidence_kind=next(told, hop.confidence_kind))
+        kind = next(told, hop.confidence_kind)
+        if kind in _OF_TOKENS and isinstance(outcome, Label):
+            kind = "max_probability"  # a language model's, of labels that it chose among
+        return msgspec.structs.replace(hop, confidence_kind=kind)
 
     def _take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
         for roster in self.rosters:

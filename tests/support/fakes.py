@@ -109,12 +109,17 @@ class LookupModel:
 class SteppingModel:
     """A generator that writes as many letters as its request asks for, one a step.
 
-    A text is its name, written again and again. ``hold`` makes it wait in a step, ``breaks`` and
-    ``refused`` are texts at which it raises: in a step, or before it begins.
+    A text is that of its prompt, and a step ``takes_s``. ``hold`` makes it wait in a step;
+    ``BREAKS`` and ``FAILS`` are texts at which it raises: in a step, or before it begins.
     """
 
     def __init__(
-        self, name: str = "writer", *, at_once: int = 4, tokens_at_once: int = 1_000
+        self,
+        name: str = "writer",
+        *,
+        at_once: int = 4,
+        tokens_at_once: int = 1_000,
+        takes_s: float = 0.0,
     ) -> None:
         self.name = name
         self.digest = ""
@@ -122,8 +127,10 @@ class SteppingModel:
         self.labels: tuple[str, ...] = ()
         self.at_once = at_once
         self.tokens_at_once = tokens_at_once
+        self.begun: list[str] = []
         self.steps: list[list[str]] = []
         self.closed: list[str] = []
+        self._takes_s = takes_s
         self._free = threading.Event()
         self._free.set()
         self._inside = threading.Event()
@@ -146,12 +153,14 @@ class SteppingModel:
         """Take a request."""
         if request.content == FAILS:
             raise InvalidPrompt("not this one")
+        self.begun.append(request.content)
         return _Letters(request, self.closed)
 
     def step(self, generations: Sequence[Generation]) -> list[Entry | None]:
         """Write a letter of each."""
         letters = [each for each in generations if isinstance(each, _Letters)]
         self.steps.append([each.text for each in letters])
+        time.sleep(self._takes_s)
         if not self._free.is_set():
             self._inside.set()
             self._free.wait(timeout=30)

@@ -31,15 +31,6 @@ def packed(classifier: Path) -> Path:
     return pack(str(classifier), classifier.parent / "bundle", name="tiny", quantise=False).folder
 
 
-@pytest.fixture(scope="session")
-def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    pytest.importorskip("torch")
-    pytest.importorskip("onnxruntime_genai")
-    from tests.support.tiny_generators import write_generator  # noqa: PLC0415 - optional
-
-    return write_generator(tmp_path_factory.mktemp("generator")).folder
-
-
 @pytest.fixture(params=["onnx", "transformers"])
 def load(request: pytest.FixtureRequest) -> Iterator[Load]:
     models: list[Model] = []
