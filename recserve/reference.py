@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 import msgspec
 
+from cloud_agent.center.settings import CenterPart
 from device_agent.settings import DeviceSettings
 from experiments.testbed.processes import UpSettings
 from recserve.cli import main as command_line
@@ -81,6 +82,8 @@ def _settings() -> str:
     return (
         head + _table(_schema(DeviceSettings)) + "\n## `recserve up`\n\n" + _table(up)
         + "\nEach entry of `agents`:\n\n" + _table(agents)
+        + "\n## The centre of a fleet\n\nBeside these it has `mqtt` and `log`, as an agent does.\n\n"
+        + _table(_schema(CenterPart))
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cloud_agent.center.allocators import Allocator
+    from cloud_agent.center.decisions import DecisionLog
     from cloud_agent.center.fleet import FleetView
     from cloud_agent.center.grader import Grader
     from cloud_agent.center.jobs import OpenNode
@@ -43,6 +44,7 @@ class JobGiver:
         fleet: FleetView,
         grader: Grader,
         allocator: Allocator,
+        decisions: DecisionLog,
     ) -> None:
         """Give jobs out as the centre of this name."""
         self._name = name
@@ -53,6 +55,7 @@ class JobGiver:
         self._fleet = fleet
         self._grader = grader
         self._allocator = allocator
+        self._decisions = decisions
         self._one_at_a_time = asyncio.Lock()
         self._warned: set[str] = set()
 
@@ -65,7 +68,8 @@ class JobGiver:
                 for entry in entries:
                     # Those that it was with already come last.
                     left = [node for node in nodes if node.node not in entry.tried] or nodes
-                    for _, node in give_out([entry.job], left, self._allocator):
+                    for job, node in give_out([entry.job], left, self._allocator):
+                        self._decisions.note(job, left, node)
                         await self._send(task, entry, node)
 
     async def _send(self, task: Any, entry: JobEntry, node: OpenNode) -> None:

@@ -11,6 +11,7 @@ import msgspec
 from shared.errors import BusError
 
 if TYPE_CHECKING:
+    from cloud_agent.center.beliefs import Beliefs
     from cloud_agent.center.events import EventLog
     from cloud_agent.center.jobs import JobOutcome
     from cloud_agent.center.ledger import JobEntry
@@ -81,13 +82,14 @@ class RoundReports:
             }
             await self._tell("round", self._topics.rounds, told, retain=False)
 
-    async def placed(self, number: int, plan: FleetPlan) -> None:
-        """Tell a plan: every node's model, what it should be worth, and why it changes."""
+    async def placed(self, number: int, plan: FleetPlan, beliefs: Beliefs) -> None:
+        """Tell a plan: every node's model, why it changes, and the beliefs that it rests on."""
         told = {
             "round": number,
             "models": plan.models,
             "worth": plan.worth,
             "changes": [change._asdict() for change in plan.changes],
+            "beliefs": beliefs.told(),
         }
         await self._tell("plan", self._topics.plan, told, retain=True)
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
-from cloud_agent.center.allocators import ActiveInference, AllocatorSettings, Dqn, Oracle
+from cloud_agent.center.allocators import ActiveInference, FleetAllocator
 from cloud_agent.center.placement import PlacementSettings
 from cloud_agent.center.preferences import PreferenceSettings, Weighted
-from shared.errors import SettingsError
 from shared.settings.base import Closed, Count, Seconds
 
 
@@ -35,15 +33,17 @@ class RoundSettings(Closed, frozen=True, kw_only=True):
     task_rounds_per_placement: Annotated[
         Count, Meta(description="rounds of jobs between two placements of models")
     ] = 20
-    deadline_s: Annotated[Seconds, Meta(description="time that a job has, whoever answers it")] = (
-        15.0
-    )
     patience_s: Annotated[
         Seconds, Meta(description="silence of a node after which another gets the job as well")
     ] = 5.0
     attempts: Annotated[Count, Meta(description="times that a job may fail")] = 4
-    allocator: AllocatorSettings = ActiveInference()
-    preference: PreferenceSettings = Weighted()
+    allocator: Annotated[FleetAllocator, Meta(description="who chooses the node of a job")] = (
+        ActiveInference()
+    )
+    preference: Annotated[
+        PreferenceSettings,
+        Meta(description="what is wanted of an answer, and how long it may take"),
+    ] = Weighted()
     placement: PlacementSettings = PlacementSettings()
     place: Annotated[
         bool, Meta(description="whether plans are carried out; else they are only shown")
@@ -53,13 +53,7 @@ class RoundSettings(Closed, frozen=True, kw_only=True):
         float, Meta(gt=0, le=1e6, description="answers that a grade of the catalogue counts as")
     ] = 6.0
 
-    def __post_init__(self) -> None:
-        """Refuse what only a simulation can have, and give the preference the jobs' time."""
-        if isinstance(self.allocator, (Dqn, Oracle)):
-            kind = self.allocator.__struct_config__.tag
-            raise SettingsError(
-                f"rounds.allocator is {kind}, which is for simulations; choose another kind"
-            )
-        if self.preference.limit_s != self.deadline_s:
-            limited = msgspec.structs.replace(self.preference, limit_s=self.deadline_s)
-            msgspec.structs.force_setattr(self, "preference", limited)
+    @property
+    def deadline_s(self) -> float:
+        """The time that a job has: as long as its answer is worth anything."""
+        return self.preference.limit_s

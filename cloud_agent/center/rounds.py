@@ -17,6 +17,7 @@ from uuid import uuid4
 from cloud_agent.center.allocators import AllocatorContext, make_allocator
 from cloud_agent.center.beliefs import Beliefs, Demand
 from cloud_agent.center.catalogue_file import read_catalogue, to_catalogue
+from cloud_agent.center.decisions import DecisionLog
 from cloud_agent.center.fleet import FleetView
 from cloud_agent.center.giving import JobGiver
 from cloud_agent.center.grader import Grader
@@ -91,12 +92,13 @@ class TaskRounds:
         self._demand = Demand(catalogue.kinds)
         context = AllocatorContext(catalogue, self.beliefs, settings.preference, self._draw)
         self._allocator = make_allocator(settings.allocator, context)
+        self.decisions = DecisionLog(context, self._allocator)
         self._planner = PlacementPlanner(settings.placement, catalogue, settings.preference)
         self._wanted: dict[str, str] = {}
         self._grader = Grader(self.fleet)
         self._giver = JobGiver(
             name, settings.patience_s, bus, topics,
-            self.ledger, self.fleet, self._grader, self._allocator,
+            self.ledger, self.fleet, self._grader, self._allocator, self.decisions,
         )  # fmt: skip
         self._changed = asyncio.Event()
         self._rejections = RejectionLog(Metrics())
@@ -206,7 +208,7 @@ class TaskRounds:
         plan: FleetPlan = await asyncio.to_thread(
             self._planner.plan, holdings, self._allocator.outlooks, self._demand, horizon
         )
-        await self.reports.placed(self.round, plan)
+        await self.reports.placed(self.round, plan, self.beliefs)
         if self._assign is None or not self._settings.place:
             return
         self._wanted = dict(plan.models)

@@ -26,19 +26,19 @@ from cloud_agent.center.allocators.shortest_queue import ShortestQueue, Shortest
 from cloud_agent.center.allocators.thompson import Thompson, ThompsonAllocator
 from cloud_agent.center.allocators.uniform import Uniform, UniformAllocator
 
-AllocatorSettings: TypeAlias = (
+FleetAllocator: TypeAlias = (
     ActiveInference
-    | Dqn
     | EpsilonGreedy
     | Greedy
     | GreedyAccuracy
     | Learned
-    | Oracle
     | RoundRobin
     | ShortestQueue
     | Thompson
     | Uniform
 )
+"""Those that can serve a fleet, whose nodes come and go and whose truth nobody knows."""
+AllocatorSettings: TypeAlias = FleetAllocator | Dqn | Oracle
 
 __all__ = [
     "ActiveInference",
@@ -48,6 +48,7 @@ __all__ = [
     "AllocatorSettings",
     "Dqn",
     "EpsilonGreedy",
+    "FleetAllocator",
     "FreeEnergy",
     "Greedy",
     "GreedyAccuracy",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloud_agent.center.beliefs.outlook import Outlook
 from cloud_agent.center.beliefs.quality import QualityBelief
@@ -59,6 +59,22 @@ class Beliefs:
             belief = self._speed[node] = SpeedBelief()
         return belief
 
+    def told(self) -> dict[str, Any]:
+        """Return every belief that anything has been learned for, in plain values.
+
+        ``low`` and ``high`` are 95 % of it, about: two standard deviations either way.
+        """
+        return {
+            "quality": [
+                {"model": model, "kind": kind, **_interval(belief.mean, belief.deviation, 0.0, 1.0)}
+                for (model, kind), belief in sorted(self._quality.items())
+            ],
+            "speed": [
+                {"node": node, **_interval(belief.mu, math.sqrt(belief.variance))}
+                for node, belief in sorted(self._speed.items())
+            ],
+        }
+
     def outlook(self, node: str, model: str, kind: str) -> Outlook:
         """Return what is expected of a job of this kind on a node that runs this model."""
         quality = self.quality(model, kind)
@@ -83,6 +99,13 @@ class Beliefs:
                 tokens = self._tokens[outcome.kind]
                 self._tokens[outcome.kind] = _MEMORY * tokens + (1 - _MEMORY) * outcome.tokens
         return Surprise(quality, speed)
+
+
+def _interval(
+    mean: float, deviation: float, least: float = -math.inf, most: float = math.inf
+) -> dict[str, float]:
+    low, high = max(mean - 2 * deviation, least), min(mean + 2 * deviation, most)
+    return {"mean": mean, "low": low, "high": high}
 
 
 class CatalogueOutlooks:

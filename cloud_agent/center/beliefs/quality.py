@@ -29,6 +29,11 @@ class QualityBelief:
         self._forgetting = forgetting
         self._become(self._alpha0, self._beta0)
 
+    @property
+    def deviation(self) -> float:
+        """How far the true mean grade may be off, as a standard deviation."""
+        return math.sqrt(self.mean * (1 - self.mean) / (self.alpha + self.beta + 1))
+
     def learn(self, grade: float) -> None:
         """Take in the grade of one answer, in [0, 1]."""
         keep = self._forgetting

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from cloud_agent.center.allocators import Oracle
 from cloud_agent.center.app import Center
+from cloud_agent.center.preferences import Weighted
 from cloud_agent.center.round_settings import RoundSettings
-from cloud_agent.center.settings import CenterPart
+from cloud_agent.center.settings import CenterPart, CenterSettings
 from shared.agent.run import serving
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import DataError, SettingsError
 from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle
+from shared.settings.file import load
 from shared.telemetry.metrics import Metrics
 from shared.wire.topics import Topics
 from tests.support.cascades import cloud_settings
@@ -94,6 +95,12 @@ async def test_every_job_of_every_round_is_answered_graded_and_learned_from(
         beliefs = [running(center).beliefs.quality(digest, "label") for digest in digests]
         learned = sum(belief.alpha + belief.beta - 6.0 for belief in beliefs)
         assert learned == pytest.approx(36.0, rel=0.05)
+        decisions = running(center).decisions.latest
+        assert len(decisions) == 36
+        assert {weighed.node for weighed in decisions[-1].weighed} == {"small", "large"}
+        assert set(decisions[-1].others) == {"round-robin", "shortest-queue", "greedy"}
+        least = min(decisions[-1].weighed, key=lambda each: -each.pragmatic - each.epistemic)
+        assert decisions[-1].chosen == least.node
 
 
 async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept(
@@ -104,6 +111,10 @@ async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept
         assert [plan["round"] for plan in told(center, "plan")] == [2, 4, 6]
         last = told(center, "plan")[-1]
         assert set(last["models"]) == {"small"}
+        [speed] = last["beliefs"]["speed"]
+        assert speed["node"] == "small"
+        assert speed["low"] < speed["mean"] < speed["high"]
+        assert {each["kind"] for each in last["beliefs"]["quality"]} == {"label"}
 
         late = await settled(wire.bus("late"))
         inbox = Inbox(late)
@@ -128,7 +139,7 @@ async def test_what_a_killed_agent_has_is_answered_by_another(wire: Wire, tmp_pa
 async def test_jobs_that_nobody_can_answer_end_when_their_time_is_over(
     wire: Wire, tmp_path: Path
 ) -> None:
-    settings = rounds(tmp_path, rounds=1, deadline_s=0.4)
+    settings = rounds(tmp_path, rounds=1, preference=Weighted(limit_s=0.4))
     async with centre(wire, settings) as center:
         await eventually(running(center).finished.is_set, "the end of the round")
         counts = running(center).ledger.counts
@@ -137,7 +148,7 @@ async def test_jobs_that_nobody_can_answer_end_when_their_time_is_over(
 
 
 async def test_streaming_rounds_do_not_wait_for_each_other(wire: Wire, tmp_path: Path) -> None:
-    settings = rounds(tmp_path, mode="streaming", rounds=4, deadline_s=0.6)
+    settings = rounds(tmp_path, mode="streaming", rounds=4, preference=Weighted(limit_s=0.6))
     async with centre(wire, settings) as center:
         await eventually(lambda: running(center).round == 4, "four rounds that nobody answers")
         assert running(center).ledger.counts.open > 6
@@ -145,13 +156,14 @@ async def test_streaming_rounds_do_not_wait_for_each_other(wire: Wire, tmp_path:
         assert running(center).ledger.counts.unanswered == 24
 
 
-def test_what_is_for_simulations_only_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="oracle, which is for simulations"):
-        rounds(tmp_path, allocator=Oracle())
-
-
-def test_the_preference_has_the_time_that_jobs_have(tmp_path: Path) -> None:
-    assert rounds(tmp_path, deadline_s=3.0).preference.limit_s == 3.0
+@pytest.mark.parametrize("kind", ["oracle", "dqn"])
+def test_an_allocator_that_is_for_simulations_is_refused(tmp_path: Path, kind: str) -> None:
+    settings = tmp_path / "center.yaml"
+    settings.write_text(
+        f"rounds: {{jobs: j, catalogue: c, allocator: {{kind: {kind}}}}}\n", encoding="utf-8"
+    )
+    with pytest.raises(SettingsError, match=rf"rounds\.allocator.*'{kind}'"):
+        load(CenterSettings, settings)
 
 
 async def test_a_centre_without_its_catalogue_says_so(wire: Wire, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from cloud_agent.center.app import Center
+from cloud_agent.center.preferences import Weighted
 from cloud_agent.center.round_settings import RoundSettings
 from cloud_agent.center.settings import CenterPart
 from tests.support.deployed_agents import Process
@@ -59,7 +60,7 @@ async def test_no_job_is_lost_or_counted_twice_while_agents_are_killed(
         batch=BATCH,
         rounds=ROUNDS,
         task_rounds_per_placement=20,
-        deadline_s=30.0,
+        preference=Weighted(limit_s=30.0),
         patience_s=2.0,
     )
     part = CenterPart(telemetry_s=0.5, lease_s=2.0, rounds=settings)
