@@ -82,7 +82,7 @@ def _settings() -> str:
     return (
         head + _table(_schema(DeviceSettings)) + "\n## `recserve up`\n\n" + _table(up)
         + "\nEach entry of `agents`:\n\n" + _table(agents)
-        + "\n## The centre of a fleet\n\nBeside these it has `mqtt` and `log`, as an agent does.\n\n"
+        + "\n## The centre of a fleet\n\nBesides, it has `mqtt` and `log` as an agent does.\n\n"
         + _table(_schema(CenterPart))
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ class Weighed(msgspec.Struct, frozen=True):
     epistemic: float
 
 
-class Decision(msgspec.Struct, frozen=True):
+class JobDecision(msgspec.Struct, frozen=True):
     """Where one job went, what spoke for it, and where others would have sent it."""
 
     job: str
@@ -65,10 +65,10 @@ class DecisionLog:
         self._shadows = {
             name: make_allocator(settings, context) for name, settings in _SHADOWS.items()
         }
-        self._decisions: deque[Decision] = deque(maxlen=_KEPT)
+        self._decisions: deque[JobDecision] = deque(maxlen=_KEPT)
 
     @property
-    def latest(self) -> list[Decision]:
+    def latest(self) -> list[JobDecision]:
         """The last decisions, oldest first."""
         return list(self._decisions)
 
@@ -81,4 +81,4 @@ class DecisionLog:
         others = {
             name: nodes[shadow.choose(job, nodes)].node for name, shadow in self._shadows.items()
         }
-        self._decisions.append(Decision(job.id, job.kind, chosen.node, weighed, others))
+        self._decisions.append(JobDecision(job.id, job.kind, chosen.node, weighed, others))
