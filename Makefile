@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers results results-placement plan-check chaos soak fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -79,6 +79,20 @@ taggers: $(VENV)/.dev ## Train and pack the two taggers from the public sets in 
 			--samples runs/taggers/samples.conll --typical $(DATA)/conll2003/dev.conll.gz \
 			--evaluate conll2003_dev=$(DATA)/conll2003/dev.conll.gz \
 			--evaluate conll2003_test=$(DATA)/conll2003/test.conll.gz || exit 1; \
+	done
+
+translators: $(VENV)/.dev ## Train and pack the three translators from the public sets in DATA (80 min on an idle core)
+	@test -d "$(DATA)" || { echo "make translators DATA=DIR: name the folder of the public sets"; exit 2; }
+	@$(BIN)/python -m models.train.translate --data $(DATA) --out runs/translators
+	@gzip -dc $(DATA)/multi30k_en_de/dev.tsv.gz | head -n 101 | cut -f 1 | sed '1s/.*/text/' > runs/translators/samples.tsv
+	@for tier in device:int8 edge:int8 cloud:int4; do \
+		bundle=models/bundles/translate-$${tier%:*}; rm -rf $$bundle; \
+		$(BIN)/recserve pack --task generate runs/translators/$${tier%:*} $$bundle \
+			--name translate-$${tier%:*} --precision $${tier#*:} \
+			--licence "Multi30k, which it learnt from, is for research and education" \
+			--description "Translates English captions of pictures into German; the $${tier%:*} member of three." \
+			--samples runs/translators/samples.tsv || exit 1; \
+		$(BIN)/python -m models.train.translate.served --data $(DATA) $$bundle || exit 1; \
 	done
 
 results: $(VENV)/.dev ## Write docs/results.md from the studies on the public sets in DATA

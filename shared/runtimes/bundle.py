@@ -86,6 +86,18 @@ class MeasuredEntities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     mean_confidence: Annotated[float, Meta(ge=0, le=1)]
 
 
+class MeasuredTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How near the texts of a packed model came to those of people, as sacrebleu counts it.
+
+    BLEU and chrF are of all rows together, on texts as they are written.
+    """
+
+    rows: Annotated[int, Meta(ge=1)]
+    bleu: Annotated[float, Meta(ge=0, le=100)]
+    chrf: Annotated[float, Meta(ge=0, le=100)]
+    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
+
+
 class Confidences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How sure the model is as a rule: quantiles of its confidences on texts of the sets ``of``.
 
@@ -114,7 +126,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     the model's alone. ``max_tokens`` counts the special tokens too, and ``truncation`` is the end
     at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
     ``pad_token`` at the end that ``padding`` says. Of a model that writes ``max_tokens`` counts
-    what it reads and writes together, and ``conversion`` says how near it is to its original.
+    what it reads and writes together; ``conversion`` says how near it is to its original, and
+    ``texts`` how good.
     ``files`` maps each file to its SHA-256.
 
     A tagger's ``certainty`` is what routing goes by (``shared.tasks.tag``), ``shapes`` says that it
@@ -142,6 +155,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     certainty: Certainty = "mean"
     shapes: bool = False
     entities: dict[str, MeasuredEntities] = {}
+    texts: dict[str, MeasuredTexts] = {}
     confidences: dict[Task, Confidences] = {}
     head: HeadManifest | None = None
     conversion: Conversion | None = None
