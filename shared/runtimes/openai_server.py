@@ -1,9 +1,9 @@
 """Models behind a server that speaks OpenAI's chat completions, wherever it runs.
 
-When a model is opened, its server is asked for a token, once: that shows whether it can be reached,
-takes the key, has the model, tells log probabilities, and which word it has for the length of an
-answer. Many requests are under way at a time, each in the event loop of whoever drives this
-(``shared.serving.caller``), which also decides what is tried again.
+When a model is opened, its server is asked for a token: that shows whether it can be reached, takes
+the key, has the model, tells log probabilities, and which word it has for the length of an answer.
+One that loads the model first is waited for. Many requests are under way at a time, each in the
+event loop of whoever drives this (``shared.serving.caller``), which decides what is tried again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from shared.errors import (
@@ -27,18 +27,22 @@ from shared.errors import (
 )
 from shared.runtimes.chat_client import CONNECT_S, ChatClient, ServerFault
 from shared.runtimes.chat_requests import Chats, Manners
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from shared.messages import ConfidenceKind, Scored
+    from shared.runtimes.chat_wire import ChatCompletion
     from shared.runtimes.model import Entry, ModelSettings
     from shared.tasks import Request, Task
 
     Connect = Callable[[], ChatClient]
 
+_log = get_logger()
 _MEET_S: Final = 120.0
 """For one answer while nobody waits: a server may have to load the model first."""
+_LOOK_AGAIN_S: Final = 1.0
 _HOPELESS: Final = {
     401: "check the key (model.key_env or model.key_file)",
     403: "check the key (model.key_env or model.key_file)",
@@ -183,7 +187,7 @@ async def _meet(connect: Connect, settings: ModelSettings) -> Manners:
                     **({"logprobs": True} if certain else {}),
                 }
                 try:
-                    completion = await asyncio.wait_for(client.complete(body), _MEET_S)
+                    completion = await asyncio.wait_for(_when_ready(client, body), _MEET_S)
                 except asyncio.TimeoutError:
                     raise BundleError(f"{place} gave no answer within {_MEET_S:g} s") from None
                 except ServerFault as fault:
@@ -195,11 +199,21 @@ async def _meet(connect: Connect, settings: ModelSettings) -> Manners:
         raise BundleError(f"{place}: {refused}; is this the model's name there?")
 
 
+async def _when_ready(client: ChatClient, body: dict[str, Any]) -> ChatCompletion:
+    """Return the answer to a chat once the server takes it: it may have to load the model."""
+    try:
+        return await client.complete(body)
+    except ServerFault as fault:
+        if fault.kind != "later":
+            raise
+        _log.info("waiting for the server", url=client.url, reason=str(fault))
+        await asyncio.sleep(_LOOK_AGAIN_S if fault.again_s is None else fault.again_s)
+    return await _when_ready(client, body)
+
+
 def _remedy(fault: ServerFault) -> str:
     if fault.kind == "away":
         return "is it running there?"
-    if fault.kind == "later":
-        return "start again when it is ready"
     return _HOPELESS.get(fault.status, "is this the URL of its API, such as http://HOST:PORT/v1?")
 
 

@@ -10,7 +10,14 @@ import pytest
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, ServerAway, SettingsError
 from shared.messages import Scored
-from shared.runtimes import ModelSettings, Remote, labels_of, load_model, short_digest
+from shared.runtimes import (
+    ModelSettings,
+    Remote,
+    labels_of,
+    load_model,
+    openai_server,
+    short_digest,
+)
 from shared.runtimes.openai_server import OpenaiModel, open_openai
 from shared.tasks import Request
 from shared.tasks.classify import Label
@@ -388,8 +395,16 @@ def test_an_answer_with_nul_or_lone_surrogates_can_be_carried() -> None:
         assert text_of(ask(open_openai(named(server.url)))).text == "a\ufffdb"
 
 
-def test_a_server_that_is_not_ready_stops_the_start() -> None:
-    with pytest.raises(BundleError, match=r"HTTP 503, loading; start again when it is ready"):
+def test_a_server_that_loads_the_model_is_waited_for() -> None:
+    loading = http("503 Later", refusal("loading"), "Retry-After: 0")
+    good = http("200 OK", completion("yes", -0.1))
+
+    assert opened(lambda asked, number: good if number > 2 else loading).certain
+
+
+def test_a_server_that_is_never_ready_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_server, "_MEET_S", 0.2)
+    with pytest.raises(BundleError, match=r"the model tiny gave no answer within 0\.2 s"):
         opened(lambda asked, number: http("503 Later", refusal("loading")))
 
 
