@@ -39,11 +39,12 @@ class TierModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 class ModelFacts(NamedTuple):
     """Facts of one model.
 
-    ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files and with
-    every setting that can move its probabilities or its speed; what is heard beside the model moves
-    neither. ``settings`` are those to load the model alone with. ``max_tokens`` is where longer
-    prompts are cut; None if only the loaded model knows. ``headed`` says whether its bundle has a
-    head, and ``second`` is what is heard of that beside the model.
+    ``fingerprint`` (64 hexadecimal digits) changes with any byte of the model's files, or with the
+    name and place of one behind a server, and with every setting that can move its probabilities or
+    its speed; what is heard beside the model moves neither. ``settings`` are those to load the
+    model alone with. ``max_tokens`` is where longer prompts are cut; None if only the loaded model
+    knows. ``headed`` says whether its bundle has a head, and ``second`` is what is heard of that
+    beside the model.
     """
 
     fingerprint: str
@@ -80,6 +81,8 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
     """
     if settings.runtime == "transformers":
         return _folder_facts(settings)
+    if settings.runtime == "openai":
+        return _server_facts(settings)
     bundle = Bundle.open(settings.source)
     manifest, second = bundle.manifest, bundle.second_opinion(settings.answer)
     settings = msgspec.structs.replace(settings, answer="model")
@@ -108,6 +111,18 @@ def _folder_facts(settings: ModelSettings) -> ModelFacts:
         settings.labels or _config_labels(folder / _CONFIG),
         settings,
         settings.max_tokens,
+    )
+
+
+def _server_facts(settings: ModelSettings) -> ModelFacts:
+    """Return what is known of a model behind a server: its name and where it is, no hash."""
+    if not settings.labels:
+        raise BundleError(
+            f"{settings.source}: a model behind a server has no labels of its own; set model.labels"
+        )
+    plain = msgspec.structs.replace(settings, key_env="", key_file="", headers={}, in_flight=1)
+    return ModelFacts(
+        _fingerprint(plain, {"url": settings.source.rstrip("/")}), settings.labels, settings, None
     )
 
 

@@ -62,7 +62,7 @@ def _welcome(up: UpSettings, agents: Sequence[Agent], name: str) -> Iterator[str
     """Say who runs and what to type; what comes after it are warnings only."""
     width = max(len(agent.settings.agent) for agent in agents)
     for agent in agents:
-        model = Path(agent.settings.model.source).name
+        model = agent.settings.model.model or Path(agent.settings.model.source).name
         yield f"  {agent.settings.agent:<{width}}  {agent.settings.tier.name}, {model}"
     where = Address(up.broker.host, up.broker.port)
     yield f"{name} is up on {where}; the broker's log: {Path(up.broker.data_dir) / 'log'}"

@@ -24,10 +24,16 @@ def abilities_of(settings: ModelSettings) -> Abilities | None:
 
     A language model that was given labels is there to classify, too. Raises ``BundleError``.
     """
+    if settings.runtime == "openai":
+        return _of_writer(settings.labels)
     if settings.runtime not in ("onnx", "genai"):
         return None
     manifest = read_manifest(Path(settings.source) / MANIFEST)
     if manifest.task != "generate":
         return Abilities(frozenset({manifest.task}), manifest.labels)
-    classifies: frozenset[Task] = frozenset({"classify"} if settings.labels else ())
-    return Abilities(classifies | {"generate"}, settings.labels)
+    return _of_writer(settings.labels)
+
+
+def _of_writer(labels: tuple[str, ...]) -> Abilities:
+    classifies: frozenset[Task] = frozenset({"classify"} if labels else ())
+    return Abilities(classifies | {"generate"}, labels)

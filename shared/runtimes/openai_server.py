@@ -199,16 +199,19 @@ async def _meet(connect: Connect, settings: ModelSettings) -> Manners:
         raise BundleError(f"{place}: {refused}; is this the model's name there?")
 
 
-async def _when_ready(client: ChatClient, body: dict[str, Any]) -> ChatCompletion:
+async def _when_ready(
+    client: ChatClient, body: dict[str, Any], *, told: bool = False
+) -> ChatCompletion:
     """Return the answer to a chat once the server takes it: it may have to load the model."""
     try:
         return await client.complete(body)
     except ServerFault as fault:
         if fault.kind != "later":
             raise
-        _log.info("waiting for the server", url=client.url, reason=str(fault))
+        if not told:
+            _log.info("waiting for the server", url=client.url, reason=str(fault))
         await asyncio.sleep(_LOOK_AGAIN_S if fault.again_s is None else fault.again_s)
-    return await _when_ready(client, body)
+    return await _when_ready(client, body, told=True)
 
 
 def _remedy(fault: ServerFault) -> str:

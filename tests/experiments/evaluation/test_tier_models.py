@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -97,3 +97,20 @@ def test_a_model_folder_is_known_by_its_files_and_its_labels(tmp_path: Path) -> 
 def test_a_model_that_is_only_named_is_refused() -> None:
     with pytest.raises(BundleError, match="some/model: is no model folder"):
         read_facts(ModelSettings(source="some/model", runtime="transformers"))
+
+
+def test_a_model_behind_a_server_is_known_by_its_name_and_where_that_is() -> None:
+    server = ModelSettings(
+        source="http://127.0.0.1:1/v1", runtime="openai", model="m", labels=("no", "yes")
+    )
+    same = {"key_env": "KEY", "in_flight": 64, "source": "http://127.0.0.1:1/v1/"}
+    other = ({"model": "n"}, {"source": "http://127.0.0.1:2/v1"}, {"instruction": "Be kind."})
+
+    def fingerprint(**changes: Any) -> str:
+        return read_facts(msgspec.structs.replace(server, **changes)).fingerprint
+
+    assert read_facts(server).labels == ("no", "yes")
+    assert fingerprint(**same) == fingerprint()
+    assert len({fingerprint(), *(fingerprint(**changes) for changes in other)}) == 4
+    with pytest.raises(BundleError, match=r"no labels of its own; set model\.labels"):
+        fingerprint(labels=())
