@@ -49,6 +49,7 @@ OF_SEVERAL_FILES = {
     "tests/recserve/test_readme.py": "what README.md and docs/ say",
     "tests/shared/cascade/policies/test_remembering.py": "what policies remember over a restart",
     "tests/shared/cascade/policies/test_simple.py": "the policies of a few lines",
+    "tests/shared/cascade/test_texts.py": "the rule on what a language model is sure of",
     "tests/shared/runtimes/test_contract.py": "what all runtimes have in common",
     "tests/shared/tasks/test_tasks.py": "all tasks, through everything that holds answers",
     "tests/test_house.py": "this file",

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
-_ROUND_S: Final = 0.05
+_ROUND_S: Final = 0.25
 _BYTES_PER_WEIGHT: Final = 10
 """Of a prompt that is as much work to read as one token is to write, as a rule."""
 _SMOOTHING: Final = 0.1
