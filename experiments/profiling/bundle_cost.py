@@ -15,7 +15,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -25,6 +25,8 @@ from cloud_agent.center.catalogue_file import (
     MeasuredModel,
     MeasuredOn,
 )
+from cloud_agent.center.grading import grade, kind_named
+from cloud_agent.center.job_file import read_jobs
 from experiments.datasets.bundled import read_prompts
 from experiments.grid import Grid
 from experiments.profiling.models import Bench
@@ -32,7 +34,8 @@ from models.pack.labelled import measure, read_labelled
 from shared.errors import DataError, PromptError
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
-from shared.tasks import Request
+from shared.runtimes.model import Generator
+from shared.tasks import Request, to_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
 
 _LOADS: Final = 3
 _ALONE: Final = 60
+_WRITTEN: Final = 12
+_NEW_TOKENS: Final = 32
 _MIB: Final = 1 << 20
 _LONGEST_S: Final = 3_600
 _REPORTED: Final = 400
@@ -50,7 +55,9 @@ class Asked(msgspec.Struct, frozen=True):
     """What the process is to measure."""
 
     bundle: str
+    runtime: Literal["onnx", "genai"]
     sets: tuple[str, ...]
+    jobs: str
     rows: int
     rounds: int
     threads: int
@@ -64,14 +71,26 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def measure_bundle(
-    bundle: str, node_class: str, sets: Sequence[str], rows: int, rounds: int, threads: int
+    bundle: str,
+    node_class: str,
+    sets: Sequence[str],
+    jobs: str,
+    rows: int,
+    rounds: int,
+    threads: int,
 ) -> MeasuredModel:
-    """Return what a bundle is, is good for and costs here. Raises a ``RecServeError``."""
+    """Return what a bundle is, is good for and costs here. Raises a ``RecServeError``.
+
+    ``sets`` are labelled rows by kind, and ``jobs`` a file of jobs with references, or empty.
+    """
     opened = Bundle.open(bundle)
     manifest = opened.manifest
-    for argument in sets:
-        read_labelled(argument, rows)  # what is wrong with one is said before anything is measured
-    told = _ask(Asked(bundle, tuple(sets), rows, rounds, threads))
+    for argument in sets:  # what is wrong with one is said before anything is measured
+        read_labelled(argument, rows)
+    if jobs:
+        read_jobs(Path(jobs))
+    asked = Asked(bundle, manifest.runtime, tuple(sets), jobs, rows, rounds, threads)
+    told = _ask(asked)
     return MeasuredModel(
         name=manifest.name,
         version=manifest.version,
@@ -137,18 +156,22 @@ def _of_manifest(bundle: Bundle) -> dict[str, MeasuredGrade]:
 def main() -> None:
     """Measure what standard input asks for."""
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=Asked)
-    settings = ModelSettings(source=asked.bundle, threads=asked.threads)
+    settings = ModelSettings(source=asked.bundle, runtime=asked.runtime, threads=asked.threads)
     before = _peak_bytes()
     model = load_model(settings)
     texts = [prompt.text for prompt in read_prompts()]
-    prompt_s = _prompt_s(model, texts[:_ALONE])
+    if isinstance(model, Generator):
+        prompt_s, token_s = _generation_s(model, texts[:_WRITTEN])
+    else:
+        prompt_s, token_s = _prompt_s(model, texts[:_ALONE]), None
     memory_bytes = _peak_bytes() - before
     grades = {
         data.name: MeasuredGrade(found.accuracy, found.rows, data.path.name)
         for data in (read_labelled(argument, asked.rows) for argument in asked.sets)
         for found in (measure(model, data),)
     }
-    classifies = "classify" in model.tasks
+    grades |= _graded(model, asked)
+    classifies = not isinstance(model, Generator) and "classify" in model.tasks
     model.close()
     on = MeasuredOn(
         measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -158,6 +181,7 @@ def main() -> None:
         load_s=statistics.median(_load_s(settings) for _ in range(_LOADS)),
         memory_bytes=float(memory_bytes),
         prompt_s=prompt_s,
+        token_s=token_s,
         times=_times(settings, texts, asked.rounds) if classifies else msgspec.Raw(b"null"),
     )
     sys.stdout.buffer.write(msgspec.json.encode(Told(on, grades)))
@@ -180,6 +204,46 @@ def _prompt_s(model: Model, texts: Sequence[str]) -> float:
         if isinstance(entry, PromptError):
             raise DataError(f"the model fails on {text[:60]!r}: {entry}")
     return statistics.median(took_s)
+
+
+def _generation_s(model: Generator, texts: Sequence[str]) -> tuple[float, float]:
+    """Return the median times to read a prompt and to write a token, one text at a time."""
+    read_s, written_s = [], []
+    for text in texts:
+        generation = model.begin(Request("generate", text, {"max_new_tokens": _NEW_TOKENS}))
+        begun_s = time.perf_counter()
+        (entry,) = model.step([generation])
+        read_s.append(time.perf_counter() - begun_s)
+        first = generation.written
+        begun_s = time.perf_counter()
+        while entry is None:
+            (entry,) = model.step([generation])
+        if isinstance(entry, PromptError):
+            raise DataError(f"the model fails on {text[:60]!r}: {entry}")
+        if generation.written > first:
+            written_s.append((time.perf_counter() - begun_s) / (generation.written - first))
+        generation.close()
+    return statistics.median(read_s), statistics.median(written_s or read_s)
+
+
+def _graded(model: Model, asked: Asked) -> dict[str, MeasuredGrade]:
+    """Return the mean grade of the model's answers to the jobs that are of its tasks, by kind."""
+    if not asked.jobs:
+        return {}
+    grades: dict[str, list[float]] = {}
+    for job in read_jobs(Path(asked.jobs))[: asked.rows]:
+        kind = kind_named(job.kind)
+        if not job.references or kind.task not in model.tasks:
+            continue
+        options = {"max_new_tokens": int(2 * kind.tokens)} if kind.task == "generate" else {}
+        (entry,) = model.answer([Request(kind.task, kind.prompt(job.text), options)])
+        said = "" if isinstance(entry, PromptError) else to_line(entry.answer)
+        grades.setdefault(job.kind, []).append(grade(job.kind, said, job.references))
+    source = Path(asked.jobs).name
+    return {
+        kind: MeasuredGrade(statistics.fmean(each), len(each), source)
+        for kind, each in grades.items()
+    }
 
 
 def _times(settings: ModelSettings, texts: Sequence[str], rounds: int) -> msgspec.Raw:

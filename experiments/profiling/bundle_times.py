@@ -30,7 +30,7 @@ def read_times(path: Path, node_class: str) -> dict[str, ModelTimes]:
     found = {}
     for model in file.models:
         on = model.on.get(wanted)
-        if on is not None and on.times != b"null":
+        if on is not None and bytes(on.times) != b"null":
             try:
                 times = msgspec.json.decode(on.times, type=ModelTimes)
             except msgspec.DecodeError as error:

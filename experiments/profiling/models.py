@@ -58,15 +58,15 @@ class Bench:
         _nnls()  # sooner than after all the work
         self._order = list(settings)
         # One that is named twice is measured once, and each with one thread, too: see _held_us.
-        settings = list(dict.fromkeys([*settings, *map(_single, settings)]))
+        settings = list({_key(one): one for one in (*settings, *map(_single, settings))}.values())
         self._settings = settings
         self._models = [load_model(one) for one in settings]
         self._texts = texts
         self._draw = random.Random(1)  # noqa: S311 - draws texts, guards nothing
         self._warm: list[list[TimedRun]] = [[] for _ in settings]
         self._cold: list[list[TimedRun]] = [[] for _ in settings]
-        self._held_us: dict[ModelSettings, dict[int, list[float]]] = {
-            one: defaultdict(list) for one in settings
+        self._held_us: dict[bytes, dict[int, list[float]]] = {
+            _key(one): defaultdict(list) for one in settings
         }
         """Threads of an engine that wait for more to do by spinning would take the core away from
         the thread that is watched: what a model of one thread holds is what it always holds."""
@@ -84,18 +84,18 @@ class Bench:
             if settings.threads > 1:
                 continue
             for size in HELD_SIZES * _HELD_TIMES:
-                self._held_us[settings][size].append(held_us(model, self._texts, size))
+                self._held_us[_key(settings)][size].append(held_us(model, self._texts, size))
 
     def close(self) -> list[NamedTimes]:
         """Let go of the models; return the times of each, in their order."""
         found = {}
         for row, (settings, model) in enumerate(zip(self._settings, self._models, strict=True)):
-            seen = self._held_us[_single(settings)]
+            seen = self._held_us[_key(_single(settings))]
             held = {size: statistics.median(us) for size, us in seen.items()}
             times = fit(self._warm[row], self._cold[row], held, settings.threads)
-            found[settings] = NamedTimes(model.name, times)
+            found[_key(settings)] = NamedTimes(model.name, times)
             model.close()
-        return [found[settings] for settings in self._order]
+        return [found[_key(settings)] for settings in self._order]
 
     def _runs(self, model: Model, size: int) -> list[TimedRun]:
         """Run batches of one size straight after each other."""
@@ -113,6 +113,11 @@ class Bench:
         model.answer(asked)
         took_s = time.perf_counter() - begun_s
         return TimedRun(tuple(len(text.encode()) for text in batch), took_s * 1e6)
+
+
+def _key(settings: ModelSettings) -> bytes:
+    """Return what tells one from another: settings hold dictionaries, and so are no keys."""
+    return msgspec.json.encode(settings)
 
 
 def _single(settings: ModelSettings) -> ModelSettings:

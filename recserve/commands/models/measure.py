@@ -32,6 +32,7 @@ from shared.cli import clear_errors
     metavar="KIND=FILE[:COLUMN]",
     help="Labelled rows to grade answers on; the bundle's own word if none is given.",
 )
+@click.option("--jobs", default="", help="File of jobs with references to grade answers on.")
 @click.option(
     "--rows", type=click.IntRange(min=1), default=500, show_default=True, help="Of a set."
 )
@@ -49,6 +50,7 @@ from shared.cli import clear_errors
 def command(
     bundles: tuple[str, ...],
     sets: tuple[str, ...],
+    jobs: str,
     rows: int,
     rounds: int,
     threads: int,
@@ -64,7 +66,9 @@ def command(
         name = node_class or node_class_of(platform.machine(), os.cpu_count() or 1)
         for bundle in bundles:
             status.update(f"measuring {bundle}")
-            known = known.with_model(measure_bundle(bundle, name, sets, rows, rounds, threads))
+            known = known.with_model(
+                measure_bundle(bundle, name, sets, jobs, rows, rounds, threads)
+            )
         write_catalogue(out, known)
         drawn = save(draw_catalogue(known), pictures / "catalogue") if pictures else []
     print_grid(console, to_grid(known))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 from click.testing import CliRunner
 
@@ -12,6 +13,7 @@ from experiments.profiling.bundle_times import read_times
 from recserve.cli import main
 from shared.errors import DataError
 from shared.runtimes.bundle import Bundle
+from tests.support.job_rounds import REMARKS, write_jobs
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
@@ -64,6 +66,30 @@ def test_a_plan_reads_the_times_of_models_from_the_same_file(measured: Path) -> 
     assert read_times(measured, "box") == times
     with pytest.raises(DataError, match="has the node classes box"):
         read_times(measured, "jetson")
+
+
+def test_answers_are_graded_on_jobs_as_the_centre_grades_them(tmp_path: Path) -> None:
+    out = tmp_path / "catalogue.json"
+    result = measure(str(DEVICE), "--out", str(out), "--jobs", str(write_jobs(tmp_path / "jobs")))
+    assert result.exit_code == 0, result.output
+    [model] = read_catalogue(out).models
+    assert model.grades["label"].rows == len(REMARKS)
+    assert model.grades["label"].grade >= 0.75
+
+
+def test_a_model_that_writes_has_a_time_for_each_token(tmp_path: Path, generator: Path) -> None:
+    jobs = tmp_path / "jobs.jsonl"
+    job = {"kind": "question", "text": "who?", "references": ["Ada"]}
+    jobs.write_bytes(msgspec.json.encode(job) + b"\n")
+    out = tmp_path / "catalogue.json"
+    result = measure(str(generator), "--out", str(out), "--jobs", str(jobs))
+    assert result.exit_code == 0, result.output
+    [model] = read_catalogue(out).models
+    [on] = model.on.values()
+    assert on.token_s is not None
+    assert 0 < on.token_s < on.load_s
+    assert model.grades["question"].rows == 1
+    assert read_times(out, "") == {}
 
 
 def test_it_is_drawn(measured: Path) -> None:
