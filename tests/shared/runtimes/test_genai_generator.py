@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime_genai")
+from shared.runtimes.genai_texts import PromptReader  # noqa: E402 - needs the engine
+
 TEXTS = ("the valve sticks", "a dull film", "Zwei Hunde", "nobody knows", "ein Mann sieht zu")
 
 
@@ -150,6 +152,28 @@ def test_a_step_reads_a_piece_of_a_prompt_or_writes_a_token_of_each(model: Model
     assert ended[id(long)] > ended[id(short)]
     assert (long.written, short.written) == (4, 3)
     assert long.tokens <= CONTEXT_TOKENS
+
+
+@pytest.mark.parametrize(("token_s", "longest"), [(0.0, 256), (0.004, 16), (0.1, 4)])
+def test_a_prompt_is_read_in_pieces_that_take_little_time(token_s: float, longest: int) -> None:
+    class Slow:
+        """An engine that takes its time for each token; the clock is the test's."""
+
+        def __init__(self) -> None:
+            self.pieces: list[int] = []
+            self.now_s = 0.0
+
+        def append_tokens(self, tokens: list[int]) -> None:
+            self.pieces.append(len(tokens))
+            self.now_s += token_s * len(tokens)
+
+    engine, left = Slow(), list(range(2_000))
+    reader = PromptReader(lambda: engine.now_s)
+    while left:
+        left = reader.read(engine, left)
+
+    assert sum(engine.pieces) == 2_000
+    assert max(engine.pieces[5:-1]) == longest
 
 
 def test_a_stop_string_ends_a_text(model: Model) -> None:
