@@ -145,7 +145,7 @@ class _Asking:
         if not texts:
             return
         server = self._server
-        client = ChatClient(server.url, key=server.key, in_flight=server.in_flight)
+        client = ChatClient(server.url, key=server.key)
         async with aclosing(client):
             waiting = iter(texts)
             asking = [

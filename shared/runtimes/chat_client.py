@@ -6,6 +6,7 @@ Leaves out trying again, which is whoever asks: a ``ServerFault`` says whether t
 from __future__ import annotations
 
 import time
+from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 from shared.runtimes.chat_wire import ChatCompletion, ModelList, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 CONNECT_S: Final = 5.0
 _ANSWER_BYTES: Final = 16 << 20
@@ -56,26 +57,22 @@ class ServerFault(Exception):
 
 
 class ChatClient:
-    """The connections to one server; they belong to one event loop."""
+    """The connections to one server; they belong to one event loop.
+
+    There are as many as requests were under way at once. Each is a client of its own: the pool of
+    one looks through all its connections at every request, which hundreds of them feel.
+    """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        key: str = "",
-        headers: Mapping[str, str] | None = None,
-        in_flight: int,
+        self, url: str, *, key: str = "", headers: Mapping[str, str] | None = None
     ) -> None:
         """Ask the API at ``url`` (``http://HOST:PORT/v1``), with the ``key`` if there is one."""
         self.url = url.rstrip("/")
         self._key = key
         authorization = {"Authorization": f"Bearer {key}"} if key else {}
-        limits = httpx2.Limits(max_connections=in_flight, max_keepalive_connections=in_flight)
-        self._client = httpx2.AsyncClient(
-            headers={**authorization, **(headers or {})},
-            limits=limits,
-            timeout=httpx2.Timeout(None, connect=CONNECT_S),
-        )
+        self._headers = {**authorization, **(headers or {})}
+        self._trusted = httpx2.create_ssl_context()
+        self._idle: list[httpx2.AsyncClient] = []
 
     async def complete(self, body: Mapping[str, Any]) -> ChatCompletion:
         """Return the answer to a chat. Raises ``ServerFault``."""
@@ -86,8 +83,26 @@ class ChatClient:
         return (await self._ask("GET", "/models", ModelList)).names
 
     async def aclose(self) -> None:
-        """End the connections."""
-        await self._client.aclose()
+        """End the connections; nothing is under way any more."""
+        while self._idle:
+            await self._idle.pop().aclose()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx2.AsyncClient]:
+        """Give a connection that nobody else uses."""
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def _connect(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            headers=self._headers,
+            verify=self._trusted,
+            limits=httpx2.Limits(max_connections=1),
+            timeout=httpx2.Timeout(None, connect=CONNECT_S),
+        )
 
     async def _ask(
         self, method: str, path: str, kind: type[_Read], body: Mapping[str, Any] | None = None
@@ -95,9 +110,12 @@ class ChatClient:
         content = msgspec.json.encode(body) if body is not None else None
         told = {"Content-Type": "application/json"} if content is not None else {}
         try:
-            async with self._client.stream(
-                method, self.url + path, content=content, headers=told
-            ) as response:
+            async with (
+                self._connection() as connection,
+                connection.stream(
+                    method, self.url + path, content=content, headers=told
+                ) as response,
+            ):
                 answer = await _read(response)
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise ServerFault("away", f"cannot be reached ({_said(error)})") from error

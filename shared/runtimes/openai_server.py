@@ -232,9 +232,7 @@ def connector(settings: ModelSettings) -> Connect:
     for name, value in headers.items():
         if not (name.isascii() and value.isascii() and (name + value).isprintable() and name):
             raise SettingsError(f"model.headers.{name}: a header is one line of ASCII")
-    return lambda: ChatClient(
-        settings.source, key=key, headers=headers, in_flight=settings.in_flight
-    )
+    return lambda: ChatClient(settings.source, key=key, headers=headers)
 
 
 def read_key(settings: ModelSettings) -> str:

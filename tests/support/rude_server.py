@@ -50,8 +50,8 @@ class RudeServer:
         try:
             while (head := await reader.readuntil(b"\r\n\r\n")).strip():
                 await self._answer(head.decode(), reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # cancelled at the end: the streams of asyncio would complain of that
         finally:
             writer.close()
 
