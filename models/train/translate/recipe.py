@@ -43,7 +43,7 @@ RECIPES: Final = {
     ),
     "device": TranslatorRecipe(
         Shape(hidden=96, heads=3, feed_forward=256, layers=3),
-        TranslatorSchedule(epochs=3, tokens_per_batch=4096, peak_learning_rate=5e-3, dropout=0.0),
+        TranslatorSchedule(epochs=4, tokens_per_batch=4096, peak_learning_rate=5e-3, dropout=0.0),
         from_cloud=True,
     ),
 }
