@@ -124,5 +124,9 @@ _TEXTS: Final = {
         b"text\tlabel\nit works\tpositive\nit leaks\t0\n",
         gzip.compress(b"label\ttext\r\n1.0\tit works\r\n", mtime=0),
     ],
+    "tagged": [
+        b"-DOCSTART- -X- O O\n\nAda NNP I-NP I-PER\nmet VBD I-VP O\nRome NNP I-NP B-LOC\n",
+        gzip.compress(b"soup\tB-MEAL\n\nfilm\tO\n", mtime=0),
+    ],
     "flag": [b"tier.policy.beta=0.2", b"model.labels=[a, b]", b"tier={name: device}"],
 }

@@ -31,6 +31,7 @@ from experiments.traces import read_trace
 from experiments.traces.own import write
 from experiments.traces.synthetic import is_synthetic
 from fuzz.seeds import seeds
+from models.conll import read_sentences
 from shared.bus import Message
 from shared.errors import BundleError, DataError, InvalidPrompt, MalformedMessage, SettingsError
 from shared.membership.status import decode_status
@@ -173,6 +174,17 @@ def labelled(data: bytes) -> None:
             assert len(found.texts) == len(found.labels) > 0
 
 
+def tagged(data: bytes) -> None:
+    """Read sentences whose entities are marked; every entity has a place in its sentence."""
+    file = _scratch_file(".conll")
+    file.write_bytes(data)
+    with contextlib.suppress(DataError):
+        for sentence in read_sentences(file):
+            for kind, start, end in sentence.places:
+                assert kind
+                assert 0 <= start < end <= len(sentence.text)
+
+
 def manifest(data: bytes) -> None:
     """Read what a bundle says of itself; its other files are not there, so none is accepted."""
     folder = _scratch_folder()
@@ -229,6 +241,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "trace": trace,
     "drawn": drawn,
     "labelled": labelled,
+    "tagged": tagged,
     "manifest": manifest,
     "site": site,
     "tokenizer": tokenizer,

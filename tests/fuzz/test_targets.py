@@ -89,6 +89,13 @@ FOUND = {
         b'{"text":' + b"[" * 100_000,
         "text\tlabel\nx\t²\n".encode(),
     ],
+    "tagged": [
+        b"a I-\n",
+        b"-DOCSTART-",
+        "\u2028\u3000 \x1c\n".encode(),
+        b"a O\x85b I-X\n",
+        b"a\x00 O\n",
+    ],
     "flag": [b"a=" + b"[" * 1_500, b"a=2001-99-99", b"a=&a [*a]", b"=", b"..=1"],
 }
 """Inputs of the kinds that decoders are known to stumble over, and those that fuzzing found."""
