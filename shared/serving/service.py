@@ -270,7 +270,10 @@ class Service:
             await self._bus.publish(topic, payload)
         except TooLarge as error:
             _log.warning("result cut", id=str(result.id), bytes=len(payload), reason=str(error))
-            payload = encode_result(_cut(result, error.over_bytes), known_hops=known_hops)
+            cut = _cut(result, error.over_bytes)
+            if isinstance(cut.outcome, Failure):
+                self._station.metrics.refused.labels(cut.outcome.code).inc()
+            payload = encode_result(cut, known_hops=known_hops)
             await self._bus.publish(topic, payload)
         return payload
 

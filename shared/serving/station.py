@@ -14,6 +14,7 @@ from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, Unkn
 from shared.messages import Result
 from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
 from shared.tasks import TASKS, check, size_of
+from shared.tasks.generate import Completion
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class Station:
         self._seconds = cache(partial(metrics.seconds.labels, tier.name))
         self._thresholds = cache(partial(metrics.threshold.labels, tier.name))
         self._figures = cache(partial(metrics.policy.labels, tier.name))
+        self._tokens = cache(partial(metrics.tokens.labels, tier.name))
 
     async def process(self, prompt: Prompt) -> Result | Escalation:
         """Return a result, or the prompt as it is to be sent to a tier above.
@@ -87,6 +89,9 @@ class Station:
                 copy=bool(self._observers),
             )
             self._report(prompt, decided, now_s - arrived_s)
+            if isinstance(scored.answer, Completion):
+                self._tokens("read").inc(scored.answer.tokens_in)
+                self._tokens("written").inc(scored.answer.tokens_out)
         except PromptError as error:
             return self._failed(prompt, error)
         except Exception as error:  # noqa: BLE001 - a prompt always gets a result

@@ -135,6 +135,13 @@ class Metrics:
             task=_TASK,
             outcome="`kept`, `escalated`, `degraded`, `failed`",
         )
+        self.tokens = self._counter(
+            "recserve_tokens",
+            "Tokens of texts: of prompts as the model reads them, and written. A text that was "
+            "called off does not count.",
+            tier=_TIER,
+            direction="`read`, `written`",
+        )
         self.threshold = self._gauge(
             "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
         )
@@ -221,7 +228,8 @@ class Metrics:
             "Messages and prompts not taken.",
             fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
             "answer that nobody was there for; or the code of the refusal: `invalid_prompt`, "
-            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`",
+            "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`, "
+            "`too_long`",
         )
         self.source_faults = self._counter(
             "recserve_source_faults",

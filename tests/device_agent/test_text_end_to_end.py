@@ -68,6 +68,9 @@ async def test_options_reach_the_tier_that_answers(wire: Wire) -> None:
     async with two_tiers(wire, above) as device:
         result = await device.ask("write", task="generate", options={"max_new_tokens": 7})
 
+        read = device.parts.metrics.registry.get_sample_value
+        assert read("recserve_tokens_total", {"tier": "device", "direction": "written"}) == 7
+
     assert (result.tier, said(result).tokens_out, result.degraded) == ("edge", 7, "")
     assert above.begun == ["write"]
 
