@@ -8,7 +8,7 @@ from cloud_agent.center.jobs import OpenNode
 from cloud_agent.center.weighing import Holding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from cloud_agent.center.catalogue import Catalogue
     from cloud_agent.center.registry import FleetMember, Registry
@@ -51,8 +51,16 @@ class FleetView:
             nodes.append(OpenNode(member.name, model, backlog_s, rtt_s.get(member.name, 0.02)))
         return nodes
 
-    def holdings(self, rtt_s: Mapping[str, float], wanted: Mapping[str, str]) -> list[Holding]:
-        """Return what every node holds and could hold; ``wanted`` is what was planned before."""
+    def holdings(
+        self,
+        rtt_s: Mapping[str, float],
+        wanted: Mapping[str, str],
+        shipped: Collection[str] | None,
+    ) -> list[Holding]:
+        """Return what every node holds and could hold.
+
+        ``wanted`` is what was planned before, ``shipped`` are bundles that can be sent to nodes.
+        """
         found = []
         for member, model in self._serving():
             report = member.report
@@ -72,6 +80,7 @@ class FleetView:
                     bytes_per_s=bytes_per_s,
                     rtt_s=rtt_s.get(member.name, 0.02),
                     on_disk=frozenset(on_disk),
+                    reachable=None if shipped is None else frozenset(shipped),
                 )
             )
         return found

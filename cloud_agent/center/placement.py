@@ -94,14 +94,15 @@ class PlacementPlanner:
         return FleetPlan(weighing.models(best), changes, weighing.worth(best))
 
     def _may(self, holding: Holding, card: ModelCard) -> bool:
-        """Say whether a node may be given a model now: it has room, and it is time."""
+        """Say whether a node may be given a model now: it can have it, has room, and it is time."""
         if card.name == holding.model:
             return True
         left = self._left.get(holding.node, {})
         moved = max(left.values(), default=-self._settings.min_dwell)
         returned = left.get(card.name, -self._settings.min_return)
         return (
-            card.memory_bytes <= holding.memory_bytes
+            holding.can_have(card.name)
+            and card.memory_bytes <= holding.memory_bytes
             and self._number - moved >= self._settings.min_dwell
             and self._number - returned >= self._settings.min_return
         )

@@ -54,6 +54,11 @@ class RoundSettings(Closed, frozen=True, kw_only=True):
     ] = 6.0
 
     @property
+    def round_s(self) -> float:
+        """The time that the jobs of a round come in: those behind a barrier have all of theirs."""
+        return self.every_s if self.mode == "streaming" else self.deadline_s
+
+    @property
     def deadline_s(self) -> float:
         """The time that a job has: as long as its answer is worth anything."""
         return self.preference.limit_s

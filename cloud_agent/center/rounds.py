@@ -35,7 +35,7 @@ from shared.telemetry.rejections import RejectionLog
 from shared.wire.codec import WORKING, decode_result
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
     from uuid import UUID
 
     from cloud_agent.center.events import EventLog
@@ -64,9 +64,12 @@ class TaskRounds:
         registry: Registry,
         events: EventLog,
         assign: Assign | None = None,
+        shipped: Callable[[], Collection[str]] | None = None,
     ) -> None:
-        """Run as the centre of this name; ``assign`` has agents serve a bundle, for a reason.
+        """Run as the centre of this name.
 
+        ``assign`` has agents serve a bundle, for a reason, and ``shipped`` says which bundles they
+        can be sent. Without them plans are only shown.
         Raises ``DataError`` for a file of jobs or a catalogue that cannot be used.
         """
         self._jobs = read_jobs(Path(settings.jobs))
@@ -88,6 +91,7 @@ class TaskRounds:
         self._bus = bus
         self._topics = topics
         self._assign = assign
+        self._shipped = shipped
         self._draw = random.Random(settings.seed)  # noqa: S311 - draws jobs, guards nothing
         self._demand = Demand(catalogue.kinds)
         context = AllocatorContext(catalogue, self.beliefs, settings.preference, self._draw)
@@ -201,10 +205,11 @@ class TaskRounds:
 
     async def _place(self) -> None:
         """Make the plan for the rounds to come, show it, and have it carried out."""
-        holdings = self.fleet.holdings(self._grader.rtt_s, self._wanted)
+        shipped = None if self._shipped is None else self._shipped()
+        holdings = self.fleet.holdings(self._grader.rtt_s, self._wanted, shipped)
         if not holdings:
             return
-        horizon = Horizon(self._settings.task_rounds_per_placement, self._settings.every_s)
+        horizon = Horizon(self._settings.task_rounds_per_placement, self._settings.round_s)
         plan: FleetPlan = await asyncio.to_thread(
             self._planner.plan, holdings, self._allocator.outlooks, self._demand, horizon
         )

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class Holding(NamedTuple):
     """What a node holds and could hold.
 
-    ``model`` is the one it is meant to run; ``on_disk`` are those that need no moving.
+    ``model`` is the one it is meant to run; ``on_disk`` are those that need no moving, and
+    ``reachable`` those that could be moved to it: None for all.
     """
 
     node: str
@@ -33,6 +34,11 @@ class Holding(NamedTuple):
     bytes_per_s: float
     rtt_s: float
     on_disk: frozenset[str]
+    reachable: frozenset[str] | None = None
+
+    def can_have(self, model: str) -> bool:
+        """Say whether the node has a model, or could be sent it."""
+        return self.reachable is None or model in self.reachable or model in self.on_disk
 
 
 class Horizon(NamedTuple):

@@ -95,6 +95,16 @@ def test_a_link_that_is_too_slow_for_a_model_keeps_the_old_one() -> None:
     assert planner(cards).plan([there], outlooks, demand(), HORIZON).changes
 
 
+def test_a_model_that_cannot_be_sent_to_a_node_is_planned_only_where_it_is() -> None:
+    cards = catalogue()
+    outlooks = CatalogueOutlooks(cards)
+    nothing = frozenset[str]()
+    here = holding("here", on_disk=frozenset({"small", "large"}), reachable=nothing)
+    there = holding("there", reachable=nothing)
+    plan = planner(cards).plan([here, there], outlooks, demand(), HORIZON)
+    assert plan.models == {"here": "large", "there": "small"}
+
+
 def test_a_node_that_has_just_changed_is_left_alone_and_does_not_go_back_soon() -> None:
     class Turning:
         """Good models become bad, and bad ones good."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
 from cloud_agent.center.app import Center
+from cloud_agent.center.catalogue_file import MeasuredGrade, read_catalogue, write_catalogue
 from cloud_agent.center.preferences import Weighted
 from cloud_agent.center.round_settings import RoundSettings
+from cloud_agent.center.rounds import TaskRounds
 from cloud_agent.center.settings import CenterPart, CenterSettings
 from shared.agent.run import serving
 from shared.bus.mqtt.settings import MqttSettings
@@ -25,10 +29,8 @@ from tests.support.job_rounds import BUNDLES, write_jobs, write_measured
 from tests.support.wires import CONNECT_S, Inbox, Wire, eventually, settled
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
+    from collections.abc import AsyncIterator, Sequence
 
-    from cloud_agent.center.rounds import TaskRounds
     from shared.agent.build import AgentParts
 
 
@@ -120,6 +122,36 @@ async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept
         inbox = Inbox(late)
         await late.subscribe(Topics(wire.root).plan, inbox.take)
         assert msgspec.json.decode((await inbox.next()).payload) == last
+
+
+async def test_a_plan_is_carried_out_by_whoever_can_ship_models(wire: Wire, tmp_path: Path) -> None:
+    """An agent with the small bundle is to get the large one, which is better by far."""
+    assigned: list[tuple[list[str], str]] = []
+
+    async def assign(names: Sequence[str], digest: str, reason: str) -> None:
+        assert reason.startswith("placement after round 2: worth +")
+        assigned.append((list(names), digest))
+
+    large = Bundle.open(BUNDLES["edge"]).digest
+    settings = rounds(tmp_path, rounds=2, batch=2)
+    graded = read_catalogue(Path(settings.catalogue))
+    for model in graded.models:
+        good = MeasuredGrade(0.99 if model.digest == large else 0.3, 100, "made up")
+        graded = graded.with_model(msgspec.structs.replace(model, grades={"label": good}))
+    write_catalogue(Path(settings.catalogue), graded)
+    part = CenterPart(telemetry_s=0.2, lease_s=30.0)
+    mqtt = MqttSettings(root=wire.root)
+    async with agents(wire, small="device"), Center.open(part, mqtt, wire.bus) as center:
+        await eventually(lambda: center.registry.count("alive") == 1, "an agent")
+        played = TaskRounds(
+            part.name, settings, center.bus, center.topics, center.registry, center.events,
+            assign, lambda: [large],
+        )  # fmt: skip
+        await played.start()
+        playing = asyncio.ensure_future(played.run())
+        await eventually(played.finished.is_set, "the end of the last round")
+        playing.cancel()
+    assert assigned == [(["small"], large)]
 
 
 async def test_what_a_killed_agent_has_is_answered_by_another(wire: Wire, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from experiments.placement.paired import compare, student_975
 from experiments.placement.study import BASELINES, OURS, POLICIES, PlannedEpisode, play
 from experiments.placement.trap import share_that_finds
 from experiments.placement.world import WorldSettings
+from experiments.results.placement import main as write_page
 from recserve.cli import main
 
 if TYPE_CHECKING:
@@ -109,3 +110,22 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     )
     assert result.exit_code == 2
     assert "cannot be made" in result.output
+
+
+def test_the_page_says_what_the_report_found(simulated: tuple[Path, str], tmp_path: Path) -> None:
+    out, _ = simulated
+    result = CliRunner().invoke(write_page, [str(out), "--out", str(tmp_path / "placement.md")])
+    assert result.exit_code in {0, 1}, result.output
+    text = (tmp_path / "placement.md").read_text(encoding="utf-8")
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    ours = report["preferences"]["weighted"]["4"]["policies"]["active-inference"]["utility"]
+    assert f"| active-inference | {ours:.3f} |" in text
+    for name in ("utility", "pairs", "course", "trap"):
+        assert f"](placement/{name}.png)" in text
+        assert (tmp_path / "placement" / f"{name}.png").exists()
+
+
+def test_a_page_without_a_study_says_how_to_make_one(tmp_path: Path) -> None:
+    result = CliRunner().invoke(write_page, [str(tmp_path), "--out", str(tmp_path / "p.md")])
+    assert result.exit_code == 2
+    assert "recserve simulate placement --out" in result.output
