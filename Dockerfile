@@ -30,14 +30,14 @@ COPY shared/ shared/
 RUN pip install .
 
 
-# The same with PyTorch, for `model.runtime: transformers`. Left empty, TORCH_INDEX takes PyTorch's
+# The same with PyTorch, for `model.runtime: transformers`, and what asks a server. Left empty, TORCH_INDEX takes PyTorch's
 # default build: for the CPU on arm64, with gigabytes of CUDA on amd64. Give it the address of
 # PyTorch's own wheel index for "cpu" to leave those out, or for a certain CUDA version.
 FROM build AS program-torch
 ARG TORCH_INDEX=""
 RUN pip install torch==2.13.0 ${TORCH_INDEX:+--index-url "$TORCH_INDEX"}
 COPY --from=program /src /src
-RUN pip install ".[cloud]"
+RUN pip install ".[cloud,openai]"
 
 
 # What all three images share: a user without rights, and how to see whether an agent is well.
@@ -72,6 +72,6 @@ CMD ["python", "-m", "edge_agent", "--config", "configs/edge.yaml"]
 FROM agent AS cloud
 ENV HF_HOME=/var/lib/recserve/huggingface HF_HUB_DISABLE_TELEMETRY=1
 COPY --from=program-torch /opt/venv /opt/venv
-COPY configs/cloud.yaml configs/cloud-transformers.yaml configs/
+COPY configs/cloud.yaml configs/cloud-transformers.yaml configs/cloud-openai.yaml configs/
 COPY models/bundles/sentiment-cloud/ models/bundles/sentiment-cloud/
 CMD ["python", "-m", "cloud_agent", "--config", "configs/cloud.yaml"]

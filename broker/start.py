@@ -19,9 +19,8 @@ from msgspec import Meta
 from msgspec.structs import force_setattr
 
 from broker.secured import broker_folder, find_plugin, listener
-from shared.bus.mqtt.credentials import is_loopback
 from shared.errors import RuntimeUnavailable, SettingsError
-from shared.settings.address import read_host
+from shared.settings.address import is_loopback, read_host
 
 EVERYWHERE = "*"
 CONFIGURATION = Path(__file__).with_name("mosquitto.conf")

@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from shared.runtimes.chat_client import CONNECT_S, ChatClient, ServerFault
 from shared.runtimes.chat_requests import Chats, Manners
+from shared.settings.address import is_loopback
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def open_openai(settings: ModelSettings) -> OpenaiModel:
     cannot be used.
     """
     connect = connector(settings)
+    _warn_in_the_clear(settings)
     manners = _in_own_loop(_meet(connect, settings))
     return OpenaiModel(settings, connect, manners)
 
@@ -275,6 +277,17 @@ def _check_url(source: str) -> None:
         raise SettingsError(
             "model.source has a user or password in it, which would be seen in logs; name the key "
             "with model.key_env or model.key_file, or a header with model.headers"
+        )
+
+
+def _warn_in_the_clear(settings: ModelSettings) -> None:
+    parts = urlsplit(settings.source)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        keyed = "with the key, " if settings.key_env or settings.key_file else ""
+        _log.warning(
+            "prompts go to the model's server in the clear",
+            host=parts.hostname,
+            advice=f"{keyed}whoever can read that network reads them; use https:// there",
         )
 
 

@@ -56,3 +56,13 @@ def _is_ipv6(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6  # noqa: PLR2004 - the protocol's number
     except ValueError:
         return False
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether nothing sent to this host leaves the machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

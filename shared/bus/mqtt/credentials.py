@@ -6,13 +6,13 @@ travel in the clear is looked at here, too: a password never does unless the set
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import SettingsError
+from shared.settings.address import is_loopback
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -40,16 +40,6 @@ def check_credentials(settings: MqttSettings) -> None:
             f"the password would go to the broker on {open_hosts[0]!r} in the clear; {advice}"
         )
     _log.warning("prompts leave this machine in the clear", hosts=open_hosts, advice=advice)
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether nothing sent to this host leaves the machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def read_password(settings: MqttSettings) -> str | None:

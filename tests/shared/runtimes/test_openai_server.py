@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+import structlog
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, ServerAway, SettingsError
 from shared.messages import Scored
@@ -260,6 +261,24 @@ def test_settings_that_make_no_sense_stop_the_start(wrong: dict[str, Any], reaso
     with pytest.raises(SettingsError, match=reason) as caught:
         load_model(msgspec.convert(fields | wrong, ModelSettings))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://localhost:1/v1", False),
+        ("http://192.0.2.1:1/v1", True),
+        ("https://192.0.2.1:1/v1", False),
+    ],
+)
+def test_prompts_that_would_leave_in_the_clear_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch, url: str, warned: bool
+) -> None:
+    monkeypatch.setattr(openai_server, "_MEET_S", 0.1)
+    with structlog.testing.capture_logs() as logs, pytest.raises(BundleError):
+        load_model(named(url))
+
+    assert any("in the clear" in line["event"] for line in logs) == warned
 
 
 def test_its_settings_are_for_no_other_runtime() -> None:
