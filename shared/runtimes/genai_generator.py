@@ -19,7 +19,7 @@ import onnxruntime_genai as genai
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, PromptError, RuntimeUnavailable
 from shared.runtimes.bundle import Bundle, check_runtime
 from shared.runtimes.chat import Prompter
-from shared.runtimes.genai_texts import GenaiScoring, GenaiText, PromptReader
+from shared.runtimes.genai_texts import GenaiScoring, GenaiText, PieceReader
 from shared.runtimes.genai_tokens import GenaiTokens
 from shared.runtimes.generations import answer_all
 from shared.runtimes.text_manifest import TOKENIZER, served_digest
@@ -62,7 +62,7 @@ class GenaiGenerator:
             max_new_tokens=settings.max_new_tokens,
             special=_special_of(bundle),
         )
-        self._reader = PromptReader()
+        self._reader = PieceReader()
         self._before_label = "" if bundle.chats else " "
 
     def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:

@@ -32,7 +32,7 @@ _PIECE_S: Final = 0.05
 _SHORTEST, _LONGEST = 4, 256
 
 
-class PromptReader:
+class PieceReader:
     """Reads prompts piece by piece; how long a piece is, it learns from how long the last took."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -58,7 +58,7 @@ class GenaiText:
     def __init__(
         self,
         engine: genai.Model,
-        reader: PromptReader,
+        reader: PieceReader,
         tokens: GenaiTokens,
         written: Written,
         wanted: GenerateOptions,
@@ -117,7 +117,7 @@ class GenaiScoring:
     def __init__(
         self,
         engine: genai.Model,
-        reader: PromptReader,
+        reader: PieceReader,
         written: Written,
         names: Sequence[str],
         labels: Sequence[list[int]],

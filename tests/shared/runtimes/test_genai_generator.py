@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime_genai")
-from shared.runtimes.genai_texts import PromptReader  # noqa: E402 - needs the engine
+from shared.runtimes.genai_texts import PieceReader  # noqa: E402 - needs the engine
 
 TEXTS = ("the valve sticks", "a dull film", "Zwei Hunde", "nobody knows", "ein Mann sieht zu")
 
@@ -168,7 +168,7 @@ def test_a_prompt_is_read_in_pieces_that_take_little_time(token_s: float, longes
             self.now_s += token_s * len(tokens)
 
     engine, left = Slow(), list(range(2_000))
-    reader = PromptReader(lambda: engine.now_s)
+    reader = PieceReader(lambda: engine.now_s)
     while left:
         left = reader.read(engine, left)
 
