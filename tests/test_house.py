@@ -31,6 +31,8 @@ OF_SEVERAL_FILES = {
     "tests/broker/test_tls.py": "connections with certificates",
     "tests/chaos/test_page.py": "what docs/reliability.md says of the scenarios",
     "tests/chaos/test_short.py": "scenarios in short",
+    "tests/cloud_agent/test_openai_tier.py": "a tier whose model is a server",
+    "tests/shared/runtimes/test_openai_servers.py": "servers that speak OpenAI's API, as processes",
     "tests/cloud_agent/center/test_allocators.py": "what all allocators have in common",
     "tests/device_agent/delivery/test_deadlines.py": "every step of a delivery stalled and killed",
     "tests/device_agent/delivery/test_restart.py": "a device killed and started again",

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.evaluation.said import Said
+    from experiments.evaluation.said import SaidByTiers
 
-_Said = TypeVar("_Said", bound="Said")
+_Said = TypeVar("_Said", bound="SaidByTiers")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Replay(Generic[_Said]):
 
     @cached_property
     def right(self) -> NDArray[Any]:
-        """How right the answer is that was given, as ``Said.right`` has it; shape (n,)."""
+        """How right the answer is that was given, as ``SaidByTiers.right`` has it; shape (n,)."""
         return self.given(self.matrix.right)
 
     def given(self, said: NDArray[Any]) -> NDArray[Any]:
@@ -123,7 +123,7 @@ class _Sent(NamedTuple):
 
 
 def _run(
-    matrix: Said,
+    matrix: SaidByTiers,
     tiers: Sequence[Tier],
     arrivals_s: Sequence[float],
     after: Callable[[int, Sequence[Tier]], None] | None,
@@ -159,7 +159,7 @@ def _run(
 
 
 def _learner(
-    matrix: Said, tiers: Sequence[Tier]
+    matrix: SaidByTiers, tiers: Sequence[Tier]
 ) -> Callable[[int, int, Sequence[_Sent]], None] | None:
     """Return what tells the policies how a prompt ended; None when no policy wants to know.
 

@@ -33,7 +33,7 @@ class TierSaid(Protocol):
         """Time of the model for each prompt; shape (n,)."""
 
 
-class Said(Protocol):
+class SaidByTiers(Protocol):
     """A set of n prompts and what every tier said to it, the lowest tier first."""
 
     @property

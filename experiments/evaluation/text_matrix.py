@@ -1,4 +1,4 @@
-"""What every tier's language model writes to every prompt of a set; see ``Said``.
+"""What every tier's language model writes to every prompt of a set; see ``SaidByTiers``.
 
 Texts are held against references by ``experiments.evaluation.text_quality``, and against each other
 by what agents take for agreement (``shared.tasks.generate``).
@@ -17,7 +17,7 @@ from rich.console import Console
 from experiments.evaluation.answer_store import open_store, prompt_key
 from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.matrix import answering_progress
-from experiments.evaluation.text_quality import Quality, judge
+from experiments.evaluation.text_quality import TextQuality, judge
 from experiments.evaluation.tier_models import read_facts
 from shared.messages import Result
 from shared.tasks import Request, agrees
@@ -77,7 +77,7 @@ class TextMatrix:
         return self.data.texts
 
     @cached_property
-    def qualities(self) -> tuple[Quality, ...]:
+    def qualities(self) -> tuple[TextQuality, ...]:
         """What each tier's texts are worth."""
         return tuple(
             judge([answer.text for answer in tier.answers], self.data.references)
@@ -154,7 +154,7 @@ class TextMatrix:
         taken = TextMatrix(
             self.data.take(rows), tuple(tier.take(rows) for tier in self.tiers), self.options
         )
-        qualities = tuple(Quality(q.chrf[rows], q.counts[rows]) for q in self.qualities)
+        qualities = tuple(TextQuality(q.chrf[rows], q.counts[rows]) for q in self.qualities)
         same = {pair: agreed[rows] for pair, agreed in self.same.items()}
         vars(taken).update(qualities=qualities, same=same)
         return taken

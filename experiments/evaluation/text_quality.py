@@ -26,7 +26,7 @@ _ORDERS: Final = 4
 _TAIL: Final = 0.025
 
 
-class Quality(NamedTuple):
+class TextQuality(NamedTuple):
     """What the n texts of one tier are worth.
 
     ``chrf`` has shape (n,) and lies in [0, 1]. ``counts`` has shape (n, 10): the runs of one to
@@ -37,7 +37,7 @@ class Quality(NamedTuple):
     counts: Counts
 
 
-def judge(texts: Sequence[str], references: Sequence[str]) -> Quality:
+def judge(texts: Sequence[str], references: Sequence[str]) -> TextQuality:
     """Hold texts against their references. Raises ``RuntimeUnavailable`` without sacrebleu."""
     try:
         from sacrebleu.metrics.bleu import BLEU  # noqa: PLC0415 - optional
@@ -53,7 +53,7 @@ def judge(texts: Sequence[str], references: Sequence[str]) -> Quality:
         found = bleu.sentence_score(text, [reference])
         counts.append((*found.counts, *found.totals, found.sys_len, found.ref_len))
         scores.append(chrf.sentence_score(text, [reference]).score / 100.0)
-    return Quality(np.array(scores), np.array(counts, np.int64))
+    return TextQuality(np.array(scores), np.array(counts, np.int64))
 
 
 def corpus_bleu(counts: NDArray[np.int64] | Floats) -> float:
