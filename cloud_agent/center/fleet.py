@@ -28,9 +28,10 @@ class FleetView:
         self._registry = registry
         self._catalogue = catalogue
 
-    def gone(self) -> list[str]:
-        """Return the nodes that are not alive."""
-        return [member.name for member in self._registry if member.life != "alive"]
+    def is_gone(self, node: str) -> bool:
+        """Say whether a node is dead, or is no longer known; a suspect one may yet answer."""
+        member = self._registry.find(node)
+        return member is None or member.life == "dead"
 
     def open_nodes(
         self, task: Task, queued_s: Mapping[str, float], rtt_s: Mapping[str, float]

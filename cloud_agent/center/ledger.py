@@ -14,7 +14,7 @@ import msgspec
 from cloud_agent.center.jobs import FleetJob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
 Ending = Literal["answered", "failed", "unanswered"]
 
@@ -31,7 +31,7 @@ class JobEntry(msgspec.Struct, kw_only=True):
     """Where one job is.
 
     ``node`` is who has it now, empty while it waits, and ``silent_s`` until when it may be silent;
-    ``tried`` are those who had it before.
+    ``tried`` are those who had it before. ``late`` says that an answer came after the end.
     """
 
     job: FleetJob
@@ -44,6 +44,7 @@ class JobEntry(msgspec.Struct, kw_only=True):
     attempts: int = 0
     tried: tuple[str, ...] = ()
     ending: Ending | None = None
+    late: bool = False
 
 
 class LedgerCounts(NamedTuple):
@@ -122,6 +123,14 @@ class JobLedger:
             self._ended.pop(next(iter(self._ended)))
         return entry
 
+    def hear_late(self, job: str) -> JobEntry | None:
+        """Return a job that ended without an answer, the first time that one comes after all."""
+        entry = self._ended.get(job)
+        if entry is None or entry.late or entry.ending == "answered":
+            return None
+        entry.late = True
+        return entry
+
     def take_back(self, job: str, *, failed: bool = False) -> JobEntry | None:
         """Let a job wait again; one that ``failed`` too often has ended, and is returned then."""
         entry = self._open.get(job)
@@ -132,9 +141,9 @@ class JobLedger:
             return self.end(job, "failed")
         return None
 
-    def take_back_from(self, nodes: Sequence[str]) -> list[JobEntry]:
+    def take_back_from(self, is_gone: Callable[[str], bool]) -> list[JobEntry]:
         """Let all jobs of nodes that are gone wait again; return them."""
-        gone = [entry for entry in self.out() if entry.node in nodes]
+        gone = [entry for entry in self.out() if is_gone(entry.node)]
         for entry in gone:
             self.take_back(entry.job.id)
         return gone

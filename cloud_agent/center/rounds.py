@@ -148,7 +148,7 @@ class TaskRounds:
         while True:
             await asyncio.sleep(_TICK_S)
             now_s = time.monotonic()
-            for entry in self.ledger.take_back_from(self.fleet.gone()):
+            for entry in self.ledger.take_back_from(self.fleet.is_gone):
                 _log.info("job given back", id=entry.job.id, node=entry.tried[-1], why="gone")
             for entry in [each for each in self.ledger.out() if now_s > each.silent_s]:
                 silence = self._grader.silence(entry, now_s)
@@ -186,14 +186,14 @@ class TaskRounds:
             self.ledger.take_back(prompt_id.hex)
 
     def _take(self, result: Result) -> None:
-        """Take in a result: the first answer to a job counts, and teaches."""
+        """Take in a result: the first answer to a job counts and teaches; too late it teaches."""
         now_s, job = time.monotonic(), result.id.hex
         if isinstance(result.outcome, Failure):
             ended = self.ledger.take_back(job, failed=True)
             if ended is not None:
                 self.reports.ended(ended, None, now_s)
             return
-        entry = self.ledger.end(job, "answered")
+        entry = self.ledger.end(job, "answered") or self.ledger.hear_late(job)
         if entry is None:
             return
         outcome = self._grader.outcome(entry, result, now_s, self._settings.deadline_s)
@@ -201,7 +201,8 @@ class TaskRounds:
         if outcome is not None:
             surprise = self.beliefs.learn(outcome).total
             self._allocator.learn(outcome)
-        self.reports.ended(entry, outcome, now_s, surprise)
+        if not entry.late:
+            self.reports.ended(entry, outcome, now_s, surprise)
 
     async def _place(self) -> None:
         """Make the plan for the rounds to come, show it, and have it carried out."""

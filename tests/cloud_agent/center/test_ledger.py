@@ -35,7 +35,7 @@ def test_what_a_node_that_is_gone_has_waits_again_and_who_had_it_is_remembered()
     ledger = ledger_of(3)
     for job, node in (("0", "edge-1"), ("1", "edge-2"), ("2", "edge-1")):
         ledger.give(job, node, 1.0, 5.0)
-    gone = ledger.take_back_from(["edge-1", "edge-9"])
+    gone = ledger.take_back_from(lambda node: node in {"edge-1", "edge-9"})
     assert sorted(entry.job.id for entry in gone) == ["0", "2"]
     assert all(entry.tried == ("edge-1",) for entry in ledger.waiting())
 
@@ -70,6 +70,18 @@ def test_a_job_whose_time_is_over_has_ended_wherever_it_is() -> None:
     assert ledger.counts.repeats == 1
 
 
+def test_an_answer_that_comes_too_late_is_heard_once_and_counts_for_nothing() -> None:
+    ledger = ledger_of(1, deadline_s=10.0)
+    ledger.give("0", "edge-1", 1.0, 5.0)
+    ledger.overdue(10.0)
+    late = ledger.hear_late("0")
+    assert late is not None
+    assert late.late
+    assert ledger.hear_late("0") is None
+    assert ledger.hear_late("9") is None
+    assert (ledger.counts.answered, ledger.counts.unanswered) == (0, 1)
+
+
 def test_an_answer_to_a_job_that_never_was_counts_for_nothing() -> None:
     ledger = ledger_of(1)
     assert ledger.end("7", "answered") is None
@@ -98,7 +110,7 @@ def test_every_job_is_open_or_ended_exactly_once(deeds: list[tuple[str, int, str
         elif deed in {"fail", "refuse"}:
             ended += [job] if ledger.take_back(job, failed=deed == "fail") else []
         elif deed == "die":
-            ledger.take_back_from([node])
+            ledger.take_back_from(node.__eq__)
         elif deed == "tick":
             ended += [entry.job.id for entry in ledger.overdue(now)]
         counts = ledger.counts
