@@ -26,6 +26,7 @@ _REASON: Final = 200
 _TOO_MANY: Final = 429
 _NOT_NOW: Final = 503
 _OWN_FAULT: Final = (400, 413, 422)
+_TOO_SLOW: Final = 408
 _SUCCESS: Final = range(200, 300)
 _SERVER_ERRORS: Final = 500
 
@@ -161,7 +162,7 @@ def _kind_of(status: int, again_s: float | None) -> Kind:
         return "later"
     if status in _OWN_FAULT:
         return "request"
-    return "broken" if status >= _SERVER_ERRORS else "refused"
+    return "broken" if status >= _SERVER_ERRORS or status == _TOO_SLOW else "refused"
 
 
 def _said(error: Exception) -> str:

@@ -9,13 +9,10 @@ event loop of whoever drives this (``shared.serving.caller``), which decides wha
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
-from urllib.parse import urlsplit
 
 from shared.errors import (
     BundleError,
@@ -23,22 +20,21 @@ from shared.errors import (
     ModelFailed,
     PromptError,
     ServerAway,
-    SettingsError,
 )
 from shared.runtimes.chat_client import CONNECT_S, ChatClient, ServerFault
 from shared.runtimes.chat_requests import Chats, Manners
-from shared.settings.address import is_loopback
+from shared.runtimes.server_settings import connector, warn_in_the_clear
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Sequence
+    from collections.abc import Coroutine, Sequence
 
     from shared.messages import ConfidenceKind, Scored
     from shared.runtimes.chat_wire import ChatCompletion
     from shared.runtimes.model import Entry, ModelSettings
+    from shared.runtimes.server_settings import Connect
     from shared.tasks import Request, Task
 
-    Connect = Callable[[], ChatClient]
 
 _log = get_logger()
 _MEET_S: Final = 120.0
@@ -61,7 +57,7 @@ def open_openai(settings: ModelSettings) -> OpenaiModel:
     cannot be used.
     """
     connect = connector(settings)
-    _warn_in_the_clear(settings)
+    warn_in_the_clear(settings)
     manners = _in_own_loop(_meet(connect, settings))
     return OpenaiModel(settings, connect, manners)
 
@@ -167,7 +163,7 @@ def _meaning(fault: ServerFault) -> PromptError:
         case "away" | "later":
             return ServerAway(f"the model's server {fault}", again_s=fault.again_s)
         case "refused":
-            advice = _HOPELESS.get(fault.status, "redirects are not followed")
+            advice = _HOPELESS.get(fault.status, "see to it, or to model.source")
             return ServerAway(f"the model's server: {fault}; {advice}", hopeless=True)
         case "request":
             return InvalidPrompt(f"the model's server does not take this prompt: {fault}")
@@ -220,75 +216,6 @@ def _remedy(fault: ServerFault) -> str:
     if fault.kind == "away":
         return "is it running there?"
     return _HOPELESS.get(fault.status, "is this the URL of its API, such as http://HOST:PORT/v1?")
-
-
-def connector(settings: ModelSettings) -> Connect:
-    """Return what makes connections. Raises ``SettingsError`` before anything is asked."""
-    _check_url(settings.source)
-    if not settings.model:
-        raise SettingsError(
-            "model.model is missing: the runtime openai needs the model's name at the server"
-        )
-    key = read_key(settings)
-    headers = dict(settings.headers)
-    for name, value in headers.items():
-        if not (name.isascii() and value.isascii() and (name + value).isprintable() and name):
-            raise SettingsError(f"model.headers.{name}: a header is one line of ASCII")
-    return lambda: ChatClient(settings.source, key=key, headers=headers)
-
-
-def read_key(settings: ModelSettings) -> str:
-    """Return the server's key, empty if none is named. Raises ``SettingsError``."""
-    if settings.key_env and settings.key_file:
-        raise SettingsError("model.key_env and model.key_file name two keys; keep one of them")
-    if settings.key_file:
-        try:
-            key = Path(settings.key_file).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"model.key_file {settings.key_file!r} cannot be read: {error}"
-            ) from error
-    elif settings.key_env:
-        key = os.environ.get(settings.key_env, "").strip()
-    else:
-        return ""
-    where = "model.key_file" if settings.key_file else "model.key_env"
-    if not key:
-        raise SettingsError(
-            f"{where} names {settings.key_file or settings.key_env}, where there is no key"
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise SettingsError(f"{where}: the key there is not one line of ASCII")
-    return key
-
-
-def _check_url(source: str) -> None:
-    try:
-        parts = urlsplit(source)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        whole = False
-    if not whole:
-        raise SettingsError(
-            f"model.source is {source!r}, but the runtime openai needs the URL of an API, such as "
-            "http://HOST:PORT/v1"
-        )
-    if parts.username or parts.password:
-        raise SettingsError(
-            "model.source has a user or password in it, which would be seen in logs; name the key "
-            "with model.key_env or model.key_file, or a header with model.headers"
-        )
-
-
-def _warn_in_the_clear(settings: ModelSettings) -> None:
-    parts = urlsplit(settings.source)
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        keyed = "with the key, " if settings.key_env or settings.key_file else ""
-        _log.warning(
-            "prompts go to the model's server in the clear",
-            host=parts.hostname,
-            advice=f"{keyed}whoever can read that network reads them; use https:// there",
-        )
 
 
 def _in_own_loop(work: Coroutine[None, None, _Result]) -> _Result:

@@ -61,7 +61,8 @@ def test_a_policy_that_adapts_wants_a_model_with_a_head() -> None:
 
 def test_a_server_that_tells_no_log_probabilities_is_at_the_top_alone() -> None:
     pytest.importorskip("httpx2")
-    from shared.runtimes.openai_server import OpenaiModel, connector  # noqa: PLC0415 - optional
+    from shared.runtimes.openai_server import OpenaiModel  # noqa: PLC0415 - optional
+    from shared.runtimes.server_settings import connector  # noqa: PLC0415 - optional
 
     wire = MemoryWire()
     wanted = ModelSettings(source="http://127.0.0.1:1/v1", runtime="openai", model="m")

@@ -20,7 +20,8 @@ from shared.errors import (
 )
 from shared.runtimes import ModelSettings
 from shared.runtimes.chat_requests import Manners
-from shared.runtimes.openai_server import OpenaiModel, connector
+from shared.runtimes.openai_server import OpenaiModel
+from shared.runtimes.server_settings import connector
 from shared.serving.caller import Caller
 from shared.tasks import Request
 from shared.tasks.generate import Completion
