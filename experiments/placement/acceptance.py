@@ -32,11 +32,11 @@ class Check(NamedTuple):
 def checks(report: Mapping[str, Any]) -> Iterator[Check]:
     """Yield every check; a part that a study leaves out is not checked."""
     worlds = len(report["seeds"])
-    for rate, found in report["preferences"]["weighted"].items():
+    for rate, found in report["rates"].items():
         yield from (_ahead(found["policies"][name], name, rate, worlds) for name in BASELINES)
         gap = found["gap_closed"]
         yield Check(f"gap to the oracle closed at {rate}: ≥ 70 %", f"{gap:.0%}", gap >= _GAP)
-    middle = report["preferences"]["weighted"].get("4")
+    middle = report["rates"].get("4")
     if middle:
         late = middle["misses"]
         yield Check("late answers at 4: ≤ 1 %", f"{late:.2%}", late <= _LATE)
@@ -48,7 +48,7 @@ def checks(report: Mapping[str, Any]) -> Iterator[Check]:
     yield Check("models that go and come back where nothing changes: 0", f"{back}", back == 0)
     moved = report["bytes_moved_of_oracle"]
     yield Check("bytes moved: ≤ 2 × the oracle's", f"{moved:.2f} ×", moved <= _BYTES)
-    for rate, found in report["preferences"]["inverse"].items():
+    for rate, found in report["paper_utility"].items():
         wins = {name: found["policies"][name]["wins_of_active_inference"] for name in BASELINES}
         least = min(wins, key=wins.__getitem__)
         yield Check(

@@ -56,7 +56,7 @@ def draw_all(
 
 def _by_load(report: Mapping[str, Any]) -> Figure:
     """Draw the mean worth of a job over the arrival rate, a line for each policy."""
-    found = report["preferences"]["weighted"]
+    found = report["rates"]
     rates = [float(rate) for rate in found]
     with styled():
         figure = new_figure(8, 4.8)
@@ -77,7 +77,7 @@ def _by_load(report: Mapping[str, Any]) -> Figure:
 
 def _pairs(report: Mapping[str, Any]) -> Figure:
     """Draw by how much active inference is ahead of each policy, with intervals, for each load."""
-    found = report["preferences"]["weighted"]
+    found = report["rates"]
     others = [policy for policy in POLICIES if policy != OURS]
     with styled():
         figure = new_figure(9.5, 4.6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from experiments.placement.paired import compare
-from experiments.placement.study import BASELINES, DISPATCH_ONLY, OURS, POLICIES, PREFERENCES, part
+from experiments.placement.study import BASELINES, DISPATCH_ONLY, OURS, POLICIES, part
 from experiments.placement.trap import WEIGHTS, share_that_finds
 
 if TYPE_CHECKING:
@@ -30,10 +30,8 @@ def make_report(
     return {
         "seeds": list(study.seeds),
         "baselines": list(BASELINES),
-        "preferences": {
-            name: {f"{rate:g}": _rate(study, part(name, rate)) for rate in study.rates}
-            for name in PREFERENCES
-        },
+        "rates": {f"{rate:g}": _rate(study, part("weighted", rate)) for rate in study.rates},
+        "paper_utility": {f"{rate:g}": _rate(study, part("inverse", rate)) for rate in study.rates},
         "drift": _drift(study, part("weighted", middle)),
         "wrong_catalogue": _rate(study, "wrong catalogue"),
         "stationary": {

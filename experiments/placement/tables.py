@@ -25,8 +25,8 @@ HEADS = (
 
 def grids(report: Mapping[str, Any]) -> Iterator[Grid]:
     """Yield a table for every preference and arrival rate."""
-    for preference, rates in report["preferences"].items():
-        for rate, found in rates.items():
+    for part, preference in (("rates", "weighted"), ("paper_utility", "inverse")):
+        for rate, found in report[part].items():
             title = f"{rate} jobs a round, {preference} preference"
             rows = lines(found, len(report["seeds"]))
             noticed = frozenset(i for i, row in enumerate(rows) if row[0] == OURS)
@@ -57,7 +57,7 @@ def lines(found: Mapping[str, Any], seeds: int) -> list[list[str]]:
 
 def verdicts(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the tables leave out, a sentence each."""
-    for rate, found in report["preferences"]["weighted"].items():
+    for rate, found in report["rates"].items():
         yield (
             f"At {rate} jobs a round active inference closes {found['gap_closed']:.0%} of the gap "
             f"between greedy and the oracle; {found['misses']:.2%} of its answers are late."

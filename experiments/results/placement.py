@@ -101,7 +101,7 @@ def _loads(report: Mapping[str, Any], pictures: str) -> str:
         ),
         f"![The worth of a job over the load]({pictures}/utility.png)\n",
     ]
-    for rate, found in report["preferences"]["weighted"].items():
+    for rate, found in report["rates"].items():
         parts += [
             f"### {rate} jobs a round\n",
             table(HEADS, lines(found, worlds)),
@@ -131,7 +131,7 @@ def _drift(report: Mapping[str, Any], pictures: str) -> str:
 
 
 def _information(report: Mapping[str, Any], pictures: str) -> str:
-    trap, found = report["trap"], report["preferences"]["weighted"]
+    trap, found = report["trap"], report["rates"]
     rows = [
         [weight, f"{each['finds_better']:.0%}", f"{each['of_many_seeds']:.0%}"]
         for weight, each in trap.items()
@@ -181,7 +181,7 @@ def _paper(report: Mapping[str, Any]) -> str:
             "was given this one:\n"
         ),
     ]
-    for rate, found in report["preferences"]["inverse"].items():
+    for rate, found in report["paper_utility"].items():
         parts += [f"### {rate} jobs a round\n", table(HEADS, lines(found, len(report["seeds"])))]
     return "\n".join(parts)
 

@@ -50,7 +50,7 @@ def test_every_job_ends_once_under_every_allocator(allocator: type) -> None:
     assert sorted(each.id for each in episode.ended) == jobs_of(world)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 10_000),
     rate=st.floats(0.2, 9.0),

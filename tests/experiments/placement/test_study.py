@@ -86,7 +86,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_the_command_writes_what_every_policy_came_to(simulated: tuple[Path, str]) -> None:
     out, printed = simulated
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    found = report["preferences"]["weighted"]["4"]
+    found = report["rates"]["4"]
     assert set(found["policies"]) == set(POLICIES)
     for figures in found["policies"].values():
         assert {"utility", "wins_of_active_inference", "interval", "misses"} <= set(figures)
@@ -118,7 +118,7 @@ def test_the_page_says_what_the_report_found(simulated: tuple[Path, str], tmp_pa
     assert result.exit_code in {0, 1}, result.output
     text = (tmp_path / "placement.md").read_text(encoding="utf-8")
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    ours = report["preferences"]["weighted"]["4"]["policies"]["active-inference"]["utility"]
+    ours = report["rates"]["4"]["policies"]["active-inference"]["utility"]
     assert f"| active-inference | {ours:.3f} |" in text
     for name in ("utility", "pairs", "course", "trap"):
         assert f"](placement/{name}.png)" in text
