@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 import msgspec
@@ -19,6 +19,7 @@ from shared.cli import clear_errors
 from shared.errors import InvalidPrompt, SettingsError
 from shared.settings.file import convert, load
 from shared.tasks import TASKS, Task, check, from_json, to_line
+from shared.tasks.generate import Certainty
 from shared.telemetry import log
 
 if TYPE_CHECKING:
@@ -161,6 +162,9 @@ def _show(answer: Answer, task: Task) -> None:
 def _how_sure(answer: Answer) -> str:
     """Say how likely right the model calls its answer, if that is what its confidence is."""
     sure = f"{answer['confidence']:.0%}"
-    if answer.get("confidence_kind") == "agreement":
+    kind = answer.get("confidence_kind")
+    if kind in get_args(Certainty):
+        return f"confidence {answer['confidence']:.3f} ({kind}), "
+    if kind == "agreement":
         return f"{sure} likely what the tier above would say, "
     return f"{sure} sure, "

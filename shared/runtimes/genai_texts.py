@@ -191,7 +191,8 @@ def _generator(engine: genai.Model, params: Any, wanted: GenerateOptions) -> gen
         params.set_guidance(*_guidance(wanted))
         return genai.Generator(engine, params)
     except Exception as error:
-        raise InvalidPrompt(f"no text can be as it is wanted: {error}") from error
+        fault = " ".join(str(error).split())
+        raise InvalidPrompt(f"no text can be as it is wanted: {fault}") from error
 
 
 def _guidance(wanted: GenerateOptions) -> tuple[str, str]:
