@@ -47,6 +47,7 @@ _COMMANDS: Final = {
     "reload": ("recserve.commands.reload", "Exchange a running agent's model."),
     "replay": ("recserve.commands.replay", "Play a trace to devices and report."),
     "simulate": ("recserve.commands.simulate", "Simulate what cannot be tried out."),
+    "rollout": ("recserve.commands.rollout", "See or abort the rollout of a bundle."),
     "up": ("recserve.commands.up", "Run a broker and any number of agents on this machine."),
 }
 

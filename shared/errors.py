@@ -31,7 +31,8 @@
         ├── Expired           its time ran out
         └── Stopping          the agent is shutting down
 
-Four belong to one program and stand beside it: ``ProcessFailed`` (``experiments.testbed``),
+These belong to one place and stand in it: ``ProcessFailed`` (``experiments.testbed``),
+``SourceFailed`` (``shared.nodes.sources``), ``CenterRefused`` (``recserve.center_client``),
 ``ReloadFailed`` (``recserve.commands.reload``),
 ``TrainingError`` (``models.train``) and ``ChaosFailed`` (``chaos``); ``WrongProtocol`` never leaves
 the MQTT connection.

@@ -5,15 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cloud_agent.center.events import EventLog
+from cloud_agent.center.history import FleetHistory
 from cloud_agent.center.listener import FleetListener
 from cloud_agent.center.registry import Registry
+from cloud_agent.center.rollouts import Rollouts
 from cloud_agent.center.rounds import TaskRounds
+from cloud_agent.center.shipping import Shipping
+from cloud_agent.center.web.access import read_token, token_place
 from shared.bus import Will
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError
+from shared.nodes.signing import ManifestVerifier
+from shared.nodes.store import BundleStore
 from shared.supervision import Supervised
 from shared.telemetry.log import get_logger
 from shared.wire.control import CenterWord, encode_word
@@ -40,6 +47,8 @@ class Center:
         self.topics = topics
         self.events = EventLog()
         self.registry = Registry(settings.lease_s)
+        self.history = FleetHistory()
+        self.token = read_token(token_place(settings))
         self._epoch = int(time.time() * 1000)
         self.blobs_url = settings.web.url
         """Where agents fetch blobs; known once the page listens."""
@@ -51,6 +60,18 @@ class Center:
             self.rounds = TaskRounds(
                 settings.name, settings.rounds, self.bus, topics, self.registry, self.events
             )
+        verifier = None
+        if settings.authority:
+            verifier = ManifestVerifier.read(Path(settings.authority), settings.site)
+        self.shipping = Shipping(
+            self.bus,
+            topics,
+            self.registry,
+            BundleStore(Path(settings.state) / "models"),
+            self.events,
+            verifier,
+        )
+        self.rollouts = Rollouts(self.shipping, self.registry, self.events)
         self._tasks: list[Supervised] = []
 
     @classmethod
@@ -61,21 +82,29 @@ class Center:
         """Run a centre for as long as the context lasts. Raises ``SettingsError``."""
         connect = connect or (lambda name, will: MqttBus(mqtt, name, will=will))
         center = cls(settings, Topics(mqtt.root), connect)
-        await center.start()
+        center.shipping.store.open()
         try:
+            await center.start()
             yield center
         finally:
             await center.stop()
+            center.shipping.store.close()
 
     async def start(self) -> None:
         """Begin to hear the fleet, and say so."""
+        self.shipping.start()
+        self.rollouts.start()
         await self.bus.start()
         await self.listener.start()
+        await self.shipping.pieces.start()
         self.bus.watch(self._note)
-        self._tasks.append(Supervised("leases", self.listener.run))
         if self.rounds is not None:
             await self.rounds.start()
             self._tasks.append(Supervised("rounds", self.rounds.run))
+        self._tasks += [
+            Supervised("leases", self.listener.run),
+            Supervised("history", self._sample),
+        ]
 
     async def stop(self) -> None:
         """Say goodbye, and end."""
@@ -85,6 +114,13 @@ class Center:
         with contextlib.suppress(BusError, asyncio.TimeoutError):
             await asyncio.wait_for(self._say("offline"), _GOODBYE_S)
         await self.bus.close()
+
+    async def _sample(self) -> None:
+        """Keep samples of the fleet, and look after the rollout, until cancelled."""
+        while True:
+            await asyncio.sleep(self.settings.telemetry_s)
+            self.history.sample(self.registry, time.time())
+            await self.rollouts.look()
 
     def _note(self, connected: bool) -> None:
         if connected:
@@ -97,6 +133,7 @@ class Center:
     async def _announce(self) -> None:
         with contextlib.suppress(BusError):  # said again with the next connection
             await self._say("online")
+        await self.shipping.announce()
 
     async def _say(self, state: str) -> None:
         word = CenterWord(

@@ -9,6 +9,8 @@ import click
 
 from cloud_agent.center.app import Center
 from cloud_agent.center.settings import CenterSettings
+from cloud_agent.center.web.access import token_place
+from cloud_agent.center.web.server import page
 from shared.agent.command import settings_options
 from shared.agent.run import until_asked_to_stop
 from shared.cli import clear_errors, open_handles
@@ -33,7 +35,13 @@ def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
 
 async def _run(settings: CenterSettings) -> None:
     with state_folder(settings.state, settings.name):
-        async with Center.open(settings, settings.mqtt) as center:
-            _log.info("center started", center=settings.name, broker=str(settings.mqtt.brokers[0]))
+        async with Center.open(settings, settings.mqtt) as center, page(center) as url:
+            _log.info(
+                "center started",
+                center=settings.name,
+                broker=str(settings.mqtt.brokers[0]),
+                page=url,
+                token=str(token_place(settings)),
+            )
             await until_asked_to_stop()
             _log.info("stopping", agents=len(center.registry))

@@ -95,7 +95,7 @@ def _plain(member: FleetMember) -> dict[str, object]:
 
 
 def _table(registry: Registry) -> Table:
-    table = Table("agent", "tier", "life", "model", "machine", "engines", "release")
+    table = Table("agent", "tier", "life", "model", "machine")
     for heading in ("cores", "GiB", "free GiB"):
         table.add_column(heading, justify="right")
     colours = {"alive": "green", "suspect": "yellow", "dead": "red"}
@@ -107,9 +107,8 @@ def _table(registry: Registry) -> Table:
         if report is None:
             table.add_row(*row)
             continue
-        engines = ", ".join(f"{name} {release}" for name, release in report.engines.items())
         machine = " + ".join((report.processor or report.machine, *report.accelerators))
-        row += [escape(machine), escape(engines), report.release, str(report.cores)]
+        row += [escape(machine), str(report.cores)]
         sizes = (report.memory_bytes, report.disk_free_bytes)
         table.add_row(*row, *(f"{size / _GIB:.1f}" for size in sizes))
     return table

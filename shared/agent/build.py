@@ -12,10 +12,10 @@ import msgspec
 from shared.bus.mqtt.bus import MqttBus
 from shared.cascade.policies import adapts
 from shared.cascade.tier import Tier
-from shared.errors import SettingsError
+from shared.errors import RecServeError, SettingsError
 from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
-from shared.nodes.node import FleetNode
+from shared.nodes.node import FleetNode, kept_bundle
 from shared.protocol.admission import Admission
 from shared.protocol.rate_limit import RateLimiter
 from shared.runtimes import (
@@ -34,6 +34,7 @@ from shared.serving.slot import ModelSlot
 from shared.serving.station import Station
 from shared.storage.dead_letters import DeadLetters
 from shared.storage.results import ResultStore
+from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import Metrics
 from shared.wire.topics import Topics
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
 
+_log = get_logger()
 _MESSAGES: Final = 1_000
 """Messages in hand at a time, besides the prompts that may wait for the model."""
 
@@ -102,7 +104,9 @@ def build_agent(
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
-    lent, model = model is not None, model or load_model(settings.model)
+    lent, active = model is not None, ""
+    if model is None:
+        model, active = _load(settings)
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
     _refuse_learning_without_head(settings, model)
@@ -147,9 +151,12 @@ def build_agent(
         tier=tier.name,
         boot=announcer.boot,
         state=settings.state,
+        model=settings.model,
         slot=slot,
         queue=batcher,
         metrics=metrics,
+        active=active,
+        bulk=lambda: _bulk(settings, connect),
     )
     parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot, node)
     _watch(parts)
@@ -199,6 +206,28 @@ def _refuse_learning_without_head(settings: AgentSettings, model: Model) -> None
             f"{model.name} has none; remove it, or give the bundle a head: "
             "recserve pack --refit-head"
         )
+
+
+def _load(settings: AgentSettings) -> tuple[Model, str]:
+    """Return the model to begin with, and its digest where it is one that the centre wanted.
+
+    Where that one cannot be loaded any more it is the settings' own.
+    """
+    kept = kept_bundle(settings.node, settings.state)
+    if kept is not None and settings.model.runtime == "onnx":
+        wanted = msgspec.structs.replace(settings.model, source=str(kept))
+        try:
+            return load_model(wanted), kept.name
+        except RecServeError as error:
+            _log.warning("the centre's model cannot be loaded", reason=str(error))
+    return load_model(settings.model), ""
+
+
+def _bulk(settings: AgentSettings, connect: Connect) -> Bus | None:
+    """Return a further connection for files; a broker that knows names takes one of each alone."""
+    if settings.mqtt.username or (settings.mqtt.tls is not None and settings.mqtt.tls.cert_file):
+        return None
+    return connect(msgspec.structs.replace(settings, agent=f"{settings.agent}.files"), None)
 
 
 def _refuse_escalating_unsure(settings: AgentSettings, model: Model) -> None:

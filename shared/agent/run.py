@@ -60,7 +60,7 @@ async def run_agent(
         presence.add_done_callback(_note_end)
         leaving.push_async_callback(_cancel, presence)
         parts.presence = presence
-        parts.node.start()
+        await parts.node.start()
         leaving.push_async_callback(parts.node.stop)
         yield
 

@@ -49,6 +49,7 @@ class TelemetryReader:
     def read(self) -> Telemetry:
         """Return what there is to say now."""
         outcomes = _by(self._metrics.prompts.collect(), "outcome")
+        agreed = _by(self._metrics.compared.collect(), "agreed")
         mean_ms, p95_ms = self._latency()
         now_s, cpu_s = time.monotonic(), _cpu_s()
         elapsed_s = max(now_s - self._read_s, 1e-3)
@@ -64,6 +65,8 @@ class TelemetryReader:
             degraded=outcomes.get("degraded", 0),
             failed=outcomes.get("failed", 0),
             answered=sum(_by(self._metrics.answered.collect(), "kind").values()),
+            compared=sum(agreed.values()),
+            agreed=agreed.get("yes", 0),
             waiting=self._queue.waiting,
             wait_ms=round(self._queue.wait_s * 1000, 2),
             service_ms=round(self._queue.service_s * 1000, 3),

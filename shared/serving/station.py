@@ -11,9 +11,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
-from shared.messages import Result
+from shared.messages import Failure, Result
 from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
-from shared.tasks import TASKS, check, size_of
+from shared.tasks import TASKS, agrees, check, size_of
 from shared.tasks.generate import Completion
 from shared.telemetry.log import get_logger
 
@@ -123,6 +123,11 @@ class Station:
     def hear(self, escalation: Escalation, result: Result) -> None:
         """Take in what became of a prompt that was sent up: the policy learns, observers hear."""
         self.tier.learn(escalation, result)
+        if not isinstance(result.outcome, Failure) and result.tier in self.tier.above:
+            ours = escalation.local_result.outcome
+            agreed = not isinstance(ours, Failure) and agrees(ours, result.outcome)
+            labels = (self.tier.name, escalation.prompt.task, "yes" if agreed else "no")
+            self.metrics.compared.labels(*labels).inc()
         for observe in self._observers:
             observe(escalation, result)
 

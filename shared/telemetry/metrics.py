@@ -142,6 +142,13 @@ class Metrics:
             tier=_TIER,
             direction="`read`, `written`",
         )
+        self.compared = self._counter(
+            "recserve_compared",
+            "Prompts that went up and whose answer came back here.",
+            tier=_TIER,
+            task=_TASK,
+            agreed="`yes` where it says what this agent would have said, else `no`",
+        )
         self.threshold = self._gauge(
             "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
         )

@@ -73,6 +73,8 @@ class Telemetry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     degraded: _Amount = 0
     failed: _Amount = 0
     answered: _Amount = 0
+    compared: _Amount = 0
+    agreed: _Amount = 0
     waiting: _Amount = 0
     wait_ms: _Figure = 0.0
     service_ms: _Figure = 0.0

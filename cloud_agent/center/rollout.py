@@ -1,0 +1,186 @@
+"""A rollout: a new bundle for a few agents first, then for all or for none, by stated rules. Pure.
+
+The canaries are watched against what they did before and against those that have not got the bundle
+yet. The rules are on errors, on latency, on how far the threshold (where the confidences lie) has
+moved, and on how often the tier above says the same. Any of them broken takes every canary back.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from shared.wire.control import Telemetry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shared.wire.control import NodeState
+
+RolloutPhase = Literal["canary", "done", "back", "aborted"]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+
+
+class RolloutRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """When a rollout goes on, and when back.
+
+    ``canary`` is the share of the agents that get it first. They are watched for ``watch_s`` and
+    until they judged ``prompts``; when that takes longer than ``patience_s`` the rollout goes back.
+    """
+
+    canary: _Share = 0.1
+    watch_s: Annotated[float, Meta(ge=0)] = 120.0
+    patience_s: Annotated[float, Meta(gt=0)] = 3600.0
+    prompts: Annotated[int, Meta(ge=0)] = 50
+    errors: _Share = 0.02
+    latency_ratio: Annotated[float, Meta(ge=1)] = 2.0
+    threshold_drift: _Share = 0.25
+    agreement_loss: _Share = 0.1
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """What agents counted, from one time to another."""
+
+    judged: int = 0
+    failed: int = 0
+    compared: int = 0
+    agreed: int = 0
+    mean_ms: float = 0.0
+    threshold: float = math.nan
+
+
+class Rollout(msgspec.Struct, frozen=True, kw_only=True):
+    """One rollout as it stands."""
+
+    digest: str
+    name: str
+    agents: tuple[str, ...]
+    canaries: tuple[str, ...]
+    rules: RolloutRules
+    started_s: float
+    before: dict[str, Telemetry]
+    phase: RolloutPhase = "canary"
+    reason: str = ""
+
+
+class RolloutMove(NamedTuple):
+    """What is to be done now, and why."""
+
+    what: Literal["wait", "on", "back"]
+    reason: str
+
+
+def choose_canaries(agents: Sequence[str], share: float) -> tuple[str, ...]:
+    """Return who gets it first: at least one, and never all of several."""
+    count = max(1, round(share * len(agents)))
+    if len(agents) > 1:
+        count = min(count, len(agents) - 1)
+    return tuple(sorted(agents)[:count])
+
+
+def judge(
+    rollout: Rollout,
+    now_s: float,
+    states: Mapping[str, NodeState],
+    now: Mapping[str, Telemetry],
+) -> RolloutMove:
+    """Say what is to be done about a rollout whose canaries are out."""
+    for name in rollout.canaries:
+        state = states.get(name)
+        failed = state is not None and state.phase in ("refused", "rolled back")
+        if failed and state is not None and state.wanted == rollout.digest:
+            return RolloutMove("back", f"{name} has {state.phase}: {state.detail}")
+    rules = rollout.rules
+    waited_s = now_s - rollout.started_s
+    late = waited_s > rules.patience_s
+    pending = [
+        name
+        for name in rollout.canaries
+        if name not in states or states[name].active != rollout.digest
+    ]
+    if pending:
+        reason = f"waiting for {', '.join(pending[:3])} to serve it"
+        return _later(reason, late=late)
+    counts = count(rollout.canaries, rollout.before, now)
+    broken = _broken(rollout, counts, now)
+    if broken:
+        return RolloutMove("back", broken)
+    if counts.judged < rules.prompts or waited_s < rules.watch_s:
+        waits = f"{waited_s:.0f} of {rules.watch_s:g} s"
+        reason = f"{counts.judged} of {rules.prompts} prompts, {waits}"
+        return _later(reason, late=late)
+    told = f"{counts.judged} prompts, {counts.failed} failed, {counts.mean_ms:.1f} ms"
+    return RolloutMove("on", told)
+
+
+def _later(reason: str, *, late: bool) -> RolloutMove:
+    return RolloutMove("back", f"not in time: {reason}") if late else RolloutMove("wait", reason)
+
+
+def count(
+    names: Sequence[str], before: Mapping[str, Telemetry], now: Mapping[str, Telemetry]
+) -> Counts:
+    """Sum up what agents counted since; one that was started again counts from its start."""
+    judged = failed = compared = agreed = 0
+    spent_ms = 0.0
+    thresholds: list[float] = []
+    for name in names:
+        late = now.get(name)
+        if late is None:
+            continue
+        early = before.get(name)
+        if early is not None and early.uptime_s > late.uptime_s:
+            early = None
+        here = _judged(late) - (_judged(early) if early else 0)
+        judged += here
+        failed += late.failed - (early.failed if early else 0)
+        compared += late.compared - (early.compared if early else 0)
+        agreed += late.agreed - (early.agreed if early else 0)
+        spent_ms += late.mean_ms * max(here, 0)
+        thresholds += late.thresholds.values()
+    threshold = sum(thresholds) / len(thresholds) if thresholds else math.nan
+    return Counts(
+        judged=judged,
+        failed=failed,
+        compared=compared,
+        agreed=agreed,
+        mean_ms=spent_ms / judged if judged else 0.0,
+        threshold=threshold,
+    )
+
+
+def _broken(rollout: Rollout, counts: Counts, now: Mapping[str, Telemetry]) -> str:
+    """Return the rule that the canaries break, in words; empty while they break none.
+
+    A few prompts break nothing: they would as well be chance.
+    """
+    rules = rollout.rules
+    enough = max(10, rules.prompts // 5)
+    if counts.judged < enough:
+        return ""
+    if counts.failed > rules.errors * counts.judged:
+        return f"{counts.failed} of {counts.judged} prompts failed, more than {rules.errors:.1%}"
+    others = count([n for n in rollout.agents if n not in rollout.canaries], {}, now)
+    usual = count(rollout.canaries, {}, rollout.before)
+    for what, other in (("before", usual), ("the others", others)):
+        if other.mean_ms and counts.mean_ms > rules.latency_ratio * other.mean_ms:
+            return (
+                f"{counts.mean_ms:.1f} ms a prompt, {what} {other.mean_ms:.1f} ms: more than "
+                f"{rules.latency_ratio:g} times"
+            )
+    drift = abs(counts.threshold - usual.threshold)
+    if drift > rules.threshold_drift:
+        return f"the threshold moved by {drift:.2f}, more than {rules.threshold_drift:g}"
+    if min(counts.compared, usual.compared) >= enough:
+        lost = usual.agreed / usual.compared - counts.agreed / counts.compared
+        if lost > rules.agreement_loss:
+            most = f"more than {rules.agreement_loss:.1%}"
+            return f"the tier above agrees {lost:.1%} less often, {most}"
+    return ""
+
+
+def _judged(telemetry: Telemetry) -> int:
+    return telemetry.kept + telemetry.escalated + telemetry.failed

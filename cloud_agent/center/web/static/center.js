@@ -1,0 +1,98 @@
+"use strict";
+// Keeps the page true: the events say when, the server renders what. No state but what is shown.
+(() => {
+  const live = document.getElementById("live");
+  const fragment = document.getElementById("fragment");
+  const charts = [...document.querySelectorAll("[data-chart]")];
+  const QUIET_MS = 900;
+  let last = Number(document.body.dataset.last), heardAt = Date.now();
+  let busy = false, due = false, plots = new Map();
+
+  const clock = (ms) => new Date(ms).toLocaleTimeString();
+  const stale = (is) => {
+    live.className = is ? "stale" : "";
+    live.textContent = is ? `stale since ${clock(heardAt)}` : "live";
+  };
+
+  // At once, and then no more often than QUIET_MS.
+  async function refresh() {
+    if (busy) { due = true; return; }
+    busy = true; due = false;
+    try {
+      const answer = await fetch(fragment.dataset.fragment, { cache: "no-store" });
+      if (answer.ok) fragment.innerHTML = await answer.text();
+      if (charts.length) await draw();
+    } catch { stale(true); }
+    setTimeout(() => { busy = false; if (due) refresh(); }, QUIET_MS);
+  }
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const COLOURS = ["--accent", "--two", "--three", "--four"];
+
+  function plot(element, at, names, columns) {
+    const data = [at, ...columns];
+    const known = plots.get(element);
+    if (known && known.names.join() === names.join()) { known.plot.setData(data); return; }
+    if (known) known.plot.destroy();
+    const axis = { stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    const options = {
+      width: element.clientWidth, height: 160,
+      series: [{}, ...names.map((label, i) => ({ label, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false }, spanGaps: true }))],
+      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => Math.abs(v) >= 1000 ? `${v / 1000}k` : `${v}`) }],
+      cursor: { y: false }, legend: { live: false },
+    };
+    plots.set(element, { names, plot: new uPlot(options, data, element) });
+  }
+
+  async function draw() {
+    const answer = await fetch("/api/history", { cache: "no-store" });
+    if (!answer.ok) return;
+    const history = await answer.json();
+    for (const element of charts) {
+      const links = element.dataset.chart === "links";
+      const columns = history[element.dataset.chart];
+      const names = links ? Object.keys(columns) : history.tiers;
+      plot(element, history.at, names, names.map((name) => columns[name]));
+    }
+  }
+
+  function listen() {
+    const source = new EventSource(`/events?after=${last}`);
+    source.addEventListener("fleet", (event) => {
+      last = Number(event.lastEventId); heardAt = Date.now();
+      stale(false);
+      refresh();
+    });
+    source.onopen = () => { heardAt = Date.now(); stale(false); };
+    source.onerror = () => stale(true);
+  }
+
+  for (const form of document.querySelectorAll("form[data-order]")) {
+    form.addEventListener("submit", async (event) => {
+      event.preventDefault();
+      const says = form.querySelector("output"), what = event.submitter.value;
+      const { bundle, to, token } = Object.fromEntries(new FormData(form));
+      const body = what === "rollback" ? { to } : { bundle, to };
+      says.textContent = "…";
+      try {
+        const answer = await fetch(`/api/${what}`, {
+          method: "POST", body: JSON.stringify(body),
+          headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+        });
+        const told = await answer.json();
+        says.textContent = told.error || `${(told.changed || Object.keys(told.back || {}) || []).length || "some"} agents were told`;
+      } catch (error) { says.textContent = String(error); }
+    });
+  }
+
+  addEventListener("resize", () => {
+    for (const [element, { plot: one }] of plots) one.setSize({ width: element.clientWidth, height: 160 });
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const { plot: one } of plots.values()) one.destroy();
+    plots = new Map();
+    if (charts.length) draw();
+  });
+  if (charts.length) draw();
+  listen();
+})();

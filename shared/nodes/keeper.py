@@ -1,0 +1,300 @@
+"""Brings an agent to the model that the centre wants of it: fetch, check, load, probe, flip.
+
+Until the new model has answered its probe the old one serves every prompt, and whatever fails on
+the way leaves it there and is told as the agent's state. What is at work outlives the process: the
+next one starts from the store, whether or not anybody can be reached then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec.structs import replace
+
+from shared.errors import BundleError, MalformedMessage, RecServeError, Stopping, StoreError, cut
+from shared.nodes.fetch import BundleFetcher, Progress
+from shared.nodes.machine import disk_of
+from shared.nodes.wanted import check_disk, check_order, is_stale, raised
+from shared.runtimes import load_model
+from shared.telemetry.log import get_logger
+from shared.wire.control import DETAIL_CHARACTERS, Desired, NodeState, decode_word
+from shared.wire.manifest import decode_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from shared.bus import Bus, Message
+    from shared.nodes.settings import NodeSettings
+    from shared.nodes.signing import ManifestVerifier
+    from shared.nodes.sources import ChunkSource
+    from shared.nodes.store import BundleStore
+    from shared.runtimes import ModelSettings
+    from shared.serving.slot import ModelSlot
+    from shared.wire.manifest import ShippedBundle, SignedManifest
+    from shared.wire.topics import Topics
+
+_log = get_logger()
+_AGAIN_S: Final = 5.0
+_LONGEST_S: Final = 300.0
+_TELL_S: Final = 0.5
+
+
+class ModelKeeper:
+    """Does what the centre wants, one wish at a time; the newest counts."""
+
+    def __init__(
+        self,
+        settings: NodeSettings,
+        bus: Bus,
+        topics: Topics,
+        *,
+        agent: str,
+        model: ModelSettings,
+        slot: ModelSlot,
+        store: BundleStore,
+        active: str,
+        verifier: ManifestVerifier,
+        sources: Callable[[Desired], Sequence[ChunkSource]],
+        busy: Callable[[], bool],
+        tell: Callable[[NodeState], None],
+    ) -> None:
+        self._settings = settings
+        self._bus = bus
+        self._topics = topics
+        self._desired_topic = topics.control(agent, "desired")
+        self._model = model
+        self._slot = slot
+        self._store = store
+        self._verifier = verifier
+        self._sources = sources
+        self._tell = tell
+        self._fetcher = BundleFetcher(store, busy=busy, busy_bytes_s=settings.busy_bytes_s)
+        self._desired: Desired | None = None
+        self._manifests: dict[str, SignedManifest] = {}
+        self._changed = asyncio.Event()
+        self.active = active
+        self.state = NodeState(active=self.active)
+
+    async def run(self) -> None:
+        """Hear what is wanted and bring it about, until cancelled."""
+        with contextlib.suppress(RecServeError):
+            await self._bus.subscribe(self._desired_topic, self._hear_desired, refused=_note)
+            await self._bus.subscribe(
+                self._topics.manifest("+"), self._hear_manifest, refused=_note
+            )
+        pause_s = _AGAIN_S
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            desired = self._desired
+            if desired is None:
+                continue
+            if await self._until_newer(desired):
+                pause_s = _AGAIN_S
+                continue
+            asyncio.get_running_loop().call_later(pause_s, self._changed.set)
+            pause_s = min(2 * pause_s, _LONGEST_S)
+
+    async def _until_newer(self, desired: Desired) -> bool:
+        """Bring a wish about unless a newer one comes; say whether not to try it again."""
+        working = asyncio.create_task(self._bring_about(desired))
+        changing = asyncio.create_task(self._newer_than(desired))
+        try:
+            await asyncio.wait({working, changing}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            working.cancel()
+            changing.cancel()
+            await asyncio.gather(working, changing, return_exceptions=True)
+        return working.cancelled() or working.result()
+
+    async def _newer_than(self, desired: Desired) -> None:
+        while self._desired == desired:
+            await self._changed.wait()
+            if self._desired == desired:  # a manifest came: whoever waits for it looks again
+                self._changed.clear()
+
+    # -- hearing ---------------------------------------------------------------------------------
+
+    def _hear_desired(self, message: Message) -> None:
+        self._bus.acknowledge(message)
+        if message.topic != self._desired_topic or not message.payload:
+            return
+        try:
+            desired = decode_word(Desired, message.payload)
+        except MalformedMessage as error:
+            _log.warning("wish of the centre refused", reason=str(error))
+            return
+        if not is_stale(desired, self._desired) and desired != self._desired:
+            self._desired = desired
+            self._changed.set()
+
+    def _hear_manifest(self, message: Message) -> None:
+        """Keep the manifests of bundles that are wanted; nobody has checked them yet."""
+        self._bus.acknowledge(message)
+        try:
+            digest = self._topics.read_manifest(message.topic)
+            manifest = decode_manifest(message.payload)
+        except MalformedMessage as error:
+            if message.payload:
+                _log.warning("manifest refused", topic=message.topic, reason=str(error))
+            return
+        if self._manifests.get(digest) != manifest:
+            self._manifests[digest] = manifest
+            if self._desired is not None and self._desired.active == digest:
+                self._changed.set()
+
+    # -- doing -----------------------------------------------------------------------------------
+
+    async def _bring_about(self, desired: Desired) -> bool:
+        """Do what is wanted; say whether there is no reason to try it again."""
+        self._say(replace(NodeState(), generation=desired.generation, wanted=desired.active))
+        try:
+            await self._take(desired)
+            await asyncio.to_thread(self._drop, desired)
+        except Stopping:
+            return True
+        except _Refused as error:
+            self._say(self.state, phase="refused", detail=str(error))
+            _log.warning("bundle refused", bundle=desired.active[:12], reason=str(error))
+            return True
+        except (RecServeError, OSError) as error:
+            self._say(self.state, phase="failed", detail=str(error))
+            _log.warning("bundle not brought", bundle=desired.active[:12], reason=str(error))
+            return False
+        return True
+
+    async def _take(self, desired: Desired) -> None:
+        if desired.active == self.active:
+            self._say(self.state, phase="active" if self.active else "idle")
+            return
+        if not desired.active:
+            await self._flip("", None)
+            return
+        bundle, manifest = await self._checked(desired)
+        await self._fetch(bundle, manifest, desired)
+        await self._flip(desired.active, bundle)
+
+    async def _checked(self, desired: Desired) -> tuple[ShippedBundle, SignedManifest]:
+        """Return what the authority said of a bundle. Raises ``_Refused`` with the reason."""
+        digest = desired.active
+        if self._model.runtime != "onnx":
+            raise _Refused(f"model.runtime is {self._model.runtime}, which takes no bundles")
+        kept = await asyncio.to_thread(self._store.manifest, digest)
+        note = await asyncio.to_thread(self._store.note)
+        reason = ""
+        for manifest in (self._manifests.get(digest), kept):
+            if manifest is None:
+                continue
+            try:
+                bundle = self._verifier.check(manifest, digest)
+                check_order(bundle, note.floors, note.bases)
+            except BundleError as error:
+                reason = reason or str(error)
+            else:
+                return bundle, manifest
+        if reason:
+            raise _Refused(reason)
+        raise BundleError("its manifest has not come yet")
+
+    async def _fetch(
+        self, bundle: ShippedBundle, manifest: SignedManifest, desired: Desired
+    ) -> None:
+        needed = await asyncio.to_thread(self._make_room, bundle, desired)
+        if needed:
+            _log.info(
+                "fetching a bundle", bundle=bundle.digest[:12], model=bundle.name, bytes=needed
+            )
+        await asyncio.to_thread(self._store.keep_manifest, bundle.digest, manifest)
+        progress, said_s = Progress(), 0.0
+
+        def told() -> None:
+            nonlocal said_s
+            if time.monotonic() - said_s >= _TELL_S:
+                said_s = time.monotonic()
+                self._say_progress(progress)
+
+        sources = self._sources(desired)
+        try:
+            await self._fetcher.fetch(bundle, sources, progress, told)
+        finally:
+            self._say_progress(progress)
+            for source in sources:
+                source.close()
+        self._say(self.state, phase="verified")
+
+    def _make_room(self, bundle: ShippedBundle, desired: Desired) -> int:
+        """Return how much is to be fetched, once there is room for it."""
+        needed = sum(file.size_bytes for file in self._store.missing(bundle))
+        keep = {self.active, desired.active, *desired.keep}
+        try:
+            if needed:
+                quota = self._settings.quota_megabytes << 20
+                self._store.make_room(needed, quota, keep)
+            free = disk_of(self._store.folder)[1]
+            check_disk(needed, free, self._settings.reserve_megabytes << 20 if needed else 0)
+        except BundleError as error:
+            raise _Refused(str(error)) from error
+        return needed
+
+    async def _flip(self, digest: str, bundle: ShippedBundle | None) -> None:
+        """Load beside what serves, probe and flip; the old model serves on when that fails."""
+        self._say(self.state, phase="loading")
+        wanted = self._model
+        try:
+            if bundle is not None:
+                folder = await asyncio.to_thread(self._store.assemble, bundle)
+                wanted = replace(self._model, source=str(folder))
+            await self._slot.exchange(lambda: load_model(wanted))
+        except Stopping:
+            raise
+        except RecServeError as error:
+            self._say(self.state, phase="rolled back", detail=str(error))
+            _log.warning("model rolled back", bundle=digest[:12], reason=str(error))
+            return
+        self.active = digest
+        await asyncio.to_thread(self._remember, bundle)
+        self._say(self.state, phase="active" if digest else "idle", active=digest)
+
+    def _remember(self, bundle: ShippedBundle | None) -> None:
+        note = self._store.note()
+        floors, bases = dict(note.floors), dict(note.bases)
+        if bundle is not None:
+            floors, bases = raised(bundle, floors, bases)
+            self._store.touch(bundle.digest)
+        self._store.write_note(replace(note, active=self.active, floors=floors, bases=bases))
+
+    def _drop(self, desired: Desired) -> None:
+        for digest in desired.evict:
+            if digest not in (self.active, desired.active):
+                with contextlib.suppress(StoreError):
+                    self._store.drop(digest)
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    def _say_progress(self, progress: Progress) -> None:
+        self._say(
+            self.state,
+            phase="fetching",
+            bytes_done=progress.bytes_done,
+            bytes_total=progress.bytes_total,
+            bytes_s=round(progress.bytes_s),
+            repaired=progress.repaired,
+            source=progress.source[:200],
+        )
+
+    def _say(self, state: NodeState, **changes: Any) -> None:
+        if "detail" in changes:
+            changes["detail"] = cut(changes["detail"])[:DETAIL_CHARACTERS]
+        self.state = replace(state, **({"active": self.active} | changes))
+        self._tell(self.state)
+
+
+class _Refused(RecServeError):
+    """What is wanted is not to be had from us, and trying it again changes nothing."""
+
+
+def _note(error: RecServeError) -> None:
+    _log.warning("no rights to hear what the centre wants", reason=str(error))
