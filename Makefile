@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check chaos soak fuzz clean
+.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check crowd chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -106,6 +106,9 @@ results-placement: $(VENV)/.dev ## Write docs/placement.md from a simulated flee
 plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (40 min on an idle machine)
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }
 	@$(BIN)/python -m experiments.simulator.validate runs/plan-check $(AZURE) $(MOONCAKE)
+
+crowd: $(VENV)/.dev ## Register a thousand simulated agents with a centre and say what that takes (1 min)
+	@$(BIN)/python -m experiments.testbed.crowd 1000
 
 chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (15 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md

@@ -124,7 +124,7 @@ def count(
     names: Sequence[str], before: Mapping[str, Telemetry], now: Mapping[str, Telemetry]
 ) -> Counts:
     """Sum up what agents counted since; one that was started again counts from its start."""
-    judged = failed = compared = agreed = 0
+    judged = failed = compared = agreed = decided = 0
     spent_ms = 0.0
     thresholds: list[float] = []
     for name in names:
@@ -139,7 +139,8 @@ def count(
         failed += late.failed - (early.failed if early else 0)
         compared += late.compared - (early.compared if early else 0)
         agreed += late.agreed - (early.agreed if early else 0)
-        spent_ms += late.mean_ms * max(here, 0)
+        spent_ms += late.decided_ms - (early.decided_ms if early else 0)
+        decided += late.decided - (early.decided if early else 0)
         thresholds += late.thresholds.values()
     threshold = sum(thresholds) / len(thresholds) if thresholds else math.nan
     return Counts(
@@ -147,7 +148,7 @@ def count(
         failed=failed,
         compared=compared,
         agreed=agreed,
-        mean_ms=spent_ms / judged if judged else 0.0,
+        mean_ms=spent_ms / decided if decided else 0.0,
         threshold=threshold,
     )
 

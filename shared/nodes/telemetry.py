@@ -70,6 +70,8 @@ class TelemetryReader:
             waiting=self._queue.waiting,
             wait_ms=round(self._queue.wait_s * 1000, 2),
             service_ms=round(self._queue.service_s * 1000, 3),
+            decided=int(max(self._buckets.values(), default=0.0)),
+            decided_ms=round(1000 * self._sum_s, 1),
             mean_ms=mean_ms,
             p95_ms=p95_ms,
             thresholds=self._thresholds(),

@@ -78,6 +78,8 @@ class Telemetry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     waiting: _Amount = 0
     wait_ms: _Figure = 0.0
     service_ms: _Figure = 0.0
+    decided: _Amount = 0
+    decided_ms: _Figure = 0.0
     mean_ms: _Figure = 0.0
     p95_ms: _Figure = 0.0
     thresholds: dict[_Text, float] = {}

@@ -10,7 +10,7 @@ from shared.wire.control import NodeState, Telemetry
 DIGEST = "d" * 64
 RULES = RolloutRules(watch_s=60, prompts=50, patience_s=600)
 BEFORE = Telemetry(
-    uptime_s=1000, kept=700, escalated=300, mean_ms=10, thresholds={"classify": 0.8},
+    uptime_s=1000, kept=700, escalated=300, decided=1000, decided_ms=10_000, thresholds={"classify": 0.8},
     compared=300, agreed=270,
 )  # fmt: skip
 SERVING = {"a": NodeState(active=DIGEST, wanted=DIGEST, phase="active")}
@@ -30,8 +30,9 @@ def rollout(**rules: float) -> Rollout:
 
 def after(**counts: object) -> dict[str, Telemetry]:
     canary = replace(
-        BEFORE, uptime_s=1100, kept=770, escalated=330, compared=330, agreed=297, **counts
-    )
+        BEFORE, uptime_s=1100, kept=770, escalated=330, compared=330, agreed=297,
+        **{"decided": 1100, "decided_ms": 11_000} | counts,
+    )  # fmt: skip
     return {"a": canary, "b": replace(BEFORE, uptime_s=1100), "c": BEFORE}
 
 
@@ -78,8 +79,8 @@ def test_failing_prompts_take_it_back_at_once() -> None:
 
 
 def test_slower_answers_take_it_back() -> None:
-    assert judge(rollout(), 1060.0, SERVING, after(mean_ms=19.9)).what == "on"
-    move = judge(rollout(), 1060.0, SERVING, after(mean_ms=20.1))
+    assert judge(rollout(), 1060.0, SERVING, after(decided_ms=11_990)).what == "on"
+    move = judge(rollout(), 1060.0, SERVING, after(decided_ms=12_010))
     assert "20.1 ms a prompt, before 10.0 ms" in move.reason
 
 
@@ -99,7 +100,7 @@ def test_a_tier_above_that_agrees_less_takes_it_back() -> None:
 
 
 def test_a_canary_that_was_started_again_counts_from_its_start() -> None:
-    fresh = {"a": Telemetry(uptime_s=50, kept=45, escalated=15, mean_ms=10,
+    fresh = {"a": Telemetry(uptime_s=50, kept=45, escalated=15, decided=60, decided_ms=600,
                             thresholds={"classify": 0.8})}  # fmt: skip
 
     assert judge(rollout(), 1060.0, SERVING, fresh).reason.startswith("60 prompts")

@@ -29,6 +29,8 @@
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const COLOURS = ["--accent", "--two", "--three", "--four"];
 
+  const time = (s) => new Date(s * 1000).toLocaleTimeString([], { hour12: false });
+
   function plot(element, at, names, columns) {
     const data = [at, ...columns];
     const known = plots.get(element);
@@ -38,7 +40,7 @@
     const options = {
       width: element.clientWidth, height: 160,
       series: [{}, ...names.map((label, i) => ({ label, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false }, spanGaps: true }))],
-      axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => Math.abs(v) >= 1000 ? `${v / 1000}k` : `${v}`) }],
+      axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map(time) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => Math.abs(v) >= 1000 ? `${v / 1000}k` : `${v}`) }],
       cursor: { y: false }, legend: { live: false },
     };
     plots.set(element, { names, plot: new uPlot(options, data, element) });
