@@ -15,14 +15,15 @@ from tests.support.wires import Inbox, MqttWire, Wire, eventually, settled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from pathlib import Path
 
     from cloud_agent.center.registry import FleetMember
     from tests.support.cascades import Cascade
 
 
 @contextlib.asynccontextmanager
-async def centre(wire: Wire, name: str = "center") -> AsyncIterator[Center]:
-    part = CenterPart(name=name, telemetry_s=0.1, lease_s=2.0)
+async def centre(wire: Wire, folder: Path, name: str = "center") -> AsyncIterator[Center]:
+    part = CenterPart(name=name, state=str(folder / name), telemetry_s=0.1, lease_s=2.0)
     mqtt = MqttSettings(root=wire.root)
     async with Center.open(part, mqtt, wire.bus) as center:
         yield center
@@ -52,8 +53,8 @@ def lives(center: Center, name: str) -> list[str]:
     ]
 
 
-async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(wire: Wire) -> None:
-    async with three_tiers(wire) as tiers, centre(wire) as center:
+async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(wire: Wire, tmp_path: Path) -> None:
+    async with three_tiers(wire) as tiers, centre(wire, tmp_path) as center:
         await eventually(lambda: len(center.registry) == 3, "three agents")
         await tiers.devices["device-1"].ask(EASY)
         await eventually(
@@ -73,11 +74,11 @@ async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(wir
 
 
 async def test_a_centre_that_comes_late_knows_the_fleet_from_retained_words_alone(
-    wire: Wire,
+    wire: Wire, tmp_path: Path,
 ) -> None:
-    async with three_tiers(wire), centre(wire) as first:
+    async with three_tiers(wire), centre(wire, tmp_path) as first:
         await eventually(lambda: len(first.registry) == 3 and all(m.report for m in first.registry))
-        async with centre(wire, "center-2") as late:
+        async with centre(wire, tmp_path, "center-2") as late:
             await eventually(
                 lambda: len(late.registry) == 3 and all(m.report for m in late.registry)
             )
@@ -87,21 +88,21 @@ async def test_a_centre_that_comes_late_knows_the_fleet_from_retained_words_alon
 
 
 async def test_an_agent_that_is_killed_is_dead_by_its_will_and_one_that_returns_lives(
-    mosquitto: MqttWire,
+    mosquitto: MqttWire, tmp_path: Path,
 ) -> None:
-    async with centre(mosquitto) as center, three_tiers(mosquitto) as tiers:
+    async with centre(mosquitto, tmp_path) as center, three_tiers(mosquitto) as tiers:
         await eventually(lambda: len(center.registry) == 3)
         await eventually(lambda: known(center, "cloud-1").life == "alive")
         mosquitto.cut(tiers.parts["cloud-1"].bus)
         await eventually(lambda: lives(center, "cloud-1")[-2:] == ["dead", "alive"], "its return")
 
 
-async def test_agents_count_for_a_centre_only_while_one_is_there(wire: Wire) -> None:
+async def test_agents_count_for_a_centre_only_while_one_is_there(wire: Wire, tmp_path: Path) -> None:
     watcher = await settled(wire.bus("watcher"))
     inbox = Inbox(watcher)
     await watcher.subscribe(f"{wire.root}/v1/control/+/telemetry", inbox.take)
     async with three_tiers(wire):
-        async with centre(wire):
+        async with centre(wire, tmp_path):
             await inbox.next()
         last = Inbox(watcher)
         await watcher.subscribe(f"{wire.root}/v1/center", last.take)
@@ -116,8 +117,8 @@ async def test_agents_count_for_a_centre_only_while_one_is_there(wire: Wire) -> 
         assert len(inbox.messages) - quiet < 10
 
 
-async def test_an_agent_may_be_left_out(wire: Wire) -> None:
-    async with cascade(wire) as tiers, centre(wire) as center:
+async def test_an_agent_may_be_left_out(wire: Wire, tmp_path: Path) -> None:
+    async with cascade(wire) as tiers, centre(wire, tmp_path) as center:
         await tiers.cloud(node=NodeSettings(report=False))
         await tiers.edge()
         await eventually(lambda: len(center.registry) == 2)
