@@ -1,6 +1,6 @@
 """A crowd of simulated agents around a real centre: how long until all are known, and its memory.
 
-``python -m experiments.testbed.crowd 1000`` (``make crowd``). Each simulated agent has a connection,
+``python -m experiments.testbed.crowd 1000`` (``make crowd``). Each simulated agent has a link,
 a status and a report of its own, as a real one has; it has no model, so that a thousand of them fit
 on one machine. The broker and the centre are processes of their own.
 """
@@ -36,7 +36,11 @@ from shared.wire.topics import Topics
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.tasks import Task
+
 _LIMIT_S: Final = 120.0
+_TASKS: Final[tuple[Task, ...]] = ("classify",)
+_LOOK_S: Final = 0.1
 _LOOKS: Final = 5
 _SETTLE_S: Final = 5.0
 """Of telemetry, as a centre has it all day, before its memory is measured."""
@@ -50,7 +54,7 @@ class CrowdAgent:
         topics = Topics(mqtt.root)
         self._announcer = Announcer(
             topics.status(tier, name),
-            tasks=("classify",),
+            tasks=_TASKS,
             model="simulated",
             heartbeat_s=5.0,
             load=Load,
@@ -118,24 +122,20 @@ async def _measure(agents: int) -> dict[str, Any]:
 
 
 async def _register(agents: int, mqtt: MqttSettings, page: int, pid: int) -> dict[str, Any]:
-    while not await asyncio.to_thread(_known, page):
-        await asyncio.sleep(0.1)
+    await _until(page, 0)
     crowd = [
         CrowdAgent(mqtt, f"agent-{n:04}", ("device", "edge", "cloud")[n % 3]) for n in range(agents)
     ]
     began_s = time.monotonic()
     await asyncio.gather(*(agent.start() for agent in crowd))
-    known: dict[str, Any] = {}
-    while known.get("whole", 0) < agents and time.monotonic() - began_s < _LIMIT_S:
-        await asyncio.sleep(0.1)
-        known = await asyncio.to_thread(_known, page)
+    known = await _until(page, agents)
     registered_s = time.monotonic() - began_s
     await asyncio.sleep(_SETTLE_S)
     paints = [await asyncio.to_thread(_timed, page, "/") for _ in range(_LOOKS)]
     renewals = [await asyncio.to_thread(_timed, page, "/fragments/fleet") for _ in range(_LOOKS)]
     result = {
         "agents": agents,
-        "known": known.get("whole", 0),
+        "known": known,
         "registered_s": round(registered_s, 2),
         "center_megabytes": round(_resident(pid) / _MB, 1),
         "page_ms": round(1000 * sorted(paints)[_LOOKS // 2], 1),
@@ -153,17 +153,27 @@ async def _started(line: Sequence[str]) -> asyncio.subprocess.Process:
     )
 
 
-def _known(page: int) -> dict[str, Any]:
-    """Return how many agents the centre holds for alive and knows the report of."""
+async def _until(page: int, agents: int) -> int:
+    """Return how many agents the centre knows, once it is there and knows as many."""
+    give_up_s = time.monotonic() + _LIMIT_S
+    while True:
+        known = await asyncio.to_thread(_known, page)
+        if known >= agents or time.monotonic() > give_up_s:
+            return known
+        await asyncio.sleep(_LOOK_S)
+
+
+def _known(page: int) -> int:
+    """Return how many agents the centre holds for alive and knows the report of; -1: none there."""
     connection = http.client.HTTPConnection("127.0.0.1", page, timeout=30)
     try:
         connection.request("GET", "/api/fleet")
         fleet = msgspec.json.decode(connection.getresponse().read())["agents"]
     except OSError:
-        return {}
+        return -1
     finally:
         connection.close()
-    return {"there": True, "whole": sum(a["life"] == "alive" and bool(a["report"]) for a in fleet)}
+    return sum(a["life"] == "alive" and bool(a["report"]) for a in fleet)
 
 
 def _timed(page: int, path: str) -> float:

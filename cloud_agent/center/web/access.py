@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from shared.bus.mqtt.credentials import is_loopback
 from shared.errors import SettingsError
+from shared.settings.address import is_loopback
 from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:

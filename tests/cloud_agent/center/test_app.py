@@ -53,7 +53,9 @@ def lives(center: Center, name: str) -> list[str]:
     ]
 
 
-async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(wire: Wire, tmp_path: Path) -> None:
+async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(
+    wire: Wire, tmp_path: Path
+) -> None:
     async with three_tiers(wire) as tiers, centre(wire, tmp_path) as center:
         await eventually(lambda: len(center.registry) == 3, "three agents")
         await tiers.devices["device-1"].ask(EASY)
@@ -74,7 +76,8 @@ async def test_a_centre_hears_who_is_there_what_they_are_and_what_they_count(wir
 
 
 async def test_a_centre_that_comes_late_knows_the_fleet_from_retained_words_alone(
-    wire: Wire, tmp_path: Path,
+    wire: Wire,
+    tmp_path: Path,
 ) -> None:
     async with three_tiers(wire), centre(wire, tmp_path) as first:
         await eventually(lambda: len(first.registry) == 3 and all(m.report for m in first.registry))
@@ -88,7 +91,8 @@ async def test_a_centre_that_comes_late_knows_the_fleet_from_retained_words_alon
 
 
 async def test_an_agent_that_is_killed_is_dead_by_its_will_and_one_that_returns_lives(
-    mosquitto: MqttWire, tmp_path: Path,
+    mosquitto: MqttWire,
+    tmp_path: Path,
 ) -> None:
     async with centre(mosquitto, tmp_path) as center, three_tiers(mosquitto) as tiers:
         await eventually(lambda: len(center.registry) == 3)
@@ -97,7 +101,9 @@ async def test_an_agent_that_is_killed_is_dead_by_its_will_and_one_that_returns_
         await eventually(lambda: lives(center, "cloud-1")[-2:] == ["dead", "alive"], "its return")
 
 
-async def test_agents_count_for_a_centre_only_while_one_is_there(wire: Wire, tmp_path: Path) -> None:
+async def test_agents_count_for_a_centre_only_while_one_is_there(
+    wire: Wire, tmp_path: Path
+) -> None:
     watcher = await settled(wire.bus("watcher"))
     inbox = Inbox(watcher)
     await watcher.subscribe(f"{wire.root}/v1/control/+/telemetry", inbox.take)

@@ -10,8 +10,8 @@ from shared.wire.control import NodeState, Telemetry
 DIGEST = "d" * 64
 RULES = RolloutRules(watch_s=60, prompts=50, patience_s=600)
 BEFORE = Telemetry(
-    uptime_s=1000, kept=700, escalated=300, decided=1000, decided_ms=10_000, thresholds={"classify": 0.8},
-    compared=300, agreed=270,
+    uptime_s=1000, kept=700, escalated=300, decided=1000, decided_ms=10_000,
+    thresholds={"classify": 0.8}, compared=300, agreed=270,
 )  # fmt: skip
 SERVING = {"a": NodeState(active=DIGEST, wanted=DIGEST, phase="active")}
 
