@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from cloud_agent.center.grading import kind_named
+from cloud_agent.center.grading import grade, kind_named
 from cloud_agent.center.ledger import PostedJob
 from shared.errors import DataError
 
@@ -22,7 +22,10 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_jobs(path: Path) -> list[PostedJob]:
-    """Read a file of jobs. Raises ``DataError`` naming the row that is wrong."""
+    """Read a file of jobs. Raises ``DataError`` naming the row that is wrong.
+
+    Raises ``RuntimeUnavailable`` where a kind takes a grader that is not installed.
+    """
     jobs = []
     try:
         lines = path.read_bytes().splitlines()
@@ -34,6 +37,8 @@ def read_jobs(path: Path) -> list[PostedJob]:
         try:
             read = msgspec.json.decode(line, type=_Line)
             kind_named(read.kind)
+            if read.references:  # what cannot be graded is found now, not when an answer is there
+                grade(read.kind, read.references[0], read.references)
         except (msgspec.DecodeError, UnicodeDecodeError, DataError) as error:
             raise DataError(f"{path}: row {number} is no job: {error}") from error
         jobs.append(PostedJob(read.kind, read.text, read.references))

@@ -40,6 +40,8 @@ def test_jobs_have_a_kind_a_text_and_references(tmp_path: Path) -> None:
         '{"kind": "poem", "text": "x"}',
         '{"kind": "label", "text": ""}',
         '{"kind": "label", "text": "x", "reference": "y"}',
+        '{"kind": "entities", "text": "Oslo", "references": ["LOC"]}',
+        '{"kind": "label", "text": "x", "references": [" "]}',
     ],
 )
 def test_a_row_that_is_no_job_is_named(tmp_path: Path, line: str) -> None:
