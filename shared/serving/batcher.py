@@ -13,9 +13,9 @@ from collections import deque
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from shared.errors import Expired, Stopping
+from shared.errors import BundleError, Expired, Stopping
 from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, BatchQueue
-from shared.runtimes import Generator
+from shared.runtimes import Generator, Remote
 from shared.serving.rounds import BatchRounds, TokenRounds, Unanswered
 from shared.serving.watched_thread import WatchedThread
 from shared.telemetry.log import get_logger
@@ -119,8 +119,13 @@ class Batcher:
         """Have another model answer from the next round on, and return when it does.
 
         The one before has answered all that it had begun by then. Not for the event loop's thread,
-        which this would block. Raises ``Stopping`` when the batcher is closed.
+        which this would block. Raises ``Stopping`` when the batcher is closed, and ``BundleError``
+        for a model that a server runs (``shared.serving.caller``).
         """
+        if isinstance(model, Remote):
+            raise BundleError(
+                "an agent whose model runs here asks a server for it only after a restart"
+            )
         if self._stopping or self._loop is None:
             raise Stopping(STOPPING)
         taken: Future[None] = Future()

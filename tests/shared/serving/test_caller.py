@@ -22,6 +22,7 @@ from shared.runtimes import ModelSettings
 from shared.runtimes.chat_requests import Manners
 from shared.runtimes.openai_server import OpenaiModel
 from shared.runtimes.server_settings import connector
+from shared.serving.batcher import Batcher
 from shared.serving.caller import Caller
 from shared.tasks import Request
 from shared.tasks.generate import Completion
@@ -279,8 +280,12 @@ async def test_another_model_is_asked_from_now_on_and_the_one_before_lets_go_whe
     await eventually(lambda: before._client is None)
 
 
-async def test_an_engine_that_runs_here_cannot_take_the_place(
-    calling: Callable[..., Caller],
+async def test_a_server_and_an_engine_that_runs_here_do_not_take_each_others_place(
+    server: RudeServer, calling: Callable[..., Caller]
 ) -> None:
     with pytest.raises(BundleError, match="only after a restart"):
         calling().exchange(LookupModel())
+    batcher = Batcher(LookupModel(), batch_prompts=1, queue_prompts=1)
+    with pytest.raises(BundleError, match="only after a restart"):
+        batcher.exchange(model_at(server.url))
+    await batcher.close()
