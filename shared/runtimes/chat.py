@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from shared.errors import InvalidPrompt
+from shared.tasks.classify import question
 from shared.tasks.generate import NEW_TOKENS, GenerateOptions
 
 if TYPE_CHECKING:
@@ -79,9 +80,7 @@ class Prompter:
 
     def classification(self, request: Request, options: ClassifyOptions, room: int) -> Written:
         """Return what is read before each label, which take ``room`` tokens at most."""
-        names = ", ".join(options.labels[:-1]) + f" or {options.labels[-1]}"
-        told = options.instruction or self._instruction
-        system = told or f"Classify the text. Answer with one of these alone: {names}."
+        system = options.instruction or self._instruction or question(options.labels)
         if self._chats:
             return self._fit(system, [], request.content, room)
         return self._fit(system, [], request.content, room, ending="\n\nAnswer:")

@@ -106,9 +106,8 @@ class Chats:
         return wanted or ClassifyOptions(labels=self._settings.labels)
 
     def _classification(self, text: str, wanted: ClassifyOptions) -> dict[str, Any]:
-        names = ", ".join(wanted.labels[:-1]) + f" or {wanted.labels[-1]}"
         told = wanted.instruction or self._settings.instruction
-        system = told or f"Classify the text. Answer with one of these alone: {names}."
+        system = told or classify.question(wanted.labels)
         body = self._chat(system, [], text, _LABEL_TOKENS)
         body["temperature"] = 0
         if self._manners.certain:

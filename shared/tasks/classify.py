@@ -36,8 +36,8 @@ class Label(msgspec.Struct, frozen=True, array_like=True, tag=1, forbid_unknown_
 class ClassifyOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Among what a text is to be classified: the labels, and what the model is told to do.
 
-    Without an ``instruction`` a model is told to name the label that fits. A classifier of its own
-    labels takes those alone.
+    Without an ``instruction`` a model is asked which label fits (``question``). A classifier of
+    its own labels takes those alone.
     """
 
     labels: Annotated[
@@ -56,6 +56,16 @@ def read(options: Options) -> ClassifyOptions | None:
     if len(set(wanted.labels)) < len(wanted.labels):
         raise InvalidPrompt("the options of classify have one of the labels twice")
     return wanted
+
+
+def question(labels: Sequence[str]) -> str:
+    """Return what a language model is asked of a text that it is to give one of these labels.
+
+    Of several such sentences this had SmolLM2 right most often.
+    """
+    names = ", ".join(labels[:-1]) + f" or {labels[-1]}"
+    words = all(len(label.split()) == 1 for label in labels)
+    return f"Is the text {names}? Answer {'in one word' if words else 'with one of these alone'}."
 
 
 def check(options: Options) -> None:

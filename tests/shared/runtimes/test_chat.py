@@ -113,8 +113,8 @@ def test_labels_are_named_to_the_model_and_an_instruction_stands_in_for_that() -
     assert told is not None
     request = Request("classify", "drip")
     made = prompter(200)
-    assert "one of these alone: leak, noise or no fault." in text_of(
-        made.classification(request, plain, 5)
+    assert text_of(made.classification(request, plain, 5)) == (
+        "<s>Is the text leak, noise or no fault? Answer with one of these alone.<u>drip<a>"
     )
     assert text_of(made.classification(request, told, 5)) == "<s>Does it leak?<u>drip<a>"
     assert text_of(prompter(200, chats=False).classification(request, told, 5)) == (
