@@ -30,6 +30,8 @@ _log = get_logger()
 _PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0)
 """Before each new try of one prompt, where the server names no time of its own."""
 _HOPELESS_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 120.0
+"""A server that wants to be left alone for longer is asked all the same: it may be up again."""
 
 
 class _Turn:
@@ -201,20 +203,25 @@ class Caller:
         try:
             scored = await asyncio.wait_for(remote.ask(request), min(left_s, self._limit_s))
         except asyncio.TimeoutError:
+            self._measure(remote, started_s)
             if left_s <= self._limit_s:
                 raise Expired(TIME_RAN_OUT) from None
             raise ModelFailed(
                 f"the model's server gave no answer within {self._limit_s:g} s"
             ) from None
-        self._queue.measure_unit((time.monotonic() - started_s) / remote.at_once)
+        self._measure(remote, started_s)
         self._hopeless = False
         return scored
+
+    def _measure(self, remote: Remote, started_s: float) -> None:
+        """Take note of what an answer took, or of what was not enough for one."""
+        self._queue.measure_unit((time.monotonic() - started_s) / remote.at_once)
 
     def _heed(self, away: ServerAway, own_pause_s: float) -> None:
         """Take note that the server takes nothing for a while."""
         pause_s = _HOPELESS_S if away.hopeless else away.again_s
-        until_s = time.monotonic() + (own_pause_s if pause_s is None else pause_s)
-        self._not_before_s = max(self._not_before_s, until_s)
+        pause_s = own_pause_s if pause_s is None else min(pause_s, _LONGEST_PAUSE_S)
+        self._not_before_s = max(self._not_before_s, time.monotonic() + pause_s)
         if away.hopeless and not self._hopeless:
             _log.error("the server refuses us", model=self.model.name, reason=str(away))
         self._hopeless = away.hopeless

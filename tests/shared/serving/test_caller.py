@@ -137,6 +137,7 @@ async def test_a_server_that_never_answers_costs_a_prompt_its_time_and_is_hung_u
     assert await asyncio.to_thread(server.left.wait, 10), "it hears that nobody waits"
     assert (await ask(caller)).answer == Completion("yes", "stop", 7, 1)
     assert not caller.hung.is_set()
+    assert caller.service_s > 0.1, "what took too long counts, too"
 
 
 async def test_a_request_has_a_limit_of_its_own(
@@ -216,6 +217,18 @@ async def test_a_server_that_asks_for_time_is_left_alone_and_the_estimate_knows(
     assert 20 < caller.queue_for("").wait_s < 30
     assert caller.wait_s > 20
     assert not caller.queue_for("").full
+
+
+async def test_a_server_that_wants_to_be_left_alone_for_a_day_is_asked_after_minutes(
+    server: RudeServer, calling: Callable[..., Caller]
+) -> None:
+    caller = calling()
+    day = "Retry-After: 86400"
+    server.reply = lambda asked, number: http("429 Slow down", refusal("slow down"), day)
+
+    with pytest.raises(Busy, match="takes nothing for another"):
+        await ask(caller)
+    assert 60 < caller.queue_for("").wait_s <= 120
 
 
 async def test_a_server_that_refuses_us_is_asked_now_and_then_and_takes_nothing_meanwhile(
