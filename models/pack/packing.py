@@ -195,7 +195,9 @@ def _load_original(
         labels=labels,
         max_tokens=max_tokens,
     )
-    return open_torch(settings)
+    if task_of(source) == "generate":
+        raise BundleError(f"{source}: is a model that writes; pack it with --task generate")
+    return open_torch(settings)  # type: ignore[return-value] # one that writes is none of these
 
 
 @contextmanager

@@ -11,14 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from shared.errors import InvalidPrompt
-from shared.tasks.classify import question
+from shared.tasks import classify, generate
+from shared.tasks.classify import ClassifyOptions, question
 from shared.tasks.generate import NEW_TOKENS, GenerateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.tasks import Request
-    from shared.tasks.classify import ClassifyOptions
 
 _GAP: Final = "\u200b"
 """A space that nobody sees, put into what would otherwise be a word of the template's."""
@@ -45,6 +45,33 @@ class Written(NamedTuple):
     new_tokens: int
 
 
+def free_options(request: Request, engine: str) -> GenerateOptions:
+    """Return how a text is wanted of an engine that sees to no constraints.
+
+    Raises ``InvalidPrompt``.
+    """
+    wanted = generate.read(request.options)
+    if wanted.constrained:
+        raise InvalidPrompt(
+            f"json_schema, regex and choices are not for this model: {engine} cannot see to them; "
+            "leave them out, or ask for classify with labels"
+        )
+    return wanted
+
+
+def options_of(request: Request, labels: tuple[str, ...]) -> ClassifyOptions:
+    """Return how a prompt is to be classified; ``labels`` are those of a request without any.
+
+    Raises ``InvalidPrompt``.
+    """
+    wanted = classify.read(request.options)
+    if wanted is None and not labels:
+        raise InvalidPrompt(
+            "this model has no labels of its own: name them in the options of classify"
+        )
+    return wanted or ClassifyOptions(labels=labels)
+
+
 class Prompter:
     """Makes of requests what one model reads."""
 
@@ -57,14 +84,19 @@ class Prompter:
         instruction: str = "",
         max_new_tokens: int | None = None,
         special: Sequence[str] = (),
+        apart: bool = False,
     ) -> None:
-        """Hold ``context_tokens`` with the answer; ``special`` are the template's own words."""
+        """Hold ``context_tokens`` with the answer, or where it is ``apart`` as many for each.
+
+        ``special`` are the template's own words.
+        """
         self._tokens = tokens
         self._context_tokens = context_tokens
         self._chats = chats
         self._instruction = instruction
         self._max_new_tokens = max_new_tokens
         self._special = tuple(special)
+        self._apart = apart
 
     def generation(self, request: Request, options: GenerateOptions) -> Written:
         """Return what is read for a text to be written. Raises ``InvalidPrompt``."""
@@ -105,7 +137,7 @@ class Prompter:
         ending: str = "",
     ) -> Written:
         """Return as much of a prompt as fits."""
-        room = self._context_tokens - new_tokens
+        room = self._context_tokens - (0 if self._apart else new_tokens)
         turns = list(turns)
         cut = False
         while True:
@@ -126,8 +158,11 @@ class Prompter:
 
     def _without_end(self, text: str, over: int) -> str:
         tokens = self._tokens.encode(text)
-        shorter = self._tokens.decode(tokens[: max(len(tokens) - over, 0)]).rstrip("\ufffd")
-        return shorter if len(shorter) < len(text) else text[: len(text) // 2]
+        for left in range(len(tokens) - over, -1, -1):
+            shorter = self._tokens.decode(tokens[:left]).rstrip("\ufffd")
+            if len(shorter) < len(text):  # the last tokens may be a frame's, which is no text
+                return shorter
+        return text[: len(text) // 2]
 
     def _render(self, system: str, turns: list[dict[str, str]], text: str, ending: str) -> str:
         if not self._chats:

@@ -18,12 +18,12 @@ import onnxruntime_genai as genai
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, PromptError, RuntimeUnavailable
 from shared.runtimes.bundle import Bundle, check_runtime
-from shared.runtimes.chat import Prompter
+from shared.runtimes.chat import Prompter, options_of
 from shared.runtimes.genai_texts import GenaiScoring, GenaiText, PieceReader
 from shared.runtimes.genai_tokens import GenaiTokens
 from shared.runtimes.generations import answer_all
 from shared.runtimes.text_manifest import TOKENIZER, served_digest
-from shared.tasks import classify, generate
+from shared.tasks import generate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,12 +93,7 @@ class GenaiGenerator:
         self._engine = None
 
     def _choice(self, request: Request) -> Generation:
-        wanted = classify.read(request.options)
-        if wanted is None and not self.labels:
-            raise InvalidPrompt(
-                "this model has no labels of its own: name them in the options of classify"
-            )
-        options = wanted or classify.ClassifyOptions(labels=self.labels)
+        options = options_of(request, self.labels)
         scored = [self._tokens.encode(self._before_label + label) for label in options.labels]
         written = self._prompter.classification(request, options, max(map(len, scored)) + 1)
         ended = [[*label, self._tokens.end] for label in scored]

@@ -15,15 +15,14 @@ import numpy as np
 import onnxruntime_genai as genai
 
 from shared.errors import InvalidPrompt
-from shared.messages import Scored
-from shared.runtimes.writing import Writing
-from shared.tasks.classify import Label, max_probability, softmax
+from shared.runtimes.writing import Writing, scored_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
+    from shared.messages import Scored
     from shared.runtimes.chat import Written
     from shared.runtimes.genai_tokens import GenaiTokens
     from shared.tasks.generate import Certainty, GenerateOptions
@@ -149,10 +148,7 @@ class GenaiScoring:
         self._spent_s += time.perf_counter() - started_s
         if self._unscored or self._unread:
             return None
-        probabilities = softmax(self._means)
-        index, confidence = max_probability(probabilities)
-        label, spent_us = Label(self._names[index]), round(self._spent_s * 1e6)
-        return Scored(label, confidence, spent_us, probabilities)
+        return scored_choice(self._names, self._means, self._spent_s)
 
     def _score(self, generator: genai.Generator, label: list[int]) -> float:
         """Return the mean log probability of a label's tokens."""

@@ -26,7 +26,13 @@ class _Runtime(NamedTuple):
 _RUNTIMES: Final = {
     "onnx": _Runtime("onnx_models", "open_onnx", ".", ("providers", "answer")),
     "transformers": _Runtime(
-        "torch_models", "open_torch", ".[cloud]", ("device", "precision", "labels")
+        "torch_models",
+        "open_torch",
+        ".[cloud]",
+        (
+            *("device", "precision", "labels"),
+            *("tokens_at_once", "max_new_tokens", "instruction", "certainty"),
+        ),
     ),
     "genai": _Runtime(
         "genai_generator",

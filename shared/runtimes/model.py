@@ -228,31 +228,31 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             ge=64,
             le=1 << 24,
-            description="genai: tokens of all texts under way, read and to be written, at most; "
-            "this bounds its memory",
+            description="genai, transformers: tokens of all texts under way, read and to be "
+            "written, at most; this bounds its memory",
         ),
     ] = 8_192
     max_new_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=MOST_NEW_TOKENS)] | None,
         Meta(
-            description="genai, openai: tokens of an answer, at most, whatever is asked for; none: "
-            "what is asked for, or 256"
+            description="genai, transformers, openai: tokens of an answer, at most, whatever is "
+            "asked for; none: what is asked for, or 256"
         ),
     ] = None
     instruction: Annotated[
         str,
         Meta(
             max_length=1 << 16,
-            description="genai, openai: what the model is told before each prompt that brings no "
-            "system prompt or instruction of its own",
+            description="genai, transformers, openai: what the model is told before each "
+            "prompt that brings no system prompt or instruction of its own",
         ),
     ] = ""
     certainty: Annotated[
         Certainty | None,
         Meta(
-            description="genai, openai: the confidence of a text: perplexity is 1 / (1 + PPL), "
-            "mean and least are of its tokens' probabilities; none: as the bundle says, or "
-            "perplexity"
+            description="genai, transformers, openai: the confidence of a text: perplexity is "
+            "1 / (1 + PPL), mean and least are of its tokens' probabilities; none: as the bundle "
+            "says, or perplexity"
         ),
     ] = None
     answer: Annotated[
@@ -265,8 +265,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     labels: Annotated[
         tuple[Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)], ...],
         Meta(
-            description="transformers: names for the labels, in the model's order; genai, openai: "
-            "labels among which a prompt to classify is put that names none itself"
+            description="transformers: names for the labels of a classifier, in its order; of any "
+            "model that writes: labels among which a prompt is put that names none itself"
         ),
     ] = ()
     model: Annotated[

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from shared.messages import Scored
+from shared.tasks.classify import Label, max_probability, softmax
 from shared.tasks.generate import Completion, confidence
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from shared.tasks.generate import Certainty, Finish
 
@@ -98,6 +99,37 @@ class Writing:
         del self._tokens[-tokens:]
         del self._pieces[-tokens:]
         del self.log_probabilities[-tokens:]
+
+
+class Pieces:
+    """What each token adds to a text, for tokenizers that only know of whole texts.
+
+    A token may be a part of a character: nothing is added before the last of its tokens is there.
+    """
+
+    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+        """``decode`` returns the text of tokens, without those that are no text."""
+        self._decode = decode
+        self._tokens: list[int] = []
+        self._from = 0
+        self._read = 0
+
+    def add(self, token: int) -> str:
+        """Return what the next token adds."""
+        self._tokens.append(token)
+        before = self._decode(self._tokens[self._from : self._read])
+        after = self._decode(self._tokens[self._from :])
+        if after.endswith("\ufffd") or len(after) <= len(before):
+            return ""
+        self._from, self._read = self._read, len(self._tokens)
+        return after[len(before) :]
+
+
+def scored_choice(names: Sequence[str], means: Sequence[float], spent_s: float) -> Scored:
+    """Return the choice among labels, by the mean log probability of each one's tokens."""
+    probabilities = softmax(means)
+    index, sure = max_probability(probabilities)
+    return Scored(Label(names[index]), sure, round(spent_s * 1e6), probabilities)
 
 
 def _period(tokens: Sequence[int]) -> int:

@@ -36,7 +36,7 @@ def write_language_model(folder: Path, *, chats: bool = True, seed: int = 5) -> 
     import torch  # noqa: PLC0415 - optional
     from transformers import LlamaConfig, LlamaForCausalLM  # noqa: PLC0415 - optional
 
-    tokenizer = _tokenizer(chats=chats)
+    tokenizer = byte_tokenizer(chats=chats)
     torch.manual_seed(seed)
     config = LlamaConfig(
         vocab_size=len(tokenizer),
@@ -71,7 +71,8 @@ def write_generator(folder: Path, *, chats: bool = True, name: str = "tiny") -> 
     return pack_generator(request, _QUIET)
 
 
-def _tokenizer(*, chats: bool) -> Any:
+def byte_tokenizer(*, chats: bool) -> Any:
+    """Return a tokenizer of bytes and some frequent pieces, which knows a chat or does not."""
     from transformers import PreTrainedTokenizerFast  # noqa: PLC0415 - optional
 
     special = {"unk_token": "<|endoftext|>", "bos_token": "<|im_start|>", "eos_token": END}

@@ -1,0 +1,334 @@
+"""Texts by PyTorch, held against ``generate`` of transformers on tiny real models."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from shared.errors import BundleError, InvalidPrompt, ModelFailed, RuntimeUnavailable, SettingsError
+from shared.messages import Scored
+from shared.runtimes import ModelSettings, load_model
+from shared.runtimes.model import Generator
+from shared.tasks import Request
+from shared.tasks.classify import Label
+from shared.tasks.generate import Completion
+from tests.support.tiny_generators import write_language_model
+from tests.support.tiny_writers import ENCODING, PLACES, WITHOUT_ENCODER, write_writer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from shared.runtimes import Model
+    from shared.runtimes.model import Entry
+
+torch = pytest.importorskip("torch")
+KINDS = (*WITHOUT_ENCODER, *ENCODING)
+TEXTS = ("the valve sticks", "a dull film, far too long", "Zwei Hunde", "why", "ein Mann sieht zu")
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    place = tmp_path_factory.mktemp("writers")
+    return {kind: write_writer(place / kind, kind) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def chatting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_language_model(tmp_path_factory.mktemp("chatting"))
+
+
+class Models(dict[str, "Model"]):
+    """A model of each kind, loaded when it is first asked for."""
+
+    def __init__(self, folders: dict[str, Path]) -> None:
+        self._folders = folders
+
+    def __missing__(self, kind: str) -> Model:
+        self[kind] = load(self._folders[kind])
+        return self[kind]
+
+
+@pytest.fixture(scope="module")
+def models(folders: dict[str, Path]) -> Models:
+    return Models(folders)
+
+
+def load(folder: Path, **settings: Any) -> Model:
+    return load_model(ModelSettings(source=str(folder), runtime="transformers", **settings))
+
+
+def ask(model: Model, text: str, **options: Any) -> Entry:
+    (entry,) = model.answer([Request("generate", text, options)])
+    return entry
+
+
+def said(entry: Entry) -> Completion:
+    assert isinstance(entry, Scored), entry
+    assert isinstance(entry.answer, Completion)
+    return entry.answer
+
+
+class Reference:
+    """The same model in the hands of transformers."""
+
+    def __init__(self, folder: Path) -> None:
+        import transformers  # noqa: PLC0415 - optional
+
+        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+        config = transformers.AutoConfig.from_pretrained(folder)
+        self.encodes = config.is_encoder_decoder
+        kind = "AutoModelForSeq2SeqLM" if self.encodes else "AutoModelForCausalLM"
+        self.network = getattr(transformers, kind).from_pretrained(folder).eval()
+
+    def greedy(self, text: str, tokens: int) -> tuple[str, list[int], list[float]]:
+        """Return what it writes, its tokens, and how likely each is in a second pass over all."""
+        read = self.tokenizer(text, return_tensors="pt")
+        ids, mask = read["input_ids"], read["attention_mask"]
+        with torch.inference_mode():
+            written = self.network.generate(
+                input_ids=ids,
+                attention_mask=mask,
+                max_new_tokens=tokens,
+                do_sample=False,
+                num_beams=1,
+            )
+            before = 1 if self.encodes else ids.shape[1]
+            if self.encodes:
+                logits = self.network(
+                    input_ids=ids, attention_mask=mask, decoder_input_ids=written
+                ).logits
+            else:
+                logits = self.network(input_ids=written).logits
+        chosen = written[0, before:].tolist()
+        rows = torch.log_softmax(logits[0].double(), -1)[before - 1 : -1]
+        chances = [float(row[token]) for row, token in zip(rows, chosen, strict=True)]
+        return self.tokenizer.decode(chosen, skip_special_tokens=True), chosen, chances
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_writes_what_transformers_writes_and_is_as_sure_as_a_second_pass(
+    folders: dict[str, Path], models: dict[str, Model], kind: str
+) -> None:
+    reference = Reference(folders[kind])
+    lengths = set()
+    for text in TEXTS:
+        expected, chosen, chances = reference.greedy(text, 24)
+        entry = ask(models[kind], text, max_new_tokens=24)
+        assert said(entry).text == expected.rstrip("\ufffd")
+        assert said(entry).tokens_out == len(chosen)
+        assert isinstance(entry, Scored)
+        perplexity = math.exp(-sum(chances) / len(chances))
+        assert entry.confidence == pytest.approx(1 / (1 + perplexity), abs=1e-5)
+        lengths.add(expected)
+    assert len(lengths) > 1, "the model must discern"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_joins_late_or_leaves_early_changes_nobodys_answer(
+    models: dict[str, Model], kind: str
+) -> None:
+    model = models[kind]
+    assert isinstance(model, Generator)
+    requests = [
+        Request("generate", text * (1 + number % 2), {"max_new_tokens": 6 + 5 * number})
+        for number, text in enumerate(TEXTS)
+    ]
+    alone = [model.answer([request])[0] for request in requests]
+    running: dict[int, Any] = {}
+    ended: dict[int, Entry] = {}
+    waiting = list(enumerate(requests))
+    for turn in range(80):
+        if waiting and not turn % 3:
+            number, request = waiting.pop(0)
+            running[number] = model.begin(request)
+        numbers = [number for number in running if (number + turn) % 4]  # not all of them, always
+        for number, entry in zip(
+            numbers, model.step([running[number] for number in numbers]), strict=True
+        ):
+            if entry is not None:
+                ended[number] = entry
+                running.pop(number).close()
+    assert not running
+    for number, one in enumerate(alone):
+        other = ended[number]
+        assert said(one) == said(other)
+        assert isinstance(one, Scored)
+        assert isinstance(other, Scored)
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_labels_are_scored_as_the_models_answer(
+    folders: dict[str, Path], models: dict[str, Model], kind: str
+) -> None:
+    reference = Reference(folders[kind])
+    labels, instruction = ["leak", "no leak", "film"], "What is it?"
+    request = Request("classify", "the pump", {"labels": labels, "instruction": instruction})
+    read = reference.tokenizer(f"{instruction}\n\nthe pump\n\nAnswer:")["input_ids"]
+    means = []
+    for label in labels:
+        before = "" if reference.encodes else " "
+        answer = reference.tokenizer(before + label, add_special_tokens=False)["input_ids"]
+        answer = [*answer, reference.tokenizer.eos_token_id]
+        means.append(_mean(reference, read, answer))
+    weights = [math.exp(mean) for mean in means]
+
+    (entry,) = models[kind].answer([request])
+
+    assert isinstance(entry, Scored)
+    expected = [weight / sum(weights) for weight in weights]
+    assert entry.probabilities == pytest.approx(expected, abs=1e-5)
+    assert entry.answer == Label(labels[expected.index(max(expected))])
+    assert entry.confidence_kind == "max_probability"
+
+
+def _mean(reference: Reference, read: Sequence[int], answer: Sequence[int]) -> float:
+    with torch.inference_mode():
+        if reference.encodes:
+            start = reference.network.config.decoder_start_token_id
+            logits = reference.network(
+                input_ids=torch.tensor([read]), decoder_input_ids=torch.tensor([[start, *answer]])
+            ).logits[0]
+        else:
+            logits = reference.network(torch.tensor([[*read, *answer]])).logits[0, len(read) - 1 :]
+    rows = torch.log_softmax(logits.double(), -1)
+    return sum(float(rows[place, token]) for place, token in enumerate(answer)) / len(answer)
+
+
+def test_a_chat_goes_through_the_models_template(chatting: Path) -> None:
+    model, reference = load(chatting), Reference(chatting)
+    chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "why"}]
+    rendered = reference.tokenizer.apply_chat_template(
+        chat, tokenize=False, add_generation_prompt=True
+    )
+    entry = ask(model, "why", system="Be brief.", max_new_tokens=4)
+    ids = reference.tokenizer(rendered, add_special_tokens=False)["input_ids"]
+    assert said(entry).tokens_in == len(ids)
+
+
+def test_a_chat_for_a_model_without_a_template_is_refused(models: dict[str, Model]) -> None:
+    for kind in ("llama", "t5"):
+        entry = ask(models[kind], "why", system="Be brief.")
+        assert isinstance(entry, InvalidPrompt)
+        assert "no chat template" in str(entry)
+
+
+def test_a_long_prompt_is_read_in_pieces_as_whole(
+    chatting: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(chatting)
+    text = "nobody knows why the pump leaks " * 3
+    whole = ask(model, text, max_new_tokens=12)
+    monkeypatch.setattr("shared.runtimes.torch_decoders._PIECE", 7)
+    pieces = ask(model, text, max_new_tokens=12)
+    assert said(whole) == said(pieces)
+    assert isinstance(whole, Scored)
+    assert isinstance(pieces, Scored)
+    assert whole.confidence == pytest.approx(pieces.confidence, abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_what_does_not_fit_is_cut_and_the_asker_is_told(
+    models: dict[str, Model], kind: str
+) -> None:
+    answer = said(ask(models[kind], "so long " * 400, max_new_tokens=10))
+    room = PLACES if kind == "t5" else PLACES - 10
+    assert answer.prompt_cut
+    assert room - 10 < answer.tokens_in <= room
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_new_tokens": PLACES}, "max_new_tokens"),
+        ({"regex": "a+"}, "transformers cannot see to them"),
+        ({"choices": ["yes", "no"]}, "transformers cannot see to them"),
+        ({"top_k": 3}, "top_k"),
+    ],
+)
+def test_what_cannot_be_had_is_refused_and_leaves_the_neighbours_alone(
+    models: dict[str, Model], kind: str, options: dict[str, Any], words: str
+) -> None:
+    good = Request("generate", "x", {"max_new_tokens": 2})
+    first, second, third = models[kind].answer([good, Request("generate", "x", options), good])
+    assert isinstance(second, InvalidPrompt)
+    assert words in str(second)
+    assert said(first) == said(third)
+
+
+def test_a_stop_string_ends_a_text(models: dict[str, Model]) -> None:
+    whole = said(ask(models["gpt2"], TEXTS[0], max_new_tokens=30)).text
+    stop = whole[8:10]
+    answer = said(ask(models["gpt2"], TEXTS[0], max_new_tokens=30, stop=[stop]))
+    assert (answer.text, answer.finish) == (whole[: whole.index(stop)], "stop")
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_the_same_seed_draws_the_same_text_in_any_company(
+    models: dict[str, Model], kind: str
+) -> None:
+    def drawn(seed: int) -> Request:
+        options = {"temperature": 1.5, "top_p": 0.95, "seed": seed, "max_new_tokens": 24}
+        return Request("generate", TEXTS[0], options)
+
+    together = [said(entry).text for entry in models[kind].answer([drawn(1), drawn(2), drawn(1)])]
+    (alone,) = models[kind].answer([drawn(1)])
+    assert together[0] == together[2] == said(alone).text != together[1]
+
+
+def test_what_the_models_own_configuration_rules_out_is_never_written(
+    folders: dict[str, Path], tmp_path: Path
+) -> None:
+    import shutil  # noqa: PLC0415 - here alone
+
+    from transformers import GenerationConfig  # noqa: PLC0415 - optional
+
+    folder = tmp_path / "ruled"
+    shutil.copytree(folders["bart"], folder)
+    rules = GenerationConfig.from_pretrained(folder)
+    rules.no_repeat_ngram_size, rules.forced_bos_token_id, rules.min_length = 2, 9, 12
+    rules.repetition_penalty, rules.bad_words_ids = 1.3, [[11], [12]]
+    rules.save_pretrained(folder)
+    model, reference = load(folder), Reference(folder)
+    for text in TEXTS:
+        expected, chosen, _ = reference.greedy(text, 24)
+        answer = said(ask(model, text, max_new_tokens=24))
+        assert (answer.text, answer.tokens_out) == (expected.rstrip("\ufffd"), len(chosen))
+
+
+@pytest.mark.parametrize("kind", ["llama", "t5"])
+def test_a_text_that_was_given_up_is_lost_alone(models: dict[str, Model], kind: str) -> None:
+    model = models[kind]
+    assert isinstance(model, Generator)
+    lost = model.begin(Request("generate", "x", {"max_new_tokens": 3}))
+    whole = model.begin(Request("generate", "x", {"max_new_tokens": 2}))
+    model.step([lost, whole])
+    lost.close()
+    first, second = model.step([lost, whole])
+    assert isinstance(first, ModelFailed)
+    assert isinstance(second, Scored)
+
+
+def test_settings_of_writers_are_refused_for_a_model_that_classifies(classifier: Path) -> None:
+    with pytest.raises(SettingsError, match=r"model\.certainty is for models that write"):
+        load(classifier, certainty="mean")
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    import shutil  # noqa: PLC0415 - here alone
+
+    bare = tmp_path / "bare"
+    shutil.copytree(folders["gpt2"], bare, ignore=shutil.ignore_patterns("tokenizer*"))
+    with pytest.raises(BundleError, match="bare"):
+        load(bare)
+
+
+def test_a_closed_model_says_so(folders: dict[str, Path]) -> None:
+    closed = load(folders["t5"])
+    closed.close()
+    with pytest.raises(RuntimeUnavailable, match="closed"):
+        closed.answer([Request("generate", "x")])
