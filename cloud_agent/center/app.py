@@ -18,7 +18,7 @@ from cloud_agent.center.shipping import Shipping
 from cloud_agent.center.web.access import read_token, token_place
 from shared.bus import Will
 from shared.bus.mqtt.bus import MqttBus
-from shared.errors import BusError
+from shared.errors import BusError, SettingsError
 from shared.nodes.signing import ManifestVerifier
 from shared.nodes.store import BundleStore
 from shared.supervision import Supervised
@@ -27,7 +27,7 @@ from shared.wire.control import CenterWord, encode_word
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from cloud_agent.center.settings import CenterPart
     from shared.bus import Bus
@@ -55,11 +55,6 @@ class Center:
         will = Will(topics.center, encode_word(CenterWord(state="offline", epoch=self._epoch)))
         self.bus = connect(settings.name, will)
         self.listener = FleetListener(self.bus, topics, self.registry, self.events)
-        self.rounds: TaskRounds | None = None
-        if settings.rounds is not None:
-            self.rounds = TaskRounds(
-                settings.name, settings.rounds, self.bus, topics, self.registry, self.events
-            )
         verifier = None
         if settings.authority:
             verifier = ManifestVerifier.read(Path(settings.authority), settings.site)
@@ -72,6 +67,18 @@ class Center:
             verifier,
         )
         self.rollouts = Rollouts(self.shipping, self.registry, self.events)
+        self.rounds: TaskRounds | None = None
+        if settings.rounds is not None:
+            self.rounds = TaskRounds(
+                settings.name,
+                settings.rounds,
+                self.bus,
+                topics,
+                self.registry,
+                self.events,
+                self._assign,
+                lambda: {bundle.digest for bundle in self.shipping.bundles},
+            )
         self._tasks: list[Supervised] = []
 
     @classmethod
@@ -114,6 +121,13 @@ class Center:
         with contextlib.suppress(BusError, asyncio.TimeoutError):
             await asyncio.wait_for(self._say("offline"), _GOODBYE_S)
         await self.bus.close()
+
+    async def _assign(self, agents: Sequence[str], digest: str, reason: str) -> None:
+        """Have agents serve a bundle as a placement has it, unless a rollout has them in hand."""
+        rollout = self.rollouts.current
+        if rollout is not None and rollout.phase == "canary":
+            raise SettingsError(f"a rollout of {rollout.name} is under way")
+        await self.shipping.assign(agents, digest, reason)
 
     async def _sample(self) -> None:
         """Keep samples of the fleet, and look after the rollout, until cancelled."""

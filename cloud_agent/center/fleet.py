@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _DEVICE: Final = "device"
 _CHANGING: Final = frozenset({"loading"})
+_COMING: Final = frozenset({"fetching", "verified"})
 _BYTES_PER_S: Final = 2e6
 """Of a link that nobody has measured yet."""
 _MEMORY_BYTES: Final = float("inf")
@@ -53,14 +54,11 @@ class FleetView:
         return nodes
 
     def holdings(
-        self,
-        rtt_s: Mapping[str, float],
-        wanted: Mapping[str, str],
-        shipped: Collection[str] | None,
+        self, rtt_s: Mapping[str, float], shipped: Collection[str] | None
     ) -> list[Holding]:
-        """Return what every node holds and could hold.
+        """Return what every node holds and could hold; ``shipped`` are bundles that can be sent.
 
-        ``wanted`` is what was planned before, ``shipped`` are bundles that can be sent to nodes.
+        A node that is on its way to another model is taken to hold that one already.
         """
         found = []
         for member, model in self._serving():
@@ -72,11 +70,10 @@ class FleetView:
                 memory_bytes = float(report.memory_bytes) or _MEMORY_BYTES
             if member.state is not None and member.state.bytes_s > 0:
                 bytes_per_s = member.state.bytes_s
-            planned = wanted.get(member.name, model)
             found.append(
                 Holding(
                     node=member.name,
-                    model=planned if planned in self._catalogue else model,
+                    model=self._coming(member) or model,
                     memory_bytes=memory_bytes,
                     bytes_per_s=bytes_per_s,
                     rtt_s=rtt_s.get(member.name, 0.02),
@@ -110,6 +107,12 @@ class FleetView:
             model = self._model(member)
             if model is not None:
                 yield member, model
+
+    def _coming(self, member: FleetMember) -> str | None:
+        """Return the model that a node is fetching or loading, if the catalogue has it."""
+        state = member.state
+        coming = state is not None and state.phase in _COMING and state.wanted in self._catalogue
+        return state.wanted if state is not None and coming else None
 
     def _model(self, member: FleetMember) -> str | None:
         """Return the digest of the model in use, from the status, which has its beginning."""

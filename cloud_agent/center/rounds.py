@@ -98,7 +98,6 @@ class TaskRounds:
         self._allocator = make_allocator(settings.allocator, context)
         self.decisions = DecisionLog(context, self._allocator)
         self._planner = PlacementPlanner(settings.placement, catalogue, settings.preference)
-        self._wanted: dict[str, str] = {}
         self._grader = Grader(self.fleet)
         self._giver = JobGiver(
             name, settings.patience_s, bus, topics,
@@ -207,7 +206,7 @@ class TaskRounds:
     async def _place(self) -> None:
         """Make the plan for the rounds to come, show it, and have it carried out."""
         shipped = None if self._shipped is None else self._shipped()
-        holdings = self.fleet.holdings(self._grader.rtt_s, self._wanted, shipped)
+        holdings = self.fleet.holdings(self._grader.rtt_s, shipped)
         if not holdings:
             return
         horizon = Horizon(self._settings.task_rounds_per_placement, self._settings.round_s)
@@ -217,7 +216,6 @@ class TaskRounds:
         await self.reports.placed(self.round, plan, self.beliefs)
         if self._assign is None or not self._settings.place:
             return
-        self._wanted = dict(plan.models)
         for change in plan.changes:
             reason = f"placement after round {self.round}: worth {change.gain:+.2f}"
             try:
