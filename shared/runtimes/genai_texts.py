@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from shared.runtimes.genai_tokens import GenaiTokens
     from shared.tasks.generate import Certainty, GenerateOptions
 
-_PIECE_S: Final = 0.05
-_SHORTEST, _LONGEST = 4, 256
+_PIECE_S: Final = 0.1
+_SHORTEST: Final = 16
+"""A shorter one takes hardly less time: the weights are read for each."""
+_LONGEST: Final = 256
 
 
 class PieceReader:
@@ -36,7 +38,7 @@ class PieceReader:
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
-        self._tokens = 8
+        self._tokens = 2 * _SHORTEST
 
     def read(self, generator: genai.Generator, unread: list[int]) -> list[int]:
         """Have the engine read the next piece, and return what is left."""

@@ -154,7 +154,7 @@ def test_a_step_reads_a_piece_of_a_prompt_or_writes_a_token_of_each(model: Model
     assert long.tokens <= CONTEXT_TOKENS
 
 
-@pytest.mark.parametrize(("token_s", "longest"), [(0.0, 256), (0.004, 16), (0.1, 4)])
+@pytest.mark.parametrize(("token_s", "longest"), [(0.0, 256), (0.004, 32), (0.1, 16)])
 def test_a_prompt_is_read_in_pieces_that_take_little_time(token_s: float, longest: int) -> None:
     class Slow:
         """An engine that takes its time for each token; the clock is the test's."""
