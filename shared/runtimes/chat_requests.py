@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared.errors import InvalidPrompt, ModelFailed
 from shared.messages import Scored
+from shared.runtimes.chat import options_of
 from shared.runtimes.label_scores import score_labels
 from shared.tasks import classify, generate
 from shared.tasks.classify import ClassifyOptions, Label, max_probability
@@ -48,14 +49,14 @@ class Chats:
         """Return what the server is asked. Raises ``InvalidPrompt``."""
         if request.task == "generate":
             return self._generation(request.content, generate.read(request.options))
-        return self._classification(request.content, self._labels(request))
+        return self._classification(request.content, self._options(request))
 
     def scored(self, request: Request, completion: ChatCompletion, elapsed_us: int) -> Scored:
         """Return the answer. Raises ``ModelFailed`` where it is none."""
         if request.task == "generate":
             wanted = generate.read(request.options)
             return self._text(completion, wanted, elapsed_us)
-        return self._label(completion, self._labels(request).labels, elapsed_us)
+        return self._label(completion, self._options(request).labels, elapsed_us)
 
     # -- generate --------------------------------------------------------------------------------
 
@@ -95,15 +96,10 @@ class Chats:
 
     # -- classify --------------------------------------------------------------------------------
 
-    def _labels(self, request: Request) -> ClassifyOptions:
+    def _options(self, request: Request) -> ClassifyOptions:
         if request.task != "classify":
             raise InvalidPrompt(f"this model answers classify and generate, not {request.task!r}")
-        wanted = classify.read(request.options)
-        if wanted is None and not self._settings.labels:
-            raise InvalidPrompt(
-                "this model has no labels of its own: name them in the options of classify"
-            )
-        return wanted or ClassifyOptions(labels=self._settings.labels)
+        return options_of(request, self._settings.labels)
 
     def _classification(self, text: str, wanted: ClassifyOptions) -> dict[str, Any]:
         told = wanted.instruction or self._settings.instruction
