@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "device": ("device_agent.command", "Run a device agent."),
     "doctor": ("recserve.commands.doctor", "Check broker, bundles, engines and settings."),
     "edge": ("edge_agent.command", "Run an edge agent."),
+    "experiment": ("recserve.commands.experiment", "Study a simulated workload."),
     "evaluate": ("recserve.commands.evaluate", "Compare policies on labelled sets."),
     "measure": (
         "recserve.commands.measure",

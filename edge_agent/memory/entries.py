@@ -26,9 +26,10 @@ class Entry(msgspec.Struct, kw_only=True):
     ``wordings`` are the ways in which it was asked, the first one first; ``votes`` counts each
     answer that came from above; ``model`` and ``version`` name who gave it. ``hot`` counts hits and
     halves every day; ``ok`` and ``bad`` are uses that turned out right or wrong, ``helped`` and
-    ``idle`` those as an example. ``uses`` are the latest, each with the log odds it was chosen at.
-    ``expires_s`` is when it is no longer true, or none. ``owner`` is whose it is where memories are
-    kept apart.
+    ``idle`` those as an example. ``uses`` are the latest, each with the log odds it was chosen at;
+    ``nights`` counts the nights on which it was not learned, ``agreed`` how often the edge's model
+    said the same when it was shown. ``expires_s`` is when it is no longer true, or none. ``owner``
+    is whose it is where memories are kept apart.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Entry(msgspec.Struct, kw_only=True):
     idle: float = 0.0
     uses: list[tuple[float, bool]] = []
     nights: int = 0
+    agreed: int = 0
     expires_s: float | None = None
 
     @property
@@ -93,6 +95,12 @@ class Entry(msgspec.Struct, kw_only=True):
         if right and self.state == "fresh" and self.ok >= _STABLE:
             self.state = "stable"
         self.used_s = now_s
+
+    def agree(self) -> None:
+        """Count that the edge's model, shown this entry, said the same; twice makes it stable."""
+        self.agreed += 1
+        if self.state == "fresh" and self.agreed >= _STABLE:
+            self.state = "stable"
 
     def vote(self, answer: str) -> None:
         """Count an answer from above; the most frequent one is given, if it leads.

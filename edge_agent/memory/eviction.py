@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _ANSWER_SHARE: Final = 0.05
 _NIGHTS: Final = 3
-_LEAST_USES: Final = 1.0
+_LEAST_HEAT: Final = 0.4
 _OLD_S: Final = 2 * 86_400.0
 _CLOUD: Final = 1.0
 _EXAMPLES: Final = 0.1
@@ -51,20 +51,20 @@ def to_learn(
 ) -> list[Entry]:
     """Return the entries that the edge's model should learn, the most useful first.
 
-    Only what is confirmed, in use and true for good; no answer may be more than ``share`` of them,
-    since a model that hears one answer too often gives it to everything. One that was tried three
-    nights in vain is left alone.
+    Only what nobody contradicts, is in use and is true for good: the confirmed first, then what was
+    said once. No answer may be more than ``share`` of them, since a model that hears one answer too
+    often gives it to everything. One that was tried three nights in vain is left alone.
     """
     ranked = sorted(
         (
             entry
             for entry in entries
-            if entry.state == "stable"
+            if entry.state in {"stable", "fresh"}
             and entry.expires_s is None
             and entry.nights < _NIGHTS
-            and entry.heat(now_s) >= _LEAST_USES
+            and entry.heat(now_s) >= _LEAST_HEAT
         ),
-        key=lambda entry: -entry.heat(now_s),
+        key=lambda entry: (entry.state != "stable", -entry.heat(now_s)),
     )
     return _spread(ranked, count, max(1, int(share * count)))
 

@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 SAME: Final = 0.97
 """So likely one question that an answer from above is a second opinion on the entry's."""
 _MERGED: Final = 0.8
-_GHOST: Final = 0.85
+_GHOST: Final = 0.75
 _KNOWN_REWORDING: Final = 0.6
-_GHOSTS_CHECKED: Final = 3
+_GHOSTS_CHECKED: Final = 8
 
 Outcome = Literal["stored", "confirmed", "conflict", "refused"]
 
@@ -204,9 +204,11 @@ class Memory:
         self.make_room(now_s)
         return self._counted(Lesson("stored", entry))
 
-    def used(self, candidate: Recalled, now_s: float) -> None:
-        """Count that an entry answered, or helped to."""
+    def used(self, candidate: Recalled, now_s: float, *, agreed: bool = False) -> None:
+        """Count that an entry answered, or helped to; ``agreed`` if the model said the same."""
         candidate.entry.hit(now_s)
+        if agreed:
+            candidate.entry.agree()
         self._put(candidate.entry)
 
     def judged(
@@ -251,22 +253,19 @@ class Memory:
 
     def internalise(self, entry: Entry, version: str, score: float) -> Ghost:
         """Leave a ghost where the edge's model has learned an entry; the archive keeps the rest."""
-        asked = read_question(entry.question)
-        vectors = self._vectors(entry)
-        ghost = Ghost(
-            id=entry.id,
-            task=entry.task,
-            template=asked.masked,
-            names=_hash(asked),
-            version=version,
-            score=score,
-            owner=entry.owner,
-        )
+        vectors, ghost = self.vectors_of(entry), _ghost(entry, version, score)
         self._remove(entry)
-        self.ghosts[ghost.id] = ghost
-        self._ghost_index.add(ghost.id, vectors[0])
+        self._haunt(ghost, vectors[0])
         if self._store is not None:
             self._store.bury(entry, vectors, ghost)
+        return ghost
+
+    def shadow_of(self, entry: Entry, version: str, score: float) -> Ghost:
+        """Leave a ghost beside an entry that stays, where the model has learned it."""
+        vectors, ghost = self.vectors_of(entry), _ghost(entry, version, score)
+        self._haunt(ghost, vectors[0])
+        if self._store is not None:
+            self._store.put_ghost(ghost, vectors[0])
         return ghost
 
     def restore(self, ghost: Ghost, entry: Entry, vectors: Sequence[Vector]) -> None:
@@ -293,6 +292,13 @@ class Memory:
             if self._store is not None:
                 self._store.forget(entry_id)
         return count
+
+    def vectors_of(self, entry: Entry) -> list[Vector]:
+        """Return the vectors of an entry's wordings."""
+        return [
+            self._index.vector(entry.id * WORDINGS_STEP + place).copy()
+            for place in range(len(entry.wordings))
+        ]
 
     @property
     def vectors(self) -> int:
@@ -357,15 +363,13 @@ class Memory:
         for place in range(len(entry.wordings)):
             self._index.remove(entry.id * WORDINGS_STEP + place)
 
-    def _vectors(self, entry: Entry) -> list[Vector]:
-        return [
-            self._index.vector(entry.id * WORDINGS_STEP + place)
-            for place in range(len(entry.wordings))
-        ]
+    def _haunt(self, ghost: Ghost, vector: Vector) -> None:
+        self.ghosts[ghost.id] = ghost
+        self._ghost_index.add(ghost.id, vector)
 
     def _put(self, entry: Entry) -> None:
         if self._store is not None and entry.id in self.entries:
-            self._store.put(entry, self._vectors(entry))
+            self._store.put(entry, self.vectors_of(entry))
 
     def _counted(self, learned: Lesson) -> Lesson:
         self.counts[learned.outcome] += 1
@@ -392,6 +396,19 @@ class Memory:
         self.verifier.rewordings.take(loaded.rewordings)
         self.verifier.refit()
         self._next_id = 1 + max([0, *self.entries, *self.ghosts])
+
+
+def _ghost(entry: Entry, version: str, score: float) -> Ghost:
+    asked = read_question(entry.question)
+    return Ghost(
+        id=entry.id,
+        task=entry.task,
+        template=asked.masked,
+        names=_hash(asked),
+        version=version,
+        score=score,
+        owner=entry.owner,
+    )
 
 
 def _hash(asked: Question) -> str:

@@ -36,6 +36,9 @@ _ROUNDS: Final = 25
 _LONGEST_STEP: Final = 4.0
 _LEAD: Final = 0.2
 _OFFSET_VARIANCE: Final = 4.0
+_UNPROVED: Final = 0.5
+_DOUBTED: Final = 0.89
+"""Just below what the router takes for nearly surely the same."""
 _PAIR_PRIOR: Final = (0.5, 0.5)
 _AGREEMENT: Final = 0.86
 """How often a cloud that is right 93 times of 100 says the same twice when it is asked the same."""
@@ -121,10 +124,14 @@ class QuestionVerifier:
         )
 
     def probability(self, likeness: Likeness, offset: float = 0.0) -> float:
-        """Return how likely the pair is one question; 0 where a guard speaks against it."""
+        """Return how likely the pair is one question; 0 where a guard speaks against it.
+
+        A rewording that has not proved itself yet is not trusted, whatever its likeness.
+        """
         if likeness.guard:
             return 0.0
-        return _sigmoid(float(self.weights @ np.array(likeness.features)) + offset)
+        chance = _sigmoid(float(self.weights @ np.array(likeness.features)) + offset)
+        return chance if likeness.rewording > _UNPROVED else min(chance, _DOUBTED)
 
     def note(self, likeness: Likeness, *, same: bool) -> None:
         """Keep a label for the next fit; pairs that a guard tells apart teach it nothing."""

@@ -36,7 +36,7 @@ def test_what_was_put_aside_long_ago_goes_before_what_is_used() -> None:
 
 def test_the_hottest_confirmed_entries_are_learned() -> None:
     known = [entry(number, hot=number) for number in range(1, 11)]
-    known[9].state = "fresh"
+    known[9].state = "quarantined"
     known[8].expires_s = NOW_S + 9
     known[7].nights = 3
 
