@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from cloud_agent.center.placement import FleetPlan
     from shared.bus import Bus
     from shared.wire.topics import Topics
+
+
+_LATELY: Final = 12
 
 
 class RoundTally(msgspec.Struct, kw_only=True):
@@ -41,6 +45,10 @@ class RoundReports:
         self._bus = bus
         self._topics = topics
         self._events = events
+        self.plan: dict[str, Any] | None = None
+        """The plan that was told last."""
+        self.lately: deque[dict[str, Any]] = deque(maxlen=_LATELY)
+        """The rounds that ended last, the latest last."""
         self._open: dict[int, RoundTally] = {}
 
     def begin(self, number: int, now_s: float) -> None:
@@ -80,6 +88,7 @@ class RoundReports:
                 "surprise": tally.surprise / tally.answered if tally.answered else None,
                 "by_node": tally.by_node,
             }
+            self.lately.append(told)
             await self._tell("round", self._topics.rounds, told, retain=False)
 
     async def placed(self, number: int, plan: FleetPlan, beliefs: Beliefs) -> None:
@@ -91,6 +100,7 @@ class RoundReports:
             "changes": [change._asdict() for change in plan.changes],
             "beliefs": beliefs.told(),
         }
+        self.plan = told
         await self._tell("plan", self._topics.plan, told, retain=True)
 
     async def _tell(self, kind: str, topic: str, told: dict[str, Any], *, retain: bool) -> None:

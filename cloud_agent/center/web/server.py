@@ -51,7 +51,12 @@ _IDLE_S: Final = 15.0
 _GATHER_S: Final = 0.05
 """Events of so long go out together: at a thousand agents hundreds come a second."""
 _LOGIN_BYTES: Final = 4_096
-_PAGES: Final = {"": "fleet", "cascade": "cascade", "models": "models"}
+_PAGES: Final = {
+    "": "fleet",
+    "cascade": "cascade",
+    "models": "models",
+    "placement": "placement",
+}
 
 
 @contextlib.asynccontextmanager

@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from cloud_agent.center.history import TIERS
+from cloud_agent.center.web.placement_view import placement
 
 if TYPE_CHECKING:
     from cloud_agent.center.app import Center
@@ -38,6 +39,8 @@ def values(center: Center, page: str, agent: str, now_s: float) -> dict[str, Any
         return common | _cascade(center)
     if page == "models":
         return common | _models(center)
+    if page == "placement":
+        return common | placement(center)
     return common | _fleet(center, now_s)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from urllib.request import urlopen
 
 import msgspec
 
@@ -46,6 +47,11 @@ def settings(folder: Path) -> RoundSettings:
     )
 
 
+def read(url: str) -> str:
+    with urlopen(url) as answer:  # noqa: S310 - our own page
+        return bytes(answer.read()).decode()
+
+
 async def test_an_agent_comes_to_serve_what_the_plan_has_for_it(tmp_path: Path) -> None:
     wire = MemoryWire()
     key = tmp_path / "models.pub"
@@ -66,7 +72,8 @@ async def test_an_agent_comes_to_serve_what_the_plan_has_for_it(tmp_path: Path) 
         state=str(tmp_path / "node"),
         node=NodeSettings(authority=str(key), site=SITE, reserve_megabytes=0),
     )
-    async with Center.open(part, MqttSettings(root=wire.root), wire.bus) as center, page(center):
+    opened = Center.open(part, MqttSettings(root=wire.root), wire.bus)
+    async with opened as center, page(center) as url:
         bundle = await asyncio.to_thread(describe, BUNDLES["edge"], site=SITE)
         await asyncio.to_thread(put_files, bundle, BUNDLES["edge"], center.shipping.store)
         await center.shipping.take(sign(bundle, SIGNER))
@@ -81,6 +88,9 @@ async def test_an_agent_comes_to_serve_what_the_plan_has_for_it(tmp_path: Path) 
             await eventually(lambda: belief.alpha + belief.beta > 8.0, "jobs it answered", 10.0)
 
         assert center.rounds.ledger.counts.answered > answered
+        shown = await asyncio.to_thread(read, f"{url}/placement")
+        assert 'data-value="chosen">node<' in shown
+        assert 'data-planned="node">sentiment-edge<' in shown
         [wish] = center.shipping.wishes.values()
         assert wish.desired.active == LARGE
         assert wish.desired.reason.startswith("placement after round ")
