@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from shared.agent.build import Connect
+    from shared.agent.settings import AgentSettings
+    from shared.bus import Bus, Will
     from shared.runtimes import Model
     from shared.tasks import Task
     from tests.support.wires import Wire
@@ -35,7 +39,12 @@ CHAT = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "
 
 @contextlib.asynccontextmanager
 async def two_tiers(
-    wire: Wire, above: Model, own: Model | None = None, *, task: Task = "generate"
+    wire: Wire,
+    above: Model,
+    own: Model | None = None,
+    *,
+    task: Task = "generate",
+    connect: Connect | None = None,
 ) -> AsyncIterator[Device]:
     """A device that sends everything up, and an edge agent with this model."""
     edge = edge_settings(wire, tier=TierSettings(name="edge"))
@@ -43,7 +52,7 @@ async def two_tiers(
         wire, tier=TierSettings(name="device", policy=PassAll(), upstream="edge")
     )
     async with contextlib.AsyncExitStack() as stack:
-        serve = serving(edge, model=above, connect=wire.connect, metrics=Metrics())
+        serve = serving(edge, model=above, connect=connect or wire.connect, metrics=Metrics())
         parts = await stack.enter_async_context(serve)
         await parts.bus.wait_connected(CONNECT_S)
         opened = Device.open(
@@ -82,6 +91,29 @@ async def test_a_text_that_takes_longer_than_every_retry_is_written_once(wire: W
 
     assert (said(result).tokens_out, result.tier, result.degraded) == (40, "edge", "")
     assert above.begun == ["long"], "silence was repeated into, and it was written on"
+
+
+async def test_no_text_is_lost_or_answered_twice_when_the_agent_above_dies(wire: Wire) -> None:
+    above = SteppingModel("above", at_once=3, takes_s=0.01)
+    buses: list[Bus] = []
+
+    def connect(settings: AgentSettings, will: Will | None) -> Bus:
+        buses.append(wire.connect(settings, will))
+        return buses[-1]
+
+    async with two_tiers(wire, above, connect=connect) as device:
+        options = {"max_new_tokens": 6}
+        asked = [
+            device.submit(f"text {number}", task="generate", options=options, timeout_s=4)
+            for number in range(30)
+        ]
+        await eventually(lambda: len(above.begun) > 6)
+        wire.kill(buses[0])
+        results = await asyncio.gather(*asked)
+
+    assert [said(result).text for result in results] == [f"text {n}" for n in range(30)]
+    assert {result.tier for result in results} == {"edge", "device"}
+    assert all(result.degraded for result in results if result.tier == "device")
 
 
 async def test_options_that_nobody_could_follow_come_back_before_a_model_is_asked(
