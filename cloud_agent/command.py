@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloud_agent.app import run
+from cloud_agent.settings import CloudSettings
 from shared.agent.command import agent_command
-from shared.agent.settings import AgentSettings
 
-command = agent_command("cloud", AgentSettings, run, "Run a cloud agent until SIGTERM or Ctrl-C.")
+command = agent_command("cloud", CloudSettings, run, "Run a cloud agent until SIGTERM or Ctrl-C.")

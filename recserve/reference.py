@@ -12,8 +12,8 @@ import click
 import msgspec
 
 from cloud_agent.center.settings import CenterPart
-from device_agent.settings import DeviceSettings
 from experiments.testbed.processes import UpSettings
+from recserve.any_settings import AnySettings
 from recserve.cli import main as command_line
 from shared.telemetry.metrics import Metrics
 from shared.wire.topics import TABLE
@@ -75,12 +75,12 @@ def _settings() -> str:
         "Settings come from a YAML file, then from the environment (`RECSERVE_TIER__NAME=edge`; "
         "two underscores part the levels), then from `--set tier.name=edge`; the last word counts. "
         "A key that does not exist stops the start. `sources`, `outbox` and `in_flight` are for "
-        "devices only.\n\n## An agent\n\n"
+        "devices only, `center` for cloud agents.\n\n## An agent\n\n"
     )
     up = _schema(UpSettings)
     agents = up["properties"].pop("agents")["items"]
     return (
-        head + _table(_schema(DeviceSettings)) + "\n## `recserve up`\n\n" + _table(up)
+        head + _table(_schema(AnySettings)) + "\n## `recserve up`\n\n" + _table(up)
         + "\nEach entry of `agents`:\n\n" + _table(agents)
         + "\n## The centre of a fleet\n\nBesides, it has `mqtt` and `log` as an agent does.\n\n"
         + _table(_schema(CenterPart))

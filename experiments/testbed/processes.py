@@ -13,13 +13,14 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any, Literal
+from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from broker.start import EVERYWHERE, BrokerSettings, choose
 from broker.start import command as broker_command
+from cloud_agent.settings import CloudSettings
 from device_agent.settings import DeviceSettings
 from experiments.testbed.chains import check_chains
 from shared.agent.settings import AgentSettings
@@ -40,6 +41,11 @@ if TYPE_CHECKING:
 _STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_KINDS: Final[dict[str, type[AgentSettings]]] = {
+    "device": DeviceSettings,
+    "edge": AgentSettings,
+    "cloud": CloudSettings,
+}
 _ORDER = {"device": 0, "edge": 1, "cloud": 2}
 _FIRST_PORT, _PORTS = 20_000, 12_000
 _turns = itertools.count(secrets.randbelow(_PORTS))
@@ -94,7 +100,7 @@ def read_agents(up: UpSettings, *, overrides: Mapping[str, Any] | None = None) -
         if entry.name:
             values["agent"] = entry.name
         flags = [f"{key}={msgspec.json.encode(value).decode()}" for key, value in values.items()]
-        kind = DeviceSettings if entry.role == "device" else AgentSettings
+        kind = _KINDS[entry.role]
         settings = load(kind, entry.config, environment=os.environ, flags=flags)
         if any(agent.settings.agent == settings.agent for agent in agents):
             raise SettingsError(f"two agents are called {settings.agent!r}; give each a name")

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from device_agent.settings import DeviceSettings
+from recserve.any_settings import AnySettings
 from recserve.sandbox import SandboxAnswer, run_apart
 from shared.cli import clear_errors
 from shared.errors import SettingsError
@@ -137,7 +137,7 @@ def purge(
 class _Store(NamedTuple):
     """The file of one agent, and its settings."""
 
-    settings: DeviceSettings
+    settings: AnySettings
     journal: Journal
     letters: DeadLetters
     counts_attempts: bool
@@ -174,7 +174,7 @@ class _Store(NamedTuple):
 
 @contextlib.asynccontextmanager
 async def _opened(config: tuple[str, ...], flags: tuple[str, ...]) -> AsyncIterator[_Store]:
-    settings = load(DeviceSettings, config, environment=os.environ, flags=flags)
+    settings = load(AnySettings, config, environment=os.environ, flags=flags)
     if not settings.state:
         raise SettingsError(
             f"{config[0]}: state names no folder, so {settings.agent} keeps no dead letters"

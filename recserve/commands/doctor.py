@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 from rich.console import Console
 
-from device_agent.settings import DeviceSettings
+from recserve.any_settings import AnySettings
 from recserve.commands.doctor_broker import Finding, check_broker
 from recserve.commands.doctor_server import check_server
 from shared.errors import RecServeError
@@ -70,7 +70,7 @@ async def examine(files: Sequence[str], flags: tuple[str, ...] = ()) -> AsyncIte
     """Yield the findings one by one; later checks are left out when they cannot be made."""
     try:
         # A device's file has keys that others lack, and none that a device lacks.
-        settings = load(DeviceSettings, files, environment=os.environ, flags=flags)
+        settings = load(AnySettings, files, environment=os.environ, flags=flags)
     except RecServeError as error:
         yield Finding("failed", "settings", str(error))
         return

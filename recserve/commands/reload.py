@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from device_agent.settings import DeviceSettings
+from recserve.any_settings import AnySettings
 from recserve.commands.ask import ClientSettings
 from shared.agent.command import settings_options
 from shared.bus.mqtt.bus import MqttBus
@@ -76,14 +76,14 @@ def command(
     """
     with clear_errors():
         log.silence()
-        settings = load(DeviceSettings, files, environment=os.environ, flags=flags)
+        settings = load(AnySettings, files, environment=os.environ, flags=flags)
         mqtt = _looking(settings, looks)
         pid = _running(settings) if pid is None else pid
         _signal(settings.agent, pid, 0)
         click.echo(asyncio.run(_reload(settings, mqtt, pid, timeout_s)))
 
 
-def _running(settings: DeviceSettings) -> int:
+def _running(settings: AnySettings) -> int:
     agent, state = settings.agent, settings.state
     if not state:
         raise SettingsError(f"state names no folder to tell which process {agent} is; give --pid")
@@ -93,7 +93,7 @@ def _running(settings: DeviceSettings) -> int:
     return pid
 
 
-def _looking(settings: DeviceSettings, looks: str | None) -> MqttSettings:
+def _looking(settings: AnySettings, looks: str | None) -> MqttSettings:
     """Return as whom to look at the status. Raises ``SettingsError``."""
     if looks is not None:
         return load(ClientSettings, looks).mqtt
@@ -106,7 +106,7 @@ def _looking(settings: DeviceSettings, looks: str | None) -> MqttSettings:
     return settings.mqtt
 
 
-async def _reload(settings: DeviceSettings, mqtt: MqttSettings, pid: int, timeout_s: float) -> str:
+async def _reload(settings: AnySettings, mqtt: MqttSettings, pid: int, timeout_s: float) -> str:
     """Return one line that says what answers now. Raises ``ReloadFailed`` and ``BusError``."""
     agent, give_up_s = settings.agent, time.monotonic() + timeout_s
     topic = Topics(mqtt.root).status(settings.tier.name, agent)

@@ -43,7 +43,7 @@ class BlobServer:
             blobs = store
 
         try:
-            self._server = ThreadingHTTPServer((host, port), Handler)
+            self._server = _QuietServer((host, port), Handler)
         except OSError as error:
             where = Address(host, port)
             raise SettingsError(f"node: cannot listen on {where} ({error.strerror})") from error
@@ -58,6 +58,11 @@ class BlobServer:
         """Stop listening."""
         self._server.shutdown()
         self._server.server_close()
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of neighbours that hang up."""
 
 
 class _BlobHandler(BaseHTTPRequestHandler):

@@ -122,7 +122,7 @@ def _lately(center: Center, agent: str) -> list[tuple[float, str, str]]:
     """Return when what happened to an agent, the latest first."""
     found = []
     for event in reversed(center.events.after(0)):
-        if event.agent == agent and event.kind != "telemetry":
+        if event.agent == agent and event.kind not in ("telemetry", "report"):
             data = event.data
             said = (data.get("life") or data.get("phase") or "", data.get("detail", ""))
             found.append((event.at, event.kind, " ".join(filter(None, said))))

@@ -1,0 +1,18 @@
+"""Settings of whatever agent it is, for commands that take any agent's file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta
+
+from cloud_agent.settings import CloudCenter
+from device_agent.settings import DeviceSettings
+
+
+class AnySettings(DeviceSettings, frozen=True, kw_only=True):
+    """Every key that an agent of some tier has."""
+
+    center: Annotated[
+        CloudCenter | None, Meta(description="the centre of a fleet, run by a cloud agent")
+    ] = None
