@@ -10,7 +10,7 @@ import models
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
-from shared.tasks import Request
+from shared.tasks import Request, to_line
 from shared.tasks.classify import Label, requests
 from shared.tasks.tag import Entities
 
@@ -66,3 +66,31 @@ def test_a_tagger_knows_a_person_from_a_place(name: str) -> None:
     assert isinstance(entry.answer, Entities)
     found = [(span.type, text[span.start : span.end]) for span in entry.answer.spans]
     assert found == [("PER", "Angela Merkel"), ("LOC", "Berlin"), ("LOC", "Paris")]
+
+
+TRANSLATORS = ("translate-device", "translate-edge")
+
+
+@pytest.mark.parametrize(("name", "bleu"), [("translate-device", 33), ("translate-edge", 35.5)])
+def test_a_translator_is_whole_and_good(name: str, bleu: float) -> None:
+    bundle = Bundle.open(BUNDLES / name)
+    assert (bundle.manifest.name, bundle.manifest.task) == (name, "generate")
+    assert bundle.chats
+    assert bundle.manifest.texts["test_2016_flickr"].rows == 1_000
+    assert bundle.manifest.texts["test_2016_flickr"].bleu >= bleu
+
+
+def test_the_translators_are_small_and_each_is_better_than_the_one_below() -> None:
+    bundles = [Bundle.open(BUNDLES / name) for name in TRANSLATORS]
+    assert sum(bundle.size_bytes for bundle in bundles) < 12 * MEGABYTE
+    device, edge = (bundle.manifest.texts["test_2016_flickr"].bleu for bundle in bundles)
+    assert device + 1 < edge
+
+
+@pytest.mark.parametrize("name", TRANSLATORS)
+def test_a_translator_translates(name: str) -> None:
+    pytest.importorskip("onnxruntime_genai")
+    model = load_model(ModelSettings(source=str(BUNDLES / name), runtime="genai"))
+    (entry,) = model.answer([Request("generate", "A man is playing a guitar.")])
+    assert isinstance(entry, Scored)
+    assert to_line(entry.answer) == "Ein Mann spielt Gitarre."
