@@ -182,7 +182,10 @@ class ModelKeeper:
         digest = desired.active
         if self._model.runtime != "onnx":
             raise _Refused(f"model.runtime is {self._model.runtime}, which takes no bundles")
-        kept = await asyncio.to_thread(self._store.manifest, digest)
+        try:
+            kept = await asyncio.to_thread(self._store.manifest, digest)
+        except StoreError as error:
+            raise _Refused(str(error)) from error
         note = await asyncio.to_thread(self._store.note)
         reason = ""
         for manifest in (self._manifests.get(digest), kept):

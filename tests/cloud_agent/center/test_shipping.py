@@ -340,7 +340,8 @@ async def test_names_never_become_paths(plant: Plant) -> None:
         topic = plant.center.topics.control("cloud-1", "desired")
         wish = {"generation": 1 << 50, "active": "../../own", "evict": []}
         await forger.publish(topic, msgspec.json.encode(wish))
-        await plant.reaches("failed", digest="../../own")
+        await plant.reaches("refused", digest="../../own")
+        assert "is no SHA-256" in plant.state().detail
         assert parts.slot.model.name == "own"
 
 
@@ -361,3 +362,31 @@ async def test_prompts_are_answered_while_a_bundle_is_on_its_way(
             for file in bundle.files:
                 (tmp_path / file.sha256).rename(plant.center.shipping.store.blob(file.sha256))
             await plant.reaches("active", digest=bundle.digest)
+
+
+async def test_not_one_prompt_fails_while_models_are_exchanged_under_load(plant: Plant) -> None:
+    made = [
+        await plant.catalogue(
+            write_bundle(plant.folder / f"v{number}", name="bag", bias=number / 10).folder,
+            serial=number + 1,
+        )
+        for number in range(3)
+    ]
+    async with plant.agent() as parts:
+        over = asyncio.Event()
+        answered = 0
+
+        async def ask() -> None:
+            nonlocal answered
+            while not over.is_set():
+                await parts.batcher.solve(GOOD, deadline_s=time.monotonic() + 10)
+                answered += 1
+
+        asking = [asyncio.create_task(ask()) for _ in range(4)]
+        for bundle in made:
+            await plant.center.shipping.assign(["cloud-1"], bundle.digest, "")
+            await plant.reaches("active", digest=bundle.digest)
+            assert parts.slot.model.digest == bundle.digest
+        over.set()
+        await asyncio.gather(*asking)
+        assert answered > 100

@@ -1,0 +1,109 @@
+"""Files over the broker alone: whole, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from shared.bus.mqtt.bus import MqttBus
+from shared.bus.mqtt.settings import MqttSettings
+from shared.nodes.fetch import BundleFetcher, Progress
+from shared.nodes.pieces import PIECE_BYTES, PieceServer, PieceSource
+from shared.nodes.sources import SourceFailed
+from shared.wire.control import PieceWanted, encode_word
+from shared.wire.manifest import CHUNK_BYTES
+from shared.wire.topics import Topics
+from tests.support.processes import BrokerProcess
+from tests.support.shipped import content, shipped, store_of
+from tests.support.wires import Inbox, Wire, eventually, settled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shared.bus import Bus
+
+WEIGHTS = content(7, 3 * CHUNK_BYTES + 999)
+BUNDLE = shipped({"model.onnx": WEIGHTS})
+
+
+def source_on(bus: Bus, topics: Topics) -> PieceSource:
+    async def opened() -> Bus:
+        return bus
+
+    return PieceSource(opened, topics, "pi-1")
+
+
+async def test_a_file_comes_whole_over_each_broker(wire: Wire, tmp_path: Path) -> None:
+    topics = Topics(wire.root)
+    server = PieceServer(
+        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", WEIGHTS)
+    )
+    await server.start()
+    store = store_of(tmp_path / "store")
+    source = source_on(await settled(wire.bus("pi-1")), topics)
+
+    await BundleFetcher(store).fetch(BUNDLE, [source], Progress())
+
+    assert store.blob(BUNDLE.digest).read_bytes() == WEIGHTS
+    assert len(WEIGHTS) <= server.sent_bytes <= 1.5 * len(WEIGHTS)
+
+
+async def test_a_file_comes_whole_though_its_broker_dies_on_the_way(tmp_path: Path) -> None:
+    broker = BrokerProcess("mosquitto", tmp_path / "broker").start()
+    settings = MqttSettings(port=broker.port, reconnect_min_s=0.05, reconnect_max_s=0.2)
+    buses = [MqttBus(settings, name) for name in ("center", "pi-1")]
+    try:
+        center, node = [await settled(bus) for bus in buses]
+        topics = Topics()
+        server = PieceServer(center, topics, store_of(tmp_path / "origin", WEIGHTS))
+        await server.start()
+        store, progress = store_of(tmp_path / "store"), Progress()
+        fetching = asyncio.create_task(
+            BundleFetcher(store).fetch(BUNDLE, [source_on(node, topics)], progress)
+        )
+        await eventually(lambda: server.sent_bytes >= CHUNK_BYTES, "a third of it")
+        broker.kill()
+        broker.start()
+        await asyncio.wait_for(fetching, 60)
+
+        assert store.blob(BUNDLE.digest).read_bytes() == WEIGHTS
+    finally:
+        for bus in buses:
+            await bus.close()
+        broker.stop()
+
+
+async def test_a_centre_that_does_not_answer_is_told(wire: Wire) -> None:
+    source = source_on(await settled(wire.bus("pi-1")), Topics(wire.root))
+
+    with pytest.raises(SourceFailed, match="the centre does not answer"):
+        await source.fetch("a" * 64, 0, 10)
+
+
+async def test_what_is_no_question_or_of_no_file_is_not_answered(
+    wire: Wire, tmp_path: Path
+) -> None:
+    topics = Topics(wire.root)
+    server = PieceServer(
+        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", WEIGHTS)
+    )
+    await server.start()
+    node = await settled(wire.bus("pi-1"))
+    inbox = Inbox(node)
+    await node.subscribe(topics.pieces("pi-1"), inbox.take)
+    good = PieceWanted(number=7, sha256=BUNDLE.digest, offset=5, length=1 << 20)
+    for payload in (
+        b"",
+        b"{}",
+        encode_word(PieceWanted(number=1, sha256="a" * 64, offset=0, length=9)),
+        b'{"number":2,"sha256":"../../../../etc/passwd","offset":0,"length":9}',
+        encode_word(good),
+    ):
+        await node.publish(topics.pieces_asked("pi-1"), payload)
+
+    frame = (await inbox.next()).payload
+    assert int.from_bytes(frame[:8], "big") == 7
+    assert frame[8:] == WEIGHTS[5 : 5 + PIECE_BYTES], "as much as a piece holds"
+    assert len(inbox.messages) == 1
