@@ -118,7 +118,7 @@ soak: $(VENV)/.dev ## Bear everything a network may bring for MINUTES (30) and s
 
 fuzz: $(VENV)/.dev ## Fuzz everything that reads bytes from outside, RUNS inputs each (Linux)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[fuzz]"
-	@for target in prompt result row status topic ask desk settings flag trace drawn labelled tagged manifest tokenizer site; do \
+	@for target in prompt result row status control shipped topic ask desk settings flag trace drawn labelled tagged manifest tokenizer site; do \
 		$(BIN)/python -m fuzz $$target $(RUNS) || exit 1; \
 	done
 

@@ -55,7 +55,25 @@ _SERVEGEN: Final = (
     b"window_start_s,client,rate_rps,distribution,shape,scale\n"
     b"0,a,1.5,Gamma,0.7,1.0\n10,b,0.5,Weibull,0.9,1.0\n"
 )
+_HASH: Final = "5f" * 32
+_FILE: Final = {"name": "bundle.yaml", "sha256": _HASH, "size_bytes": 9, "chunks": "A" * 43 + "="}
+_BUNDLE: Final = {
+    "site": "plant", "name": "bag", "version": "2", "digest": _HASH, "serial": 7, "files": [_FILE],
+}  # fmt: skip
 _TEXTS: Final = {
+    "control": [
+        b'{"tier":"edge","release":"1","bundles":[{"name":"bag","in_use":true}],"cores":4}',
+        b'{"generation":7,"active":"ab","phase":"fetching","bytes_done":5,"bytes_total":9}',
+        b'{"generation":7,"active":"ab","sources":["http://10.0.0.7:9/"],"reason":"pushed"}',
+        b'{"kept":7,"escalated":3,"thresholds":{"classify":0.5},"temperature_c":null}',
+        b'{"state":"online","epoch":5,"telemetry_s":2.0,"blobs":"http://10.0.0.1:8080"}',
+        b'{"number":1,"sha256":"' + _HASH.encode() + b'","offset":0,"length":9}',
+    ],
+    "shipped": [
+        msgspec.json.encode(
+            {"body": msgspec.json.encode(_BUNDLE).decode(), "key": "5f5f", "signature": "AAAA"}
+        ),
+    ],
     "status": [
         b'{"state":"offline","epoch":1760000000000}',
         b'{"state":"online","epoch":1,"tasks":["classify"],"model":"m"}',

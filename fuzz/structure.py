@@ -32,6 +32,7 @@ FORM_OF: Final = {
     "row": "msgpack",
     "result": "msgpack",
     "status": "json",
+    "control": "json",
     "ask": "json",
     "trace": "json",
     "labelled": "json",

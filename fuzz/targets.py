@@ -15,7 +15,7 @@ import tempfile
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
@@ -49,11 +49,24 @@ from shared.wire.codec import (
     encode_prompt,
     encode_result,
 )
+from shared.wire.control import (
+    VERSION,
+    CenterWord,
+    Desired,
+    NodeReport,
+    NodeState,
+    PieceWanted,
+    Telemetry,
+    decode_word,
+    encode_word,
+)
+from shared.wire.manifest import CHUNK_BYTES, decode_manifest, encode_manifest, read_body
 from shared.wire.topics import PromptAddress, Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_WORDS: Final[tuple[Any, ...]] = (NodeReport, NodeState, Telemetry, Desired, CenterWord, PieceWanted)
 _TOPICS: Final = Topics("recserve")
 _ANSWERS: Final = _TOPICS.answers("device-1")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
@@ -228,11 +241,32 @@ def flag(data: bytes) -> None:
         load(DeviceSettings, file, flags=[data.decode("utf-8", "surrogateescape")])
 
 
+def control(data: bytes) -> None:
+    """Read what the centre and agents say to each other, as each kind of it."""
+    for kind in _WORDS:
+        with contextlib.suppress(MalformedMessage):
+            word = decode_word(kind, data)
+            if getattr(word, "version", VERSION) <= VERSION:
+                assert decode_word(kind, encode_word(word)) == word
+
+
+def shipped(data: bytes) -> None:
+    """Read the envelope of a bundle, and what is in it though nobody signed that."""
+    with contextlib.suppress(MalformedMessage):
+        envelope = decode_manifest(data)
+        assert decode_manifest(encode_manifest(envelope)) == envelope
+        for file in read_body(envelope).files:
+            assert "/" not in file.name
+            assert len(file.hashes()) * CHUNK_BYTES >= file.size_bytes
+
+
 TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "prompt": prompt,
     "result": result,
     "row": row,
     "status": status,
+    "control": control,
+    "shipped": shipped,
     "topic": topic,
     "ask": ask,
     "desk": desk,
