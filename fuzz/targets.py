@@ -66,7 +66,14 @@ from shared.wire.topics import PromptAddress, Topics
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_WORDS: Final[tuple[Any, ...]] = (NodeReport, NodeState, Telemetry, Desired, CenterWord, PieceWanted)
+_WORDS: Final[tuple[Any, ...]] = (
+    NodeReport,
+    NodeState,
+    Telemetry,
+    Desired,
+    CenterWord,
+    PieceWanted,
+)
 _TOPICS: Final = Topics("recserve")
 _ANSWERS: Final = _TOPICS.answers("device-1")
 _ADDRESS: Final = PromptAddress("cloud-1", "classify", "device-1", "edge-1")
