@@ -7,13 +7,12 @@ import os
 
 import click
 
-from cloud_agent.center.app import Center
 from cloud_agent.center.settings import CenterSettings
 from cloud_agent.center.web.access import token_place
-from cloud_agent.center.web.server import page
 from shared.agent.command import settings_options
 from shared.agent.run import until_asked_to_stop
 from shared.cli import clear_errors, open_handles
+from shared.errors import RuntimeUnavailable
 from shared.settings.file import load
 from shared.storage.state_dir import state_folder
 from shared.telemetry import log
@@ -34,6 +33,14 @@ def command(files: tuple[str, ...], flags: tuple[str, ...]) -> None:
 
 
 async def _run(settings: CenterSettings) -> None:
+    try:
+        from cloud_agent.center.app import Center  # noqa: PLC0415 - optional
+        from cloud_agent.center.web.server import page  # noqa: PLC0415 - optional
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailable(
+            f"{error.name} is not installed; in the folder of this project: "
+            'pip install -e ".[center]"'
+        ) from error
     with state_folder(settings.state, settings.name):
         async with Center.open(settings, settings.mqtt) as center, page(center) as url:
             _log.info(
