@@ -44,9 +44,9 @@ def make_vocabulary(job: TranslatorJob) -> None:
 
 
 def make_distilled(job: TranslatorJob) -> None:
-    """Let the draft translate the training captions."""
+    """Let the cloud's model translate the training captions."""
     sources = [pair.source for pair in job.train]
-    answers = translate(load(job.out / "draft"), sources, "distilled")
+    answers = translate(load(job.out / "cloud"), sources, "distilled")
     both = zip(sources, answers, strict=True)
     pairs = [CaptionPair(source, " ".join(found.split())) for source, found in both if found]
     write_pairs(job.out / DISTILLED, pairs)
@@ -56,13 +56,10 @@ def make_model(name: str, job: TranslatorJob) -> None:
     """Fit the model of that name in RECIPES."""
     recipe, started_s = RECIPES[name], time.monotonic()
     pairs = list(job.train)
-    if recipe.from_draft:
+    if recipe.from_cloud:
         pairs += read_captions(_made(job, DISTILLED))
     tokenizer = Tokenizer.from_file(str(_made(job, VOCABULARY)))
-    if recipe.goes_on:
-        translator = load(job.out / "draft")
-    else:
-        translator = build(recipe.shape, tokenizer, job.seed)
+    translator = build(recipe.shape, tokenizer, job.seed)
 
     def report(epoch: int) -> str:
         if (epoch + 1) % _MEASURED_EPOCHS and epoch + 1 < recipe.schedule.epochs:
@@ -91,9 +88,8 @@ def make_model(name: str, job: TranslatorJob) -> None:
 
 STEPS: Final[dict[str, Callable[[TranslatorJob], None]]] = {
     "vocabulary": make_vocabulary,
-    "draft": partial(make_model, "draft"),
-    "distilled": make_distilled,
     "cloud": partial(make_model, "cloud"),
+    "distilled": make_distilled,
     "edge": partial(make_model, "edge"),
     "device": partial(make_model, "device"),
 }
