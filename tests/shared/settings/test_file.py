@@ -126,7 +126,11 @@ def test_every_shipped_file_loads(file: Path) -> None:
         return
     settings = load(KINDS[role], file)
     assert settings.tier.name == role
-    above = {"device": {("edge",), ("cloud",)}, "edge": {("cloud",)}, "cloud": {()}}
+    above: dict[str, list[tuple[str, ...]]] = {
+        "device": [("edge",), ("cloud",)],
+        "edge": [("cloud",)],
+        "cloud": [()],
+    }
     assert settings.tier.above in above[role]
 
 
