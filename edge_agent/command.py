@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent.app import run
+from edge_agent.settings import EdgeSettings
 from shared.agent.command import agent_command
-from shared.agent.settings import AgentSettings
 
-command = agent_command("edge", AgentSettings, run, "Run an edge agent until SIGTERM or Ctrl-C.")
+command = agent_command("edge", EdgeSettings, run, "Run an edge agent until SIGTERM or Ctrl-C.")

@@ -75,7 +75,7 @@ def _settings() -> str:
         "Settings come from a YAML file, then from the environment (`RECSERVE_TIER__NAME=edge`; "
         "two underscores part the levels), then from `--set tier.name=edge`; the last word counts. "
         "A key that does not exist stops the start. `sources`, `outbox` and `in_flight` are for "
-        "devices only, `center` for cloud agents.\n\n## An agent\n\n"
+        "devices only, `memory` for edge agents, `center` for cloud agents.\n\n## An agent\n\n"
     )
     up = _schema(UpSettings)
     agents = up["properties"].pop("agents")["items"]

@@ -26,7 +26,8 @@ class Scored(msgspec.Struct, frozen=True):
 
     ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
     model's time. ``probabilities`` are a classifier's: one for each label, in its order.
-    ``confidence_kind`` says which number the confidence is.
+    ``confidence_kind`` says which number the confidence is. ``source`` says who gave the answer
+    where it is one that was remembered: it is kept, or with ``check`` sent up to be compared.
     """
 
     answer: Answer
@@ -34,6 +35,8 @@ class Scored(msgspec.Struct, frozen=True):
     elapsed_us: int
     probabilities: tuple[float, ...] = ()
     confidence_kind: ConfidenceKind = "max_probability"
+    source: str = ""
+    check: bool = False
 
     @property
     def certainty(self) -> float:
@@ -48,10 +51,10 @@ class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     """What one tier saw of a prompt.
 
     ``confidence`` is what routing went by and ``threshold`` what it was held against;
-    ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision. The other
-    two do not travel: ``confidence_kind`` says which number the confidence is, empty where that is
-    not known, and ``probability`` is what the model said of its answer, where that is another
-    number and this agent's own.
+    ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision. The others
+    do not travel: ``confidence_kind`` says which number the confidence is, empty where that is
+    not known, ``probability`` is what the model said of its answer, where that is another
+    number and this agent's own, and ``source`` who gave an answer that was remembered.
     """
 
     tier: str
@@ -61,6 +64,7 @@ class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     elapsed_us: int
     confidence_kind: str = ""
     probability: float | None = None
+    source: str = ""
 
     @property
     def certainty(self) -> float:

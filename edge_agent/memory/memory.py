@@ -25,7 +25,7 @@ from edge_agent.memory.verifier import QuestionVerifier
 from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from edge_agent.memory.index import Vector
     from edge_agent.memory.store import MemoryStore
@@ -99,9 +99,19 @@ class Memory:
     # -- what a question meets -----------------------------------------------------------------
 
     def recall(
-        self, text: str, vector: Vector, now_s: float, *, task: Task = "generate", owner: str = ""
+        self,
+        text: str,
+        vector: Vector,
+        now_s: float,
+        *,
+        task: Task = "generate",
+        owner: str = "",
+        versions: Collection[str] | None = None,
     ) -> Recall:
-        """Return what is like a question: candidates, the likeliest first, and a ghost of it."""
+        """Return what is like a question: candidates, the likeliest first, and a ghost of it.
+
+        Given ``versions``, answers of other ones are left out; those of nobody known are not.
+        """
         asked = read_question(text)
         vector = np.asarray(np.asarray(vector, np.float16), np.float32)  # as it is on the disk
         owner = owner if self.settings.owners == "apart" else ""
@@ -112,6 +122,7 @@ class Memory:
                 and entry.task == task
                 and entry.state != "expired"
                 and (entry.expires_s is None or entry.expires_s > now_s)
+                and (not versions or not entry.version or entry.version in versions)
                 and entry.created_s >= self.settings.not_before_s
                 and (not self.settings.only_version or entry.version == self.settings.only_version)
             )

@@ -15,6 +15,27 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
     embedder: Annotated[
         str, Meta(description="folder of the bundle that embeds (recserve pack --task embed)")
     ] = ""
+    folder: Annotated[
+        str,
+        Meta(description="where it is kept; empty: in `state`, and without that in memory only"),
+    ] = ""
+    tasks: Annotated[
+        tuple[Literal["classify", "generate"], ...],
+        Meta(min_length=1, description="tasks whose answers are remembered"),
+    ] = ("classify", "generate")
+    check_share: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of the answers known that go up all the same, drawn by lot, to "
+            "count how often they are wrong",
+        ),
+    ] = 0.02
+    patience_s: Annotated[
+        float,
+        Meta(gt=0, le=60, description="longest time to look a question up; then the model answers"),
+    ] = 0.25
     entries: Annotated[
         int, Meta(ge=1, le=10_000_000, description="questions remembered, at most")
     ] = 10_000

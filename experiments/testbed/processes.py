@@ -22,6 +22,7 @@ from broker.start import EVERYWHERE, BrokerSettings, choose
 from broker.start import command as broker_command
 from cloud_agent.settings import CloudSettings
 from device_agent.settings import DeviceSettings
+from edge_agent.settings import EdgeSettings
 from experiments.testbed.chains import check_chains
 from shared.agent.settings import AgentSettings
 from shared.bus.mqtt.bus import MqttBus
@@ -43,7 +44,7 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _KINDS: Final[dict[str, type[AgentSettings]]] = {
     "device": DeviceSettings,
-    "edge": AgentSettings,
+    "edge": EdgeSettings,
     "cloud": CloudSettings,
 }
 _ORDER = {"device": 0, "edge": 1, "cloud": 2}

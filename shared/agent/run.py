@@ -19,6 +19,7 @@ from shared.telemetry.log import flush_log, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from contextlib import AbstractAsyncContextManager
 
     from shared.agent.build import AgentParts, Connect
     from shared.agent.reload import Reread
@@ -98,12 +99,18 @@ async def serving(
             yield parts
 
 
-async def serve(settings: AgentSettings, reread: Reread) -> None:
+async def serve(
+    settings: AgentSettings,
+    reread: Reread,
+    *,
+    running: Callable[[AgentSettings], AbstractAsyncContextManager[AgentParts]] = serving,
+) -> None:
     """Serve prompts from the bus until the process is asked to stop.
 
-    On SIGHUP the settings are ``reread`` and the model is exchanged.
+    On SIGHUP the settings are ``reread`` and the model is exchanged. ``running`` is ``serving``,
+    or that with something of the application's own around it.
     """
-    async with serving(settings) as parts, reloading(parts, settings, reread):
+    async with running(settings) as parts, reloading(parts, settings, reread):
         _log.info(
             "agent started",
             agent=settings.agent,

@@ -45,6 +45,11 @@ class Escalation(msgspec.Struct, frozen=True):
     observation: Observation
     routing: Routing
 
+    @property
+    def source(self) -> str:
+        """Who gave our answer, where that is a remembered one that goes up to be checked."""
+        return self.local_result.hops[-1].source
+
     def degraded(self, reason: str) -> Result:
         """Return our own answer, marked as second best."""
         return msgspec.structs.replace(self.local_result, degraded=reason)
@@ -103,7 +108,7 @@ class Tier:
             prompt.text,
             label_of(scored.answer) if scored.confidence_kind == "agreement" else "",
         )
-        routing = self.route(prompt.task, observation)
+        routing = self._route_scored(prompt.task, scored, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
         hop = Hop(
             self.name,
@@ -113,6 +118,7 @@ class Tier:
             elapsed_us,
             scored.confidence_kind,
             scored.certainty if scored.certainty != scored.confidence else None,
+            scored.source,
         )
         local_result = Result(prompt.id, scored.answer, (*prompt.hops, hop))
         if not routing.up:
@@ -133,9 +139,15 @@ class Tier:
             return routing
         return routing._replace(up=len(self.above))
 
+    def _route_scored(self, task: Task, scored: Scored, observation: Observation) -> Routing:
+        """Ask the policy about what a model scored; a remembered answer is none of its numbers."""
+        if not scored.source:
+            return self.route(task, observation)
+        return Routing(1, 1.0) if scored.check and self.above else Routing(0, 0.0)
+
     def learn(self, escalation: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that was sent up."""
-        if not self.learns or result.tier not in self.above:
+        if not self.learns or result.tier not in self.above or escalation.source:
             return
         feedback = Feedback(
             agreed=_agree(escalation.local_result, result),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared.membership.status import Status
     from shared.messages import Failure, Hop, Prompt, Result
-    from shared.tasks import Answer
+    from shared.tasks import Answer, Task
 
 _OF_TOKENS: Final = ("perplexity", "mean", "least")
 
@@ -115,6 +115,16 @@ class LoadBalancer:
         """Count a failure against an agent; return its roster if that opened its breaker."""
         opened = (r for r in self._known_by_name() if r.failed(agent, now_s, self._draw))
         return next(opened, None)
+
+    def model_of(self, agent: str) -> tuple[str, str]:
+        """Return the model of an agent above and its bundle; both empty if they are not known."""
+        told = (roster.status_of(agent) for roster in self.rosters)
+        status = next((each for each in told if each is not None), None)
+        return (status.model, status.bundle) if status is not None else ("", "")
+
+    def models(self, task: Task, now_s: float) -> set[tuple[str, str]]:
+        """Return the models that answer a task above now, each with its bundle."""
+        return {self.model_of(a) for r in self.rosters for a in r.alive(task, now_s)}
 
     def name_confidences(self, result: Result) -> Result:
         """Return the result with what the confidence of each hop is, as its agent last said.

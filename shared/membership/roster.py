@@ -148,6 +148,11 @@ class Roster:
         entry = self._entries.get(agent)
         return entry.status.confidence_kind if entry is not None else ""
 
+    def status_of(self, agent: str) -> Status | None:
+        """Return what an agent last said of itself; None if it never did."""
+        entry = self._entries.get(agent)
+        return entry.status if entry is not None else None
+
     def works(self, agent: str) -> None:
         """Take an agent's word for it that it lives."""
         entry = self._entries.get(agent)

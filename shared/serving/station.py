@@ -123,9 +123,15 @@ class Station:
     def hear(self, escalation: Escalation, result: Result) -> None:
         """Take in what became of a prompt that was sent up: the policy learns, observers hear."""
         self.tier.learn(escalation, result)
-        if not isinstance(result.outcome, Failure) and result.tier in self.tier.above:
+        answered = not isinstance(result.outcome, Failure) and result.tier in self.tier.above
+        if answered and not escalation.source:
             ours = escalation.local_result.outcome
-            agreed = not isinstance(ours, Failure) and agrees(ours, result.outcome)
+            theirs = result.outcome
+            agreed = (
+                not isinstance(ours, Failure)
+                and not isinstance(theirs, Failure)
+                and agrees(ours, theirs)
+            )
             labels = (self.tier.name, escalation.prompt.task, "yes" if agreed else "no")
             self.metrics.compared.labels(*labels).inc()
         for observe in self._observers:
@@ -160,7 +166,8 @@ class Station:
             outcome, hop = "escalated", decided.prompt.hops[-1]
         self._count(prompt, outcome)
         self._seconds().observe(elapsed_s)
-        self._thresholds(prompt.task).set(hop.threshold)
+        if not hop.source:
+            self._thresholds(prompt.task).set(hop.threshold)
         for figure, value in self.tier.report(prompt.task).items():
             self._figures(prompt.task, figure).set(value)
         _log.info(
@@ -173,6 +180,7 @@ class Station:
             threshold=round(hop.threshold, 6),
             outcome=outcome,
             elapsed_us=hop.elapsed_us,
+            **({"source": hop.source} if hop.source else {}),
         )
 
     def _failed(self, prompt: Prompt, error: PromptError) -> Result:

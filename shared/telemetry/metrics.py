@@ -79,6 +79,7 @@ class Metrics:
         self._describe_requests()
         self._describe_model()
         self._describe_above()
+        self._describe_memory()
         self._describe_trouble()
         self._describe_agent()
         self._log_lines()
@@ -221,6 +222,27 @@ class Metrics:
             "recserve_open_breakers",
             "Agents above that are passed over, or only tried, because they failed.",
             tier=_ABOVE,
+        )
+
+    def _describe_memory(self) -> None:
+        self.remembered = self._counter(
+            "recserve_memory_questions",
+            "Questions that an edge looked up in its memory.",
+            task=_TASK,
+            outcome="`given`: answered from it; `check`: known, and sent up to be compared; "
+            "`unknown`: left to the model; `late`: not waited for",
+        )
+        self.lessons = self._counter(
+            "recserve_memory_lessons",
+            "Answers from above that the memory heard.",
+            task=_TASK,
+            outcome="`stored`, `confirmed`, `conflict`: it contradicts what was known; `refused`",
+        )
+        self.entries = self._gauge("recserve_memory_entries", "Questions that it remembers.")
+        self.wrong = self._gauge(
+            "recserve_memory_wrong_ratio",
+            "Share of the checked answers of which the tier above said another thing.",
+            bound="`mean`, and `low` and `high` of its 95 % interval",
         )
 
     def _describe_trouble(self) -> None:

@@ -21,9 +21,12 @@ from tests.support.fakes import LookupModel
 from tests.support.wires import CONNECT_S, Wire, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from shared.agent.build import AgentParts
+
+    Running = Callable[..., AbstractAsyncContextManager[AgentParts]]
 
 SURE, UNSURE = 1.0, 0.5
 EASY, HARD, HARDEST = "easy", "hard", "hardest"
@@ -91,9 +94,12 @@ class Cascade:
             await self.sees(device, *(name for name in self.parts if name.startswith("edge")))
         return device
 
-    async def edge(self, name: str = "edge-1", **changes: Any) -> LookupModel:
+    async def edge(
+        self, name: str = "edge-1", *, running: Running = serving, **changes: Any
+    ) -> LookupModel:
         """Start an edge agent that is sure of what is hard; return its model."""
-        return await self._serve(edge_settings(self.wire, name, **changes), {HARD: SURE})
+        settings = edge_settings(self.wire, name, **changes)
+        return await self._serve(settings, {HARD: SURE}, running)
 
     async def cloud(self, name: str = "cloud-1", **changes: Any) -> LookupModel:
         """Start a cloud agent; return its model."""
@@ -116,9 +122,11 @@ class Cascade:
         """End an agent as kill -9 would."""
         self.wire.kill(self.parts[name].bus)
 
-    async def _serve(self, settings: AgentSettings, confidences: dict[str, float]) -> LookupModel:
+    async def _serve(
+        self, settings: AgentSettings, confidences: dict[str, float], running: Running = serving
+    ) -> LookupModel:
         model = self._model(settings.agent, confidences)
-        serve = serving(settings, model=model, connect=self.wire.connect, metrics=Metrics())
+        serve = running(settings, model=model, connect=self.wire.connect, metrics=Metrics())
         parts = self.parts[settings.agent] = await self._stack.enter_async_context(serve)
         await parts.bus.wait_connected(CONNECT_S)
         # One sure prompt in the window, without a message for it.

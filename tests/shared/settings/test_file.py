@@ -9,6 +9,7 @@ import yaml
 
 from cloud_agent.center.settings import CenterSettings
 from device_agent.settings import DeviceSettings
+from edge_agent.settings import EdgeSettings
 from experiments.testbed.processes import UpSettings, read_agents
 from shared.agent.settings import AgentSettings
 from shared.cascade.policies import Fixed, Quantile
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-KINDS = {"device": DeviceSettings, "edge": AgentSettings, "cloud": AgentSettings}
+KINDS: dict[str, type[AgentSettings]] = {
+    "device": DeviceSettings,
+    "edge": EdgeSettings,
+    "cloud": AgentSettings,
+}
 
 
 def test_what_a_file_leaves_out_has_its_default(file: Path) -> None:

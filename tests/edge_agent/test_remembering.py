@@ -1,0 +1,205 @@
+"""An edge with a memory, between a device and a cloud on one wire, and an embedder made here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_agent.app import remembering
+from edge_agent.memory.settings import MemorySettings
+from edge_agent.settings import EdgeSettings
+from shared.errors import SettingsError
+from shared.settings.file import load
+from shared.tasks import Request
+from shared.tasks.classify import Label
+from tests.support.cascades import Cascade, cascade
+from tests.support.embedders import write_encoder
+from tests.support.processes import ROOT
+from tests.support.wires import MemoryWire, eventually
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from device_agent import Device
+    from edge_agent.memory.memory import Memory
+    from shared.tasks import Answer
+    from tests.support.fakes import LookupModel
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+QUESTION = "Is the film Glass River from 1987 good?"
+
+
+@pytest.fixture(scope="module")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    from models.pack.embedding import pack_embedder  # noqa: PLC0415 - optional
+
+    place = tmp_path_factory.mktemp("embedder")
+    source = write_encoder(place / "source")
+    return str(pack_embedder(str(source), place / "out", name="tiny", quantise=False).folder)
+
+
+class Tiers:
+    """A cascade whose edge remembers."""
+
+    def __init__(self, tiers: Cascade, settings: MemorySettings) -> None:
+        self.tiers = tiers
+        self._settings = settings
+
+    async def start(self, state: Path | None = None) -> None:
+        running = partial(remembering, memory=self._settings)
+        self.cloud: LookupModel = await self.tiers.cloud()
+        self.edge: LookupModel = await self.tiers.edge(running=running, state=str(state or ""))
+        self.device: Device = await self.tiers.device()
+        above = self.tiers.parts["edge-1"].station.above.choice
+        await eventually(
+            lambda: bool(above.models("classify", time.monotonic())), "the edge sees the cloud"
+        )
+
+    @property
+    def memory(self) -> Memory:
+        memory: Memory = self.tiers.parts["edge-1"].station.solver._wing.memory  # type: ignore[attr-defined]
+        return memory
+
+    async def ask(self, text: str) -> tuple[Answer | None, str]:
+        """Ask the device, and wait until the edge has learned what it may."""
+        heard, gone_up = sum(self.memory.counts.values()), len(self.cloud.seen)
+        result = await self.device.ask(text)
+        if len(self.cloud.seen) > gone_up:
+            await eventually(lambda: sum(self.memory.counts.values()) > heard, "a lesson")
+        return result.outcome, result.tier  # type: ignore[return-value] # never a failure here
+
+
+def settings(embedder: str, **changes: object) -> MemorySettings:
+    chosen = {"rule": "worth", "check_share": 0.0, "patience_s": 10.0} | changes
+    return MemorySettings(embedder=embedder, **chosen)  # type: ignore[arg-type] # any setting
+
+
+async def test_a_question_asked_twice_goes_up_once(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        first, second = await tiers.ask(QUESTION), await tiers.ask(QUESTION)
+
+        assert (first, second) == ((Label("cloud-1"), "cloud"), (Label("cloud-1"), "edge"))
+        assert tiers.cloud.seen == [QUESTION]
+        assert tiers.edge.seen == [QUESTION]
+
+
+async def test_where_an_answer_comes_from_is_said(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        known = await tiers.tiers.parts["edge-1"].station.solver.solve(
+            Request("classify", QUESTION), deadline_s=time.monotonic() + 10
+        )
+
+        assert known.source == "memory entry 1 of cloud-1 cloud-1"
+        assert tiers.edge.seen == [QUESTION]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "Is the film Glass Tower from 1987 good?",
+        "Is the film Glass River from 1988 good?",
+        "Is the film Glass River from 1987 not good?",
+    ],
+)
+async def test_a_question_nearly_the_same_goes_up_all_the_same(embedder: str, other: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+
+        assert (await tiers.ask(other))[1] == "cloud"
+
+
+async def test_an_answer_that_is_contradicted_is_given_no_more(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder, check_share=1.0))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        tiers.cloud.answers[QUESTION] = Label("another")
+        checked = await tiers.ask(QUESTION)
+        assert tiers.edge.seen == [QUESTION]
+        wing = tiers.tiers.parts["edge-1"].station.solver._wing  # type: ignore[attr-defined]
+
+        assert checked == (Label("another"), "cloud")
+        assert tiers.memory.entries[1].state == "quarantined"
+        assert (wing.checks.right, wing.checks.wrong) == (0, 1)
+        await tiers.ask(QUESTION)
+        assert tiers.edge.seen == [QUESTION, QUESTION]
+
+
+async def test_answers_of_a_model_that_is_gone_are_given_no_more(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        announcer = cascaded.parts["cloud-1"].announcer
+        announcer.serves("a newer model", "abc123", frozenset({"classify"}))
+        above = cascaded.parts["edge-1"].station.above.choice
+        await eventually(
+            lambda: above.models("classify", time.monotonic()) == {("a newer model", "abc123")},
+            "the edge hears of the newer model",
+        )
+
+        assert (await tiers.ask(QUESTION))[1] == "cloud"
+        assert (await tiers.ask(QUESTION))[1] == "edge"
+
+
+async def test_it_remembers_after_a_restart(embedder: str, tmp_path: Path) -> None:
+    for tier in ("cloud", "edge"):
+        async with cascade(MemoryWire()) as cascaded:
+            tiers = Tiers(cascaded, settings(embedder, folder=str(tmp_path)))
+            await tiers.start()
+
+            assert (await tiers.ask(QUESTION))[1] == tier
+
+
+async def test_devices_share_nothing_where_the_settings_part_them(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder, owners="apart"))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        other = await cascaded.device(agent="device-2")
+
+        assert (await other.ask(QUESTION)).tier == "cloud"
+        assert (await tiers.ask(QUESTION))[1] == "edge"
+
+
+async def test_nothing_personal_is_kept(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        for _ in range(2):
+            assert (await tiers.ask("Is ida.holm@example.org good?"))[1] == "cloud"
+
+        assert tiers.memory.entries == {}
+
+
+def test_an_edge_without_a_memory_loads_none_of_it() -> None:
+    program = (
+        "import sys; from edge_agent.command import command; "
+        "print([name for name in sys.modules if 'edge_agent.memory.' in name])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert found.stdout.strip() == "['edge_agent.memory.settings']"
+
+
+def test_a_memory_without_an_embedder_is_refused_in_one_sentence() -> None:
+    fault = "memory.embedder is missing"
+    file = ROOT / "configs" / "edge.yaml"
+    with pytest.raises(SettingsError, match=fault):
+        load(EdgeSettings, file, flags=["memory.entries=5"])
