@@ -51,7 +51,7 @@ _REFIT: Final = 200
 """Lessons after which the verifier is fitted again."""
 
 
-class Known(NamedTuple):
+class Remembered(NamedTuple):
     """A remembered answer, how likely it is right, and who gave it."""
 
     answer: Answer
@@ -136,7 +136,7 @@ class Wing:
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _look_up(self, request: Request, origin: str) -> Known | None:
+    async def _look_up(self, request: Request, origin: str) -> Remembered | None:
         if self._under_way >= _WAITING:
             self._count(request.task, "late")
             return None
@@ -198,7 +198,7 @@ class Wing:
 
     # -- in the memory's thread ----------------------------------------------------------------
 
-    def _find(self, request: Request, owner: str, versions: Collection[str]) -> Known | None:
+    def _find(self, request: Request, owner: str, versions: Collection[str]) -> Remembered | None:
         recall, now_s = self._recall(request, owner, versions), time.time()
         situation = self.memory.situation(recall)
         if self.memory.decide(situation).way != "direct" or recall.best is None:
@@ -207,7 +207,7 @@ class Wing:
         self.memory.used(recall.best, now_s)
         by = f"{entry.model} {entry.version}".strip() or "nobody known"
         answer = _answer_of(request.task, entry.answer)
-        return Known(answer, situation.direct or 0.0, f"memory entry {entry.id} of {by}")
+        return Remembered(answer, situation.direct or 0.0, f"memory entry {entry.id} of {by}")
 
     def _learn(self, lesson: _Lesson) -> str:
         recall, now_s = self._recall(lesson.request, lesson.owner, lesson.versions), time.time()
