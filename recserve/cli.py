@@ -22,6 +22,10 @@ _COMMANDS: Final = {
         "List, show, replay and purge prompts given up.",
     ),
     "demo": ("recserve.demo.command", "Run the whole cascade on the bundled prompts."),
+    "demo-text": (
+        "recserve.demo_text.command",
+        "Translate captions through three tiers, then chat.",
+    ),
     "device": ("device_agent.command", "Run a device agent."),
     "doctor": ("recserve.commands.doctor", "Check broker, bundles, engines and settings."),
     "edge": ("edge_agent.command", "Run an edge agent."),

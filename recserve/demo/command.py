@@ -5,40 +5,30 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from broker.start import choose
-from experiments.datasets.bundled import LabelledPrompt, read_prompts
+from experiments.datasets.bundled import read_prompts
 from experiments.testbed.processes import (
-    Agent,
     UpSettings,
     on_free_ports,
     read_agents,
     running,
-    upward,
 )
-from experiments.testbed.scrape import samples_at
 from recserve.demo.alone import ask_alone
 from recserve.demo.published import as_published
 from recserve.demo.report import build_report
-from recserve.demo.stream import DemoAnswers, stream
 from recserve.demo.table import print_report
-from shared.cascade.policies import Quantile
+from recserve.demo.watched import beta_of, burden_of, one_of_each_tier, stream_watched
 from shared.cli import clear_errors
 from shared.settings.file import load
 from shared.telemetry import log
 from shared.telemetry.log import LogSettings
 from shared.wire.topics import Topics
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from experiments.testbed.client import Answer
 
 _CONFIG = Path(__file__).parents[2] / "configs" / "up.yaml"
 
@@ -85,74 +75,21 @@ async def _run(
     names = ", ".join(agent.settings.agent for agent in agents)
     console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
     async with running(up.broker, agents, folder / "logs"):
-        answered = await _stream(prompts, agents, console, in_flight, timeout_s)
-        burden = _burden(agents)
-    tiers = _one_of_each_tier(agents)
+        texts = [prompt.text for prompt in prompts]
+        answered = await stream_watched(
+            texts, agents, console, in_flight=in_flight, timeout_s=timeout_s
+        )
+        burden = burden_of(agents)
+    tiers = one_of_each_tier(agents)
     console.print("Asking each model alone, for comparison ...")
     topics = Topics(agents[0].settings.mqtt.root)
     alone = ask_alone(tiers, prompts)
     return build_report(
         prompts,
         answered,
-        beta={agent.settings.tier.name: _beta(agent) for agent in tiers},
+        beta={agent.settings.tier.name: beta_of(agent) for agent in tiers},
         alone=alone,
         published=as_published(alone, [agent.settings.tier.policy for agent in tiers], topics),
         burden=burden,
         topics=topics,
     )
-
-
-async def _stream(
-    prompts: Sequence[LabelledPrompt],
-    agents: Sequence[Agent],
-    console: Console,
-    in_flight: int,
-    timeout_s: float,
-) -> DemoAnswers:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console) as bar:
-        total = bar.add_task("prompts answered", total=len(prompts))
-        tiers = [agent.settings.tier.name for agent in _one_of_each_tier(agents)]
-        by_tier = {tier: bar.add_task(f"  by the {tier}", total=len(prompts)) for tier in tiers}
-
-        def progress(answer: Answer) -> None:
-            bar.advance(total)
-            if "tier" in answer:
-                bar.advance(by_tier[answer["tier"]])
-
-        return await stream(
-            prompts,
-            [agent.settings.agent for agent in agents if agent.role == "device"],
-            agents[0].settings.mqtt,
-            in_flight=in_flight,
-            timeout_s=timeout_s,
-            progress=progress,
-        )
-
-
-def _one_of_each_tier(agents: Sequence[Agent]) -> list[Agent]:
-    """Return an agent of every tier, from the device up."""
-    by_tier = {agent.settings.tier.name: agent for agent in agents}
-    return [by_tier[tier] for tier in upward(agent.settings.tier for agent in agents)]
-
-
-def _beta(agent: Agent) -> float | None:
-    """Return the escalation rate that a tier aims at, if its policy has one."""
-    policy = agent.settings.tier.policy
-    return policy.beta if isinstance(policy, Quantile) else None
-
-
-def _burden(agents: Sequence[Agent]) -> dict[str, int]:
-    """Sum the bytes that the agents counted on each link, as Prometheus would read them."""
-    burden: dict[str, int] = {}
-    for agent in agents:
-        for sample in samples_at(agent.settings.metrics.port):
-            if sample.name == "recserve_link_bytes_total":
-                link = sample.labels["link"]
-                burden[link] = burden.get(link, 0) + int(sample.value)
-    return burden

@@ -90,7 +90,6 @@ def _tier(
     judged = [answer for _, answer in got if any(hop["tier"] == tier for hop in answer["hops"])]
     sent_on = sum(answer["hops"][-1]["tier"] != tier or "degraded" in answer for answer in judged)
     right = [_is_right(prompt, answer) for prompt, answer in own]
-    times_ms = sorted(answer["elapsed_ms"] for _, answer in own)
     return {
         "share": round(len(own) / prompts, 4),
         "accuracy": _accuracy(right),
@@ -98,11 +97,16 @@ def _tier(
         "judged": len(judged),
         "escalation_rate": round(sent_on / len(judged), 4) if judged else None,
         "beta": beta,
-        "latency_ms": {name: _quantile(times_ms, q) for name, q in _QUANTILES},
+        "latency_ms": latencies_ms([answer["elapsed_ms"] for _, answer in own]),
     }
 
 
 _QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
+
+
+def latencies_ms(times_ms: Sequence[float]) -> dict[str, float | None]:
+    """Return the quantiles of times that people look at; None of no times."""
+    return {name: _quantile(times_ms, q) for name, q in _QUANTILES}
 
 
 def _baseline(right: Sequence[bool], burden_bytes: int) -> dict[str, Any]:

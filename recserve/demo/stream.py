@@ -11,8 +11,8 @@ from experiments.testbed.client import Answer, DeviceClient
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from experiments.datasets.bundled import LabelledPrompt
     from shared.bus.mqtt.settings import MqttSettings
+    from shared.tasks import Task
 
 _GRACE_S = 0.5
 
@@ -26,15 +26,16 @@ class DemoAnswers(NamedTuple):
 
 
 async def stream(
-    prompts: Sequence[LabelledPrompt],
+    texts: Sequence[str],
     devices: Sequence[str],
     mqtt: MqttSettings,
     *,
     in_flight: int,
     timeout_s: float,
     progress: Callable[[Answer], None],
+    task: Task = "classify",
 ) -> DemoAnswers:
-    """Ask each device its share of the prompts, ``in_flight`` per device at a time.
+    """Ask each device its share of the texts, ``in_flight`` per device at a time.
 
     Ends when every prompt is answered or out of time; then listens a moment longer for answers
     that came twice. Raises ``BusError`` when a question does not get out.
@@ -43,16 +44,16 @@ async def stream(
 
     async def ask(device: str, text: str) -> Answer | None:
         async with rooms[device]:
-            answer = await client.ask(device, text, timeout_s=timeout_s)
+            answer = await client.ask(device, text, timeout_s=timeout_s, task=task)
         if answer is not None:
             progress(answer)
         return answer
 
     async with DeviceClient.open(mqtt, devices) as client:
         started_s = time.monotonic()
-        shares = (devices[number % len(devices)] for number in range(len(prompts)))
+        shares = (devices[number % len(devices)] for number in range(len(texts)))
         answers = await asyncio.gather(
-            *(ask(device, prompt.text) for device, prompt in zip(shares, prompts, strict=True))
+            *(ask(device, text) for device, text in zip(shares, texts, strict=True))
         )
         elapsed_s = time.monotonic() - started_s
         await asyncio.sleep(_GRACE_S)

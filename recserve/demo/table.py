@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from rich.console import Console
 
-_KIB = 1024
+KIB = 1024
 
 
 def print_report(console: Console, report: dict[str, Any]) -> None:
@@ -37,11 +37,11 @@ def _tiers(report: dict[str, Any]) -> Table:
         times = tier["latency_ms"]
         table.add_row(
             name,
-            _percent(tier["share"]),
-            _percent(tier["accuracy"]),
-            "–" if name == top else _percent(tier["escalation_rate"]),
-            "–" if name == top else _percent(tier["beta"]),
-            *(_ms(times[q]) for q in ("p50", "p95", "p99")),
+            percent(tier["share"]),
+            percent(tier["accuracy"]),
+            "–" if name == top else percent(tier["escalation_rate"]),
+            "–" if name == top else percent(tier["beta"]),
+            *(milliseconds(times[q]) for q in ("p50", "p95", "p99")),
         )
     return table
 
@@ -61,10 +61,10 @@ def _comparison(report: dict[str, Any]) -> Table:
         low, high = row["accuracy_interval_95"] or (None, None)
         table.add_row(
             name,
-            _percent(row["accuracy"]),
-            f"{_percent(low)} … {_percent(high)}",
-            f"{row['burden_bytes'] / _KIB:.1f}",
-            _percent(row["burden_bytes"] / top["burden_bytes"]),
+            percent(row["accuracy"]),
+            f"{percent(low)} … {percent(high)}",
+            f"{row['burden_bytes'] / KIB:.1f}",
+            percent(row["burden_bytes"] / top["burden_bytes"]),
             style="bold" if name == "the cascade" else "",
         )
     return table
@@ -85,14 +85,14 @@ def _as_published(report: dict[str, Any]) -> Table:
     table.add_column("by agreement", justify="right", style="bold")
     for name, tier in report["tiers"].items():
         table.add_row(
-            f"answered by the {name}", _percent(published["share"][name]), _percent(tier["share"])
+            f"answered by the {name}", percent(published["share"][name]), percent(tier["share"])
         )
     pair = (published, report)
     table.add_row("times sent up a link", *(f"{one['sent']:,}" for one in pair))
-    table.add_row("accuracy", *(_percent(one["accuracy"]) for one in pair))
+    table.add_row("accuracy", *(percent(one["accuracy"]) for one in pair))
     sizes = [sum(one["burden_bytes"].values()) for one in pair]
-    table.add_row("KiB sent", *(f"{size / _KIB:.1f}" for size in sizes))
-    table.add_row("of cloud only", *(_percent(size / top["burden_bytes"]) for size in sizes))
+    table.add_row("KiB sent", *(f"{size / KIB:.1f}" for size in sizes))
+    table.add_row("of cloud only", *(percent(size / top["burden_bytes"]) for size in sizes))
     return table
 
 
@@ -115,13 +115,15 @@ def _links(report: dict[str, Any]) -> Table:
     table.add_column("of cloud only", justify="right")
     *_, top = report["baselines"].values()
     for link, size in report["burden_bytes"].items():
-        table.add_row(link, f"{size / _KIB:.1f}", _percent(size / top["burden_bytes"]))
+        table.add_row(link, f"{size / KIB:.1f}", percent(size / top["burden_bytes"]))
     return table
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """Return a share in percent; a dash where there is none."""
     return "–" if share is None else f"{share * 100:.1f} %"
 
 
-def _ms(value: float | None) -> str:
+def milliseconds(value: float | None) -> str:
+    """Return a time; a dash where there is none."""
     return "–" if value is None else f"{value:.1f}"

@@ -1,0 +1,1 @@
+"""``recserve demo-text``: captions translated through three tiers, then a chat."""
