@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from experiments.evaluation.evaluate import PolicyRun, SetResult
     from experiments.evaluation.offline import Replay
+    from experiments.evaluation.text_study import TextResult
 
     Floats = NDArray[np.float64]
     Cost = Callable[[Replay[Any]], Floats]
@@ -59,7 +60,7 @@ def weighted(weights: Sequence[float]) -> Cost:
     return cost
 
 
-def curve(result: SetResult, policy: str, cost: Cost) -> SettingsCurve:
+def curve(result: SetResult | TextResult, policy: str, cost: Cost) -> SettingsCurve:
     """Return a policy's curve on a set, its orders averaged prompt by prompt."""
     settings: dict[str, list[PolicyRun]] = {}
     for run in result.runs:
@@ -74,7 +75,9 @@ def curve(result: SetResult, policy: str, cost: Cost) -> SettingsCurve:
     return SettingsCurve(parameters, PairedSample(np.stack(right), np.stack(costs)))
 
 
-def saved_by(result: SetResult, contender: str, reference: str, beta: float, cost: Cost) -> Saving:
+def saved_by(
+    result: SetResult | TextResult, contender: str, reference: str, beta: float, cost: Cost
+) -> Saving:
     """Return what the contender saves at the accuracy that the reference has at β."""
     base = curve(result, reference, cost)
     return saving(base.sample, setting(base, beta), curve(result, contender, cost).sample)

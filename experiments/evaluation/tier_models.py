@@ -85,7 +85,8 @@ def read_facts(settings: ModelSettings) -> ModelFacts:
         return _server_facts(settings)
     bundle = Bundle.open(settings.source)
     manifest, second = bundle.manifest, bundle.second_opinion(settings.answer)
-    settings = msgspec.structs.replace(settings, answer="model")
+    if settings.runtime == "onnx":
+        settings = msgspec.structs.replace(settings, answer="model")
     if manifest.precision == "int8":
         settings = msgspec.structs.replace(settings, batch_prompts=1)
     return ModelFacts(

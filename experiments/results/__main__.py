@@ -25,6 +25,7 @@ from experiments.plots.study import draw_study
 from experiments.results import agreement, ours, paper
 from experiments.results.domains import domains
 from experiments.results.exchanges import exchanges
+from experiments.results.generation import generation
 from experiments.results.starts import starts
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
@@ -71,7 +72,7 @@ def main(data: str | None, cache: str, before: str | None, out: str) -> None:
         main_study, results = runs["main"]
         rows = [row for result in results for row in measure(result, main_study.weights)]
         _draw(results, rows, pictures)
-        page.write_text(_text(runs, rows, pictures.name, Path(cache)), encoding="utf-8")
+        page.write_text(_text(runs, rows, pictures, Path(cache)), encoding="utf-8")
     console.print(f"Written: {page}, pictures in {pictures}")
 
 
@@ -99,7 +100,8 @@ def _with_before(
     ]
 
 
-def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
+def _text(runs: Runs, rows: Rows, folder: Path, cache: Path) -> str:
+    pictures = folder.name
     study, results = runs["main"]
     data = Path(os.environ.get(DATA_VARIABLE, "."))
     parts: list[Callable[[], str]] = [
@@ -118,6 +120,7 @@ def _text(runs: Runs, rows: Rows, pictures: str, cache: Path) -> str:
         lambda: paper.windows(runs, pictures),
         lambda: starts(*runs["main"]),
         lambda: paper.smaller(runs),
+        lambda: generation(load(Study, STUDIES / "translate.yaml"), cache, folder),
     ]
     return "\n".join(_in_parallel(parts))
 
