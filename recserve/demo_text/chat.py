@@ -1,4 +1,4 @@
-"""A few questions to a device that chats, one after another, each with what was said before."""
+"""A few questions to a device that chats, one after another."""
 
 from __future__ import annotations
 
@@ -11,30 +11,19 @@ if TYPE_CHECKING:
 
 QUESTIONS: Final = (
     "What is the capital of France?",
-    "And which river flows through it?",
-    "Name three animals that live in the sea.",
+    "Write one sentence about the sea.",
+    "Why does a pump need oil?",
 )
 
 
 async def chat(device: str, mqtt: MqttSettings, *, timeout_s: float) -> list[dict[str, Any]]:
     """Return what was asked and answered; an answer that does not come ends the chat."""
-    messages: list[dict[str, str]] = []
     turns = []
     async with DeviceClient.open(mqtt, [device]) as client:
         for question in QUESTIONS:
-            answer = await client.ask(
-                device,
-                question,
-                timeout_s=timeout_s,
-                task="generate",
-                options={"messages": messages} if messages else None,
-            )
+            answer = await client.ask(device, question, timeout_s=timeout_s, task="generate")
             if answer is None or "text" not in answer:
                 break
-            messages += [
-                {"role": "user", "content": question},
-                {"role": "assistant", "content": answer["text"]},
-            ]
             seconds = answer["elapsed_ms"] / 1000
             turns.append(
                 {

