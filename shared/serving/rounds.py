@@ -174,8 +174,10 @@ class TokenRounds:
         self._looked = False
         self._joined: dict[int, Unanswered] = {}
         """Whoever is to be told, by the number of the object."""
-        self._written = float(NEW_TOKENS)
+        self._written: float | None = None
         self._weight = float(NEW_TOKENS)
+        self._unmeasured_s = 0.0
+        """Time of rounds in which prompts were read and nothing was written yet."""
 
     @property
     def under_way(self) -> bool:
@@ -190,8 +192,9 @@ class TokenRounds:
     def weigh(self, request: Request) -> float:
         """Return about how many tokens' work a request is."""
         asked = request.options.get("max_new_tokens")
-        new = min(self._written, asked) if isinstance(asked, int) else self._written
-        weight: float = new + request.size_bytes / _BYTES_PER_WEIGHT
+        written = float(NEW_TOKENS) if self._written is None else self._written
+        new = min(written, asked) if isinstance(asked, int) else written
+        weight: float = new + _to_read(request)
         self._weight += (weight - self._weight) * _SMOOTHING
         return weight
 
@@ -212,8 +215,10 @@ class TokenRounds:
         except BaseException:
             self._queue.end()
             raise
+        self._unmeasured_s += time.perf_counter() - started_s
         if made:
-            self._queue.measure_unit((time.perf_counter() - started_s) / made)
+            self._queue.measure_unit(self._unmeasured_s / made)
+            self._unmeasured_s = 0.0
         ended, self._ended = self._ended, []
         self._queue.leave(len(ended), self._left())
         for waiting, entry in ended:
@@ -256,7 +261,10 @@ class TokenRounds:
         self._ended.append((waiting, entry))
 
     def _step(self) -> float:
-        """Make a token of every text that somebody waits for; return how many were made."""
+        """Make a token of every text that somebody waits for; return how much work was done.
+
+        That a prompt was read counts when its text begins.
+        """
         self._drop_unwanted()
         while self._held and self._fits(self._held[0]):
             self._running.append(self._held.pop(0))
@@ -264,7 +272,7 @@ class TokenRounds:
             return 0.0
         running = self._running
         generations = [each.generation for each in running]
-        written = sum(generation.written for generation in generations)
+        written = [generation.written for generation in generations]
         entries = self._entries(generations)
         self._thread.alive()
         self._running = []
@@ -273,7 +281,11 @@ class TokenRounds:
                 self._running.append(each)
             else:
                 self._end(each, entry)
-        return sum(generation.written for generation in generations) - written
+        return sum(
+            (each.generation.written - before) + (0.0 if before else _to_read(each.waiting.request))
+            for each, before in zip(running, written, strict=True)
+            if each.generation.written > before
+        )
 
     def _entries(self, generations: Sequence[Generation]) -> Sequence[Entry | None]:
         try:
@@ -297,7 +309,9 @@ class TokenRounds:
     def _end(self, each: _UnderWay, entry: Entry) -> None:
         each.generation.close()
         if not isinstance(entry, PromptError):
-            self._written += (each.generation.written - self._written) * _SMOOTHING
+            written = float(each.generation.written)
+            before = written if self._written is None else self._written
+            self._written = before + (written - before) * _SMOOTHING
         self._ended.append((each.waiting, entry))
 
     def _fits(self, one: _UnderWay) -> bool:
@@ -308,6 +322,11 @@ class TokenRounds:
         """Return about how much work is left for what is under way."""
         under_way = (*self._running, *self._held)
         return sum(max(each.waiting.weight - each.generation.written, 1.0) for each in under_way)
+
+
+def _to_read(request: Request) -> float:
+    """Return how much work it is to read a prompt, in tokens to write."""
+    return request.size_bytes / _BYTES_PER_WEIGHT
 
 
 def count(

@@ -252,3 +252,33 @@ async def test_the_wait_is_told_by_the_tokens_that_are_asked_for(
     model.release()
     await asyncio.gather(first, *few, *many)
     assert batcher.wait_s == 0.0
+
+
+async def test_reading_long_prompts_is_work_too_and_does_not_make_tokens_seem_slow(
+    batching: Callable[..., Batcher],
+) -> None:
+    model = SteppingModel(at_once=1, takes_s=0.01)
+    batcher = batching(model)
+    for _ in range(3):
+        await ask(batcher, "long " * 400, 1)
+    first = await held(batcher, model, "first", 2)
+    asked = [ask(batcher, "few", 1) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    assert 0 < batcher.wait_s < 0.01, "by tokens alone each of the four would take a whole step"
+    model.release()
+    await asyncio.gather(first, *asked)
+
+
+async def test_the_first_text_tells_how_long_texts_are(batching: Callable[..., Batcher]) -> None:
+    model = SteppingModel(at_once=1)
+    batcher = batching(model)
+    await batcher.solve(Request("generate", "short"), deadline_s=FAR_S)
+    before = batcher.service_s
+    first = await held(batcher, model, "first", 2)
+    asked = asyncio.ensure_future(batcher.solve(Request("generate", "next"), deadline_s=FAR_S))
+    await asyncio.sleep(0)
+
+    assert batcher.wait_s < before / 4, "four letters, not as many as texts may have"
+    model.release()
+    await asyncio.gather(first, asked)
