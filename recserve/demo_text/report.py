@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from experiments.datasets.pairs import PairSet
     from experiments.evaluation.statistics import Interval
     from experiments.evaluation.text_matrix import TextMatrix, TierTexts
-    from experiments.evaluation.text_quality import Quality
+    from experiments.evaluation.text_quality import TextQuality
     from experiments.testbed.client import Answer
     from recserve.demo.stream import DemoAnswers
     from shared.wire.topics import Topics
@@ -76,7 +76,7 @@ def build_report(
     }
 
 
-def _scores(qualities: Mapping[str, Quality]) -> dict[str, Any]:
+def _scores(qualities: Mapping[str, TextQuality]) -> dict[str, Any]:
     """Return BLEU and chrF, from 0 to 100, with their 95 % intervals, by who wrote."""
     return {
         "bleu": {who: round(corpus_bleu(q.counts.sum(axis=0)), 2) for who, q in qualities.items()},
