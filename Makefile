@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-placement plan-check crowd chaos soak fuzz clean
+.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement plan-check crowd chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -105,6 +105,10 @@ results: $(VENV)/.dev ## Write docs/results.md from the studies on the public se
 results-placement: $(VENV)/.dev ## Write docs/placement.md from a simulated fleet (10 min on one processor)
 	@$(BIN)/recserve simulate placement --out runs/placement
 	@$(BIN)/python -m experiments.results.placement runs/placement
+
+results-memory: $(VENV)/.dev ## Write docs/results-memory.md from ten simulated days of questions (10 min)
+	@$(BIN)/recserve experiment hotspot --out runs/hotspot
+	@$(BIN)/python -m experiments.hotspot runs/hotspot
 
 plan-check: $(VENV)/.dev ## Hold plans against replays of the traces AZURE and MOONCAKE (40 min on an idle machine)
 	@test -f "$(AZURE)" -a -f "$(MOONCAKE)" || { echo "make plan-check AZURE=FILE MOONCAKE=FILE: name the two traces"; exit 2; }

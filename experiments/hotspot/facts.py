@@ -124,6 +124,7 @@ _ANSWERS: Final = {
     "sport": "football tennis handball hockey cricket rowing cycling fencing golf basketball",
     "color": "red green blue yellow white black orange purple brown grey",
 }
+_TWO_NAMES: Final = 0.2
 _PLACES: Final = frozenset({"place of birth", "country", "capital of", "capital"})
 
 
@@ -149,9 +150,10 @@ def generate(count: int, seed: int) -> list[HotFact]:
     while len(facts) < count:
         kind = draw.choice(list(_KINDS))
         subject = _entity(kind, draw)
-        if subject in seen:
+        bare = subject.removeprefix("The ")  # nobody tells The Red Ocean from Red Ocean
+        if bare in seen:
             continue
-        seen.add(subject)
+        seen.add(bare)
         popularity = draw.paretovariate(1.0)
         for relation in draw.sample(_KINDS[kind], 3):
             answer = _answer(relation, draw)
@@ -201,7 +203,8 @@ def _relation_of(question: str) -> tuple[str, str] | None:
 
 def _entity(kind: str, draw: random.Random) -> str:
     if kind == "person":
-        return f"{draw.choice(_FIRST.split())} {draw.choice(_LAST.split())}"
+        born = f" {draw.choice(_LAST.split())}" if draw.random() < _TWO_NAMES else ""
+        return f"{draw.choice(_FIRST.split())} {draw.choice(_LAST.split())}{born}"
     if kind == "place":
         return f"{draw.choice(_PREFIXES.split())}{draw.choice(_SUFFIXES.split())}"
     name = f"{draw.choice(_ADJECTIVES.split())} {draw.choice(_NOUNS.split())}"

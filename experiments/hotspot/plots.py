@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from experiments.hotspot.study import HotspotReport
 
 _LINES: Final = ("all-cloud", "routellm-like", "gptcache-0.90", "ic-cache-like", OURS)
+_SHOWN: Final = 0.8
+"""Who is right less often saves nothing."""
 _COLOURS: Final = ("#888888", "#b07aa1", "#f28e2b", "#4e79a7", "#c0392b")
 
 
@@ -28,16 +30,19 @@ def draw(report: HotspotReport, folder: Path) -> list[Path]:
 def _tradeoff(report: HotspotReport, path: Path) -> Path:
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    for name, system in report.systems.items():
-        if name.startswith(f"{OURS},"):
-            continue
+    shown = [
+        (name, system)
+        for name, system in sorted(report.systems.items(), key=lambda item: item[1].cloud_calls)
+        if not name.startswith(f"{OURS},") and system.accuracy >= _SHOWN
+    ]
+    for place, (name, system) in enumerate(shown):
         ours = name == OURS
         share = 100 * system.cloud_calls / report.questions
         axes.scatter(share, 100 * system.accuracy, s=70, color="#c0392b" if ours else "#4e79a7")
         axes.annotate(
             name,
             (share, 100 * system.accuracy),
-            xytext=(6, -11),
+            xytext=(6, 9 if place % 2 else -15),
             textcoords="offset points",
             fontsize=9,
             ha="right" if share > 90 else "left",  # noqa: PLR2004
@@ -45,6 +50,7 @@ def _tradeoff(report: HotspotReport, path: Path) -> Path:
     axes.set_xlabel("questions that the cloud was asked (%)")
     axes.set_ylabel("answered right (%)")
     axes.set_title("Further left is cheaper, further up is better")
+    axes.set_ylim(100 * _SHOWN, 100)
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     return path

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
+from experiments.hotspot.absent import AbsentReport
 from experiments.hotspot.baselines import (
     TOLERANCE,
     AllCloud,
@@ -86,6 +87,7 @@ class HotspotReport(msgspec.Struct, kw_only=True):
     questions: int
     embedder: str
     systems: dict[str, SystemReport]
+    half_absent: dict[str, AbsentReport] = {}
 
 
 def make_workload(

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from experiments.hotspot.absent import half_absent
 from experiments.hotspot.settings import HotspotSettings
 from experiments.hotspot.study import HotspotReport, make_workload, run, systems, write_report
 from models.pack.embedding import pack_embedder
@@ -93,7 +94,11 @@ def hotspot(
             done = {name: run(work, settings, name, build, said) for name, build in made.items()}
         questions = settings.days * settings.questions_a_day
         report = HotspotReport(
-            settings=settings, questions=questions, embedder=loaded.digest, systems=done
+            settings=settings,
+            questions=questions,
+            embedder=loaded.digest,
+            systems=done,
+            half_absent=half_absent(work.facts, loaded),
         )
         path = write_report(report, out)
         pictures = _draw(report, out, console)
@@ -121,6 +126,10 @@ def print_report(report: HotspotReport, console: Console) -> None:
             f"{system.index_entries:,}",
         )
     console.print(table)
+    absent = Table("half of what is asked is not there", "wrongly reused", "found")
+    for name, found in report.half_absent.items():
+        absent.add_row(name, f"{found.false_reuse:.2%}", f"{found.recall:.1%}")
+    console.print(absent)
 
 
 class _Bars:

@@ -1,0 +1,81 @@
+"""The page of results of the memory, made from a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiments.hotspot.study import OURS
+
+if TYPE_CHECKING:
+    from experiments.hotspot.study import HotspotReport, SystemReport
+
+
+def page(report: HotspotReport) -> str:
+    """Return the text of docs/results-memory.md."""
+    settings = report.settings
+    rows = "\n".join(_row(name, system) for name, system in report.systems.items())
+    absent = "\n".join(
+        f"| {name} | {found.false_reuse:.2%} | {found.recall:.1%} |"
+        for name, found in report.half_absent.items()
+    )
+    return f"""<!-- Written by `make results-memory`; change the code, not this page. -->
+# Results: an edge that remembers
+
+{settings.days} simulated days of {settings.questions_a_day:,} questions about {settings.facts:,} generated facts
+(Zipf {settings.zipf}, {settings.churn:.0%} of the head exchanged each day, {settings.typos:.0%} of the questions with a
+slip, a burst each third day), after a warm-up of {settings.warm_up:,}; every system may keep {settings.capacity}
+entries, meets the same vectors of all-MiniLM-L6-v2 in int8 and the same recorded cloud, which is wrong in
+{settings.cloud_wrong:.0%}. Seed {settings.seed}.
+
+The memory is the code that is shipped (`edge_agent/memory`). **Scripted are the edge's model and what a night teaches
+it**: it knows {settings.edge_knows[0]:.0%} to {settings.edge_knows[1]:.0%} of the facts, uses a right example in
+{settings.edge_by_example:.0%}, learns {settings.learned_a_night} facts a night of which {settings.learned_well:.0%}
+stay, and loses {settings.forgotten_a_night:.0%} of all a night, which asking {settings.probed_a_night:.0%} of them again
+finds. What others are called "-like" is our code of their idea. So this page compares ways of remembering, and
+promises no model's accuracy.
+
+| | right | cloud calls | day 1 | last day | wrongly reused | edge tokens a question | entries |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+{_compared(report)}
+![Who asks the cloud how often, and is right how often](memory-tradeoff.png)
+
+![Cloud calls by day](memory-by-day.png)
+
+## When half of what is asked is not there
+
+Every second question has no entry, and each has others of its kind among the entries. What is given wrongly is a share of
+all questions, what is found one of those that have an entry. The verifier learned its rewordings on other facts.
+
+| | wrongly reused | found |
+|---|---|---|
+{absent}
+"""
+
+
+def _row(name: str, system: SystemReport) -> str:
+    shown = f"**{name}**" if name == OURS else name
+    calls = system.cloud_calls_by_day
+    return (
+        f"| {shown} | {system.accuracy:.1%} | {system.cloud_calls:,} | {calls[0]:,} | {calls[-1]:,} "
+        f"| {system.false_reuse:.2%} | {system.edge_tokens_per_question:.1f} "
+        f"| {system.index_entries:,} |"
+    )
+
+
+def _compared(report: HotspotReport) -> str:
+    """Return what the memory's calls are of those of others, as far as they are in the report."""
+    ours = report.systems.get(OURS)
+    if ours is None:
+        return ""
+    said = [
+        f"{ours.cloud_calls / other.cloud_calls:.2f} of {name}'s"
+        for name in ("ic-cache-like", "gptcache-0.90", "routellm-like")
+        if (other := report.systems.get(name)) is not None
+    ]
+    days = ours.cloud_calls_by_day
+    return (
+        f"The memory's cloud calls are {', '.join(said)}; on the last day they are "
+        f"{days[-1] / days[0]:.2f} of those of the first.\n"
+    )
