@@ -160,7 +160,16 @@ def _result(row: OutboxRow) -> Result | None:
 
 
 def _pack(hop: Hop) -> _StoredHop:
-    return _StoredHop(*msgspec.structs.astuple(hop))
+    """Return a hop as it is stored; a device has no memory, so its answers have no other source."""
+    return _StoredHop(
+        hop.tier,
+        hop.agent,
+        hop.confidence,
+        hop.threshold,
+        hop.elapsed_us,
+        hop.confidence_kind,
+        hop.probability,
+    )
 
 
 def _unpack(hop: _StoredHop) -> Hop:
