@@ -252,7 +252,7 @@ def test_what_is_missing_to_read_it_is_named_and_how_to_install_it(
     pytest.importorskip("sentencepiece")
     from transformers import AutoTokenizer  # noqa: PLC0415
 
-    from shared.runtimes import torch_classifier  # noqa: PLC0415
+    from shared.runtimes import torch_folder  # noqa: PLC0415
 
     source = debertas_folder(tmp_path / "source")
 
@@ -260,6 +260,6 @@ def test_what_is_missing_to_read_it_is_named_and_how_to_install_it(
         raise ValueError("`tiktoken` is required")
 
     monkeypatch.setattr(AutoTokenizer, "from_pretrained", cannot)
-    monkeypatch.setattr(torch_classifier, "_CONVERTERS", ("no_such_module",))
+    monkeypatch.setattr(torch_folder, "_CONVERTERS", ("no_such_module",))
     with pytest.raises(RuntimeUnavailable, match=r"sentencepiece.*pip install -e"):
         pack(str(source), tmp_path / "bundle", name="tiny", quantise=False)
