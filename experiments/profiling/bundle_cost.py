@@ -55,7 +55,7 @@ class Asked(msgspec.Struct, frozen=True):
     """What the process is to measure."""
 
     bundle: str
-    runtime: Literal["onnx", "genai"]
+    runtime: Literal["onnx", "genai", "ctranslate2"]
     sets: tuple[str, ...]
     jobs: str
     rows: int

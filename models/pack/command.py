@@ -15,6 +15,7 @@ from models.pack.labelled import read_labelled, read_texts
 from models.pack.packing import Bounds, pack, task_of
 from models.pack.samples import SAMPLES
 from models.pack.tagged import read_tagged
+from models.pack.translator import encodes, pack_translator
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +98,8 @@ def refit(folder: Path, head: HeadRequest, console: Console | None = None) -> Bu
 def writer(request: GeneratorRequest, console: Console | None = None) -> Bundle:
     """Pack a language model; say what came out. Raises what ``main`` raises."""
     console = console or Console(stderr=True)
-    bundle = pack_generator(request, console)
+    make = pack_translator if encodes(request.source) else pack_generator
+    bundle = make(request, console)
     _show(bundle, console)
     return bundle
 

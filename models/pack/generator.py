@@ -53,7 +53,7 @@ _BUILDERS: Final[dict[Precision, tuple[str, ...]]] = {
 }
 TOKENIZER_CONFIG: Final = "tokenizer_config.json"
 _KEPT: Final = (TOKENIZER, TOKENIZER_CONFIG, "special_tokens_map.json", CHAT_TEMPLATE)
-_WRITTEN_TOKENS: Final = 48
+WRITTEN_TOKENS: Final = 48
 _SHOWN: Final = 2_000
 
 
@@ -103,11 +103,11 @@ def pack_generator(request: GeneratorRequest, console: Console) -> Bundle:
         _build(original, folder, request.precision)
         bundle = Bundle.write(folder, _manifest(request, original, folder))
         status.update("comparing with the original")
-        found = compare_tokens(original, folder, request.prompts, _WRITTEN_TOKENS)
+        found = compare_tokens(original, folder, request.prompts, WRITTEN_TOKENS)
         console.print(f"packed: {found}")
-        _hold(found, request.allowed or ALLOWED[request.precision], request.precision)
+        hold(found, request.allowed or ALLOWED[request.precision], request.precision)
         status.update("looking how fast and how sure it is")
-        return put(_measured(bundle, request, found), request.out, Path(work) / "replaced")
+        return put(measured(bundle, request, found), request.out, Path(work) / "replaced")
 
 
 def _manifest(request: GeneratorRequest, original: Original, folder: Path) -> Manifest:
@@ -163,7 +163,8 @@ def _drop_nothings(path: Path) -> None:
         path.write_bytes(msgspec.json.format(msgspec.json.encode(kept)))
 
 
-def _hold(found: TokenFidelity, allowed: Tolerance, precision: Precision) -> None:
+def hold(found: TokenFidelity, allowed: Tolerance, precision: Precision) -> None:
+    """Refuse a packed model that is too far from its original. Raises ``BundleError``."""
     if (
         found.token_agreement < allowed.token_agreement
         or found.log_probability_distance > allowed.log_probability_distance
@@ -175,11 +176,13 @@ def _hold(found: TokenFidelity, allowed: Tolerance, precision: Precision) -> Non
         )
 
 
-def _measured(bundle: Bundle, request: GeneratorRequest, found: TokenFidelity) -> Bundle:
+def measured(bundle: Bundle, request: GeneratorRequest, found: TokenFidelity) -> Bundle:
     """Write into the manifest how the model does here: its speed, and how sure it is."""
-    settings = ModelSettings(source=str(bundle.folder), runtime="genai", batch_prompts=1)
+    settings = ModelSettings(
+        source=str(bundle.folder), runtime=bundle.manifest.runtime, batch_prompts=1
+    )
     model = load_model(settings)
-    options = {"max_new_tokens": _WRITTEN_TOKENS}
+    options = {"max_new_tokens": WRITTEN_TOKENS}
     try:
         started_s = time.perf_counter()
         entries = model.answer([Request("generate", text, options) for text in request.prompts])
@@ -190,14 +193,14 @@ def _measured(bundle: Bundle, request: GeneratorRequest, found: TokenFidelity) -
     if refused := [entry for entry in scored if isinstance(entry, Exception)]:
         raise BundleError(f"the packed model fails at a sample prompt: {refused[0]}")
     written = sum(_tokens_of(entry) for entry in scored)
-    measured = Confidences(
+    sure = Confidences(
         prompts=len(scored),
         of=("samples",),
         quantiles=tuple(quantiles([entry.confidence for entry in scored])),
     )
     manifest = msgspec.structs.replace(
         bundle.manifest,
-        confidences={"generate": measured},
+        confidences={"generate": sure},
         conversion=Conversion(
             prompts=len(scored),
             token_agreement=round(found.token_agreement, 4),

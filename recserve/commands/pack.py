@@ -16,6 +16,7 @@ from models.pack.generator import GeneratorRequest
 from models.pack.labelled import read_texts
 from models.pack.prompts import PROMPTS
 from models.pack.teacher import TeacherServer
+from models.pack.translator import encodes
 from shared.cli import clear_errors
 from shared.errors import SettingsError
 
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @click.option(
     "--precision",
     type=click.Choice(["int4", "int8", "float32"]),
-    help="--task generate: of the weights; none: int4.",
+    help="--task generate: of the weights; none: int4, with an encoder int8.",
 )
 @click.option(
     "--confidence",
@@ -199,7 +200,7 @@ def command(
                     out=out,
                     name=name,
                     version=version,
-                    precision=precision or "int4",
+                    precision=precision or ("int8" if encodes(source) else "int4"),
                     confidence=confidence or "perplexity",
                     max_tokens=max_tokens,
                     licence=licence,

@@ -14,7 +14,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, NamedTuple
 
-ENGINES: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-genai", "torch", "transformers")
+ENGINES: Final = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "onnxruntime-genai",
+    "ctranslate2",
+    "torch",
+    "transformers",
+)
 _BOARD: Final = Path("/proc/device-tree/model")
 _PROCESSORS: Final = Path("/proc/cpuinfo")
 _ACCELERATORS: Final = (

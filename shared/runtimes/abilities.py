@@ -26,7 +26,7 @@ def abilities_of(settings: ModelSettings) -> Abilities | None:
     """
     if settings.runtime == "openai":
         return _of_writer(settings.labels)
-    if settings.runtime not in ("onnx", "genai"):
+    if settings.runtime not in ("onnx", "genai", "ctranslate2"):
         return None
     manifest = read_manifest(Path(settings.source) / MANIFEST)
     if manifest.task != "generate":

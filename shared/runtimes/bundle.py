@@ -138,7 +138,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     name: Annotated[str, Meta(min_length=1)]
     version: Annotated[str, Meta(min_length=1)]
     task: Task = "classify"
-    runtime: Literal["onnx", "genai"] = "onnx"
+    runtime: Literal["onnx", "genai", "ctranslate2"] = "onnx"
     precision: Literal["float32", "float16", "int8", "int4"] = "float32"
     labels: tuple[LabelName, ...] = ()
     confidence: ConfidenceKind = "max_probability"
@@ -159,6 +159,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     confidences: dict[Task, Confidences] = {}
     head: HeadManifest | None = None
     conversion: Conversion | None = None
+    begins: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     files: dict[FileName, Sha256] = {}
 
 

@@ -40,6 +40,15 @@ _RUNTIMES: Final = {
         ".[generate]",
         ("providers", "labels", "tokens_at_once", "max_new_tokens", "instruction", "certainty"),
     ),
+    "ctranslate2": _Runtime(
+        "ctranslate2_generator",
+        "Ctranslate2Generator",
+        ".[seq2seq]",
+        (
+            *("device", "labels"),
+            *("tokens_at_once", "max_new_tokens", "instruction", "certainty"),
+        ),
+    ),
     "openai": _Runtime(
         "openai_server",
         "open_openai",
@@ -76,7 +85,7 @@ def digest_of(settings: ModelSettings) -> str:
     if settings.runtime in ("transformers", "openai"):
         return ""
     bundle = Bundle.open(settings.source)
-    if settings.runtime == "genai":
+    if settings.runtime in ("genai", "ctranslate2"):
         return served_digest(bundle.digest, settings)
     return bundle.digest_of(settings.answer)
 

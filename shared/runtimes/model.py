@@ -195,7 +195,7 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         ),
     ]
     runtime: Annotated[
-        Literal["onnx", "transformers", "genai", "openai"],
+        Literal["onnx", "transformers", "genai", "ctranslate2", "openai"],
         Meta(description="engine that runs the model, or openai: a server that speaks its API"),
     ] = "onnx"
     threads: Annotated[
@@ -209,7 +209,8 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         Meta(
             pattern=r"^(auto|cpu|mps|(cuda|xpu)(:\d+)?)$",
-            description="transformers: auto (a GPU if there is one), cpu, cuda, cuda:1, mps, xpu",
+            description="transformers, ctranslate2: auto (a GPU if there is one), cpu, cuda, "
+            "cuda:1; transformers also mps, xpu",
         ),
     ] = "auto"
     precision: Annotated[
@@ -228,14 +229,14 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         Meta(
             ge=64,
             le=1 << 24,
-            description="genai, transformers: tokens of all texts under way, read and to be "
-            "written, at most; this bounds its memory",
+            description="genai, ctranslate2, transformers: tokens of all texts under way, read "
+            "and to be written, at most; this bounds its memory",
         ),
     ] = 8_192
     max_new_tokens: Annotated[
         Annotated[int, Meta(ge=1, le=MOST_NEW_TOKENS)] | None,
         Meta(
-            description="genai, transformers, openai: tokens of an answer, at most, whatever is "
+            description="models that write: tokens of an answer, at most, whatever is "
             "asked for; none: what is asked for, or 256"
         ),
     ] = None
@@ -243,14 +244,14 @@ class ModelSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         str,
         Meta(
             max_length=1 << 16,
-            description="genai, transformers, openai: what the model is told before each "
+            description="models that write: what the model is told before each "
             "prompt that brings no system prompt or instruction of its own",
         ),
     ] = ""
     certainty: Annotated[
         Certainty | None,
         Meta(
-            description="genai, transformers, openai: the confidence of a text: perplexity is "
+            description="models that write: the confidence of a text: perplexity is "
             "1 / (1 + PPL), mean and least are of its tokens' probabilities; none: as the bundle "
             "says, or perplexity"
         ),

@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 WEIGHTS: Final = "model.onnx"
 TOKENIZER: Final = "tokenizer.json"
 GENAI_CONFIG: Final = "genai_config.json"
+CT2_WEIGHTS: Final = "model.bin"
+CT2_CONFIG: Final = "config.json"
 CHAT_TEMPLATE: Final = "chat_template.jinja"
 
 FILES: Final = {
     "onnx": (WEIGHTS, TOKENIZER),
+    "ctranslate2": (CT2_WEIGHTS, CT2_CONFIG, TOKENIZER),
     "genai": (WEIGHTS, TOKENIZER, GENAI_CONFIG),
 }
 """What each engine cannot do without."""

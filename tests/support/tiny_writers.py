@@ -48,6 +48,10 @@ def _network(kind: str, tokenizer: Any) -> Any:
     }
     start = tokenizer.eos_token_id if kind == "m2m_100" else tokenizer.pad_token_id
     encodes = known | {"decoder_start_token_id": start}
+    if (
+        kind == "m2m_100"
+    ):  # its places begin behind the number of the padding, which is 1 everywhere
+        encodes["pad_token_id"] = 1
     rows = {"num_hidden_layers": 2, "num_attention_heads": 4}
     if kind == "t5":
         config = transformers.T5Config(

@@ -16,15 +16,15 @@ from shared.tasks.classify import Label
 from shared.tasks.generate import Completion
 from tests.support.tiny_generators import write_language_model
 from tests.support.tiny_writers import ENCODING, PLACES, WITHOUT_ENCODER, write_writer
+from tests.support.writer_references import WriterReference
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from shared.runtimes import Model
     from shared.runtimes.model import Entry
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 KINDS = (*WITHOUT_ENCODER, *ENCODING)
 TEXTS = ("the valve sticks", "a dull film, far too long", "Zwei Hunde", "why", "ein Mann sieht zu")
 
@@ -71,48 +71,11 @@ def said(entry: Entry) -> Completion:
     return entry.answer
 
 
-class Reference:
-    """The same model in the hands of transformers."""
-
-    def __init__(self, folder: Path) -> None:
-        import transformers  # noqa: PLC0415 - optional
-
-        self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-        config = transformers.AutoConfig.from_pretrained(folder)
-        self.encodes = config.is_encoder_decoder
-        kind = "AutoModelForSeq2SeqLM" if self.encodes else "AutoModelForCausalLM"
-        self.network = getattr(transformers, kind).from_pretrained(folder).eval()
-
-    def greedy(self, text: str, tokens: int) -> tuple[str, list[int], list[float]]:
-        """Return what it writes, its tokens, and how likely each is in a second pass over all."""
-        read = self.tokenizer(text, return_tensors="pt")
-        ids, mask = read["input_ids"], read["attention_mask"]
-        with torch.inference_mode():
-            written = self.network.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=tokens,
-                do_sample=False,
-                num_beams=1,
-            )
-            before = 1 if self.encodes else ids.shape[1]
-            if self.encodes:
-                logits = self.network(
-                    input_ids=ids, attention_mask=mask, decoder_input_ids=written
-                ).logits
-            else:
-                logits = self.network(input_ids=written).logits
-        chosen = written[0, before:].tolist()
-        rows = torch.log_softmax(logits[0].double(), -1)[before - 1 : -1]
-        chances = [float(row[token]) for row, token in zip(rows, chosen, strict=True)]
-        return self.tokenizer.decode(chosen, skip_special_tokens=True), chosen, chances
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_writes_what_transformers_writes_and_is_as_sure_as_a_second_pass(
     folders: dict[str, Path], models: dict[str, Model], kind: str
 ) -> None:
-    reference = Reference(folders[kind])
+    reference = WriterReference(folders[kind])
     lengths = set()
     for text in TEXTS:
         expected, chosen, chances = reference.greedy(text, 24)
@@ -164,17 +127,11 @@ def test_whoever_joins_late_or_leaves_early_changes_nobodys_answer(
 def test_labels_are_scored_as_the_models_answer(
     folders: dict[str, Path], models: dict[str, Model], kind: str
 ) -> None:
-    reference = Reference(folders[kind])
+    reference = WriterReference(folders[kind])
     labels, instruction = ["leak", "no leak", "film"], "What is it?"
     request = Request("classify", "the pump", {"labels": labels, "instruction": instruction})
     read = reference.tokenizer(f"{instruction}\n\nthe pump\n\nAnswer:")["input_ids"]
-    means = []
-    for label in labels:
-        before = "" if reference.encodes else " "
-        answer = reference.tokenizer(before + label, add_special_tokens=False)["input_ids"]
-        answer = [*answer, reference.tokenizer.eos_token_id]
-        means.append(_mean(reference, read, answer))
-    weights = [math.exp(mean) for mean in means]
+    weights = [math.exp(reference.mean(read, label)) for label in labels]
 
     (entry,) = models[kind].answer([request])
 
@@ -185,21 +142,8 @@ def test_labels_are_scored_as_the_models_answer(
     assert entry.confidence_kind == "max_probability"
 
 
-def _mean(reference: Reference, read: Sequence[int], answer: Sequence[int]) -> float:
-    with torch.inference_mode():
-        if reference.encodes:
-            start = reference.network.config.decoder_start_token_id
-            logits = reference.network(
-                input_ids=torch.tensor([read]), decoder_input_ids=torch.tensor([[start, *answer]])
-            ).logits[0]
-        else:
-            logits = reference.network(torch.tensor([[*read, *answer]])).logits[0, len(read) - 1 :]
-    rows = torch.log_softmax(logits.double(), -1)
-    return sum(float(rows[place, token]) for place, token in enumerate(answer)) / len(answer)
-
-
 def test_a_chat_goes_through_the_models_template(chatting: Path) -> None:
-    model, reference = load(chatting), Reference(chatting)
+    model, reference = load(chatting), WriterReference(chatting)
     chat = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "why"}]
     rendered = reference.tokenizer.apply_chat_template(
         chat, tokenize=False, add_generation_prompt=True
@@ -293,7 +237,7 @@ def test_what_the_models_own_configuration_rules_out_is_never_written(
     rules.no_repeat_ngram_size, rules.forced_bos_token_id, rules.min_length = 2, 9, 12
     rules.repetition_penalty, rules.bad_words_ids = 1.3, [[11], [12]]
     rules.save_pretrained(folder)
-    model, reference = load(folder), Reference(folder)
+    model, reference = load(folder), WriterReference(folder)
     for text in TEXTS:
         expected, chosen, _ = reference.greedy(text, 24)
         answer = said(ask(model, text, max_new_tokens=24))
