@@ -6,6 +6,8 @@ lacks() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 lacks mosquitto mosquitto
 lacks mosquitto_sub mosquitto-clients
 lacks openssl openssl
+# llama.cpp's server is linked to GNU's OpenMP.
+ldconfig -p 2>/dev/null | grep -q 'libgomp\.so\.1' || missing="$missing libgomp1"
 [ -n "$missing" ] || exit 0
 command -v apt-get >/dev/null 2>&1 || { echo "Not installed, so their tests are skipped:$missing"; exit 0; }
 run=""
