@@ -74,8 +74,8 @@ class MemoryStore:
         elif known["embedder"].decode() != embedder:
             raise StoreError(
                 f"{path}: its vectors are of another embedder ({known['embedder'].decode()[:12]}, "
-                f"this one is {embedder[:12]}); export it and import it with this one "
-                "(recserve memory export, import), or name that one"
+                f"this one is {embedder[:12]}); name that one in memory.embedder, or move the file "
+                "away and begin anew"
             )
         return store
 
