@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.equal_accuracy import PairedSample, Saving, saving
-from experiments.evaluation.statistics import Interval
+from experiments.evaluation.statistics import Interval, resampled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,8 +89,7 @@ def gain_over(
     """Return how much the reference at β gains over another policy at the same hops."""
     base, contender = curve(result, reference, hops), curve(result, other, hops)
     row, prompts = setting(base, beta), base.sample.right.shape[1]
-    counts = np.random.default_rng(0).multinomial(prompts, np.ones(prompts) / prompts, size=draws)
-    weights = np.concatenate([np.ones((1, prompts)), counts]) / prompts
+    weights = np.concatenate([np.ones((1, prompts)), resampled(prompts, draws, 0)]) / prompts
     accuracy, burden = weights @ base.sample.right[row], weights @ base.sample.cost[row]
     others, costs = weights @ contender.sample.right.T, weights @ contender.sample.cost.T
     at_equal = np.array([_read(c, a, b) for c, a, b in zip(costs, others, burden, strict=True)])

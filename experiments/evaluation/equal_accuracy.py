@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.statistics import Interval
+from experiments.evaluation.statistics import Interval, resampled
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,10 +56,7 @@ def saving(
     prompts = reference.right.shape[1]
     right, cost = reference.right[setting], reference.cost[setting]
     means = np.ones((1, prompts)) / prompts
-    resampled = np.random.default_rng(seed).multinomial(
-        prompts, np.ones(prompts) / prompts, size=draws
-    )
-    weights = np.concatenate([means, resampled / prompts])
+    weights = np.concatenate([means, resampled(prompts, draws, seed) / prompts])
     targets, costs = weights @ right, weights @ cost
     accuracies, prices = weights @ contender.right.T, weights @ contender.cost.T
     at_equal = np.array(

@@ -100,10 +100,15 @@ def auroc(confidence: Floats, right: Right) -> float:
     pairs = wrong * (len(right) - wrong)
     if not pairs:
         return float("nan")
-    _, group, size = np.unique(confidence, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(size) - (size - 1) / 2)[group]
     hits = len(right) - wrong
-    return float((ranks[right].sum() - hits * (hits + 1) / 2) / pairs)
+    return float((_ranks(confidence)[right].sum() - hits * (hits + 1) / 2) / pairs)
+
+
+def rank_correlation(values: Floats, others: Floats) -> float:
+    """Return Spearman's rank correlation; NaN of what never varies."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        correlations = np.asarray(np.corrcoef([_ranks(values), _ranks(others)]))
+    return float(correlations[0, 1])
 
 
 def risk_coverage(confidence: Floats, right: Right) -> RiskCoverage:
@@ -140,11 +145,11 @@ class Bootstrap:
 
     def accuracy(self, way: int) -> Interval:
         """Return the interval of one accuracy."""
-        return _interval(self.accuracies[:, way])
+        return interval_of(self.accuracies[:, way])
 
     def difference(self, way: int, other: int) -> Interval:
         """Return the interval of how much more accurate ``way`` is than ``other``."""
-        return _interval(self.accuracies[:, way] - self.accuracies[:, other])
+        return interval_of(self.accuracies[:, way] - self.accuracies[:, other])
 
 
 def bootstrap(right: Right, *, draws: int = 2000, seed: int = 0) -> Bootstrap:
@@ -160,6 +165,19 @@ def bootstrap(right: Right, *, draws: int = 2000, seed: int = 0) -> Bootstrap:
     return Bootstrap(accuracies)
 
 
-def _interval(values: Floats) -> Interval:
+def resampled(count: int, draws: int, seed: int) -> Labels:
+    """Return how often each of ``count`` prompts is in a resample; shape (draws, count)."""
+    return np.random.default_rng(seed).multinomial(count, np.ones(count) / count, size=draws)
+
+
+def interval_of(values: Floats) -> Interval:
+    """Return the 95 % interval of values that a bootstrap drew."""
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
     return Interval(float(low), float(high))
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks from 1; equal values have their mean rank."""
+    _, group, size = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(size) - (size - 1) / 2)[group]
+    return ranks

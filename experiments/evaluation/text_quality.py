@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.statistics import Interval
+from experiments.evaluation.statistics import interval_of, resampled
 from shared.errors import RuntimeUnavailable
 
 if TYPE_CHECKING:
@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from experiments.evaluation.statistics import Interval
+
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]
 
 _ORDERS: Final = 4
-_TAIL: Final = 0.025
 
 
 class TextQuality(NamedTuple):
@@ -68,17 +69,10 @@ def corpus_bleu(counts: NDArray[np.int64] | Floats) -> float:
 
 def bleu_interval(counts: Counts, *, draws: int = 1000, seed: int = 0) -> Interval:
     """Return the 95 % interval of the BLEU of n texts by resampling them; counts are (n, 10)."""
-    texts = len(counts)
-    drawn = np.random.default_rng(seed).multinomial(texts, np.ones(texts) / texts, size=draws)
-    scores = [corpus_bleu(summed) for summed in drawn @ counts]
-    low, high = np.quantile(scores, [_TAIL, 1 - _TAIL])
-    return Interval(float(low), float(high))
+    drawn = resampled(len(counts), draws, seed) @ counts
+    return interval_of(np.array([corpus_bleu(summed) for summed in drawn]))
 
 
 def mean_interval(values: Floats, *, draws: int = 1000, seed: int = 0) -> Interval:
     """Return the 95 % interval of a mean by resampling; shape (n,)."""
-    drawn = np.random.default_rng(seed).multinomial(
-        len(values), np.ones(len(values)) / len(values), size=draws
-    )
-    low, high = np.quantile(drawn @ values / len(values), [_TAIL, 1 - _TAIL])
-    return Interval(float(low), float(high))
+    return interval_of(resampled(len(values), draws, seed) @ values / len(values))

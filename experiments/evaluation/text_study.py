@@ -10,7 +10,7 @@ from rich.console import Console
 from experiments.datasets.pairs import read_pairs
 from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.evaluate import PolicyRun, burdens, play, shares
-from experiments.evaluation.statistics import Interval
+from experiments.evaluation.statistics import Interval, rank_correlation
 from experiments.evaluation.study import Study, candidates
 from experiments.evaluation.text_matrix import TextMatrix, fill_texts
 from experiments.evaluation.text_quality import bleu_interval, corpus_bleu, mean_interval
@@ -92,8 +92,8 @@ def text_cards(result: TextResult) -> list[dict[str, Any]]:
                 "tier": tier.tier,
                 "prompts": len(matrix.data),
                 **_quality(matrix.right[index], matrix.bleu_counts, everything),
-                "rank_correlation": _spearman(tier.routing, matrix.right[index]),
-                "length_correlation": _spearman(tier.routing, tokens.astype(float)),
+                "rank_correlation": rank_correlation(tier.routing, matrix.right[index]),
+                "length_correlation": rank_correlation(tier.routing, tokens.astype(float)),
                 "tokens": float(tokens.mean()),
                 "tokens_s": float(tokens.sum() / (tier.elapsed_us.sum() / 1e6)),
                 "compute_ms": float(tier.elapsed_us.mean() / 1000),
@@ -135,17 +135,3 @@ def _answer_bytes(replayed: Replay[TextMatrix]) -> float:
     """Return the bytes of answers' texts on all links, per prompt."""
     given = replayed.given(replayed.matrix.answer_bytes)
     return float((paper_hops(replayed).up.sum(axis=0) * given).mean())
-
-
-def _spearman(values: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    """Return the rank correlation; ties have their mean rank, and NaN is of what never varies."""
-    ranks = [_ranks(each) for each in (values, others)]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlations: NDArray[np.float64] = np.asarray(np.corrcoef(ranks))
-    return float(correlations[0, 1])
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    _, group, size = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (np.cumsum(size) - (size - 1) / 2)[group]
-    return ranks

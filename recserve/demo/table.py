@@ -19,9 +19,14 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     if report["as_published"]:
         console.print(_as_published(report))
     console.print(_links(report))
-    lost = report["prompts"] - report["results"]
-    console.print(
-        f"{report['prompts']} prompts, {report['results']} results, {lost} lost, "
+    console.print(last_line(report, "prompts"))
+
+
+def last_line(report: dict[str, Any], what: str) -> str:
+    """Return what became of ``what`` was streamed."""
+    return (
+        f"{report['prompts']} {what}, {report['results']} results, "
+        f"{report['prompts'] - report['results']} lost, "
         f"{report['duplicates']} answered twice, {report['errors']} errors, "
         f"{report['degraded']} degraded, {report['elapsed_s']:.1f} s"
     )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 
@@ -15,10 +12,12 @@ from experiments.evaluation.text_quality import (
     judge,
     mean_interval,
 )
-from recserve.demo.report import latencies_ms
-from shared.messages import Hop, Prompt, Result
-from shared.wire.burden import packet_bytes
-from shared.wire.codec import encode_prompt, encode_result
+from recserve.demo.accounts import (
+    account_of_stream,
+    account_of_tier,
+    alone_bytes,
+    versions_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -56,12 +55,7 @@ def build_report(
     qualities |= dict(zip(tiers, alone.qualities, strict=True))
     by_tier = dict(zip(tiers, alone.tiers, strict=True))
     return {
-        "prompts": len(captions),
-        "results": len(got),
-        "duplicates": answered.duplicates,
-        "errors": sum("error" in answer for answer in got),
-        "degraded": sum("degraded" in answer for answer in got),
-        "elapsed_s": round(answered.elapsed_s, 3),
+        **account_of_stream(answered),
         "beta": beta[tiers[0]],
         "tiers": {
             tier: _tier(tier, got, len(captions), beta[tier], by_tier[tier]) for tier in tiers
@@ -69,10 +63,16 @@ def build_report(
         **_scores(qualities),
         "burden_bytes": dict(burden),
         "alone_bytes": {
-            tier: _alone_bytes(captions, texts, tiers[0], topics) for tier, texts in by_tier.items()
+            tier: alone_bytes(
+                "generate",
+                zip(captions.texts, texts.answers, strict=True),
+                tier,
+                tiers[0],
+                topics,
+            )
+            for tier, texts in by_tier.items()
         },
-        "versions": {name: version(name) for name in _PACKAGES}
-        | {"python": platform.python_version(), "machine": platform.machine()},
+        "versions": versions_of(_PACKAGES),
     }
 
 
@@ -92,32 +92,12 @@ def _tier(
     tier: str, got: Sequence[Answer], prompts: int, beta: float | None, alone: TierTexts
 ) -> dict[str, Any]:
     """Summarise what one tier saw, and what it wrote."""
-    own = [answer for answer in got if answer.get("tier") == tier]
-    judged = [answer for answer in got if any(hop["tier"] == tier for hop in answer["hops"])]
-    sent_on = sum(answer["hops"][-1]["tier"] != tier or "degraded" in answer for answer in judged)
+    written = [answer.get("tokens_out", 0) for answer in got if answer.get("tier") == tier]
     return {
-        "share": round(len(own) / prompts, 4),
-        "judged": len(judged),
-        "escalation_rate": round(sent_on / len(judged), 4) if judged else None,
-        "beta": beta,
-        "tokens": sum(answer.get("tokens_out", 0) for answer in own),
+        **account_of_tier(tier, got, prompts, beta),
+        "tokens": sum(written),
         "tokens_s": round(float(alone.tokens.sum() / (alone.elapsed_us.sum() / 1e6)), 1),
-        "latency_ms": latencies_ms([answer["elapsed_ms"] for answer in own]),
     }
-
-
-def _alone_bytes(captions: PairSet, alone: TierTexts, bottom: str, topics: Topics) -> int:
-    """Return the bytes of sending every caption straight to one tier and its result back."""
-    if alone.tier == bottom:
-        return 0
-    origin, agent, total = f"{bottom}-1", f"{alone.tier}-1", 0
-    for text, answer in zip(captions.texts, alone.answers, strict=True):
-        prompt = Prompt(uuid4(), origin, "generate", text, 30.0)
-        total += packet_bytes(topics.prompt(agent, "generate", origin), encode_prompt(prompt, 0.0))
-        hop = Hop(alone.tier, agent, 0.9, 0.5, 70_000)
-        result = Result(prompt.id, answer, (hop,))
-        total += packet_bytes(topics.results(origin), encode_result(result, known_hops=0))
-    return total
 
 
 def _ends(interval: Interval) -> list[float]:

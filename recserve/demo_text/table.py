@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from recserve.demo.table import KIB, milliseconds, percent
+from recserve.demo.table import KIB, last_line, milliseconds, percent
 from recserve.demo_text.report import CASCADE
 
 if TYPE_CHECKING:
@@ -17,12 +17,7 @@ def print_report(console: Console, report: dict[str, Any]) -> None:
     """Print the tiers, and the cascade beside each tier alone."""
     console.print(_tiers(report))
     console.print(_comparison(report))
-    lost = report["prompts"] - report["results"]
-    console.print(
-        f"{report['prompts']} captions, {report['results']} results, {lost} lost, "
-        f"{report['duplicates']} answered twice, {report['errors']} errors, "
-        f"{report['degraded']} degraded, {report['elapsed_s']:.1f} s"
-    )
+    console.print(last_line(report, "captions"))
 
 
 def print_chat(console: Console, turns: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ best expert*, 1998). Both are held to what a head's log-odds turn out to mean he
 constant, which change no order of prompts and so are not used beyond that: a policy learns them
 itself, and a scale that moves would only be in its way.
 
-Pure, and without numpy: some 25 µs a sentence in plain Python.
+Pure, and without numpy: a text costs about what a head costs it (``experiments.profiling.head``).
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class Metrics:
             task=_TASK,
             figure="by policy: `beta_ratio`, `budget_spent_ratio`, `disagreement_ratio` with "
             "`disagreement_low_ratio` and `disagreement_high_ratio`, `alarms_total` of `quality`, "
-            "`gain_1_ratio` and on",
+            "`gain_1_ratio` and on, `adaptation_trust_ratio` of those that adapt",
         )
 
     def _describe_requests(self) -> None:

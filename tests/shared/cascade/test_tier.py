@@ -18,8 +18,8 @@ from shared.cascade.policies import (
     Routing,
     Skip,
 )
-from shared.cascade.tier import Tier
-from shared.messages import Prompt, Result, Scored
+from shared.cascade.tier import Escalation, Tier
+from shared.messages import Hop, Prompt, Result, Scored
 from shared.tasks import TASKS, Task
 from shared.tasks.classify import Label
 
@@ -182,3 +182,25 @@ def test_without_a_head_both_are_the_same_number() -> None:
     assert result.hops[-1].probability is None
     assert result.hops[-1].confidence_kind == "max_probability"
     assert result.certainty == result.confidence == 0.9
+
+
+def test_what_was_learned_of_a_text_is_held_against_the_threshold_and_stands_in_the_hop() -> None:
+    tier = Tier("device", Quantile(beta=1.0, learn=True), ["edge"])
+    scored = Scored(Label("good"), 0.6, 100, (0.1, 0.9), "agreement")
+    tier.route("classify", seen(1.0))  # the most sure so far: everything goes up
+
+    for number in range(40):
+        prompt = Prompt(UUID(int=number), "device-1", "classify", "the pump is fine", 10.0)
+        sent = tier.decide("device-1", prompt, scored, arrived_s=0.0, now_s=1.0)
+        assert isinstance(sent, Escalation)
+        above = Hop("edge", "edge-1", 0.9, 0.5, 100)
+        tier.learn(sent, Result(prompt.id, Label("bad"), (*sent.prompt.hops, above)))
+
+        hop, said = sent.local_result.hops[-1], sent.observation.confidence
+
+    assert hop.confidence < 0.3
+    assert (said, hop.probability) == (0.6, 0.9), "the model's own words stay as they are"
+    other = Prompt(UUID(int=99), "device-1", "classify", "a lamp", 10.0)
+    unheard = tier.decide("device-1", other, scored, arrived_s=0.0, now_s=1.0)
+    assert isinstance(unheard, Escalation)
+    assert unheard.local_result.hops[-1].confidence > 0.5
