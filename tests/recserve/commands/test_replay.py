@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -23,7 +24,7 @@ from tests.support.processes import ROOT, skip_without
 from tests.support.replay_runs import made_record, write_made_run
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.support.installations import Installation
@@ -59,6 +60,25 @@ def write_trace(folder: Path, prompts: int, *, per_s: float, seed: int = 0) -> P
 
 def command(*words: str) -> list[str]:
     return [sys.executable, "-m", "recserve", "replay", *words]
+
+
+@contextmanager
+def slow_device(name: str, port: int, *, prompt_s: float) -> Iterator[None]:
+    """Run a device whose model takes ``prompt_s`` seconds longer for every prompt."""
+    settings = [f"agent={name}", f"mqtt.port={port}"]
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "chaos.launcher", "device", "--slow-s", str(prompt_s), "--"),
+            *("--config", "configs/device.yaml"),
+            *(word for setting in settings for word in ("--set", setting)),
+        ],
+        cwd=ROOT,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
 
 
 def replay(folder: Path, *words: str) -> Ran:
@@ -267,13 +287,20 @@ def test_virtual_devices_can_join_a_running_broker(
     assert {record.device for record in ran.records} == {"virtual-1", "virtual-2", "virtual-3"}
 
 
-def test_a_run_that_asks_for_more_than_this_machine_can_do_says_so(tmp_path: Path) -> None:
-    trace = write_trace(tmp_path, 8000, per_s=1600)
+def test_a_run_that_asks_for_more_than_its_device_can_do_says_so(
+    tmp_path: Path, installation: Installation
+) -> None:
+    trace = write_trace(tmp_path, 150, per_s=30)
     out = tmp_path / "run"
 
-    ran = replay(out, "--trace", str(trace), "--devices", "20", "--out", str(out))
+    with slow_device("slow-1", installation.port, prompt_s=0.1):
+        ran = replay(
+            out,
+            *("--trace", str(trace), "--broker", f"127.0.0.1:{installation.port}"),
+            *("--ask", "slow-1", "--out", str(out)),
+        )
 
-    assert ran.report["prompts"]["sent"] == 8000
+    assert ran.report["prompts"]["sent"] == 150
     assert ran.report["prompts"]["lost"] == 0
     assert ran.report["saturation"]
     assert "Saturated from second" in ran.printed.replace("\n", " ")
