@@ -36,8 +36,9 @@ from shared.bus import Message
 from shared.errors import BundleError, DataError, InvalidPrompt, MalformedMessage, SettingsError
 from shared.membership.status import decode_status
 from shared.messages import Result
-from shared.runtimes.bundle import Bundle, Manifest
+from shared.runtimes.bundle import Bundle
 from shared.runtimes.classifier_batches import Batches
+from shared.runtimes.manifest import Manifest
 from shared.runtimes.onnx_session import load_tokenizer
 from shared.settings.file import load
 from shared.tasks import check

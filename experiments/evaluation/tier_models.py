@@ -11,7 +11,8 @@ from msgspec import Meta
 
 from shared.errors import BundleError
 from shared.runtimes import ModelSettings
-from shared.runtimes.bundle import Bundle, sha256_of
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import sha256_of
 from shared.runtimes.head_manifest import TABLE
 from shared.runtimes.second_opinion import Judged
 from shared.tasks.classify import max_probability

@@ -16,7 +16,8 @@ from models.pack.labelled import read_columns, read_texts
 from models.pack.teacher import SHOWN, TeacherServer, answers, ask_teacher
 from shared.errors import BundleError, DataError
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, Bundle, Confidences
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.head_manifest import (
     TABLE,
     FusedHeldOut,
@@ -24,6 +25,7 @@ from shared.runtimes.head_manifest import (
     HeadManifest,
     HeldOut,
 )
+from shared.runtimes.manifest import Confidences
 from shared.runtimes.text_manifest import WEIGHTS
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ import onnx
 from onnx import numpy_helper
 
 from shared.errors import BundleError
-from shared.runtimes.bundle import MANIFEST, Bundle, sha256_of
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST, sha256_of
 from shared.runtimes.text_manifest import WEIGHTS
 
 if TYPE_CHECKING:

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from shared.runtimes.bundle import Bundle, MeasuredEntities
+    from shared.runtimes.bundle import Bundle
     from shared.runtimes.embedder_bundle import EmbedderBundle
+    from shared.runtimes.manifest import MeasuredEntities
     from shared.tasks.tag import Certainty
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from models.pack.labelled import scored_or_raise
-from shared.runtimes.bundle import Confidences
+from shared.runtimes.manifest import Confidences
 from shared.tasks import Request
 
 if TYPE_CHECKING:

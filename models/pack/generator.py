@@ -26,7 +26,8 @@ from models.pack.packing import put, refuse_other_folder
 from models.pack.prompts import PROMPTS
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import Bundle, Confidences, Manifest
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.manifest import Confidences, Manifest
 from shared.runtimes.text_manifest import CHAT_TEMPLATE, GENAI_CONFIG, TOKENIZER, Conversion
 from shared.tasks import Request
 from shared.tasks.generate import Completion

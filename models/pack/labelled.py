@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NoReturn, Protocol
 
 from shared.errors import BundleError, DataError, PromptError, SettingsError
 from shared.runtimes import labels_of
-from shared.runtimes.bundle import MeasuredQuality
+from shared.runtimes.manifest import MeasuredQuality
 from shared.tasks import score
 from shared.tasks.classify import requests
 from shared.text_files import Line, read_lines
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from shared.messages import Scored
     from shared.runtimes import Model
-    from shared.runtimes.bundle import MeasuredEntities
+    from shared.runtimes.manifest import MeasuredEntities
 
 _FIRST_ROW = 2
 _CHUNK_PROMPTS = 256

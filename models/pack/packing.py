@@ -19,7 +19,9 @@ from models.pack.facts import read_facts
 from models.pack.samples import SAMPLES, beyond
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import Model, ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, Bundle, Manifest, MeasuredEntities
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
+from shared.runtimes.manifest import Manifest, MeasuredEntities
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:

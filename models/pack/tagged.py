@@ -10,7 +10,7 @@ from models.conll import Sentence, read_sentences
 from models.pack.labelled import named, scored_or_raise
 from models.spans import score_spans
 from shared.errors import BundleError, DataError
-from shared.runtimes.bundle import MeasuredEntities
+from shared.runtimes.manifest import MeasuredEntities
 from shared.tasks import Request
 from shared.tasks.tag import Entities
 

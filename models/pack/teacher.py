@@ -17,7 +17,7 @@ from rich.progress import track
 from models.pack.labelled import scored_or_raise
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import ModelSettings, labels_of, load_model
-from shared.runtimes.bundle import MANIFEST
+from shared.runtimes.bundle_files import MANIFEST
 from shared.tasks.classify import requests
 
 if TYPE_CHECKING:

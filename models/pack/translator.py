@@ -17,7 +17,8 @@ from models.pack.fidelity import TokenFidelity
 from models.pack.generator import ALLOWED, WRITTEN_TOKENS, hold, measured
 from models.pack.packing import put, refuse_other_folder
 from shared.errors import BundleError, RuntimeUnavailable
-from shared.runtimes.bundle import Bundle, Manifest
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.manifest import Manifest
 from shared.runtimes.text_manifest import TOKENIZER
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from models.train.student import Student
-    from shared.runtimes.bundle import Side
+    from shared.runtimes.bundle_files import Side
 
 
 def save(

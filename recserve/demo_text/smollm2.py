@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import RecServeError, RuntimeUnavailable
-from shared.runtimes.bundle import MANIFEST
+from shared.runtimes.bundle_files import MANIFEST
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.runtimes.bundle import MANIFEST, Bundle
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.storage.files import sync_folder
 from shared.wire.manifest import CHUNK_BYTES, ShippedBundle, ShippedFile, chunk_hashes
 

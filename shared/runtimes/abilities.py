@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from shared.runtimes.bundle import MANIFEST, read_manifest
+from shared.runtimes.bundle_files import MANIFEST
+from shared.runtimes.manifest import read_manifest
 
 if TYPE_CHECKING:
     from shared.runtimes.model import ModelSettings

@@ -16,152 +16,36 @@ itself (``shared.runtimes``) and making bundles (``models.pack``).
 from __future__ import annotations
 
 import hashlib
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
-import yaml
-from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.messages import ConfidenceKind
-from shared.runtimes.head_manifest import (
-    REFIT,
-    TABLE,
-    HeadManifest,
-    check_head,
-    open_second_opinion,
+from shared.runtimes.bundle_files import (
+    MANIFEST,
+    hashes_in,
+    sha256_of,
+    size_of,
+    verify_files,
+    write_manifest,
 )
-from shared.runtimes.model import Answers
+from shared.runtimes.head_manifest import REFIT, TABLE, check_head, open_second_opinion
+from shared.runtimes.manifest import Manifest, read_manifest
 from shared.runtimes.text_manifest import (
     CHAT_TEMPLATE,
     TOKENIZER,
     WEIGHTS,
-    Conversion,
     check_files,
     check_task,
 )
-from shared.settings.yaml_file import NotYaml, read_yaml
-from shared.tasks import Task
-from shared.tasks.classify import LABEL_CHARACTERS
-from shared.tasks.tag import Certainty
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from shared.runtimes.model import Answers
     from shared.runtimes.second_opinion import SecondOpinion
-
-FORMAT: Final = 1
-MANIFEST: Final = "bundle.yaml"
-_SHORT: Final = 40
-
-FileName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
-LabelName = Annotated[str, Meta(min_length=1, max_length=LABEL_CHARACTERS)]
-Side = Literal["left", "right"]
-Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-
-
-class MeasuredQuality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How well the packed model did on one labelled set, over its first ``rows`` rows.
-
-    ``mean_confidence`` above ``accuracy`` means that the model is surer than it should be.
-    """
-
-    rows: Annotated[int, Meta(ge=1)]
-    accuracy: Annotated[float, Meta(ge=0, le=1)]
-    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
-
-
-class MeasuredEntities(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How well a packed tagger did on one labelled set, over its first ``rows`` sentences.
-
-    An entity counts if its type and both its ends are right; all sentences are counted together.
-    """
-
-    rows: Annotated[int, Meta(ge=1)]
-    f1: Annotated[float, Meta(ge=0, le=1)]
-    precision: Annotated[float, Meta(ge=0, le=1)]
-    recall: Annotated[float, Meta(ge=0, le=1)]
-    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
-
-
-class MeasuredTexts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How near the texts of a packed model came to those of people, as sacrebleu counts it.
-
-    BLEU and chrF are of all rows together, on texts as they are written.
-    """
-
-    rows: Annotated[int, Meta(ge=1)]
-    bleu: Annotated[float, Meta(ge=0, le=100)]
-    chrf: Annotated[float, Meta(ge=0, le=100)]
-    mean_confidence: Annotated[float, Meta(ge=0, le=1)]
-
-
-class Confidences(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How sure the model is as a rule: quantiles of its confidences on texts of the sets ``of``.
-
-    They lie at equal steps from the least to the largest; a new window starts from them.
-    """
-
-    prompts: Annotated[int, Meta(ge=1)]
-    of: tuple[str, ...]
-    quantiles: Annotated[
-        tuple[Annotated[float, Meta(ge=0, le=1)], ...], Meta(min_length=2, max_length=1_001)
-    ]
-
-    def __post_init__(self) -> None:
-        """Refuse quantiles that fall."""
-        if any(high < low for low, high in pairwise(self.quantiles)):
-            raise ValueError("quantiles of confidences must rise, and these fall somewhere")
-
-
-class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What ``bundle.yaml`` says.
-
-    ``labels`` is in the order of the model's outputs; ``confidence`` names what routing goes by:
-    the largest probability (``shared.tasks.classify``), or what the bundle's ``head`` makes of it
-    (``shared.runtimes.agreement_head``); ``answer`` says whether the head's expert has a say in
-    answers, too (``shared.runtimes.second_opinion``), of which ``quality`` knows nothing: that is
-    the model's alone. ``max_tokens`` counts the special tokens too, and ``truncation`` is the end
-    at which what is beyond them is cut off. Shorter prompts of a batch are filled up with
-    ``pad_token`` at the end that ``padding`` says. Of a model that writes ``max_tokens`` counts
-    what it reads and writes together; ``conversion`` says how near it is to its original, and
-    ``texts`` how good.
-    ``files`` maps each file to its SHA-256.
-
-    A tagger's ``certainty`` is what routing goes by (``shared.tasks.tag``), ``shapes`` says that it
-    is told how each word is written (``shared.runtimes.words``), and ``entities`` how good it is.
-    """
-
-    format: Literal[1] = FORMAT
-    name: Annotated[str, Meta(min_length=1)]
-    version: Annotated[str, Meta(min_length=1)]
-    task: Task = "classify"
-    runtime: Literal["onnx", "genai", "ctranslate2"] = "onnx"
-    precision: Literal["float32", "float16", "int8", "int4"] = "float32"
-    labels: tuple[LabelName, ...] = ()
-    confidence: ConfidenceKind = "max_probability"
-    answer: Answers = "model"
-    max_tokens: Annotated[int, Meta(ge=8)]
-    truncation: Side = "right"
-    padding: Side = "right"
-    pad_token: Annotated[int, Meta(ge=0)] = 0
-    source: str = ""
-    licence: str = ""
-    description: str = ""
-    trained_on: tuple[str, ...] = ()
-    quality: dict[str, MeasuredQuality] = {}
-    certainty: Certainty = "mean"
-    shapes: bool = False
-    entities: dict[str, MeasuredEntities] = {}
-    texts: dict[str, MeasuredTexts] = {}
-    confidences: dict[Task, Confidences] = {}
-    head: HeadManifest | None = None
-    conversion: Conversion | None = None
-    begins: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
-    files: dict[FileName, Sha256] = {}
+    from shared.tasks import Task
 
 
 class Bundle(msgspec.Struct, frozen=True):
@@ -184,8 +68,7 @@ class Bundle(msgspec.Struct, frozen=True):
         manifest = read_manifest(folder / MANIFEST)
         digest = sha256_of(folder / MANIFEST)
         check_files(folder / MANIFEST, runtime=manifest.runtime, files=manifest.files)
-        for name, expected in manifest.files.items():
-            verify_file(folder / name, expected)
+        verify_files(folder, manifest.files)
         _check_confidence(manifest, folder / MANIFEST)
         return cls(folder, manifest, digest)
 
@@ -247,24 +130,7 @@ class Bundle(msgspec.Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """Size of all files together, the manifest included."""
-        return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
-
-
-def hashes_in(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in a folder but the manifest."""
-    return {
-        path.name: sha256_of(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != MANIFEST
-    }
-
-
-def write_manifest(folder: Path, manifest: msgspec.Struct) -> None:
-    """Write ``bundle.yaml``."""
-    text = yaml.safe_dump(
-        msgspec.to_builtins(manifest), sort_keys=False, allow_unicode=True, width=100
-    )
-    (folder / MANIFEST).write_text(text, encoding="utf-8")
+        return size_of(self.folder, self.manifest.files)
 
 
 def check_runtime(bundle: Bundle, runtime: str) -> None:
@@ -310,59 +176,3 @@ def _check_fusion(manifest: Manifest, place: Path) -> None:
             f"{'head' if manifest.head is None else 'fusion in its head'}; {REFIT}, or set answer "
             "to model"
         )
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read a ``bundle.yaml``. Raises ``BundleError``."""
-    tree = read_manifest_tree(path)
-    if tree.get("format") != FORMAT:
-        found = repr(tree.get("format"))
-        found = found if len(found) <= _SHORT else f"{found[:_SHORT]}…"
-        raise BundleError(
-            f"{path}: format is {found}, but this version reads format {FORMAT}; "
-            "upgrade recserve or pack the model again"
-        )
-    try:
-        manifest = msgspec.convert(tree, Manifest)
-    except msgspec.ValidationError as error:
-        raise BundleError(f"{path}: {error}; correct it or pack the model again") from error
-    if len(set(manifest.labels)) < len(manifest.labels):
-        raise BundleError(f"{path}: labels holds a name twice; correct it or pack the model again")
-    return manifest
-
-
-def read_manifest_tree(path: Path) -> dict[Any, Any]:
-    """Return what a manifest holds, unchecked. Raises ``BundleError``."""
-    try:
-        tree = read_yaml(path)
-    except FileNotFoundError:
-        raise BundleError(
-            f"{path.parent}: holds no {MANIFEST}, so it is no bundle; make one with recserve pack"
-        ) from None
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
-    except NotYaml as error:
-        raise BundleError(f"{path}: {error}; correct it or pack it again") from error
-    if not isinstance(tree, dict):
-        raise BundleError(f"{path}: must hold a mapping of keys to values; pack it again")
-    return tree
-
-
-def verify_file(path: Path, expected: str) -> None:
-    """Hold a file against its SHA-256. Raises ``BundleError``."""
-    if not path.is_file():
-        raise BundleError(f"{path}: the file is missing; copy the whole bundle again")
-    if sha256_of(path) != expected:
-        raise BundleError(
-            f"{path}: the file is not the one that was packed (its SHA-256 differs); "
-            "copy the whole bundle again"
-        )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

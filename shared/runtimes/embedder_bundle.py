@@ -19,7 +19,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.errors import BundleError
-from shared.runtimes.bundle import (
+from shared.runtimes.bundle_files import (
     FORMAT,
     MANIFEST,
     FileName,
@@ -28,7 +28,8 @@ from shared.runtimes.bundle import (
     hashes_in,
     read_manifest_tree,
     sha256_of,
-    verify_file,
+    size_of,
+    verify_files,
     write_manifest,
 )
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
@@ -98,8 +99,7 @@ class EmbedderBundle(msgspec.Struct, frozen=True):
         for name in (WEIGHTS, TOKENIZER):
             if name not in manifest.files:
                 raise BundleError(f"{folder / MANIFEST}: files does not list {name}; pack it again")
-        for name, expected in manifest.files.items():
-            verify_file(folder / name, expected)
+        verify_files(folder, manifest.files)
         return cls(folder, manifest, sha256_of(folder / MANIFEST))
 
     @classmethod
@@ -121,7 +121,7 @@ class EmbedderBundle(msgspec.Struct, frozen=True):
     @property
     def size_bytes(self) -> int:
         """Size of all files together, the manifest included."""
-        return sum((self.folder / name).stat().st_size for name in (*self.manifest.files, MANIFEST))
+        return size_of(self.folder, self.manifest.files)
 
 
 def _read(path: Path) -> EmbedderManifest:

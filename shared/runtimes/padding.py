@@ -9,7 +9,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.runtimes.bundle import Side
+    from shared.runtimes.bundle_files import Side
 
 
 class Padding(NamedTuple):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shared.runtimes.bundle import Side
+    from shared.runtimes.bundle_files import Side
     from shared.tasks import Request
 
 

@@ -12,7 +12,8 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from shared.runtimes.bundle import Bundle, Manifest
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.manifest import Manifest
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:

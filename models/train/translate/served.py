@@ -20,7 +20,8 @@ from models.train.__main__ import DATA_VARIABLE, data_folder
 from models.train.translate.captions import read_pairs
 from shared.errors import RecServeError
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import Bundle, Confidences, MeasuredTexts
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.manifest import Confidences, MeasuredTexts
 from shared.tasks import Request, to_line
 
 if TYPE_CHECKING:

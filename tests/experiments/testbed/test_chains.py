@@ -10,11 +10,13 @@ from experiments.testbed.chains import check_chains
 from shared.agent.settings import AgentSettings, TierSettings
 from shared.errors import SettingsError
 from shared.runtimes import ModelSettings
-from shared.runtimes.bundle import MANIFEST, Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from tests.support.tiny_models import write_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from shared.runtimes.bundle import Bundle
 
 
 def agent(

@@ -24,7 +24,8 @@ from recserve.commands.pack import command
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, Bundle
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.head_manifest import TABLE
 from shared.tasks.classify import requests
 from tests.support.tiny_models import LABELS, write_bundle

@@ -11,7 +11,8 @@ from models.pack import Bounds, main, pack
 from shared.errors import BundleError, DataError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.bundle import MANIFEST, Bundle
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 from shared.tasks.classify import requests
 from tests.support.tiny_models import LABELS, MAX_TOKENS, write_classifier

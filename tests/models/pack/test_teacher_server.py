@@ -13,7 +13,7 @@ from models.pack.adding import HeadRequest, refit_head
 from models.pack.teacher import TeacherServer, ask_teacher
 from recserve.commands.pack import command
 from shared.errors import BundleError, DataError
-from shared.runtimes.bundle import MANIFEST
+from shared.runtimes.bundle_files import MANIFEST
 from tests.models.pack.test_adding import LARGER, texts_of
 from tests.support.chat_server import KEY, ChatServer, serving
 from tests.support.tiny_models import LABELS, write_bundle

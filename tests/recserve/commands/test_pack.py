@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from recserve.cli import main
 from shared.errors import BundleError
-from shared.runtimes.bundle import MANIFEST, Bundle
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.head_manifest import TABLE
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 from tests.support.heads import SLOTS, give_head, random_table

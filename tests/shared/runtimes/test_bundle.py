@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from shared.errors import BundleError
-from shared.runtimes.bundle import MANIFEST, Bundle, Manifest, MeasuredQuality
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
+from shared.runtimes.manifest import Manifest, MeasuredQuality
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:

@@ -9,8 +9,10 @@ from shared.errors import BundleError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, digest_of, expected_of, load_model
 from shared.runtimes.agreement_head import AgreementHead, Expert
-from shared.runtimes.bundle import MANIFEST, Bundle, Confidences
+from shared.runtimes.bundle import Bundle
+from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.head_manifest import TABLE, FusionManifest
+from shared.runtimes.manifest import Confidences
 from shared.runtimes.second_opinion import fuse
 from shared.runtimes.text_manifest import WEIGHTS
 from shared.tasks.classify import Label, requests
