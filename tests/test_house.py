@@ -34,7 +34,7 @@ OF_SEVERAL_FILES = {
     "tests/cloud_agent/test_openai_tier.py": "a tier whose model is a server",
     "tests/shared/runtimes/test_openai_llama.py": "llama.cpp's server, as a process",
     "tests/shared/runtimes/test_openai_servers.py": "servers that speak OpenAI's API, as processes",
-    "tests/cloud_agent/center/test_allocators.py": "what all allocators have in common",
+    "tests/cloud_agent/center/placement/test_allocators.py": "what all allocators have in common",
     "tests/device_agent/delivery/test_deadlines.py": "every step of a delivery stalled and killed",
     "tests/device_agent/delivery/test_restart.py": "a device killed and started again",
     "tests/device_agent/sources/test_docs_example.py": "the example of docs/streams.md",

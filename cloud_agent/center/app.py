@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from cloud_agent.center.events import EventLog
-from cloud_agent.center.history import FleetHistory
-from cloud_agent.center.listener import FleetListener
-from cloud_agent.center.registry import Registry
-from cloud_agent.center.rollouts import Rollouts
-from cloud_agent.center.rounds import TaskRounds
-from cloud_agent.center.shipping import Shipping
-from cloud_agent.center.web.access import read_token, token_place
+from cloud_agent.center.registry.history import FleetHistory
+from cloud_agent.center.registry.listener import FleetListener
+from cloud_agent.center.registry.members import Registry
+from cloud_agent.center.rollouts.driver import Rollouts
+from cloud_agent.center.rounds.task_rounds import TaskRounds
+from cloud_agent.center.shipping.shipping import Shipping
 from shared.bus import Will
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError, SettingsError
@@ -48,7 +47,6 @@ class Center:
         self.events = EventLog()
         self.registry = Registry(settings.lease_s)
         self.history = FleetHistory()
-        self.token = read_token(token_place(settings))
         self._epoch = int(time.time() * 1000)
         self.blobs_url = settings.web.url
         """Where agents fetch blobs; known once the page listens."""

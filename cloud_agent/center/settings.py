@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from cloud_agent.center.round_settings import RoundSettings
+from cloud_agent.center.rounds.settings import RoundSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
 from shared.settings.base import Closed, Seconds

@@ -7,16 +7,21 @@ import math
 import random
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cloud_agent.center.allocators import AllocatorContext, make_allocator
-from cloud_agent.center.beliefs import Beliefs, Demand, Outlook
-from cloud_agent.center.dispatch import give_out
-from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
-from cloud_agent.center.placement import Holding, Horizon, PlacementPlanner, PlacementSettings
+from cloud_agent.center.placement.allocators import AllocatorContext, make_allocator
+from cloud_agent.center.placement.beliefs import Beliefs, Demand, Outlook
+from cloud_agent.center.placement.dispatch import give_out
+from cloud_agent.center.placement.jobs import FleetJob, JobOutcome, OpenNode
+from cloud_agent.center.placement.planner import (
+    Holding,
+    Horizon,
+    PlacementPlanner,
+    PlacementSettings,
+)
 from experiments.placement.node import Node
 
 if TYPE_CHECKING:
-    from cloud_agent.center.allocators import Allocator, AllocatorSettings
-    from cloud_agent.center.preferences import Preference
+    from cloud_agent.center.placement.allocators import Allocator, AllocatorSettings
+    from cloud_agent.center.placement.preferences import Preference
     from experiments.placement.world import DrawnJob, FleetWorld
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from cloud_agent.center.catalogue import ModelCard
+    from cloud_agent.center.catalogue.cards import ModelCard
 
 _NEVER: Final = float("inf")
 

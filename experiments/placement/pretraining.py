@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cloud_agent.center.allocators import ActiveInference, AllocatorContext, Dqn
-from cloud_agent.center.allocators.dqn import DqnAllocator
-from cloud_agent.center.beliefs import Beliefs
-from cloud_agent.center.preferences import Weighted
+from cloud_agent.center.placement.allocators import ActiveInference, AllocatorContext, Dqn
+from cloud_agent.center.placement.allocators.dqn import DqnAllocator
+from cloud_agent.center.placement.beliefs import Beliefs
+from cloud_agent.center.placement.preferences import Weighted
 from experiments.placement.episode import run_episode
 from experiments.placement.world import draw_world
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cloud_agent.center.allocators import AllocatorSettings
+    from cloud_agent.center.placement.allocators import AllocatorSettings
     from experiments.placement.episode import Episode
     from experiments.placement.world import FleetWorld, WorldSettings
 

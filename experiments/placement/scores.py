@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from cloud_agent.center.preferences import Preference
+    from cloud_agent.center.placement.preferences import Preference
     from experiments.placement.episode import Episode
     from experiments.placement.world import FleetWorld
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from cloud_agent.center.allocators import (
+from cloud_agent.center.placement.allocators import (
     ActiveInference,
     AllocatorSettings,
     Dqn,
@@ -26,8 +26,8 @@ from cloud_agent.center.allocators import (
     Thompson,
     Uniform,
 )
-from cloud_agent.center.placement import PlacementSettings
-from cloud_agent.center.preferences import Inverse, PreferenceSettings, Weighted
+from cloud_agent.center.placement.planner import PlacementSettings
+from cloud_agent.center.placement.preferences import Inverse, PreferenceSettings, Weighted
 from experiments.placement.episode import run_episode
 from experiments.placement.scores import EpisodeScore, score
 from experiments.placement.world import WorldSettings, draw_world

@@ -12,11 +12,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from cloud_agent.center.allocators import ActiveInference, AllocatorContext, make_allocator
-from cloud_agent.center.beliefs import Beliefs, QualityBelief
-from cloud_agent.center.catalogue import Catalogue, ModelCard
-from cloud_agent.center.jobs import FleetJob, JobOutcome, OpenNode
-from cloud_agent.center.preferences import Weighted
+from cloud_agent.center.catalogue.cards import Catalogue, ModelCard
+from cloud_agent.center.placement.allocators import (
+    ActiveInference,
+    AllocatorContext,
+    make_allocator,
+)
+from cloud_agent.center.placement.beliefs import Beliefs, QualityBelief
+from cloud_agent.center.placement.jobs import FleetJob, JobOutcome, OpenNode
+from cloud_agent.center.placement.preferences import Weighted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

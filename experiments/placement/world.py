@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 import numpy as np
 from msgspec import Meta
 
-from cloud_agent.center.catalogue import Catalogue, ModelCard, quality_from_perplexity
+from cloud_agent.center.catalogue.cards import Catalogue, ModelCard, quality_from_perplexity
 from shared.settings.base import Closed, Count, Seconds
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from cloud_agent.center.catalogue_file import CatalogueFile, MeasuredModel, MeasuredOn
+    from cloud_agent.center.catalogue.file import CatalogueFile, MeasuredModel, MeasuredOn
 
 _MIB: Final = 1 << 20
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from cloud_agent.center.catalogue_file import (
+from cloud_agent.center.catalogue.file import (
     CatalogueFile,
     MeasuredGrade,
     MeasuredModel,
     MeasuredOn,
 )
 from cloud_agent.center.grading import grade, kind_named
-from cloud_agent.center.job_file import read_jobs
+from cloud_agent.center.rounds.job_file import read_jobs
 from experiments.datasets.bundled import read_prompts
 from experiments.grid import Grid
 from experiments.profiling.models import Bench

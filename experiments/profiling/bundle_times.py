@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloud_agent.center.catalogue_file import read_catalogue
+from cloud_agent.center.catalogue.file import read_catalogue
 from experiments.profiling.profile import ModelTimes, model_key
 from shared.errors import DataError
 

@@ -85,8 +85,8 @@ def _head(report: Mapping[str, Any]) -> str:
         "Student's 95 % intervals over the worlds. All of them may move models, every 20 rounds, by the same "
         "planner: those that learn by what they have learned, the others by the catalogue.\n\n"
         "`recserve simulate placement --out DIR` runs it, in about ten minutes on one processor, and is "
-        "deterministic. The mathematics is in `cloud_agent/center/`: `beliefs/`, `allocators/`, "
-        "`placement.py`.\n"
+        "deterministic. The mathematics is in `cloud_agent/center/placement/`: `beliefs/`, `allocators/`, "
+        "`planner.py`.\n"
     )
 
 

@@ -14,8 +14,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from cloud_agent.center.events import EventLog
-from cloud_agent.center.listener import FleetListener
-from cloud_agent.center.registry import Registry
+from cloud_agent.center.registry.listener import FleetListener
+from cloud_agent.center.registry.members import Registry
 from recserve.commands.ask import ClientSettings
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.settings import MqttSettings
@@ -25,7 +25,7 @@ from shared.telemetry import log
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from cloud_agent.center.registry import FleetMember
+    from cloud_agent.center.registry.members import FleetMember
 
 _LEASE_S: Final = 10.0
 _GIB: Final = 1 << 30

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloud_agent.center.catalogue_file import (
+from cloud_agent.center.catalogue.file import (
     CatalogueFile,
     MeasuredGrade,
     MeasuredModel,

@@ -12,7 +12,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cloud_agent.center.rollout import RolloutRules
+from cloud_agent.center.rollouts.rules import RolloutRules
 from shared.errors import MalformedMessage, RecServeError, StoreError
 from shared.nodes.blob_server import read_range
 from shared.wire.manifest import decode_manifest

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloud_agent.center.app import Center
-    from cloud_agent.center.rounds import TaskRounds
+    from cloud_agent.center.rounds.task_rounds import TaskRounds
 
 
 def placement(center: Center) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from cloud_agent.center.web import views
-from cloud_agent.center.web.access import COOKIE, PageGuard, is_own_origin
+from cloud_agent.center.web.access import COOKIE, PageGuard, is_own_origin, read_token, token_place
 from cloud_agent.center.web.api import CenterApi
 from shared.errors import SettingsError
 from shared.settings.address import Address
@@ -63,7 +63,7 @@ _PAGES: Final = {
 async def page(center: Center) -> AsyncIterator[str]:
     """Serve a centre's page as long as the context lasts; yields its URL.
 
-    Raises ``SettingsError`` when the port is taken.
+    Raises ``SettingsError`` when the port is taken, or the token can be neither read nor made.
     """
     web = center.settings.web
     try:
@@ -99,7 +99,7 @@ class _Server(uvicorn.Server):
 
 def application(center: Center) -> ASGIApp:
     """Return the page as an ASGI application."""
-    guard = PageGuard(center.token, center.settings.web.host)
+    guard = PageGuard(read_token(token_place(center.settings)), center.settings.web.host)
     pages = CenterPages(center, guard)
     routes = [
         *CenterApi(center, guard).routes(),

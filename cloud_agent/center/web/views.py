@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from cloud_agent.center.history import TIERS
+from cloud_agent.center.registry.history import TIERS
 from cloud_agent.center.web.placement_view import placement
 
 if TYPE_CHECKING:
     from cloud_agent.center.app import Center
-    from cloud_agent.center.registry import FleetMember
+    from cloud_agent.center.registry.members import FleetMember
 
 _UNITS: Final = ("B", "KB", "MB", "GB", "TB")
 _STEP: Final = 1000

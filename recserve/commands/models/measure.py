@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from cloud_agent.center.catalogue_file import (
+from cloud_agent.center.catalogue.file import (
     CatalogueFile,
     node_class_of,
     read_catalogue,

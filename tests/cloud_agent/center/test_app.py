@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from cloud_agent.center.registry import FleetMember
+    from cloud_agent.center.registry.members import FleetMember
     from tests.support.cascades import Cascade
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_agent.center.allocators import ActiveInference, AllocatorSettings, Uniform
-from cloud_agent.center.preferences import Weighted
+from cloud_agent.center.placement.allocators import ActiveInference, AllocatorSettings, Uniform
+from cloud_agent.center.placement.preferences import Weighted
 from experiments.placement.episode import run_episode
 from experiments.placement.node import Node
 from experiments.placement.scores import back_and_forth, score

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner
 from scipy import stats
 
-from cloud_agent.center.placement import PlacementSettings
-from cloud_agent.center.preferences import Weighted
+from cloud_agent.center.placement.planner import PlacementSettings
+from cloud_agent.center.placement.preferences import Weighted
 from experiments.placement.acceptance import checks
 from experiments.placement.paired import compare, student_975
 from experiments.placement.study import BASELINES, OURS, POLICIES, PlannedEpisode, play

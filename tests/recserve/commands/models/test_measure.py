@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from cloud_agent.center.catalogue_file import read_catalogue
+from cloud_agent.center.catalogue.file import read_catalogue
 from experiments.profiling.bundle_times import read_times
 from recserve.cli import main
 from shared.errors import DataError

@@ -1,0 +1,1 @@
+"""What is known of models before they have answered anything: cards, and the file of them."""

@@ -1,0 +1,1 @@
+"""Bundles on their way: kept, signed by others, and wanted of agents."""

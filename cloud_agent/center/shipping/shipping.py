@@ -1,0 +1,217 @@
+"""Ships bundles: keeps their files and manifests, and says which agent is to serve which.
+
+What is signed is signed elsewhere: the centre holds no key that could sign, it checks, keeps and
+passes on. What is wanted of each agent outlives the process, and goes out again with each connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fnmatch
+import time
+from typing import TYPE_CHECKING, Final
+
+from cloud_agent.center.shipping.wishes import Wishes
+from shared.errors import BundleError, BusError, MalformedMessage, SettingsError
+from shared.nodes.pieces import PieceServer
+from shared.telemetry.log import get_logger
+from shared.wire.control import encode_word
+from shared.wire.manifest import ShippedBundle, encode_manifest, read_body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cloud_agent.center.events import EventLog
+    from cloud_agent.center.registry.members import Registry
+    from cloud_agent.center.shipping.wishes import Wish
+    from shared.bus import Bus
+    from shared.nodes.signing import ManifestVerifier
+    from shared.nodes.store import BundleStore
+    from shared.wire.manifest import SignedManifest
+    from shared.wire.topics import Topics
+
+_log = get_logger()
+_SOURCES: Final = 4
+
+
+class Shipping:
+    """The centre's hand on models."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        topics: Topics,
+        registry: Registry,
+        store: BundleStore,
+        events: EventLog,
+        verifier: ManifestVerifier | None,
+    ) -> None:
+        self.store = store
+        self.pieces = PieceServer(bus, topics, store)
+        self._bus = bus
+        self._topics = topics
+        self._registry = registry
+        self._events = events
+        self._verifier = verifier
+        self._bundles: dict[str, ShippedBundle] = {}
+        self._wishes = Wishes(store.folder / "wishes.json", registry)
+
+    @property
+    def bundles(self) -> list[ShippedBundle]:
+        """The catalogue: every bundle once, the latest signed first."""
+        return sorted(self._bundles.values(), key=lambda bundle: -bundle.serial)
+
+    @property
+    def wishes(self) -> dict[str, Wish]:
+        """What is wanted, by agent."""
+        return self._wishes.by_agent
+
+    def start(self) -> None:
+        """Read what outlived the process before."""
+        for digest, manifest in self.store.manifests().items():
+            with contextlib.suppress(MalformedMessage):
+                self._bundles[digest] = read_body(manifest)
+        self._wishes.read()
+
+    async def announce(self) -> None:
+        """Say all of it again, to a broker that may have forgotten."""
+        for digest in [*self._bundles]:
+            await self._publish_manifest(digest)
+        await self._publish_wishes(self._wishes.by_agent)
+
+    def lacking(self, manifest: SignedManifest) -> list[str]:
+        """Return the hashes of the files of a bundle that are to be uploaded first.
+
+        Raises ``BundleError`` for a manifest that is not the authority's.
+        """
+        return [file.sha256 for file in self.store.missing(self._check(manifest))]
+
+    async def take(self, manifest: SignedManifest) -> ShippedBundle:
+        """Take a bundle into the catalogue. Raises ``BundleError``."""
+        bundle = self._check(manifest)
+        known = self._bundles.get(bundle.digest)
+        if known is not None and known.serial > bundle.serial:
+            raise BundleError(f"a later manifest of {bundle.name} {bundle.version} is here")
+        missing = self.store.missing(bundle)
+        if missing:
+            names = ", ".join(file.name for file in missing)
+            raise BundleError(f"files of {bundle.name} are missing here: {names}")
+        await asyncio.to_thread(self.store.keep_manifest, bundle.digest, manifest)
+        self._bundles[bundle.digest] = bundle
+        await self._publish_manifest(bundle.digest)
+        data = {"name": bundle.name, "version": bundle.version, "digest": bundle.digest}
+        self._events.add("bundle", "", data, time.time())
+        return bundle
+
+    def matching(self, pattern: str) -> list[str]:
+        """Return the agents that a pattern such as ``edge-*`` names."""
+        return [m.name for m in self._registry if fnmatch.fnmatchcase(m.name, pattern)]
+
+    def resolve(self, reference: str) -> ShippedBundle:
+        """Return the bundle of a digest, its beginning, or a name (the latest). Raises."""
+        if reference in self._bundles:
+            return self._bundles[reference]
+        found = [bundle for bundle in self.bundles if bundle.digest.startswith(reference)]
+        if len(reference) >= 6 and len(found) == 1:  # noqa: PLR2004 - as many as people type
+            return found[0]
+        named = [bundle for bundle in self.bundles if bundle.name == reference]
+        if not named:
+            raise SettingsError(f"no bundle here is called {reference!r}; see recserve models list")
+        return named[0]
+
+    async def assign(self, agents: Iterable[str], digest: str, reason: str) -> list[str]:
+        """Have agents serve a bundle; an empty digest: what their settings name.
+
+        Returns those of whom that was not wanted already. Raises ``SettingsError``.
+        """
+        if digest and digest not in self._bundles:
+            raise SettingsError(f"no bundle here has the digest {digest!r}")
+        changed = [
+            agent
+            for agent in agents
+            if self._wishes.want(agent, digest, self._neighbours(agent, digest), reason)
+        ]
+        await asyncio.to_thread(self._wishes.write)
+        await self._publish_wishes(changed)
+        return changed
+
+    async def roll_back(self, agents: Iterable[str], reason: str) -> dict[str, str]:
+        """Have agents go back to what was wanted of them before; return that by agent."""
+        wishes = self.wishes
+        back = {
+            agent: wishes[agent].before[-1]
+            for agent in agents
+            if agent in wishes and wishes[agent].before
+        }
+        for agent, digest in back.items():
+            await self.assign([agent], digest, reason)
+        return back
+
+    async def collect(self) -> dict[str, list[str]]:
+        """Drop bundles that nobody is to serve or might go back to; here, and on the agents.
+
+        Returns what was dropped, by agent; the centre's own under an empty name.
+        """
+        dropped: dict[str, list[str]] = {}
+        here = await self._drop_unneeded()
+        if here:
+            dropped[""] = here
+        for member in self._registry:
+            held = member.report.bundles if member.report is not None else ()
+            unused = [bundle.digest for bundle in held if bundle.digest and not bundle.in_use]
+            evict = self._wishes.evict(member.name, unused)
+            if evict:
+                dropped[member.name] = list(evict)
+        await asyncio.to_thread(self.store.sweep)
+        await asyncio.to_thread(self._wishes.write)
+        await self._publish_wishes(agent for agent in dropped if agent)
+        return dropped
+
+    async def _drop_unneeded(self) -> list[str]:
+        """Drop the bundles here that nobody needs, but for the latest of each name."""
+        latest = {bundle.name: bundle.digest for bundle in reversed(self.bundles)}
+        kept = self._wishes.needed | set(latest.values())
+        unneeded = [digest for digest in self._bundles if digest not in kept]
+        for digest in unneeded:
+            await asyncio.to_thread(self.store.drop, digest)
+            del self._bundles[digest]
+            await self._say(self._topics.manifest(digest), b"")
+        return unneeded
+
+    def _check(self, manifest: SignedManifest) -> ShippedBundle:
+        if self._verifier is None:
+            raise BundleError(
+                "this centre knows no authority: set authority to the site's models.pub"
+            )
+        return self._verifier.check(manifest)
+
+    def _neighbours(self, agent: str, digest: str) -> tuple[str, ...]:
+        """Return where agents lend the bundle that is wanted."""
+        lending = [
+            member.report.blobs
+            for member in self._registry
+            if member.name != agent
+            and member.life == "alive"
+            and member.report is not None
+            and member.report.blobs
+            and any(bundle.digest == digest for bundle in member.report.bundles)
+        ]
+        return tuple(lending[:_SOURCES])
+
+    async def _publish_manifest(self, digest: str) -> None:
+        manifest = await asyncio.to_thread(self.store.manifest, digest)
+        if manifest is not None:
+            await self._say(self._topics.manifest(digest), encode_manifest(manifest))
+
+    async def _publish_wishes(self, agents: Iterable[str]) -> None:
+        for agent in [*agents]:
+            desired = self._wishes.by_agent[agent].desired
+            await self._say(self._topics.control(agent, "desired"), encode_word(desired))
+
+    async def _say(self, topic: str, payload: bytes) -> None:
+        """Publish what is to stand on the broker; without one it is said with the next connect."""
+        try:
+            await self._bus.publish(topic, payload, retain=True)
+        except BusError as error:
+            _log.info("said with the next connection", topic=topic, reason=str(error))

@@ -1,0 +1,95 @@
+"""What each agent is to serve, and what it served before: a file that outlives the process."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from shared.storage.files import write_atomically
+from shared.wire.control import Desired
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from cloud_agent.center.registry.members import Registry
+
+_HISTORY: Final = 20
+
+
+class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is wanted of one agent, and what was before, the latest last."""
+
+    desired: Desired
+    before: tuple[str, ...] = ()
+
+    @property
+    def needed(self) -> set[str]:
+        """What the agent serves, and what it may go back to."""
+        return {self.desired.active, *self.before[-1:]}
+
+
+class Wishes:
+    """What is wanted of agents. Each change of it has a generation after all that were heard."""
+
+    def __init__(self, place: Path, registry: Registry) -> None:
+        self._place = place
+        self._registry = registry
+        self._by_agent: dict[str, Wish] = {}
+
+    @property
+    def by_agent(self) -> dict[str, Wish]:
+        """What is wanted, by agent."""
+        return dict(self._by_agent)
+
+    @property
+    def needed(self) -> set[str]:
+        """Every bundle that some agent is to serve or might go back to."""
+        return {digest for wish in self._by_agent.values() for digest in wish.needed}
+
+    def read(self) -> None:
+        """Read what outlived the process before, if anything did."""
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            self._by_agent = msgspec.json.decode(self._place.read_bytes(), type=dict[str, Wish])
+
+    def write(self) -> None:
+        """Keep all of it."""
+        write_atomically(self._place, msgspec.json.encode(self._by_agent))
+
+    def want(self, agent: str, digest: str, sources: tuple[str, ...], reason: str) -> bool:
+        """Want a bundle of an agent, to be had from these sources; False: it was wanted already."""
+        known = self._by_agent.get(agent)
+        if known is not None and known.desired.active == digest:
+            return False
+        before = () if known is None else (*known.before, known.desired.active)[-_HISTORY:]
+        desired = Desired(
+            generation=self._next_generation(agent, known),
+            active=digest,
+            keep=tuple(one for one in before[-1:] if one),
+            sources=sources,
+            reason=reason,
+        )
+        self._by_agent[agent] = Wish(desired, before)
+        return True
+
+    def evict(self, agent: str, unused: Iterable[str]) -> tuple[str, ...]:
+        """Want an agent to drop what it neither serves nor may go back to; return what that is."""
+        wish = self._by_agent.get(agent)
+        if wish is None:
+            return ()
+        evict = tuple(digest for digest in unused if digest not in wish.needed)
+        if evict:
+            generation = self._next_generation(agent, wish)
+            desired = msgspec.structs.replace(wish.desired, generation=generation, evict=evict)
+            self._by_agent[agent] = Wish(desired, wish.before)
+        return evict
+
+    def _next_generation(self, agent: str, known: Wish | None) -> int:
+        """Return a generation after all that was ever said to an agent, as far as is known."""
+        member = self._registry.find(agent)
+        heard = member.desired.generation if member and member.desired else 0
+        said = known.desired.generation if known is not None else 0
+        return max(heard, said, int(time.time() * 1000) - 1) + 1

@@ -1,0 +1,106 @@
+"""A rollout goes on or back by its rules, whatever the agents count."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from cloud_agent.center.rollouts.rules import Rollout, RolloutRules, choose_canaries, judge
+from shared.wire.control import NodeState, Telemetry
+
+DIGEST = "d" * 64
+RULES = RolloutRules(watch_s=60, prompts=50, patience_s=600)
+BEFORE = Telemetry(
+    uptime_s=1000, kept=700, escalated=300, decided=1000, decided_ms=10_000,
+    thresholds={"classify": 0.8}, compared=300, agreed=270,
+)  # fmt: skip
+SERVING = {"a": NodeState(active=DIGEST, wanted=DIGEST, phase="active")}
+
+
+def rollout(**rules: float) -> Rollout:
+    return Rollout(
+        digest=DIGEST,
+        name="bag 2",
+        agents=("a", "b", "c"),
+        canaries=("a",),
+        rules=replace(RULES, **rules),
+        started_s=1000.0,
+        before={"a": BEFORE, "b": BEFORE, "c": BEFORE},
+    )
+
+
+def after(**counts: object) -> dict[str, Telemetry]:
+    canary = replace(
+        BEFORE, uptime_s=1100, kept=770, escalated=330, compared=330, agreed=297,
+        **{"decided": 1100, "decided_ms": 11_000} | counts,
+    )  # fmt: skip
+    return {"a": canary, "b": replace(BEFORE, uptime_s=1100), "c": BEFORE}
+
+
+def test_canaries_are_at_least_one_and_never_all_of_several() -> None:
+    assert choose_canaries(["b", "a", "c"], 0.01) == ("a",)
+    assert choose_canaries(["b", "a", "c"], 1.0) == ("a", "b")
+    assert choose_canaries(["only"], 0.1) == ("only",)
+    assert len(choose_canaries([f"n{n}" for n in range(100)], 0.1)) == 10
+
+
+def test_it_waits_until_the_canaries_serve_it() -> None:
+    move = judge(rollout(), 1010.0, {"a": NodeState(wanted=DIGEST, phase="fetching")}, after())
+
+    assert (move.what, move.reason) == ("wait", "waiting for a to serve it")
+
+
+def test_it_goes_on_when_nothing_got_worse_over_enough_prompts_and_time() -> None:
+    assert judge(rollout(), 1059.0, SERVING, after()).what == "wait"
+    move = judge(rollout(), 1060.0, SERVING, after())
+    assert (move.what, move.reason) == ("on", "100 prompts, 0 failed, 10.0 ms")
+
+
+def test_too_few_prompts_are_waited_for_and_then_given_up() -> None:
+    few = {"a": replace(BEFORE, uptime_s=1100, kept=710)}
+
+    assert judge(rollout(), 1500.0, SERVING, few).what == "wait"
+    move = judge(rollout(), 1601.0, SERVING, few)
+    assert move.what == "back"
+    assert "not in time: 10 of 50 prompts" in move.reason
+
+
+def test_a_canary_that_cannot_take_it_takes_it_back() -> None:
+    refused = {"a": NodeState(wanted=DIGEST, phase="rolled back", detail="other labels")}
+    move = judge(rollout(), 1001.0, refused, after())
+
+    assert (move.what, move.reason) == ("back", "a has rolled back: other labels")
+
+
+def test_failing_prompts_take_it_back_at_once() -> None:
+    move = judge(rollout(), 1001.0, SERVING, after(failed=9))
+
+    assert move.what == "back"
+    assert "9 of 109 prompts failed" in move.reason
+
+
+def test_slower_answers_take_it_back() -> None:
+    assert judge(rollout(), 1060.0, SERVING, after(decided_ms=11_990)).what == "on"
+    move = judge(rollout(), 1060.0, SERVING, after(decided_ms=12_010))
+    assert "20.1 ms a prompt, before 10.0 ms" in move.reason
+
+
+def test_a_threshold_that_moved_far_takes_it_back() -> None:
+    move = judge(rollout(), 1060.0, SERVING, after(thresholds={"classify": 0.5}))
+
+    assert "the threshold moved by 0.30" in move.reason
+
+
+def test_a_tier_above_that_agrees_less_takes_it_back() -> None:
+    now = after()
+    now["a"] = replace(now["a"], agreed=290)  # 20 of 30, where it was nine in ten
+    move = judge(rollout(), 1060.0, SERVING, now)
+
+    assert move.what == "back"
+    assert "the tier above agrees 23.3% less often" in move.reason
+
+
+def test_a_canary_that_was_started_again_counts_from_its_start() -> None:
+    fresh = {"a": Telemetry(uptime_s=50, kept=45, escalated=15, decided=60, decided_ms=600,
+                            thresholds={"classify": 0.8})}  # fmt: skip
+
+    assert judge(rollout(), 1060.0, SERVING, fresh).reason.startswith("60 prompts")

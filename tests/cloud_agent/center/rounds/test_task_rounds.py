@@ -1,0 +1,205 @@
+"""Rounds of jobs on real agents: all are answered and learned from, and models are placed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from cloud_agent.center.app import Center
+from cloud_agent.center.catalogue.file import MeasuredGrade, read_catalogue, write_catalogue
+from cloud_agent.center.placement.preferences import Weighted
+from cloud_agent.center.rounds.settings import RoundSettings
+from cloud_agent.center.rounds.task_rounds import TaskRounds
+from cloud_agent.center.settings import CenterPart, CenterSettings
+from shared.agent.run import serving
+from shared.bus.mqtt.settings import MqttSettings
+from shared.errors import DataError, SettingsError
+from shared.runtimes import ModelSettings
+from shared.runtimes.bundle import Bundle
+from shared.settings.file import load
+from shared.telemetry.metrics import Metrics
+from shared.wire.topics import Topics
+from tests.support.cascades import cloud_settings
+from tests.support.job_rounds import BUNDLES, write_jobs, write_measured
+from tests.support.wires import CONNECT_S, Inbox, Wire, eventually, settled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from shared.agent.build import AgentParts
+
+
+def rounds(folder: Path, **given: Any) -> RoundSettings:
+    fields: dict[str, Any] = {
+        "jobs": str(write_jobs(folder / "jobs.jsonl")),
+        "catalogue": str(write_measured(folder / "catalogue.json")),
+        "mode": "barrier",
+        "every_s": 0.05,
+        "batch": 6,
+        "rounds": 6,
+        "task_rounds_per_placement": 2,
+        **given,
+    }
+    return RoundSettings(**fields)
+
+
+@contextlib.asynccontextmanager
+async def centre(wire: Wire, settings: RoundSettings) -> AsyncIterator[Center]:
+    part = CenterPart(telemetry_s=0.2, lease_s=2.0, rounds=settings)
+    async with Center.open(part, MqttSettings(root=wire.root), wire.bus) as center:
+        yield center
+
+
+@contextlib.asynccontextmanager
+async def agents(wire: Wire, **sources: str) -> AsyncIterator[dict[str, AgentParts]]:
+    """Agents of one tier by name, each with a bundle of the demo."""
+    async with contextlib.AsyncExitStack() as stack:
+        parts = {}
+        for name, tier in sources.items():
+            model = ModelSettings(source=str(BUNDLES[tier]))
+            settings = cloud_settings(wire, name, model=model)
+            serve = serving(settings, connect=wire.connect, metrics=Metrics())
+            parts[name] = await stack.enter_async_context(serve)
+            await parts[name].bus.wait_connected(CONNECT_S)
+        yield parts
+
+
+def running(center: Center) -> TaskRounds:
+    assert center.rounds is not None
+    return center.rounds
+
+
+def told(center: Center, kind: str) -> list[dict[str, Any]]:
+    return [event.data for event in center.events.after(0) if event.kind == kind]
+
+
+async def test_every_job_of_every_round_is_answered_graded_and_learned_from(
+    wire: Wire, tmp_path: Path
+) -> None:
+    async with (
+        agents(wire, small="device", large="edge"),
+        centre(wire, rounds(tmp_path)) as center,
+    ):
+        await eventually(running(center).finished.is_set, "the end of the last round")
+
+        counts = running(center).ledger.counts
+        assert (counts.came, counts.answered, counts.open) == (36, 36, 0)
+        found = told(center, "round")
+        assert [each["round"] for each in found] == [1, 2, 3, 4, 5, 6]
+        assert sum(sum(each["by_node"].values()) for each in found) == 36
+        assert all(0.5 <= each["grade"] <= 1.0 for each in found)
+        digests = [Bundle.open(folder).digest for folder in BUNDLES.values()]
+        beliefs = [running(center).beliefs.quality(digest, "label") for digest in digests]
+        learned = sum(belief.alpha + belief.beta - 6.0 for belief in beliefs)
+        assert learned == pytest.approx(36.0, rel=0.05)
+        decisions = running(center).decisions.latest
+        assert len(decisions) == 36
+        assert {weighed.node for weighed in decisions[-1].weighed} == {"small", "large"}
+        assert set(decisions[-1].others) == {"round-robin", "shortest-queue", "greedy"}
+        least = min(decisions[-1].weighed, key=lambda each: -each.pragmatic - each.epistemic)
+        assert decisions[-1].chosen == least.node
+
+
+async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept(
+    wire: Wire, tmp_path: Path
+) -> None:
+    async with agents(wire, small="device"), centre(wire, rounds(tmp_path)) as center:
+        await eventually(running(center).finished.is_set, "the end of the last round")
+        assert [plan["round"] for plan in told(center, "plan")] == [2, 4, 6]
+        last = told(center, "plan")[-1]
+        assert set(last["models"]) == {"small"}
+        [speed] = last["beliefs"]["speed"]
+        assert speed["node"] == "small"
+        assert speed["low"] < speed["mean"] < speed["high"]
+        assert {each["kind"] for each in last["beliefs"]["quality"]} == {"label"}
+
+        late = await settled(wire.bus("late"))
+        inbox = Inbox(late)
+        await late.subscribe(Topics(wire.root).plan, inbox.take)
+        assert msgspec.json.decode((await inbox.next()).payload) == last
+
+
+async def test_a_plan_is_carried_out_by_whoever_can_ship_models(wire: Wire, tmp_path: Path) -> None:
+    """An agent with the small bundle is to get the large one, which is better by far."""
+    assigned: list[tuple[list[str], str]] = []
+
+    async def assign(names: Sequence[str], digest: str, reason: str) -> None:
+        assert reason.startswith("placement after round 2: worth +")
+        assigned.append((list(names), digest))
+
+    large = Bundle.open(BUNDLES["edge"]).digest
+    settings = rounds(tmp_path, rounds=2, batch=2)
+    graded = read_catalogue(Path(settings.catalogue))
+    for model in graded.models:
+        good = MeasuredGrade(0.99 if model.digest == large else 0.3, 100, "made up")
+        graded = graded.with_model(msgspec.structs.replace(model, grades={"label": good}))
+    write_catalogue(Path(settings.catalogue), graded)
+    part = CenterPart(telemetry_s=0.2, lease_s=30.0)
+    mqtt = MqttSettings(root=wire.root)
+    async with agents(wire, small="device"), Center.open(part, mqtt, wire.bus) as center:
+        await eventually(lambda: center.registry.count("alive") == 1, "an agent")
+        played = TaskRounds(
+            part.name, settings, center.bus, center.topics, center.registry, center.events,
+            assign, lambda: [large],
+        )  # fmt: skip
+        await played.start()
+        playing = asyncio.ensure_future(played.run())
+        await eventually(played.finished.is_set, "the end of the last round")
+        playing.cancel()
+    assert assigned == [(["small"], large)]
+
+
+async def test_what_a_killed_agent_has_is_answered_by_another(wire: Wire, tmp_path: Path) -> None:
+    settings = rounds(tmp_path, batch=40, rounds=3, patience_s=0.5)
+    async with (
+        agents(wire, one="edge", other="edge") as parts,
+        centre(wire, settings) as center,
+    ):
+        ledger = running(center).ledger
+        await eventually(lambda: any(True for _ in ledger.out()), "jobs that are out")
+        wire.kill(parts["one"].bus)
+        await eventually(running(center).finished.is_set, "the end of the last round")
+        counts = ledger.counts
+        assert (counts.came, counts.answered, counts.open) == (120, 120, 0)
+
+
+async def test_jobs_that_nobody_can_answer_end_when_their_time_is_over(
+    wire: Wire, tmp_path: Path
+) -> None:
+    settings = rounds(tmp_path, rounds=1, preference=Weighted(limit_s=0.4))
+    async with centre(wire, settings) as center:
+        await eventually(running(center).finished.is_set, "the end of the round")
+        counts = running(center).ledger.counts
+        assert (counts.came, counts.unanswered, counts.open) == (6, 6, 0)
+        assert told(center, "round")[0]["unanswered"] == 6
+
+
+async def test_streaming_rounds_do_not_wait_for_each_other(wire: Wire, tmp_path: Path) -> None:
+    settings = rounds(tmp_path, mode="streaming", rounds=4, preference=Weighted(limit_s=0.6))
+    async with centre(wire, settings) as center:
+        await eventually(lambda: running(center).round == 4, "four rounds that nobody answers")
+        assert running(center).ledger.counts.open > 6
+        await eventually(running(center).finished.is_set, "the end of all")
+        assert running(center).ledger.counts.unanswered == 24
+
+
+@pytest.mark.parametrize("kind", ["oracle", "dqn"])
+def test_an_allocator_that_is_for_simulations_is_refused(tmp_path: Path, kind: str) -> None:
+    settings = tmp_path / "center.yaml"
+    settings.write_text(
+        f"rounds: {{jobs: j, catalogue: c, allocator: {{kind: {kind}}}}}\n", encoding="utf-8"
+    )
+    with pytest.raises(SettingsError, match=rf"rounds\.allocator.*'{kind}'"):
+        load(CenterSettings, settings)
+
+
+async def test_a_centre_without_its_catalogue_says_so(wire: Wire, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(rounds(tmp_path), catalogue=str(tmp_path / "none.json"))
+    with pytest.raises(DataError, match=r"none\.json"):
+        async with centre(wire, settings):
+            pass
