@@ -2,18 +2,30 @@
 
 ::
 
-    wording      a question as it is compared: words, names, numbers, what it asks for
-    guards       differences that no likeness outweighs
-    verifier     how likely two questions are one
-    entries      what is remembered of one question
-    index        the nearest entries of a vector
-    retriever    candidates of a question, and the examples worth showing
-    router       answer from memory, from the edge's model, with examples, or send up: pure
-    fast_path    what an answer from above changes, within milliseconds
-    eviction     what is let go of when there is no room
-    privacy      what is never remembered
-    store        the same on disk: a snapshot and a journal
-    memory       all of it joined
+    wording        a question as it is compared: words, names, numbers, what it asks for
+    guards         differences that no likeness outweighs
+    verifier       how likely two questions are one
+    entries        what is remembered of one question, and what stays of it once it is learned
+    index          the nearest entries of a vector
+    retriever      candidates of a question, and the examples worth showing
+    recall         what a question brought to mind, as the router sees it
+    router         answer from memory, from the edge's model, with examples, or send up: pure
+    fast_path      which answers from above are kept, and for how long
+    lessons        what one of them changes
+    standing       how well each way of answering does
+    eviction       what is let go of when there is no room
+    privacy        what is never remembered
+    shelf          the entries, their vectors and their rows
+    ghosts         what the edge's own model has learned
+    store          the same on disk: a snapshot and a journal
+    memory         all of that joined
+
+    answers        an answer as it is remembered, and back
+    above          who answers above, and whose answers count
+    worker         the thread that alone touches a running memory
+    recall_solver  what stands before the model
+    checks         how often what was remembered was wrong
+    wing           a memory in a running agent
 
 Leaves out the model that answers, the way to the cloud, and the training at night.
 """

@@ -137,6 +137,11 @@ class MemoryStore:
         row = (ghost.id, msgspec.msgpack.encode(ghost), _small(vector))
         self._later("INSERT OR REPLACE INTO ghosts VALUES (?, ?, ?)", row)
 
+    def drop_ghost(self, ghost_id: int) -> None:
+        """Remove a ghost and what the archive has of it; an entry beside it stays."""
+        for table in ("ghosts", "archive"):
+            self._later(f"DELETE FROM {table} WHERE id = ?", (ghost_id,))  # noqa: S608 - our names
+
     def forget(self, entry_id: int) -> None:
         """Remove an entry, its ghost and what the archive has of it."""
         for table in ("entries", "ghosts", "archive"):

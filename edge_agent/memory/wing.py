@@ -1,62 +1,47 @@
 """A memory in a running edge agent: looked up before the model, told of what came from above.
 
-Vectors, look-ups and lessons are the business of one thread, which alone touches the memory. A
-question that it does not get to in time is the model's, as if there were no memory.
+A question that the memory's thread does not get to in time is the model's, as if there were none.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.memory.checks import Checks
-from edge_agent.memory.fast_path import agree
-from edge_agent.memory.memory import Memory
+from edge_agent.memory.above import AnswersAbove
+from edge_agent.memory.answers import owner_of, text_of, varies
+from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.store import MemoryStore
-from shared.messages import Failure, Scored
+from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker
+from shared.messages import Scored
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 from shared.storage.state_dir import state_folder
-from shared.tasks.classify import Label
-from shared.tasks.generate import Completion
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator
 
-    from edge_agent.memory.index import Vector
-    from edge_agent.memory.memory import Recall
+    from edge_agent.memory.checks import Checks
+    from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
+    from edge_agent.memory.worker import Remembered
     from shared.cascade.tier import Escalation
     from shared.messages import Result
-    from shared.protocol.batch_queue import Queue
     from shared.serving.dispatcher import Dispatcher
     from shared.serving.solver import Solver
-    from shared.tasks import Answer, Request, Task
+    from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
-_VECTORS: Final = 1_000
 _WAITING: Final = 64
 """Look-ups under way; more would only wait."""
 _LESSONS: Final = 10_000
-_REFIT: Final = 200
-"""Lessons after which the verifier is fitted again."""
-
-
-class Remembered(NamedTuple):
-    """A remembered answer, how likely it is right, and who gave it."""
-
-    answer: Answer
-    chance: float
-    source: str
 
 
 class Wing:
@@ -68,15 +53,21 @@ class Wing:
         self._settings = settings
         # Owners are told apart here, where options part memories, too.
         apart = msgspec.structs.replace(settings, owners="apart")
-        self.memory = Memory(apart, dimensions=embedder.dimensions, store=store)
-        self.checks = Checks()
-        self._embed = lru_cache(_VECTORS)(lambda text: embedder.embed([text])[0])
-        self._thread = ThreadPoolExecutor(1, "memory")
-        self._above: Dispatcher | None = None
+        self._worker = MemoryWorker(apart, embedder, store)
+        self._above: AnswersAbove | None = None
         self._metrics: Metrics | None = None
-        self._versions: dict[Task, Collection[str]] = {}
         self._under_way = 0
         self._lessons = 0
+
+    @property
+    def memory(self) -> Memory:
+        """What is remembered; to be changed in its own thread alone."""
+        return self._worker.memory
+
+    @property
+    def checks(self) -> Checks:
+        """How often what was remembered was wrong."""
+        return self._worker.checks
 
     def before(self, solver: Solver) -> Solver:
         """Return a solver that stands before another one."""
@@ -84,16 +75,15 @@ class Wing:
 
     def join(self, above: Dispatcher, metrics: Metrics) -> None:
         """Take up the agent's way up, which knows who answers there, and its metrics."""
-        self._above, self._metrics = above, metrics
-        metrics.entries.set(len(self.memory.entries))
-        self._show_checks()
+        self._above, self._metrics = AnswersAbove(above), metrics
+        self._show(metrics)
 
     async def recall(self, request: Request, origin: str) -> Scored | None:
         """Return what is known to answer a request, scored; None is left to the model."""
-        if request.task not in self._settings.tasks or _varies(request):
+        if request.task not in self._settings.tasks or varies(request):
             return None
         started_s = time.perf_counter()
-        known = await self._look_up(request, origin)
+        known = await self._look_up(self._asked(request, origin))
         if known is None:
             return None
         check = random.random() < self._settings.check_share  # noqa: S311 - draws, guards nothing
@@ -103,51 +93,48 @@ class Wing:
 
     def observe(self, escalation: Escalation, result: Result) -> None:
         """Learn from a final answer that came from above; returns at once."""
-        prompt, answer = escalation.prompt, _text_of(result.outcome)
+        prompt, answer = escalation.prompt, text_of(result.outcome)
         if (
             not answer
             or result.degraded
             or self._above is None
-            or result.tier not in (roster.tier for roster in self._above.choice.rosters)
+            or not self._above.gave(result.tier)
             or prompt.task not in self._settings.tasks
-            or _varies(prompt.request)
+            or varies(prompt.request)
             or self._lessons >= _LESSONS
         ):
             return
-        model, bundle = self._above.choice.model_of(result.hops[-1].agent)
+        model, version = self._above.model_of(result.hops[-1].agent)
+        said = text_of(escalation.local_result.outcome) if escalation.source else ""
+        asked = self._asked(prompt.request, prompt.origin)
         self._lessons += 1
-        lesson = _Lesson(
-            prompt.request,
-            self._owner(prompt.request, prompt.origin),
-            answer,
-            model,
-            bundle or model,
-            _text_of(escalation.local_result.outcome) if escalation.source else "",
-            self._current(prompt.task),
+        learned = self._worker.do(
+            self._worker.learn, FromAbove(asked, answer, model, version, said)
         )
-        loop = asyncio.get_running_loop()
-        done = loop.run_in_executor(self._thread, self._learn, lesson)
-        done.add_done_callback(self._learned)
+        learned.add_done_callback(partial(self._learned, prompt.task))
 
     async def close(self) -> None:
         """Learn what waits, and stop."""
-        await asyncio.to_thread(self._thread.shutdown)
-        self.memory.refit()
+        await self._worker.close()
 
     # -- inside --------------------------------------------------------------------------------
 
-    async def _look_up(self, request: Request, origin: str) -> Remembered | None:
+    def _asked(self, request: Request, origin: str) -> LookUp:
+        owner = owner_of(request, origin if self._settings.owners == "apart" else "")
+        versions = self._above.versions(request.task) if self._above is not None else ()
+        return LookUp(request, owner, versions)
+
+    async def _look_up(self, asked: LookUp) -> Remembered | None:
+        task = asked.request.task
         if self._under_way >= _WAITING:
-            self._count(request.task, "late")
+            self._count(task, "late")
             return None
-        loop = asyncio.get_running_loop()
-        owner, versions = self._owner(request, origin), self._current(request.task)
         self._under_way += 1
         try:
-            found = loop.run_in_executor(self._thread, self._find, request, owner, versions)
+            found = self._worker.do(self._worker.find, asked)
             known = await asyncio.wait_for(found, self._settings.patience_s)
         except asyncio.TimeoutError:
-            self._count(request.task, "late")
+            self._count(task, "late")
             return None
         except Exception:  # noqa: BLE001 - the model answers all the same
             _log.exception("a question broke the memory")
@@ -155,118 +142,27 @@ class Wing:
         finally:
             self._under_way -= 1
         if known is None:
-            self._count(request.task, "unknown")
+            self._count(task, "unknown")
         return known
 
-    def _current(self, task: Task) -> Collection[str]:
-        """Return the versions that answer above now, or did when somebody last answered there."""
-        if self._above is not None:
-            models = self._above.choice.models(task, time.monotonic())
-            if models:
-                self._versions[task] = frozenset(bundle or model for model, bundle in models)
-        return self._versions.get(task, ())
-
-    def _owner(self, request: Request, origin: str) -> str:
-        """Return whose memory it is: an answer holds for the options it was asked with."""
-        owner = origin if self._settings.owners == "apart" else ""
-        if not request.options:
-            return owner
-        options = msgspec.json.encode(request.options, order="sorted")
-        return f"{owner}#{hashlib.sha256(options).hexdigest()[:16]}"
-
-    def _count(self, task: Task, outcome: str) -> None:
-        if self._metrics is not None:
-            self._metrics.remembered.labels(task, outcome).inc()
-
-    def _show_checks(self) -> None:
-        assert self._metrics is not None, "the wing has joined its agent"  # noqa: S101
-        for bound, value in self.checks.wrong_share._asdict().items():
-            self._metrics.wrong.labels(bound).set(value)
-
-    def _learned(self, done: asyncio.Future[str]) -> None:
+    def _learned(self, task: Task, done: asyncio.Future[str]) -> None:
         self._lessons -= 1
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
             _log.error("an answer broke the memory", reason=repr(error))
-            return
+        elif self._metrics is not None:
+            self._metrics.lessons.labels(task, done.result()).inc()
+            self._show(self._metrics)
+
+    def _count(self, task: Task, outcome: str) -> None:
         if self._metrics is not None:
-            task, _, outcome = done.result().partition(" ")
-            self._metrics.lessons.labels(task, outcome).inc()
-            self._metrics.entries.set(len(self.memory.entries))
-            self._show_checks()
+            self._metrics.remembered.labels(task, outcome).inc()
 
-    # -- in the memory's thread ----------------------------------------------------------------
-
-    def _find(self, request: Request, owner: str, versions: Collection[str]) -> Remembered | None:
-        recall, now_s = self._recall(request, owner, versions), time.time()
-        situation = self.memory.situation(recall)
-        if self.memory.decide(situation).way != "direct" or recall.best is None:
-            return None
-        entry = recall.best.entry
-        self.memory.used(recall.best, now_s)
-        by = f"{entry.model} {entry.version}".strip() or "nobody known"
-        answer = _answer_of(request.task, entry.answer)
-        return Remembered(answer, situation.direct or 0.0, f"memory entry {entry.id} of {by}")
-
-    def _learn(self, lesson: _Lesson) -> str:
-        recall, now_s = self._recall(lesson.request, lesson.owner, lesson.versions), time.time()
-        if lesson.said and recall.best is not None:
-            right = agree(lesson.answer, lesson.said)
-            self.memory.judged(recall.best, now_s, right=right, kind=recall.question.masked)
-            self.checks.note(right=right)
-        learned = self.memory.learn(
-            recall, lesson.answer, now_s, model=lesson.model, version=lesson.version
-        )
-        if sum(self.memory.counts.values()) % _REFIT == 0:
-            self.memory.refit()
-        return f"{lesson.request.task} {learned.outcome}"
-
-    def _recall(self, request: Request, owner: str, versions: Collection[str]) -> Recall:
-        vector: Vector = self._embed(request.content)
-        return self.memory.recall(
-            request.content, vector, time.time(), task=request.task, owner=owner, versions=versions
-        )
-
-
-class RecallSolver:
-    """Answers what the memory knows, and has another solver answer the rest."""
-
-    def __init__(self, wing: Wing, behind: Solver) -> None:
-        self._wing = wing
-        self._behind = behind
-
-    @property
-    def tasks(self) -> frozenset[Task]:
-        """Those of the solver behind."""
-        return self._behind.tasks
-
-    async def solve(
-        self, request: Request, *, deadline_s: float, priority: int = 0, origin: str = ""
-    ) -> Scored:
-        """Return the remembered answer, or that of the solver behind, which may raise."""
-        scored = await self._wing.recall(request, origin)
-        if scored is not None:
-            return scored
-        return await self._behind.solve(
-            request, deadline_s=deadline_s, priority=priority, origin=origin
-        )
-
-    def queue_for(self, origin: str) -> Queue:
-        """Return what a request that is not known would find."""
-        return self._behind.queue_for(origin)
-
-
-class _Lesson(NamedTuple):
-    """An answer from above; ``said`` is what the memory would have answered, if it is a check."""
-
-    request: Request
-    owner: str
-    answer: str
-    model: str
-    version: str
-    said: str
-    versions: Collection[str]
+    def _show(self, metrics: Metrics) -> None:
+        metrics.entries.set(len(self.memory.entries))
+        for bound, value in self.checks.wrong_share._asdict().items():
+            metrics.wrong.labels(bound).set(value)
 
 
 @contextlib.asynccontextmanager
@@ -284,21 +180,3 @@ async def opened(settings: MemorySettings, state: str) -> AsyncIterator[Wing]:
         wing = Wing(settings, embedder, store)
         closing.push_async_callback(wing.close)
         yield wing
-
-
-def _varies(request: Request) -> bool:
-    """Return whether a request wants another answer each time."""
-    return bool(request.options.get("temperature"))
-
-
-def _text_of(outcome: Answer | Failure) -> str:
-    """Return an answer as it is remembered; empty for what is not."""
-    if isinstance(outcome, Label):
-        return outcome.label
-    if not isinstance(outcome, Completion) or outcome.finish != "stop" or outcome.prompt_cut:
-        return ""
-    return outcome.text
-
-
-def _answer_of(task: Task, text: str) -> Answer:
-    return Label(text) if task == "classify" else Completion(text)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.memory import Recall
+    from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
     from experiments.hotspot.baselines import HotQuery
     from experiments.hotspot.cloud import RecordedCloud

@@ -13,7 +13,8 @@ from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.memory import Lesson, Recall
+    from edge_agent.memory.lessons import Lesson
+    from edge_agent.memory.recall import Recall
     from edge_agent.memory.store import MemoryStore
 
 DIMENSIONS = 64

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from tests.support.word_vectors import NOW_S, learn, recall, small_memory
+from edge_agent.memory.store import MemoryStore
+from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 QUESTION = "Who was the director of Glass River?"
 LONG_AGO_S = NOW_S - 100 * 86_400
@@ -148,3 +154,18 @@ def test_without_the_cloud_what_is_remembered_answers_and_says_so() -> None:
 
     assert memory.decide(situation).way == "direct"
     assert memory.decide(situation).degraded
+
+
+async def test_dropping_a_ghost_leaves_the_entry_that_stayed_beside_it(tmp_path: Path) -> None:
+    store = MemoryStore.open(tmp_path, "abc", DIMENSIONS)
+    memory = small_memory(store)
+    entry = learn(memory, QUESTION, "Ida Holm").entry
+    assert entry is not None
+    memory.drop_ghost(memory.shadow_of(entry, "night-1", 1.0))
+    await store.close()
+    again = MemoryStore.open(tmp_path, "abc", DIMENSIONS)
+    loaded = again.load()
+    await again.close()
+
+    assert [each.answer for each in loaded.entries] == ["Ida Holm"]
+    assert loaded.ghosts == []

@@ -1,0 +1,112 @@
+"""The one thread that touches a running memory: vectors, look-ups and lessons are its business."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+
+from edge_agent.memory.answers import answer_of
+from edge_agent.memory.checks import Checks
+from edge_agent.memory.fast_path import agree
+from edge_agent.memory.memory import Memory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from edge_agent.memory.index import Vector
+    from edge_agent.memory.recall import Recall
+    from edge_agent.memory.settings import MemorySettings
+    from edge_agent.memory.store import MemoryStore
+    from shared.runtimes.onnx_embedder import OnnxEmbedder
+    from shared.tasks import Answer, Request
+
+_Value = TypeVar("_Value")
+_VECTORS: Final = 1_000
+_REFIT: Final = 200
+"""Lessons after which the verifier is fitted again."""
+
+
+class LookUp(NamedTuple):
+    """A request, whose memory it is looked up in, and the versions whose answers count."""
+
+    request: Request
+    owner: str
+    versions: Collection[str]
+
+
+class Remembered(NamedTuple):
+    """A remembered answer, how likely it is right, and who gave it."""
+
+    answer: Answer
+    chance: float
+    source: str
+
+
+class FromAbove(NamedTuple):
+    """An answer from above; ``said`` is what the memory would have answered, if it is a check."""
+
+    asked: LookUp
+    answer: str
+    model: str
+    version: str
+    said: str
+
+
+class MemoryWorker:
+    """A memory and its thread; ``find`` and ``learn`` are for ``do`` to run there."""
+
+    def __init__(
+        self, settings: MemorySettings, embedder: OnnxEmbedder, store: MemoryStore
+    ) -> None:
+        self.memory = Memory(settings, dimensions=embedder.dimensions, store=store)
+        self.checks = Checks()
+        self._embed = lru_cache(_VECTORS)(lambda text: embedder.embed([text])[0])
+        self._thread = ThreadPoolExecutor(1, "memory")
+
+    def do(self, work: Callable[..., _Value], *arguments: object) -> asyncio.Future[_Value]:
+        """Do something with the memory in its thread, after all that was asked before."""
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, partial(work, *arguments))
+
+    async def close(self) -> None:
+        """Do what waits, and stop."""
+        await asyncio.to_thread(self._thread.shutdown)
+        self.memory.refit()
+
+    # -- in the thread -------------------------------------------------------------------------
+
+    def find(self, asked: LookUp) -> Remembered | None:
+        """Return the answer that is remembered, if it may be given again."""
+        recall, now_s = self._recall(asked), time.time()
+        situation = self.memory.situation(recall)
+        if self.memory.decide(situation).way != "direct" or recall.best is None:
+            return None
+        entry = recall.best.entry
+        self.memory.used(recall.best, now_s)
+        by = f"{entry.model} {entry.version}".strip() or "nobody known"
+        answer = answer_of(asked.request.task, entry.answer)
+        return Remembered(answer, situation.direct or 0.0, f"memory entry {entry.id} of {by}")
+
+    def learn(self, given: FromAbove) -> str:
+        """Take an answer from above in, and return what became of it."""
+        recall, now_s = self._recall(given.asked), time.time()
+        if given.said and recall.best is not None:
+            right = agree(given.answer, given.said)
+            self.memory.judged(recall.best, now_s, right=right, kind=recall.question.masked)
+            self.checks.note(right=right)
+        learned = self.memory.learn(
+            recall, given.answer, now_s, model=given.model, version=given.version
+        )
+        if sum(self.memory.counts.values()) % _REFIT == 0:
+            self.memory.refit()
+        return learned.outcome
+
+    def _recall(self, asked: LookUp) -> Recall:
+        task, text = asked.request.task, asked.request.content
+        vector: Vector = self._embed(text)
+        return self.memory.recall(
+            text, vector, time.time(), task=task, owner=asked.owner, versions=asked.versions
+        )
