@@ -39,6 +39,7 @@ class VirtualDevices:
         result = await self._devices[question.device].ask(
             question.text,
             task=question.task,
+            options=question.options,
             timeout_s=question.timeout_s,
             priority=question.priority,
             prompt_id=question.id,
@@ -79,6 +80,7 @@ class AskedDevices:
                 question.device,
                 question.text,
                 task=question.task,
+                options=question.options,
                 timeout_s=question.timeout_s,
                 priority=question.priority,
                 question_id=str(question.id),

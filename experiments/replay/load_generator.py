@@ -124,6 +124,7 @@ class LoadGenerator:
             play.text,
             timeout_s,
             play.priority,
+            play.options,
         )
         sent_s = self._clock.now_s()
         self.tally.sent += 1

@@ -23,7 +23,14 @@ def bytes_by_link(question: ReplayRequest, reply: Response, topics: Topics) -> d
     """Return the bytes by link, both ways; empty where the device answered itself."""
     if len(reply.hops) < 2:  # noqa: PLR2004 - a link has two ends
         return {}
-    prompt = Prompt(question.id, question.device, question.task, question.text, question.timeout_s)
+    prompt = Prompt(
+        question.id,
+        question.device,
+        question.task,
+        question.text,
+        question.timeout_s,
+        options=question.options,
+    )
     down = _result_bytes(question, reply, topics)
     crossed: dict[str, int] = {}
     for lower, upper in itertools.pairwise(reply.hops):

@@ -35,7 +35,7 @@ def make_record(
         at_s=round(times.at_s, 6),
         sent_s=round(times.sent_s, 6),
         done_s=round(times.done_s, 6),
-        key=prompt_key(play.text).hex(),
+        key=prompt_key(play.text, play.options).hex(),
         hops=reply.hops,
         answer=None if reply.answer is None else to_json(reply.answer),
         label=play.label,

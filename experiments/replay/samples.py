@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FILE: Final = "samples.jsonl"
 _LINK: Final = "recserve_link_bytes_total"
+_TOKENS: Final = "recserve_tokens_total"
 _COUNTS: Final = {
     "recserve_waiting_prompts": "waiting",
     "recserve_batch_prompts_count": "batches",
@@ -38,7 +39,8 @@ _BUCKETS: Final = {
 class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     """One look at one agent, ``at_s`` on the axis of the run.
 
-    ``link_bytes`` is by link, both ways. ``batches`` model runs have answered ``batched`` prompts;
+    ``link_bytes`` is by link, both ways. ``tokens_read`` and ``tokens_written`` are of all texts,
+    those among them that were sent on. ``batches`` model runs have answered ``batched`` prompts;
     ``queued`` prompts have waited ``queued_s`` together. Buckets are cumulative counts by upper
     bound. ``repeats`` are prompts and results that went or came again. ``wait_ms`` is what the last
     heartbeat said, None where there was none.
@@ -55,6 +57,8 @@ class Sample(msgspec.Struct, frozen=True, omit_defaults=True):
     queued_s: float = 0.0
     batch_buckets: dict[str, float] = {}
     queue_buckets: dict[str, float] = {}
+    tokens_read: float = 0.0
+    tokens_written: float = 0.0
     repeats: float = 0.0
     wait_ms: float | None = None
 
@@ -69,6 +73,8 @@ def make_sample(
         if sample.name == _LINK:
             link = sample.labels["link"]
             links[link] = links.get(link, 0) + int(sample.value)
+        elif sample.name == _TOKENS:
+            values[f"tokens_{sample.labels['direction']}"] = sample.value
         elif sample.name == "recserve_repeats_total":
             values["repeats"] = values.get("repeats", 0.0) + sample.value
         elif sample.name in _COUNTS:

@@ -14,13 +14,14 @@ from uuid import UUID
 import msgspec
 from msgspec import Meta
 
-from shared.errors import DataError
+from shared.errors import DataError, InvalidPrompt
+from shared.tasks import check
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from experiments.traces import Arrival
-    from shared.tasks import Task
+    from shared.tasks import Options, Task
 
 _Seconds = Annotated[float, Meta(ge=0)]
 MOST_PROMPTS: Final = 5_000_000
@@ -54,6 +55,7 @@ class ScheduledRequest(NamedTuple):
     label: str | None
     timeout_s: float | None
     priority: int = 0
+    options: Options = {}  # noqa: RUF012 - of a named tuple
 
 
 class Plays(NamedTuple):
@@ -69,7 +71,8 @@ class Plays(NamedTuple):
 def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str]) -> Plays:
     """Return what is to be played.
 
-    Raises ``DataError`` when nothing is left of the trace or too much, or a prompt has no text.
+    Raises ``DataError`` when nothing is left of the trace or too much, or a prompt has no text or
+    options that its task does not have.
     """
     if part.end_s is not None and part.end_s <= part.begin_s:
         raise DataError(f"the slice ends at {part.end_s:g} s, not after its begin; correct end_s")
@@ -90,6 +93,10 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
             device = devices[number % len(devices)]
         if not arrival.text:
             raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
+        try:
+            check(arrival.task, arrival.options)
+        except InvalidPrompt as error:
+            raise DataError(f"arrival {number + 1}: {error}") from error
         at_s = (arrival.at_s - begin_s) / part.speed
         plays.append(
             ScheduledRequest(
@@ -101,6 +108,7 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
                 arrival.label,
                 arrival.deadline_s,
                 arrival.priority,
+                arrival.options,
             )
         )
     if begin_s is None:
@@ -117,7 +125,8 @@ def fingerprint(plays: Sequence[ScheduledRequest]) -> str:
     """Return what tells prompts and their times apart, whoever is asked: 32 hexadecimal digits."""
     digest = blake2b(digest_size=16)
     for play in plays:
-        digest.update(repr((play.at_s, play.task, play.text, play.label)).encode())
+        options = (msgspec.json.encode(play.options, order="sorted"),) if play.options else ()
+        digest.update(repr((play.at_s, play.task, play.text, play.label, *options)).encode())
     return digest.hexdigest()
 
 

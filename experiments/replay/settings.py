@@ -10,6 +10,7 @@ from experiments.replay.schedule import Slice
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
 from shared.settings.base import Closed, Count, Seconds
+from shared.tasks import Task
 from shared.wire.topics import check_name
 
 
@@ -25,6 +26,19 @@ class TraceChoice(Closed, frozen=True, kw_only=True):
     texts: Annotated[
         str, Meta(description="prompt set for a trace without texts; empty: the bundled one")
     ] = ""
+    task: Annotated[
+        Task,
+        Meta(
+            description="what is asked of arrivals without a text; generate: as many new tokens as "
+            "the trace's answers had"
+        ),
+    ] = "classify"
+    text: Annotated[
+        str, Meta(min_length=1, description="column of the prompt set with prompts")
+    ] = "text"
+    label: Annotated[
+        str, Meta(min_length=1, description="its column with labels, or with the texts wanted")
+    ] = "label"
     labels: Annotated[
         tuple[str, ...], Meta(description="names for labels that the prompt set numbers from 0")
     ] = ("negative", "positive")

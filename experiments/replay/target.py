@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from shared.messages import Failure, Hop, Result
-from shared.tasks import Answer, Task
+from shared.tasks import Answer, Options, Task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ class ReplayRequest(msgspec.Struct, frozen=True):
     text: str
     timeout_s: float
     priority: int = 0
+    options: Options = {}
 
 
 class Response(msgspec.Struct, frozen=True):

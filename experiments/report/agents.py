@@ -45,13 +45,15 @@ def agent_figures(samples: Sequence[Sample]) -> dict[str, dict[str, Any]]:
 
 
 def _figures(mine: Sequence[Sample]) -> dict[str, Any]:
-    batches = batched = queued = queued_s = repeats = 0.0
+    batches = batched = queued = queued_s = repeats = read = written = 0.0
     for before, after in steps(mine):
         batches += after.batches - before.batches
         batched += after.batched - before.batched
         queued += after.queued - before.queued
         queued_s += after.queued_s - before.queued_s
         repeats += after.repeats - before.repeats
+        read += after.tokens_read - before.tokens_read
+        written += after.tokens_written - before.tokens_written
     first, last = mine[0], mine[-1]
     waits_ms = [sample.wait_ms for sample in mine if sample.wait_ms is not None]
     return {
@@ -64,6 +66,8 @@ def _figures(mine: Sequence[Sample]) -> dict[str, Any]:
         "waiting_most": max(sample.waiting for sample in mine),
         "heartbeat_wait_ms_most": round(max(waits_ms), 3) if waits_ms else None,
         "repeats": int(repeats),
+        "tokens_read": int(read),
+        "tokens_written": int(written),
     }
 
 

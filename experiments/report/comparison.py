@@ -73,6 +73,7 @@ def compare(first: Played, second: Played, *, draws: int = _DRAWS, seed: int = 0
         tuple(
             _difference(name, [by_name[name] for by_name in figures], runs, drawn, segments)
             for name in figures[0]
+            if name in figures[1]
         ),
     )
 
@@ -136,6 +137,9 @@ def _figures(played: Played, tiers: Sequence[str]) -> dict[str, Read]:
     for tier in tiers:
         figures[f"by {tier}, %"] = _percent(played.by(tier), played.answered)
     figures["right answers, %"] = _percent(played.right, played.labelled)
+    if played.written.any():
+        figures["chrF of texts"] = _mean(played.chrf, ~np.isnan(played.chrf))
+        figures["tokens of an answer"] = _mean(played.tokens[:, 1], played.written)
     everything = np.ones(len(played.records), bool)
     figures["errors, %"] = _percent(played.failed, everything)
     figures["degraded, %"] = _percent(played.degraded, everything)

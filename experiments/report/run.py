@@ -13,6 +13,7 @@ from experiments.replay.run_file import RunFile, read_run
 from experiments.replay.samples import Sample, read_samples
 from experiments.replay.saturation import Tick, read_ticks
 from shared.errors import DataError
+from shared.tasks.generate import Completion
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
     Flags = NDArray[np.bool_]
+    Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,14 +81,38 @@ class Played:
 
     @cached_property
     def labelled(self) -> Flags:
-        """Whether the true label is known and there is an answer to hold against it."""
+        """Whether the true label is known and there is an answer to hold against it.
+
+        Texts have no label: they are more or less like what is wanted (``chrf``).
+        """
         known = np.array([record.label is not None for record in self.records], bool)
-        return known & self.answered
+        return known & self.answered & ~self.written
 
     @cached_property
     def right(self) -> Flags:
         """Whether the answer is the true label; only where ``labelled``."""
         return np.array([record.score == 1.0 for record in self.records], bool)
+
+    @cached_property
+    def written(self) -> Flags:
+        """Whether the answer is a text that a model wrote."""
+        wanted = np.array([record.task == "generate" for record in self.records], bool)
+        return wanted & self.answered
+
+    @cached_property
+    def tokens(self) -> Counts:
+        """Tokens read and written for each answer that is a text, else 0; shape (n, 2)."""
+        given = (record.given if record.task == "generate" else None for record in self.records)
+        counts = [
+            (t.tokens_in, t.tokens_out) if isinstance(t, Completion) else (0, 0) for t in given
+        ]
+        return np.array(counts, np.int64).reshape(-1, 2)
+
+    @cached_property
+    def chrf(self) -> Floats:
+        """ChrF of each text against what is wanted, from 0 to 100; NaN where that is not known."""
+        scores = [record.score if record.task == "generate" else None for record in self.records]
+        return np.array([np.nan if score is None else 100 * score for score in scores])
 
     @cached_property
     def tiers(self) -> tuple[str, ...]:

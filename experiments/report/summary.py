@@ -49,6 +49,7 @@ def summarise(played: Played) -> dict[str, Any]:
         | {tier: quantiles_ms(played.latency_s[played.by(tier)]) for tier in played.tiers},
         "tiers": {tier: _tier(played, tier) for tier in played.tiers},
         "accuracy": accuracy(played, played.labelled),
+        "texts": texts(played, played.written),
         "burden": _burden(played),
         "agents": agent_figures(played.samples),
         "series": make_series(played),
@@ -72,6 +73,26 @@ def accuracy(played: Played, among: Flags) -> dict[str, Any] | None:
     right = int(played.right[among].sum())
     interval = [round(end, 4) for end in wilson(right, prompts)]
     return {"labelled": prompts, "share": round(right / prompts, 4), "interval_95": interval}
+
+
+def texts(played: Played, among: Flags) -> dict[str, Any] | None:
+    """Return the tokens of texts that were answers, and what these are worth; None without any.
+
+    ``written_per_s`` is over the time in which answers came. ``chrf`` is the mean of those for
+    which it is known what is wanted, from 0 to 100.
+    """
+    if not among.any():
+        return None
+    read, written = (int(count) for count in played.tokens[among].sum(axis=0))
+    span_s = float(played.done_s.max() - played.sent_s.min())
+    known = played.chrf[among & ~np.isnan(played.chrf)]
+    return {
+        "prompts": int(among.sum()),
+        "tokens_read": read,
+        "tokens_written": written,
+        "written_per_s": round(written / span_s, 2) if span_s > 0 else None,
+        "chrf": round(float(known.mean()), 2) if len(known) else None,
+    }
 
 
 def _prompts(played: Played) -> dict[str, Any]:
@@ -131,6 +152,7 @@ def _tier(played: Played, tier: str) -> dict[str, Any]:
         "goes_by": ", ".join(played.goes_by(tier)),
         "threshold_last": round(float(np.median(thresholds[-100:])), 4) if judged else None,
         "accuracy": accuracy(played, mine & played.labelled),
+        "texts": texts(played, mine & played.written),
     }
 
 

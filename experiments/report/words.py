@@ -80,13 +80,22 @@ def cards(report: Report) -> list[KeyFigure]:
         found.append(KeyFigure(f"{latency['p99']:,.1f} ms", "latency, p99"))
     if report["accuracy"]:
         found.append(KeyFigure(f"{report['accuracy']['share']:.1%}", "right answers"))
+    if report["texts"]:
+        found += _text_cards(report["texts"])
     each = report["burden"]["trouble_free_bytes_per_prompt"]
     return [*found, KeyFigure(f"{each:,.0f} bytes", "burden per prompt")]
 
 
+def _text_cards(texts: Report) -> list[KeyFigure]:
+    found = [KeyFigure(f"{_number(texts['written_per_s'])} /s", "tokens of answers")]
+    if texts["chrf"] is not None:
+        found.append(KeyFigure(f"{texts['chrf']:.1f}", "chrF"))
+    return found
+
+
 def grids(report: Report) -> list[Grid]:
     """Return the tables, the most wanted first."""
-    tables = [_tiers(report), _links(report), _agents(report), _faults(report)]
+    tables = [_tiers(report), _texts(report), _links(report), _agents(report), _faults(report)]
     return [table for table in tables if table.rows]
 
 
@@ -114,6 +123,26 @@ def _tiers(report: Report) -> Grid:
     return Grid("Who answered", columns, rows)
 
 
+def _texts(report: Report) -> Grid:
+    """Say what the texts that were answers took, and are worth."""
+    named = {"all": report["texts"]}
+    named |= {tier: figures["texts"] for tier, figures in report["tiers"].items()}
+    rows = [
+        (
+            name,
+            f"{texts['prompts']:,}",
+            _number(texts["tokens_read"] / texts["prompts"]),
+            _number(texts["tokens_written"] / texts["prompts"]),
+            _number(texts["written_per_s"]),
+            _number(texts["chrf"]),
+        )
+        for name, texts in named.items()
+        if texts
+    ]
+    columns = ("tier", "texts", "tokens read", "written", "written /s", "chrF")
+    return Grid("Texts: tokens of each answer in the mean", columns, rows)
+
+
 def _links(report: Report) -> Grid:
     counted, once = report["burden"]["counted_bytes"], report["burden"]["trouble_free_bytes"]
     sent = max(report["prompts"]["sent"], 1)
@@ -131,6 +160,7 @@ def _links(report: Report) -> Grid:
 
 
 def _agents(report: Report) -> Grid:
+    writes = any(figures["tokens_read"] for figures in report["agents"].values())
     rows = [
         (
             agent,
@@ -140,10 +170,14 @@ def _agents(report: Report) -> Grid:
             _number(figures["queue_ms_p95_at_most"]),
             f"{figures['waiting_most']:.0f}",
             f"{figures['repeats']:,}",
+            *(f"{figures[name]:,}" for name in ("tokens_read", "tokens_written") if writes),
         )
         for agent, figures in report["agents"].items()
     ]
-    columns = ("agent", "runs", "per run", "wait ms", "p95 ≤", "waiting", "repeats")
+    columns = (
+        *("agent", "runs", "per run", "wait ms", "p95 ≤", "waiting", "repeats"),
+        *(("tokens read", "written") if writes else ()),
+    )
     return Grid("Agents: model runs, prompts in each, waits for the model's turn", columns, rows)
 
 

@@ -10,17 +10,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import threading
 import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from device_agent import Device
+from experiments.testbed.shared_model import shared_by_many
 from shared.agent.build import mqtt
 from shared.errors import SettingsError
 from shared.nodes.settings import NodeSettings
-from shared.runtimes import expected_of, labels_of, load_model
+from shared.runtimes import load_model
 from shared.telemetry.metrics import Metrics, MetricsSettings
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from device_agent.settings import DeviceSettings
     from shared.agent.build import Connect
-    from shared.runtimes import Entry, Model
-    from shared.tasks import Request, Task
 
 _STATUSES_PER_S = 10.0
 _FILES_PER_DEVICE = 4
@@ -75,7 +73,7 @@ class Fleet:
                 "one device by it; ask running devices instead (fleet.ask)"
             )
         _make_room_for_files(len(names))
-        model = OneAtATime(load_model(settings.model))
+        model = shared_by_many(load_model(settings.model), settings.model.runtime)
         metrics, leave = Metrics(), asyncio.Event()
         started_s = time.monotonic()
 
@@ -120,48 +118,6 @@ class _Life:
             if self.device.done():
                 raise
             self.device.set_exception(error)
-
-
-class OneAtATime:
-    """A model that many devices share: a model is used from one thread at a time."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._turn = threading.Lock()
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        return self._model.name
-
-    @property
-    def digest(self) -> str:
-        """What tells the model from others of its name."""
-        return self._model.digest
-
-    @property
-    def tasks(self) -> frozenset[Task]:
-        """Tasks that the model answers."""
-        return self._model.tasks
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What the model can say."""
-        return labels_of(self._model)
-
-    @property
-    def expected(self) -> Mapping[Task, Sequence[float]]:
-        """Quantiles of its confidences, as far as they are known."""
-        return expected_of(self._model)
-
-    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
-        """Answer when it is this thread's turn."""
-        with self._turn:
-            return self._model.answer(requests)
-
-    def close(self) -> None:
-        """Let go of the weights."""
-        self._model.close()
 
 
 def names_like(name: str, devices: int) -> list[str]:

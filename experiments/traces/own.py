@@ -36,7 +36,7 @@ def write(arrivals: Iterable[Arrival], path: Path) -> int:
     with path.open("wb") as file:
         for arrival in arrivals:
             fields = msgspec.structs.asdict(arrival)
-            said = {key: value for key, value in fields.items() if value not in (None, "")}
+            said = {key: value for key, value in fields.items() if value not in (None, "", {})}
             file.write(msgspec.json.encode(said) + b"\n")
             count += 1
     return count

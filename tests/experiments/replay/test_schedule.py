@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.replay.schedule import Slice, fingerprint, make_plays, prompt_id
+from experiments.replay.schedule import (
+    ScheduledRequest,
+    Slice,
+    fingerprint,
+    make_plays,
+    prompt_id,
+)
 from experiments.traces import Arrival
 from shared.errors import DataError
 
@@ -92,3 +98,15 @@ def test_other_prompts_or_times_are_told_apart() -> None:
 def test_ids_belong_to_a_run_and_its_prompt() -> None:
     assert prompt_id("run", 1) == prompt_id("run", 1)
     assert len({prompt_id("run", 1), prompt_id("run", 2), prompt_id("rerun", 1)}) == 3
+
+
+def test_options_are_played_and_tell_prompts_apart() -> None:
+    def played(new_tokens: int) -> list[ScheduledRequest]:
+        options = {"max_new_tokens": new_tokens}
+        written = Arrival(at_s=0.0, text="hello", task="generate", options=options)
+        return make_plays([written], Slice(), DEVICES).each
+
+    assert played(3)[0].options == {"max_new_tokens": 3}
+    assert fingerprint(played(3)) != fingerprint(played(4))
+    with pytest.raises(DataError, match="arrival 1: the options of generate do not fit"):
+        played(0)

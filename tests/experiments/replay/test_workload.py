@@ -91,3 +91,40 @@ def test_a_place_is_found_from_elsewhere(tmp_path: Path, monkeypatch: pytest.Mon
 
     assert absolute("trace.jsonl") == os.fspath(tmp_path / "trace.jsonl")
     assert absolute("poisson:rate=5") == "poisson:rate=5"
+
+
+def test_arrivals_that_are_to_be_written_ask_for_the_tokens_of_the_trace(tmp_path: Path) -> None:
+    texts = tmp_path / "captions.tsv"
+    texts.write_text("source\ttarget\nA dog.\tEin Hund.\nOne more.\t1\nTwo cats.\tZwei Katzen.\n")
+    trace = TraceChoice(
+        file=azure(tmp_path), task="generate", texts=str(texts), text="source", label="target"
+    )
+
+    arrivals = list(read_arrivals(trace).each)
+
+    assert [(arrival.task, arrival.options) for arrival in arrivals] == [
+        ("generate", {"max_new_tokens": tokens}) for tokens in (44, 109, 55)
+    ]
+    told = {arrival.text: arrival.label for arrival in arrivals}
+    assert told == {"A dog.": "Ein Hund.", "One more.": "1", "Two cats.": "Zwei Katzen."}
+
+
+def test_the_bundled_labels_say_nothing_of_texts(tmp_path: Path) -> None:
+    arrivals = read_arrivals(TraceChoice(file=azure(tmp_path), task="generate")).each
+
+    assert {arrival.label for arrival in arrivals} == {None}
+
+
+def test_an_arrival_with_a_text_says_itself_what_it_asks(tmp_path: Path) -> None:
+    path = tmp_path / "own.jsonl"
+    path.write_text(
+        '{"at_s": 0, "text": "a film"}\n'
+        '{"at_s": 1, "text": "hello", "task": "generate", "options": {"max_new_tokens": 3}}\n'
+    )
+
+    arrivals = read_arrivals(TraceChoice(file=str(path), task="generate")).each
+
+    assert [(arrival.task, arrival.options) for arrival in arrivals] == [
+        ("classify", {}),
+        ("generate", {"max_new_tokens": 3}),
+    ]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from experiments.replay.records import Record
+
 
 def report(folder: Path, **parts: Any) -> dict[str, Any]:
     records = parts.pop("records", [made_record(number) for number in range(100)])
@@ -130,3 +132,36 @@ def test_saturation_is_said(tmp_path: Path) -> None:
 def test_a_run_without_a_result_cannot_be_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no prompt of this run got a result"):
         report(tmp_path, records=[])
+
+
+def written_record(number: int, **changes: Any) -> Record:
+    answer = {"text": "Ein Hund.", "finish": "stop", "tokens_in": 12, "tokens_out": 4}
+    return made_record(
+        number,
+        task="generate",
+        answer=answer | {"prompt_cut": False},
+        label="Ein Hund." if number % 2 else None,
+        **changes,
+    )
+
+
+def test_texts_are_counted_in_tokens_and_held_against_what_is_wanted(tmp_path: Path) -> None:
+    records = [written_record(number, sent_s=0.0, done_s=50.0) for number in range(100)]
+
+    found = report(tmp_path, records=records)
+
+    texts = found["texts"]
+    assert (texts["prompts"], texts["tokens_read"], texts["tokens_written"]) == (100, 1200, 400)
+    assert texts["written_per_s"] == 8.0
+    assert texts["chrf"] == 100.0
+    assert found["tiers"]["edge"]["texts"]["tokens_written"] == 100
+    assert found["accuracy"] is None, "a text is not right or wrong"
+    (table,) = [grid for grid in grids(found) if grid.title.startswith("Texts")]
+    assert [row[0] for row in table.rows] == ["all", "device", "edge", "cloud"]
+
+
+def test_without_texts_there_is_no_table_of_them(tmp_path: Path) -> None:
+    found = report(tmp_path)
+
+    assert found["texts"] is None
+    assert not [grid for grid in grids(found) if grid.title.startswith("Texts")]

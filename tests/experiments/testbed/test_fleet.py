@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -15,14 +14,12 @@ import pytest
 from device_agent.settings import DeviceSettings
 from experiments.replay.device_targets import VirtualDevices
 from experiments.replay.target import ReplayRequest
-from experiments.testbed.fleet import Fleet, OneAtATime, names_like
+from experiments.testbed.fleet import Fleet, names_like
 from experiments.testbed.processes import free_port
 from shared.agent.settings import UpstreamSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import NotConnected, SettingsError
-from shared.messages import Scored
 from shared.settings.file import load
-from shared.tasks.classify import Label, requests
 from shared.wire.topics import Topics
 from tests.support.wires import Inbox, MqttWire, eventually, settled
 
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.bus import Message
-    from shared.tasks import Request
 
 CONFIG = Path(__file__).parents[3] / "configs" / "device.yaml"
 
@@ -91,33 +87,6 @@ async def test_one_user_name_for_many_devices_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"would share mqtt\.username"):
         async with Fleet.open(settings(MqttSettings(username="device-1")), ["virtual-1"]):
             pass
-
-
-def test_a_shared_model_is_used_from_one_thread_at_a_time() -> None:
-    class Counting:
-        name, labels, tasks = "counting", ("a",), frozenset({"classify"})
-        inside = most = 0
-
-        def answer(self, requests: Sequence[Request]) -> list[Scored]:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            time.sleep(0.005)
-            self.inside -= 1
-            return [Scored(Label("a"), 1.0, 1) for _ in requests]
-
-        def close(self) -> None:
-            pass
-
-    model = Counting()
-    shared = OneAtATime(model)  # type: ignore[arg-type]  # a subset of a model
-
-    async def use() -> None:
-        await asyncio.gather(*(asyncio.to_thread(shared.answer, requests(["x"])) for _ in range(6)))
-
-    asyncio.run(use())
-
-    assert model.most == 1
-    assert shared.name == "counting"
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from experiments.replay.to_matrix import matrix_from_records
 from experiments.testbed.processes import free_port
 from shared.runtimes import ModelSettings
 from shared.tasks.classify import Label
+from shared.tasks.generate import Completion
 from tests.support.processes import ROOT, skip_without
 from tests.support.replay_runs import made_record, write_made_run
 
@@ -364,3 +365,25 @@ def test_a_run_cannot_go_on_with_another_trace(tmp_path: Path) -> None:
 
     assert ran.returncode == 2
     assert "is not what it was when the run began" in ran.stderr
+
+
+def test_captions_are_translated_and_their_tokens_counted(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime_genai")
+    out = tmp_path / "run"
+
+    ran = replay(
+        out,
+        "configs/replay/captions.yaml",
+        *("--trace", "poisson:rate=8,span=3", "--devices", "2", "--out", str(out)),
+    )
+
+    assert ran.code == 0, ran.printed
+    written = [record.given for record in ran.records]
+    assert all(isinstance(answer, Completion) and answer.text for answer in written)
+    texts = ran.report["texts"]
+    assert texts["prompts"] == len(ran.records) == ran.report["prompts"]["planned"]
+    assert texts["tokens_written"] == sum(answer.tokens_out for answer in written)  # type: ignore[union-attr]  # as above
+    assert texts["chrf"] > 40, "captions of other pictures reach half of that"
+    agents = ran.report["agents"].values()
+    every = sum(agent["tokens_written"] for agent in agents)
+    assert every >= texts["tokens_written"], "what was sent on was written, too"
