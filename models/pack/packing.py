@@ -121,10 +121,10 @@ def pack(
             version=version,
             task=next(iter(original.tasks)),
             labels=original.names,
-            max_tokens=original.max_tokens,
-            truncation=original.tokenizer.truncation_side,
-            padding=original.padding.side,
-            pad_token=original.padding.token,
+            max_tokens=original.network.max_tokens,
+            truncation=original.network.tokenizer.truncation_side,
+            padding=original.network.padding.side,
+            pad_token=original.network.padding.token,
             shapes=original.shapes,
             source=facts.source,
             licence=licence,
@@ -139,7 +139,10 @@ def pack(
             console.print(
                 f"its labels have no names ({', '.join(original.names)}): --label names them"
             )
-        samples = [*samples, *beyond(samples, original.count_tokens, original.max_tokens)]
+        samples = [
+            *samples,
+            *beyond(samples, original.network.count_tokens, original.network.max_tokens),
+        ]
         status.update("exporting")
         bundle = _export(original, Path(work) / "float32", manifest)
         for together in (1, _TOGETHER):
@@ -217,8 +220,8 @@ def _export(original: TorchClassifier | TorchTagger, folder: Path, manifest: Man
     from models.pack.export import export  # noqa: PLC0415 - heavy
 
     folder.mkdir()
-    export(original.network, folder / WEIGHTS, shapes=original.shapes)
-    write_tokenizer(original.tokenizer, folder / TOKENIZER)
+    export(original.network.module, folder / WEIGHTS, shapes=original.shapes)
+    write_tokenizer(original.network.tokenizer, folder / TOKENIZER)
     return Bundle.write(folder, manifest)
 
 

@@ -17,16 +17,16 @@ import ctranslate2
 from tokenizers import Tokenizer
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, RuntimeUnavailable
-from shared.runtimes.bundle import Bundle, check_runtime
-from shared.runtimes.chat import Prompter, free_options, options_of
+from shared.runtimes.chat import free_options, options_of
 from shared.runtimes.generations import answer_all
-from shared.runtimes.text_manifest import served_digest
+from shared.runtimes.writer_bundle import WriterBundle
 from shared.runtimes.writing import Pieces, Writing, scored_choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from shared.messages import Scored
+    from shared.runtimes.bundle import Bundle
     from shared.runtimes.chat import Written
     from shared.runtimes.model import Entry, Generation, ModelSettings
     from shared.tasks import Request, Task
@@ -50,29 +50,21 @@ class Ctranslate2Generator:
     tasks: frozenset[Task] = frozenset({"generate", "classify"})
 
     def __init__(self, settings: ModelSettings) -> None:
-        bundle = Bundle.open(settings.source)
-        check_runtime(bundle, "ctranslate2")
-        manifest = bundle.manifest
-        self.name = manifest.name
-        self.digest = served_digest(bundle.digest, settings)
+        opened = WriterBundle(settings, "ctranslate2")
+        bundle = opened.bundle
+        self.name = opened.name
+        self.digest = opened.digest
+        self.expected = opened.expected
+        self.confidence_kind: Certainty = opened.certainty
         self.labels = settings.labels
         self.at_once = settings.batch_prompts
         self.tokens_at_once = settings.tokens_at_once
-        self.confidence_kind: Certainty = settings.certainty or _certainty_of(bundle)
-        same = self.confidence_kind == manifest.confidence
-        self.expected = bundle.expected_of(None) if same else {}
         self._tokens = _Tokens(bundle)
-        self._begins = list(manifest.begins)
+        self._begins = list(bundle.manifest.begins)
         self._engine: Any = _load_engine(bundle, settings)
         self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._prompter = Prompter(
-            self._tokens,
-            context_tokens=min(manifest.max_tokens, settings.max_tokens or manifest.max_tokens),
-            chats=False,
-            instruction=settings.instruction,
-            max_new_tokens=settings.max_new_tokens,
-            special=self._tokens.special,
-            apart=True,
+        self._prompter = opened.prompter(
+            self._tokens, chats=False, special=self._tokens.special, apart=True
         )
 
     def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:
@@ -311,14 +303,6 @@ def _teller(texts: Sequence[_BatchedText], told: queue.SimpleQueue[None]) -> Cal
 
 def _failed(error: Exception) -> ModelFailed:
     return ModelFailed(f"the model could not go on: {type(error).__name__}: {error}")
-
-
-def _certainty_of(bundle: Bundle) -> Certainty:
-    match bundle.manifest.confidence:
-        case "perplexity" | "mean" | "least" as certainty:
-            return certainty
-    task = bundle.manifest.task
-    raise BundleError(f"{bundle.folder}: is for {task}, which the runtime ctranslate2 cannot do")
 
 
 def _load_engine(bundle: Bundle, settings: ModelSettings) -> Any:

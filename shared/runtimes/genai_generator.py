@@ -17,17 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 import onnxruntime_genai as genai
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, PromptError, RuntimeUnavailable
-from shared.runtimes.bundle import Bundle, check_runtime
-from shared.runtimes.chat import Prompter, options_of
+from shared.runtimes.chat import options_of
 from shared.runtimes.genai_texts import GenaiScoring, GenaiText, PieceReader
 from shared.runtimes.genai_tokens import GenaiTokens
 from shared.runtimes.generations import answer_all
-from shared.runtimes.text_manifest import TOKENIZER, served_digest
+from shared.runtimes.text_manifest import TOKENIZER
+from shared.runtimes.writer_bundle import WriterBundle
 from shared.tasks import generate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.runtimes.bundle import Bundle
     from shared.runtimes.model import Entry, Generation, ModelSettings
     from shared.tasks import Request, Task
     from shared.tasks.generate import Certainty
@@ -41,26 +42,19 @@ class GenaiGenerator:
     tasks: frozenset[Task] = frozenset({"generate", "classify"})
 
     def __init__(self, settings: ModelSettings) -> None:
-        bundle = Bundle.open(settings.source)
-        check_runtime(bundle, "genai")
-        manifest = bundle.manifest
-        self.name = manifest.name
-        self.digest = served_digest(bundle.digest, settings)
+        opened = WriterBundle(settings, "genai")
+        bundle = opened.bundle
+        self.name = opened.name
+        self.digest = opened.digest
+        self.expected = opened.expected
+        self.confidence_kind: Certainty = opened.certainty
         self.labels = settings.labels
         self.at_once = settings.batch_prompts
         self.tokens_at_once = settings.tokens_at_once
-        self.confidence_kind: Certainty = settings.certainty or _certainty_of(bundle)
-        same = self.confidence_kind == manifest.confidence
-        self.expected = bundle.expected_of(None) if same else {}
         self._engine: genai.Model | None = _load_engine(bundle, settings)
         self._tokens = GenaiTokens(self._engine, bundle)
-        self._prompter = Prompter(
-            self._tokens,
-            context_tokens=min(manifest.max_tokens, settings.max_tokens or manifest.max_tokens),
-            chats=bundle.chats,
-            instruction=settings.instruction,
-            max_new_tokens=settings.max_new_tokens,
-            special=_special_of(bundle),
+        self._prompter = opened.prompter(
+            self._tokens, chats=bundle.chats, special=_special_of(bundle)
         )
         self._reader = PieceReader()
         self._before_label = "" if bundle.chats else " "
@@ -110,14 +104,6 @@ def _advance(generation: Any) -> Entry | None:
     if entry is not None:
         generation.close()
     return entry
-
-
-def _certainty_of(bundle: Bundle) -> Certainty:
-    match bundle.manifest.confidence:
-        case "perplexity" | "mean" | "least" as certainty:
-            return certainty
-    task = bundle.manifest.task
-    raise BundleError(f"{bundle.folder}: is for {task}, which the runtime genai cannot do")
 
 
 def _special_of(bundle: Bundle) -> list[str]:

@@ -8,27 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
 import transformers
 
-from shared.errors import BundleError, ModelFailed, RuntimeUnavailable
+from shared.errors import BundleError
 from shared.runtimes.classifier_batches import Batches, Tokens
 from shared.runtimes.padding import pad
-from shared.runtimes.torch_folder import (
-    architecture_of,
-    device_of,
-    padding_of,
-    read_config,
-    read_labels,
-    read_tokenizer,
-    read_weights,
-    silence,
-    token_limit,
-)
+from shared.runtimes.torch_folder import architecture_of, read_config, read_labels, silence
+from shared.runtimes.torch_network import TorchNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.errors import ModelFailed
     from shared.messages import Scored
     from shared.runtimes.model import ModelSettings
     from shared.tasks import Request, Task
@@ -43,21 +34,14 @@ class TorchClassifier:
     shapes = False
 
     def __init__(self, settings: ModelSettings) -> None:
-        self.name = settings.source
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        self._device = device_of(settings.device)
         with silence():
             config = read_config(settings.source)
-            _check_config(settings.source, config)
-            self.digest: str = getattr(config, "_commit_hash", None) or ""  # of the hub
-            self.labels = read_labels(config, settings)
-            self.tokenizer = read_tokenizer(settings.source)
-            self.network = read_weights(
-                transformers.AutoModelForSequenceClassification, settings, self._device, "classify"
-            )
-        self.max_tokens = token_limit(config, self.tokenizer, self.network, settings.max_tokens)
-        self.padding = padding_of(config, self.tokenizer)
+        _check_config(settings.source, config)
+        self.name = settings.source
+        self.labels = read_labels(config, settings)
+        kind = transformers.AutoModelForSequenceClassification
+        self.network = TorchNetwork(settings, config, kind, "classify")
+        self.digest = self.network.digest
         self._batches = Batches(
             self.labels,
             tokenise=self._tokenise,
@@ -67,8 +51,7 @@ class TorchClassifier:
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Return exactly one entry per request, in order; see ``Model.answer``."""
-        if self.network is None:
-            raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
+        self.network.check_open()
         return self._batches.answer(requests)
 
     @property
@@ -77,27 +60,18 @@ class TorchClassifier:
         return self.labels
 
     def close(self) -> None:
-        """Let go of the weights, and of the GPU memory they held."""
-        self.network = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text comes to, before anything is cut off."""
-        return len(self.tokenizer(text, verbose=False)["input_ids"])
+        """Let go of the weights."""
+        self.network.close()
 
     def _tokenise(self, text: str) -> Tokens:
-        ids: Tokens = self.tokenizer(text, truncation=True, max_length=self.max_tokens)["input_ids"]
+        ids: Tokens = self.network.encode(text)["input_ids"]
         return ids
 
     def _forward(self, batch: list[Tokens]) -> list[list[float]]:
-        ids, mask = (torch.from_numpy(array) for array in pad(batch, self.padding))
-        with torch.inference_mode():
-            output = self.network(
-                input_ids=ids.to(self._device), attention_mask=mask.to(self._device)
-            )
-            logits: list[list[float]] = output.logits.float().tolist()
-        return logits
+        ids, mask = pad(batch, self.network.padding)
+        logits = self.network.logits({"input_ids": ids, "attention_mask": mask})
+        rows: list[list[float]] = logits.tolist()
+        return rows
 
 
 def _check_config(source: str, config: Any) -> None:

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import torch
 import transformers
 
-from shared.errors import BundleError, RuntimeUnavailable
+from shared.errors import BundleError
 from shared.runtimes.padding import Padding, pad
 from shared.runtimes.tagging import Encoding, Tagged, Taggings, rows_of
 from shared.runtimes.token_batches import Limits
-from shared.runtimes.torch_folder import (
-    device_of,
-    padding_of,
-    read_config,
-    read_labels,
-    read_tokenizer,
-    read_weights,
-    silence,
-    token_limit,
-)
+from shared.runtimes.torch_folder import read_config, read_labels, silence
+from shared.runtimes.torch_network import TorchNetwork
 from shared.runtimes.words import PLAIN, SHAPES
 
 if TYPE_CHECKING:
@@ -48,20 +39,15 @@ class TorchTagger:
     confidence_kind: Certainty = "mean"
 
     def __init__(self, settings: ModelSettings) -> None:
-        self.name = settings.source
-        if settings.threads:
-            torch.set_num_threads(settings.threads)
-        self._device = device_of(settings.device)
         with silence():
             config = read_config(settings.source)
-            self.digest: str = getattr(config, "_commit_hash", None) or ""  # of the hub
-            self.names = read_labels(config, settings)
-            self.shapes = _told_of_shapes(settings.source, config)
-            self.tokenizer = _fast(settings.source, read_tokenizer(settings.source))
-            kind = transformers.AutoModelForTokenClassification
-            self.network = read_weights(kind, settings, self._device, "tag")
-        self.max_tokens = token_limit(config, self.tokenizer, self.network, settings.max_tokens)
-        self.padding = padding_of(config, self.tokenizer)
+        self.name = settings.source
+        self.names = read_labels(config, settings)
+        self.shapes = _told_of_shapes(settings.source, config)
+        kind = transformers.AutoModelForTokenClassification
+        self.network = TorchNetwork(settings, config, kind, "tag")
+        self.digest = self.network.digest
+        _check_fast(settings.source, self.network.tokenizer)
         self._taggings = Taggings(
             self.names,
             encode=self._encode,
@@ -72,35 +58,25 @@ class TorchTagger:
 
     def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
         """Return exactly one entry per request, in order; see ``Model.answer``."""
-        if self.network is None:
-            raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
+        self.network.check_open()
         return self._taggings.answer(requests)
 
     def close(self) -> None:
-        """Let go of the weights, and of the GPU memory they held."""
-        self.network = None
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
-
-    def count_tokens(self, text: str) -> int:
-        """Return how many tokens a text comes to, before anything is cut off."""
-        return len(self.tokenizer(text, verbose=False)["input_ids"])
+        """Let go of the weights."""
+        self.network.close()
 
     def _encode(self, text: str) -> Encoding:
-        read = self.tokenizer(text, truncation=True, max_length=self.max_tokens)
-        encoding: Encoding = read.encodings[0]
+        encoding: Encoding = self.network.encode(text).encodings[0]
         return encoding
 
     def _forward(self, batch: list[Tagged]) -> list[np.ndarray]:
-        ids, mask = pad([read.ids for read in batch], self.padding)
+        padding = self.network.padding
+        ids, mask = pad([read.ids for read in batch], padding)
         given = {"input_ids": ids, "attention_mask": mask}
         if self.shapes:
-            filler = Padding(PLAIN, self.padding.side)
+            filler = Padding(PLAIN, padding.side)
             given["token_type_ids"], _ = pad([read.shapes for read in batch], filler)
-        with torch.inference_mode():
-            tensors = {name: torch.from_numpy(one).to(self._device) for name, one in given.items()}
-            logits = self.network(**tensors).logits.float().cpu().numpy()
-        return rows_of(logits, batch, self.padding.side)
+        return rows_of(self.network.logits(given).numpy(), batch, padding.side)
 
 
 def _told_of_shapes(source: str, config: Any) -> bool:
@@ -113,10 +89,9 @@ def _told_of_shapes(source: str, config: Any) -> bool:
     return told
 
 
-def _fast(source: str, tokenizer: Any) -> Any:
+def _check_fast(source: str, tokenizer: Any) -> None:
     if not tokenizer.is_fast:
         raise BundleError(
             f"{source}: {type(tokenizer).__name__} does not say which characters a token is; "
             "choose a model with a tokenizer.json"
         )
-    return tokenizer
