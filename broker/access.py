@@ -60,6 +60,10 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
             Right("read", topics.control("+", "report"), "what every agent is"),
             Right("read", topics.control("+", "state"), "which models they have"),
             Right("read", topics.manifest("+"), "which models there are"),
+            Right("publish", topics.memory_ask("+"), "asks the memory of any edge"),
+            Right("read", topics.memory_answers("+"), "what those answer"),
+            Right("publish", topics.memory_epoch, "before when no remembered answer counts"),
+            Right("read", topics.memory_epoch, "what stands there"),
             Right("read", topics.center, "whether the centre is there"),
             Right("read", topics.plan, "which model is to lie where, and why"),
             Right("read", topics.rounds, "what rounds of jobs came to"),
@@ -77,7 +81,8 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
     ]
     if member.role == "device":
         return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics)]
-    return [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
+    serving = [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
+    return [*serving, *_memory(member, topics)] if member.role == "edge" else serving
 
 
 def dynamic_security(
@@ -141,6 +146,15 @@ def _node(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.manifest("+"), "signed manifests of bundles"),
         Right("publish", topics.pieces_asked(name), "asks for pieces of bundles"),
         Right("read", topics.pieces(name), "those pieces"),
+    ]
+
+
+def _memory(member: Member, topics: Topics) -> list[Right]:
+    """Return what an edge may do for its memory: be asked of it, answer, and be told to forget."""
+    return [
+        Right("read", topics.memory_ask(member.name), "what is asked of its memory"),
+        Right("publish", topics.memory_answers(member.name), "what that answers"),
+        Right("read", topics.memory_epoch, "before when no remembered answer counts"),
     ]
 
 

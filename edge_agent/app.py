@@ -41,4 +41,5 @@ async def remembering(
         serving(settings, before=wing.before, observers=(wing.observe,), **more) as parts,
     ):
         wing.join(parts.station.above, parts.metrics)
+        await wing.door.open(parts.bus, parts.topics, settings.agent)
         yield parts

@@ -35,6 +35,10 @@ _COMMANDS: Final = {
         "recserve.commands.measure",
         "Measure what models and agents cost on this machine.",
     ),
+    "memory": (
+        "recserve.commands.memory",
+        "See, search, forget, carry over and check what an edge remembers.",
+    ),
     "nodes": ("recserve.commands.nodes", "Show every agent of the fleet."),
     "models": (
         "recserve.commands.models",

@@ -109,6 +109,10 @@ class StoreError(RecServeError):
     """A file that outlives the process cannot be read or written; names the file."""
 
 
+class MemoryRefused(RecServeError):
+    """A memory does not do what it was asked; says why."""
+
+
 class StoreFull(StoreError):
     """The disk, or the room that the settings give a file on it, is full."""
 

@@ -27,5 +27,10 @@
     checks         how often what was remembered was wrong
     wing           a memory in a running agent
 
+    requests       what people may ask of a memory
+    desk           what is answered to that
+    door           the same over the wire, and epochs that hold for every memory
+    files          the same for an edge that is not running
+
 Leaves out the model that answers, the way to the cloud, and the training at night.
 """

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NINETY_FIVE: Final = 1.96
 
@@ -16,29 +19,45 @@ class WrongShare(NamedTuple):
     high: float
 
 
+def wrong_share(right: int, wrong: int) -> WrongShare:
+    """Return the share of wrong ones with its interval by Wilson; anything while none is known."""
+    count = right + wrong
+    if not count:
+        return WrongShare(math.nan, 0.0, 1.0)
+    share, square = wrong / count, _NINETY_FIVE**2
+    middle = (share + square / (2 * count)) / (1 + square / count)
+    spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
+    half = _NINETY_FIVE * spread / (1 + square / count)
+    return WrongShare(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
 class Checks:
     """Remembered answers that also went up, and whether the tier above said the same.
 
-    Which ones go up is drawn by lot, so their share is that of all.
+    Which ones go up is drawn by lot, so their share is that of all. They are counted by the way in
+    which the memory was used.
     """
 
-    def __init__(self) -> None:
-        self.right = 0
-        self.wrong = 0
+    def __init__(self, counts: Mapping[str, tuple[int, int]] | None = None) -> None:
+        self.counts = dict(counts or {})
+        """Right and wrong ones, by way."""
 
-    def note(self, *, right: bool) -> None:
+    def note(self, way: str, *, right: bool) -> None:
         """Count one."""
-        self.right += right
-        self.wrong += not right
+        before = self.counts.get(way, (0, 0))
+        self.counts[way] = (before[0] + right, before[1] + (not right))
+
+    @property
+    def right(self) -> int:
+        """How many said the same."""
+        return sum(right for right, _ in self.counts.values())
+
+    @property
+    def wrong(self) -> int:
+        """How many said another thing."""
+        return sum(wrong for _, wrong in self.counts.values())
 
     @property
     def wrong_share(self) -> WrongShare:
-        """The share of wrong ones with its interval by Wilson; anything while none is known."""
-        count = self.right + self.wrong
-        if not count:
-            return WrongShare(math.nan, 0.0, 1.0)
-        share, square = self.wrong / count, _NINETY_FIVE**2
-        middle = (share + square / (2 * count)) / (1 + square / count)
-        spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-        half = _NINETY_FIVE * spread / (1 + square / count)
-        return WrongShare(share, max(0.0, middle - half), min(1.0, middle + half))
+        """The share of wrong ones, over all ways."""
+        return wrong_share(self.right, self.wrong)

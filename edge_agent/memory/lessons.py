@@ -11,6 +11,9 @@ from edge_agent.memory.recall import SAME
 from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
     from edge_agent.memory.shelf import Shelf
@@ -49,12 +52,18 @@ class Lessons:
             self._teach(recall.question, best, same=said_same)
             if best.exact or best.same >= SAME or (said_same and best.same >= _MERGED):
                 return self._second_opinion(recall, best.entry, answer, now_s)
-        return self._store(recall, answer, now_s, model, version)
+        return self._begin(recall, answer, now_s, model, version)
 
-    def _store(self, recall: Recall, answer: str, now_s: float, model: str, version: str) -> Lesson:
+    def store(self, entry: Entry, vectors: Sequence[Vector]) -> None:
+        """Keep an entry under the next id, with a vector for each of its wordings."""
+        entry.id = self._next_id
+        self._next_id += 1
+        self._shelf.add(entry, vectors)
+
+    def _begin(self, recall: Recall, answer: str, now_s: float, model: str, version: str) -> Lesson:
         lives_s = lifetime_s(recall.task, recall.question.text)
         entry = Entry(
-            id=self._next_id,
+            id=0,
             task=recall.task,
             wordings=[recall.question.text],
             answer=answer,
@@ -67,8 +76,7 @@ class Lessons:
             expires_s=None if lives_s is None else now_s + lives_s,
         )
         entry.vote(answer)
-        self._next_id += 1
-        self._shelf.add(entry, [recall.vector])
+        self.store(entry, [recall.vector])
         return Lesson("stored", entry)
 
     def _second_opinion(self, recall: Recall, entry: Entry, answer: str, now_s: float) -> Lesson:

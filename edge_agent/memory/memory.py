@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_agent.memory.checks import Checks
 from edge_agent.memory.eviction import to_evict
+from edge_agent.memory.fast_path import refusal
 from edge_agent.memory.ghosts import Ghosts, ghost_of
 from edge_agent.memory.lessons import Lessons
 from edge_agent.memory.recall import Recall, situation_of
-from edge_agent.memory.retriever import Retriever, examples
+from edge_agent.memory.retriever import WORDINGS_STEP, Retriever, examples
 from edge_agent.memory.router import Decision, Situation, by_rule, by_worth
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.memory.shelf import Shelf
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
     from edge_agent.memory.entries import Entry, Ghost
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.lessons import Lesson
+    from edge_agent.memory.lessons import Lesson, Outcome
     from edge_agent.memory.retriever import Recalled
     from edge_agent.memory.store import MemoryStore
     from shared.tasks import Task
@@ -49,6 +51,9 @@ class Memory:
         self.standing = Standing({"edge": 0.3, "examples": 0.9, "direct": 0.95})
         self.counts: Counter[str] = Counter()
         """What became of the answers from above, by outcome."""
+        self.checks = Checks()
+        self.not_before_s = self.settings.not_before_s
+        """Answers from before do not count."""
         self._store = store
         self._shelf = Shelf(dimensions, store)
         self._ghosts = Ghosts(dimensions, self.verifier)
@@ -100,7 +105,7 @@ class Memory:
                 and entry.state != "expired"
                 and (entry.expires_s is None or entry.expires_s > now_s)
                 and (not versions or not entry.version or entry.version in versions)
-                and entry.created_s >= self.settings.not_before_s
+                and entry.created_s >= self.not_before_s
                 and (not self.settings.only_version or entry.version == self.settings.only_version)
             )
 
@@ -170,7 +175,10 @@ class Memory:
             candidate.entry.helped += right
             candidate.entry.idle += not right
         self.standing.note(way, kind, right=right)
+        self.checks.note(way, right=right)
         self._shelf.put(candidate.entry)
+        if self._store is not None:
+            self._store.put_checks(self.checks.counts)
 
     def refit(self) -> None:
         """Fit the verifier to what was learned, and make new clusters where they are stale."""
@@ -220,15 +228,54 @@ class Memory:
 
     def forget(self, entries: Iterable[int]) -> int:
         """Forget entries with their ghosts and what the archive has of them; return how many."""
-        count = 0
-        for entry_id in list(entries):
+        ids, count = list(entries), 0
+        for entry_id in ids:
             entry, ghost = self.entries.get(entry_id), self._ghosts.drop(entry_id)
             count += entry is not None or ghost is not None
             if entry is not None:
                 self._shelf.take(entry)
-            if self._store is not None:
-                self._store.forget(entry_id)
+        if self._store is not None and ids:
+            self._store.forget(ids)
         return count
+
+    def begin_epoch(self, not_before_s: float) -> int:
+        """Forget what was answered before a moment, for good; return how many entries.
+
+        What is older and comes later, from an import, does not count either.
+        """
+        if not_before_s <= self.not_before_s:
+            return 0
+        self.not_before_s = not_before_s
+        if self._store is not None:
+            self._store.put_epoch(not_before_s)
+        return self.forget(
+            entry.id for entry in self.everything() if entry.created_s < not_before_s
+        )
+
+    def everything(self) -> list[Entry]:
+        """Return all entries, and those that the edge's model has learned, by id."""
+        learned = self._store.archived() if self._store is not None else []
+        known = {entry.id: entry for entry in learned} | self.entries
+        return [known[entry_id] for entry_id in sorted(known)]
+
+    def like(self, vector: Vector) -> list[Entry]:
+        """Return the entries whose wordings are nearest to a vector, each once."""
+        found = self._shelf.index.search(vector)
+        ids = dict.fromkeys(key // WORDINGS_STEP for key, _ in found)
+        return [self.entries[entry_id] for entry_id in ids]
+
+    def take_over(self, entry: Entry, vectors: Sequence[Vector], now_s: float) -> Outcome:
+        """Take an entry of another memory in, with a vector for each of its wordings."""
+        if entry.created_s < self.not_before_s or any(
+            refusal(entry.task, wording, entry.answer) for wording in entry.wordings
+        ):
+            return "refused"
+        recall = self.recall(entry.question, vectors[0], now_s, task=entry.task, owner=entry.owner)
+        if any(each.exact for each in recall.candidates):
+            return self.learn(recall, entry.answer, now_s).outcome
+        self._lessons.store(entry, vectors)
+        self.make_room(now_s)
+        return "stored"
 
     def vectors_of(self, entry: Entry) -> list[Vector]:
         """Return the vectors of an entry's wordings."""
@@ -236,6 +283,8 @@ class Memory:
 
     def _load(self, store: MemoryStore) -> None:
         loaded = store.load()
+        self.checks = Checks(loaded.checks)
+        self.not_before_s = max(self.not_before_s, loaded.not_before_s)
         self._shelf.take_in(loaded)
         self._ghosts.take_in(loaded)
         self.verifier.take(loaded.labels)

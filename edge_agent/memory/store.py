@@ -19,13 +19,14 @@ from shared.storage.journal import Journal
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from edge_agent.memory.index import Vector
 
 FILE: Final = "memory.db"
 LIMIT_BYTES: Final = 4 << 30
+_UNIT: Final = 0.02
 SCHEMA: Final = """
 CREATE TABLE entries (id INTEGER PRIMARY KEY, entry BLOB NOT NULL, vectors BLOB NOT NULL) STRICT;
 CREATE TABLE ghosts (id INTEGER PRIMARY KEY, ghost BLOB NOT NULL, vector BLOB NOT NULL) STRICT;
@@ -35,6 +36,8 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 _entries = msgspec.msgpack.Decoder(Entry)
 _ghosts = msgspec.msgpack.Decoder(Ghost)
 _labels = msgspec.msgpack.Decoder(list[PairLabel])
+_checks = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
+_moment = msgspec.msgpack.Decoder(float)
 _pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
 
 
@@ -48,6 +51,8 @@ class Loaded(NamedTuple):
     centres: Vector | None
     labels: list[PairLabel]
     rewordings: list[tuple[str, str, int, int]]
+    checks: dict[str, tuple[int, int]]
+    not_before_s: float
     broken: int
 
 
@@ -64,7 +69,9 @@ class MemoryStore:
         Raises ``StoreError`` when its vectors are of another embedder, whose digest differs.
         """
         path = None if folder is None else folder / FILE
-        journal = Journal.open(path, SCHEMA, synchronous="NORMAL", limit_bytes=LIMIT_BYTES)
+        journal = Journal.open(
+            path, SCHEMA, synchronous="NORMAL", limit_bytes=LIMIT_BYTES, erase=True
+        )
         store = cls(journal)
         known = store.facts()
         own = {"embedder": embedder, "dimensions": str(dimensions)}
@@ -80,9 +87,23 @@ class MemoryStore:
         return store
 
     @classmethod
+    def reopen(cls, folder: Path) -> MemoryStore:
+        """Open the file in a folder to change it, whatever embedder its vectors are of."""
+        return cls(
+            Journal.open(
+                folder / FILE, SCHEMA, synchronous="NORMAL", limit_bytes=LIMIT_BYTES, erase=True
+            )
+        )
+
+    @classmethod
     def join(cls, path: Path) -> MemoryStore:
-        """Open a file that an agent may be writing. Raises ``StoreError``."""
+        """Open a file that an agent may be writing, to read it. Raises ``StoreError``."""
         return cls(Journal.join(path, SCHEMA))
+
+    @property
+    def dimensions(self) -> int:
+        """How long a vector is."""
+        return int(self.facts().get("dimensions", b"384"))
 
     def facts(self) -> dict[str, bytes]:
         """Return what is known of the file itself."""
@@ -126,7 +147,7 @@ class MemoryStore:
         )
         if row is None:
             return None
-        self.forget(ghost_id)
+        self.drop_ghost(ghost_id)
         entry = _entries.decode(row[0])
         vectors = _unpack(row[1], len(entry.wordings))
         self.put(entry, vectors)
@@ -142,14 +163,19 @@ class MemoryStore:
         for table in ("ghosts", "archive"):
             self._later(f"DELETE FROM {table} WHERE id = ?", (ghost_id,))  # noqa: S608 - our names
 
-    def forget(self, entry_id: int) -> None:
-        """Remove an entry, its ghost and what the archive has of it."""
-        for table in ("entries", "ghosts", "archive"):
-            self._later(f"DELETE FROM {table} WHERE id = ?", (entry_id,))  # noqa: S608 - our names
+    def forget(self, entries: Sequence[int]) -> None:
+        """Remove entries, their ghosts and what the archive has of them, all or nothing."""
+        ids = [(entry_id,) for entry_id in entries]
+
+        def work(connection: sqlite3.Connection) -> None:
+            for table in ("entries", "ghosts", "archive"):
+                connection.executemany(f"DELETE FROM {table} WHERE id = ?", ids)  # noqa: S608 - ours
+
+        self._journal.write_later(work)
 
     def archived(self) -> list[Entry]:
         """Return what the edge's model has learned, to be learned again."""
-        rows = self._journal.read_now(
+        rows = self._journal.read_later(
             lambda connection: connection.execute("SELECT entry FROM archive").fetchall()
         )
         return [_entries.decode(row[0]) for row in rows]
@@ -168,6 +194,41 @@ class MemoryStore:
         self.put_fact("centres", np.asarray(centres, np.float16).tobytes())
         self.put_fact("labels", msgspec.msgpack.encode(list(labels)))
         self.put_fact("rewordings", msgspec.msgpack.encode(list(rewordings)))
+
+    def faults(self) -> list[str]:
+        """Return what is wrong with the file itself: empty where it is sound."""
+        orphans = {entry.id for entry in self.archived()}
+        loaded = self.load()
+        found = self._journal.read_now(
+            lambda connection: [
+                str(row[0]) for row in connection.execute("PRAGMA integrity_check(3)")
+            ]
+        )
+        orphans -= {ghost.id for ghost in loaded.ghosts}
+        lengths = [float(np.linalg.norm(vector)) for vector in loaded.vectors]
+        faults = [] if found == ["ok"] else found
+        if loaded.broken:
+            faults.append(f"{loaded.broken} rows cannot be read, and are left where they are")
+        if orphans:
+            faults.append(f"{len(orphans)} archived entries have no ghost")
+        if bent := sum(abs(length - 1.0) > _UNIT for length in lengths):
+            faults.append(f"{bent} vectors have not the length 1")
+        return faults
+
+    def put_checks(self, counts: Mapping[str, tuple[int, int]]) -> None:
+        """Write how many checks of each way of answering agreed, and how many did not."""
+        self.put_fact("checks", msgspec.msgpack.encode(dict(counts)))
+
+    def put_epoch(self, not_before_s: float) -> None:
+        """Write the moment before which no answer counts."""
+        self.put_fact("not_before_s", msgspec.msgpack.encode(not_before_s))
+
+    async def settle(self) -> None:
+        """Return once everything is on the disk, and what was forgotten is in no log any more.
+
+        Raises ``StoreError``.
+        """
+        await self._journal.settle()
 
     async def close(self) -> None:
         """Write what waits, and close the file."""
@@ -206,6 +267,8 @@ def _load(connection: sqlite3.Connection) -> Loaded:
         _as_rows(centres, dimensions) if centres else None,
         _labels.decode(facts["labels"]) if "labels" in facts else [],
         _pairs.decode(facts["rewordings"]) if "rewordings" in facts else [],
+        _checks.decode(facts["checks"]) if "checks" in facts else {},
+        _moment.decode(facts["not_before_s"]) if "not_before_s" in facts else 0.0,
         broken,
     )
 

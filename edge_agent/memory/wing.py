@@ -16,6 +16,8 @@ import msgspec
 
 from edge_agent.memory.above import AnswersAbove
 from edge_agent.memory.answers import owner_of, text_of, varies
+from edge_agent.memory.desk import MemoryDesk
+from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.store import MemoryStore
 from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker
@@ -53,7 +55,12 @@ class Wing:
         self._settings = settings
         # Owners are told apart here, where options part memories, too.
         apart = msgspec.structs.replace(settings, owners="apart")
-        self._worker = MemoryWorker(apart, embedder, store)
+        self._worker = MemoryWorker(
+            apart, embedder.dimensions, lambda text: embedder.embed([text])[0], store
+        )
+        desk = MemoryDesk(self._worker.memory, store, self._worker.embed)
+        self.door = MemoryDoor(self._worker, desk, store)
+        """Where people ask of it."""
         self._above: AnswersAbove | None = None
         self._metrics: Metrics | None = None
         self._under_way = 0
@@ -67,7 +74,7 @@ class Wing:
     @property
     def checks(self) -> Checks:
         """How often what was remembered was wrong."""
-        return self._worker.checks
+        return self._worker.memory.checks
 
     def before(self, solver: Solver) -> Solver:
         """Return a solver that stands before another one."""
@@ -76,6 +83,7 @@ class Wing:
     def join(self, above: Dispatcher, metrics: Metrics) -> None:
         """Take up the agent's way up, which knows who answers there, and its metrics."""
         self._above, self._metrics = AnswersAbove(above), metrics
+        metrics.entries.set_function(lambda: len(self.memory.entries))
         self._show(metrics)
 
     async def recall(self, request: Request, origin: str) -> Scored | None:
@@ -115,6 +123,7 @@ class Wing:
 
     async def close(self) -> None:
         """Learn what waits, and stop."""
+        await self.door.close()
         await self._worker.close()
 
     # -- inside --------------------------------------------------------------------------------
@@ -160,7 +169,6 @@ class Wing:
             self._metrics.remembered.labels(task, outcome).inc()
 
     def _show(self, metrics: Metrics) -> None:
-        metrics.entries.set(len(self.memory.entries))
         for bound, value in self.checks.wrong_share._asdict().items():
             metrics.wrong.labels(bound).set(value)
 

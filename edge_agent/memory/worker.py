@@ -9,7 +9,6 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from edge_agent.memory.answers import answer_of
-from edge_agent.memory.checks import Checks
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
 
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.store import MemoryStore
-    from shared.runtimes.onnx_embedder import OnnxEmbedder
     from shared.tasks import Answer, Request
 
 _Value = TypeVar("_Value")
@@ -59,12 +57,20 @@ class MemoryWorker:
     """A memory and its thread; ``find`` and ``learn`` are for ``do`` to run there."""
 
     def __init__(
-        self, settings: MemorySettings, embedder: OnnxEmbedder, store: MemoryStore
+        self,
+        settings: MemorySettings,
+        dimensions: int,
+        embed: Callable[[str], Vector],
+        store: MemoryStore,
     ) -> None:
-        self.memory = Memory(settings, dimensions=embedder.dimensions, store=store)
-        self.checks = Checks()
-        self._embed = lru_cache(_VECTORS)(lambda text: embedder.embed([text])[0])
+        self.memory = Memory(settings, dimensions=dimensions, store=store)
+        self._embed = lru_cache(_VECTORS)(embed)
         self._thread = ThreadPoolExecutor(1, "memory")
+
+    def embed(self, text: str) -> Vector:
+        """Return the vector of a text; one that was made lately is not made again."""
+        vector: Vector = self._embed(text)
+        return vector
 
     def do(self, work: Callable[..., _Value], *arguments: object) -> asyncio.Future[_Value]:
         """Do something with the memory in its thread, after all that was asked before."""
@@ -96,7 +102,6 @@ class MemoryWorker:
         if given.said and recall.best is not None:
             right = agree(given.answer, given.said)
             self.memory.judged(recall.best, now_s, right=right, kind=recall.question.masked)
-            self.checks.note(right=right)
         learned = self.memory.learn(
             recall, given.answer, now_s, model=given.model, version=given.version
         )
@@ -106,7 +111,7 @@ class MemoryWorker:
 
     def _recall(self, asked: LookUp) -> Recall:
         task, text = asked.request.task, asked.request.content
-        vector: Vector = self._embed(text)
+        vector = self.embed(text)
         return self.memory.recall(
             text, vector, time.time(), task=task, owner=asked.owner, versions=asked.versions
         )

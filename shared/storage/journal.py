@@ -65,16 +65,25 @@ class Journal:
 
     @classmethod
     def open(
-        cls, path: Path | None, schema: str, *, synchronous: Synchronous, limit_bytes: int
+        cls,
+        path: Path | None,
+        schema: str,
+        *,
+        synchronous: Synchronous,
+        limit_bytes: int,
+        erase: bool = False,
     ) -> Journal:
         """Open the file at ``path``, or one in memory if None, with the tables of ``schema``.
 
+        With ``erase`` what is deleted is overwritten, and is in the log no more after ``settle``.
         A broken file, or one of another schema, is moved aside and reported. Raises
         ``SettingsError`` when the folder is missing or cannot be written.
         """
 
         def open_file() -> sqlite3.Connection:
-            return open_own(path, schema, synchronous=synchronous, limit_bytes=limit_bytes)
+            return open_own(
+                path, schema, synchronous=synchronous, limit_bytes=limit_bytes, erase=erase
+            )
 
         if path is None:
             return cls(open_file(), "the store in memory")
@@ -98,19 +107,8 @@ class Journal:
         then. When the caller is cancelled, or ``limit_s`` passes, which raises ``StoreError``, the
         work is done all the same. A disk that is known to stand still is not waited for.
         """
-        if self._closed:
-            raise StoreError(f"{self._name} is closed")
-        if self.stands_still:
-            raise self._standing()
-        done: asyncio.Future[_Value] = asyncio.get_running_loop().create_future()
-        self._waiting.put(_Write(work, done))
-        if limit_s is None:
-            return await done
-        limit = done.get_loop().call_later(limit_s, self._give_up, done)
-        try:
-            return await done
-        finally:
-            limit.cancel()
+        value: _Value = await self._wait_for(_Write(work, None), limit_s)
+        return value
 
     def write_later(self, work: Work[object]) -> None:
         """Do ``work`` with the next group; nobody waits for it.
@@ -119,6 +117,25 @@ class Journal:
         """
         if not self._closed:
             self._waiting.put(_Write(work, None))
+
+    async def settle(self) -> None:
+        """Return once all that was asked before is committed, and the log folded into the file.
+
+        Raises what ``write`` raises.
+        """
+        await self._wait_for(_Write(lambda _: None, None, fold=True))
+
+    def read_later(self, work: Work[_Value]) -> _Value:
+        """Return what ``work`` reads after all that was asked before; for a thread that may wait.
+
+        Raises ``StoreError``.
+        """
+        if not self._closed:
+            reached = threading.Event()
+            self._waiting.put(_Write(lambda _: reached.set(), None))
+            if not reached.wait(_CLOSING_S):
+                raise self._standing()
+        return self.read_now(work)
 
     def read_now(self, work: Work[_Value]) -> _Value:
         """Return what ``work`` reads, and wait for it: for the start, before anything is served.
@@ -143,6 +160,21 @@ class Journal:
         if self._thread.is_alive():
             _log.warning("not closed: its disk stands still", file=self._name)
 
+    async def _wait_for(self, write: _Write, limit_s: float | None = None) -> Any:
+        if self._closed:
+            raise StoreError(f"{self._name} is closed")
+        if self.stands_still:
+            raise self._standing()
+        write.done = done = asyncio.get_running_loop().create_future()
+        self._waiting.put(write)
+        if limit_s is None:
+            return await done
+        limit = done.get_loop().call_later(limit_s, self._give_up, done)
+        try:
+            return await done
+        finally:
+            limit.cancel()
+
     def _give_up(self, done: asyncio.Future[Any]) -> None:
         if not done.done():
             done.set_exception(self._standing())
@@ -163,6 +195,8 @@ class Journal:
             with self._in_use:
                 self._save_log()
                 self._commit(group)
+                if any(entry.fold for entry in group):
+                    self._fold()
             self._begun_s = None
             _tell([entry for entry in group if entry.done is not None])
             again = [entry for entry in group if self._wants_again(entry)]
@@ -256,6 +290,7 @@ class _Write:
     done: asyncio.Future[Any] | None
     value: Any = None
     error: Exception | None = None
+    fold: bool = False
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Do the work in a savepoint of its own, so that its failure is its own.

@@ -39,26 +39,32 @@ class _Unfit(Exception):
 
 
 def open_own(
-    path: Path | None, schema: str, *, synchronous: Synchronous, limit_bytes: int
+    path: Path | None,
+    schema: str,
+    *,
+    synchronous: Synchronous,
+    limit_bytes: int,
+    erase: bool = False,
 ) -> sqlite3.Connection:
     """Return a connection to the file, made if missing; None is a file in memory.
 
+    With ``erase`` what is deleted is overwritten, too, so that no page of the file still has it.
     Beside the file, its log takes some 512 KiB more, less on a small disk. Raises ``SettingsError``
     when the folder will not have the file.
     """
     pages = max(limit_bytes // PAGE_BYTES, 1)
     if path is None:
-        return _prepared(":memory:", schema, synchronous, pages)
+        return _prepared(":memory:", schema, synchronous, pages, erase)
     try:
         _create(path)
         try:
-            return _prepared(str(path), schema, synchronous, pages)
+            return _prepared(str(path), schema, synchronous, pages, erase)
         except (_Unfit, sqlite3.DatabaseError, UnicodeDecodeError) as fault:
             if any(words in str(fault) for words in _SURROUNDINGS):
                 raise
             _move_aside(path, fault)
             _create(path)
-            return _prepared(str(path), schema, synchronous, pages)
+            return _prepared(str(path), schema, synchronous, pages, erase)
     except OSError as error:
         raise SettingsError(f"{path}: cannot be opened ({error.strerror})") from error
     except sqlite3.Error as error:
@@ -98,7 +104,9 @@ def _connect(name: str) -> sqlite3.Connection:
     return sqlite3.connect(name, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
 
 
-def _prepared(name: str, schema: str, synchronous: Synchronous, pages: int) -> sqlite3.Connection:
+def _prepared(
+    name: str, schema: str, synchronous: Synchronous, pages: int, erase: bool
+) -> sqlite3.Connection:
     connection = _connect(name)
     log_bytes = _log_bytes(name)
     try:
@@ -111,6 +119,7 @@ def _prepared(name: str, schema: str, synchronous: Synchronous, pages: int) -> s
             f"wal_autocheckpoint = {log_bytes // PAGE_BYTES}",
             f"synchronous = {synchronous}",
             f"max_page_count = {pages}",
+            f"secure_delete = {'ON' if erase else 'OFF'}",
         ):
             connection.execute(f"PRAGMA {setting}").fetchall()
         if not _get(connection, "SELECT count(*) FROM sqlite_master"):

@@ -62,6 +62,13 @@ TABLE: Final = (
         "the centre",
         "retained JSON: which model the agent is to serve, which to keep and which to drop",
     ),
+    ("{root}/v1/memory/{agent}/ask", "the operator", "JSON: what is asked of an edge's memory"),
+    ("{root}/v1/memory/{agent}/answers", "the edge", "JSON: the answers to that"),
+    (
+        "{root}/v1/memory/epoch",
+        "the operator",
+        "retained JSON: no memory answers with what is from before that moment",
+    ),
     ("{root}/v1/center", "the centre", "retained JSON: that it is there, and what it wants"),
     (
         "{root}/v1/placement/plan",
@@ -171,6 +178,19 @@ class Topics:
     def control(self, agent: str, kind: ControlKind) -> str:
         """Return the topic on which one agent (``+`` for all) and the centre meet."""
         return f"{self._base}control/{agent}/{kind}"
+
+    def memory_ask(self, agent: str) -> str:
+        """Return the topic on which an edge's memory (``+`` for all) is asked."""
+        return f"{self._base}memory/{agent}/ask"
+
+    def memory_answers(self, agent: str) -> str:
+        """Return the topic on which an edge's memory (``+`` for all) answers."""
+        return f"{self._base}memory/{agent}/answers"
+
+    @property
+    def memory_epoch(self) -> str:
+        """Return the topic of the moment before which no remembered answer counts."""
+        return f"{self._base}memory/epoch"
 
     @property
     def center(self) -> str:

@@ -58,6 +58,7 @@ PUBLISHES = {
         f"{T}/results/+",
         f"{T}/status/edge/edge-1",
         f"{T}/answers/edge-1",
+        f"{T}/memory/edge-1/answers",
     ),
     "edge-2": (
         *node("edge-2"),
@@ -66,6 +67,7 @@ PUBLISHES = {
         f"{T}/results/+",
         f"{T}/status/edge/edge-2",
         f"{T}/answers/edge-2",
+        f"{T}/memory/edge-2/answers",
     ),
     "cloud-1": (
         *node("cloud-1"),
@@ -84,7 +86,12 @@ PUBLISHES = {
         f"{T}/answers/center",
     ),
     "alice": (f"{T}/ask/device-1", f"{T}/answers/alice"),
-    "operator": (f"{T}/ask/+", f"{T}/answers/operator"),
+    "operator": (
+        f"{T}/ask/+",
+        f"{T}/answers/operator",
+        f"{T}/memory/+/ask",
+        f"{T}/memory/epoch",
+    ),
 }
 READS = {
     "device-1": (
@@ -104,6 +111,8 @@ READS = {
         f"{T}/status/edge/edge-1",
         f"{T}/status/cloud/+",
         f"{T}/answers/edge-1",
+        f"{T}/memory/edge-1/ask",
+        f"{T}/memory/epoch",
     ),
     "edge-2": (
         *told("edge-2"),
@@ -112,6 +121,8 @@ READS = {
         f"{T}/status/edge/edge-2",
         f"{T}/status/cloud/+",
         f"{T}/answers/edge-2",
+        f"{T}/memory/edge-2/ask",
+        f"{T}/memory/epoch",
     ),
     "cloud-1": (
         *told("cloud-1"),
@@ -137,6 +148,8 @@ READS = {
         f"{T}/control/+/report",
         f"{T}/control/+/state",
         f"{T}/models/manifest/+",
+        f"{T}/memory/+/answers",
+        f"{T}/memory/epoch",
         f"{T}/center",
         f"{T}/placement/plan",
         f"{T}/placement/round",
@@ -171,6 +184,8 @@ TOPICS = (
     *(f"{T}/control/{name}/{kind}" for name in NAMES for kind in CONTROL),
     *(f"{T}/models/{kind}/{name}" for kind in ("ask", "data", "manifest") for name in NAMES),
     *(f"{T}/placement/{kind}" for kind in ("plan", "round", "whatever")),
+    *(f"{T}/memory/{name}/{kind}" for name in NAMES for kind in ("ask", "answers", "whatever")),
+    f"{T}/memory/epoch",
     *(
         f"{T}/center",
         f"{T}/center/deeper",
@@ -193,7 +208,8 @@ WILD = (
     *(f"{T}/{kind}/+" for kind in ("results", "status", "ask", "answers", "+")),
     *(f"{T}/+/{name}" for name in NAMES),
     *(f"{T}/{kind}/{name}/#" for kind in ("prompts", "results", "ask") for name in NAMES),
-    *(f"{T}/{kind}/#" for kind in ("control", "models", "center", "placement")),
+    *(f"{T}/{kind}/#" for kind in ("control", "models", "center", "placement", "memory")),
+    *(f"{T}/memory/+/{kind}" for kind in ("ask", "answers", "#")),
     *(f"{T}/control/{name}/{kind}" for name in (*NAMES, "+") for kind in ("+", "#")),
     *(f"{T}/control/+/{kind}" for kind in CONTROL),
     *(f"{T}/models/{kind}/+" for kind in ("ask", "data", "manifest", "+")),

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from edge_agent.memory.desk import MemoryDesk
+from edge_agent.memory.entries import Entry
+from edge_agent.memory.eviction import to_learn
+from edge_agent.memory.requests import (
+    CheckMemory,
+    ExportEntries,
+    ForgetEntries,
+    ImportEntries,
+    SearchMemory,
+    ShowMemory,
+)
+from edge_agent.memory.store import FILE, MemoryStore
+from shared.errors import MemoryRefused
+from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory, vector_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edge_agent.memory.memory import Memory
+
+RIVER = "Who was the director of Glass River?"
+FERRY = "Who wrote Night Ferry?"
+
+
+class Room:
+    """A memory of two entries, one of which the edge's model has learned, and its desk."""
+
+    def __init__(self, folder: Path) -> None:
+        self.store = MemoryStore.open(folder, "digest-1", DIMENSIONS)
+        self.memory: Memory = small_memory(self.store)
+        self.desk = MemoryDesk(self.memory, self.store, vector_of)
+        learn(self.memory, RIVER, "Ida Holm", NOW_S, model="sky", version="v1")
+        learn(self.memory, FERRY, "Lars Berg", NOW_S + 100, model="sky", version="v2")
+        self.memory.internalise(self.memory.entries[2], "night-1", 1.0)
+
+    def do(self, request: Any) -> dict[str, Any]:
+        return self.desk.do(request)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Room]:
+    made = Room(tmp_path)
+    yield made
+    asyncio.run(made.store.close())
+
+
+def test_what_is_remembered_is_counted(room: Room) -> None:
+    shown = room.do(ShowMemory())
+
+    assert (shown["entries"], shown["ghosts"], shown["archived"]) == (1, 1, 1)
+    assert shown["versions"] == [{"model": "sky", "version": "v1", "entries": 1}]
+    assert shown["checks"] == {"right": 0, "wrong": 0}
+
+
+def test_words_are_found_in_questions_and_answers_also_of_what_was_learned(room: Room) -> None:
+    for text in ("glass RIVER", "ida"):
+        assert room.do(SearchMemory(text))["entries"][0]["id"] == 1
+    assert room.do(SearchMemory("lars berg"))["entries"][0]["id"] == 2
+
+
+def test_questions_in_other_words_are_found_after_those(room: Room) -> None:
+    found = room.do(SearchMemory("of whom was the director Glass River"))["entries"]
+
+    assert [entry["id"] for entry in found] == [1]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "left"),
+    [
+        (ForgetEntries(entries=(1,)), [2]),
+        (ForgetEntries(containing="ferry"), [1]),
+        (ForgetEntries(version="v2"), [1]),
+        (ForgetEntries(version="sky"), []),
+        (ForgetEntries(before_s=NOW_S + 50), [2]),
+        (ForgetEntries(before_s=NOW_S + 50, containing="ferry"), [1, 2]),
+    ],
+)
+def test_what_is_forgotten_is_what_all_holds_for(
+    room: Room, wanted: ForgetEntries, left: list[int]
+) -> None:
+    forgotten = room.do(wanted)["forgotten"]
+
+    assert [entry.id for entry in room.memory.everything()] == left
+    assert forgotten == 2 - len(left)
+
+
+def test_what_is_forgotten_is_in_no_file_and_no_training_set(room: Room, tmp_path: Path) -> None:
+    for _ in range(2):
+        learn(room.memory, RIVER, "Ida Holm", NOW_S)
+    asyncio.run(room.store.settle())
+    kept = _bytes_of(tmp_path)
+    room.do(ForgetEntries(entries=(1, 2)))
+    asyncio.run(room.store.settle())
+
+    assert to_learn(room.memory.entries.values(), 10, NOW_S) == []
+    assert room.store.archived() == []
+    for text in (b"Glass River", b"Ida Holm", b"Night Ferry", b"Lars Berg"):
+        assert text in kept
+        assert text not in _bytes_of(tmp_path)
+
+
+def test_nothing_is_forgotten_where_nothing_is_named(room: Room) -> None:
+    with pytest.raises(MemoryRefused, match="nothing was named"):
+        room.do(ForgetEntries())
+
+    assert len(room.memory.everything()) == 2
+
+
+def test_an_epoch_outlives_the_process(room: Room, tmp_path: Path) -> None:
+    room.memory.begin_epoch(NOW_S + 200)
+    learn(room.memory, RIVER, "Ida Holm", NOW_S + 100)
+    assert recall(room.memory, RIVER, NOW_S + 300).best is None
+    asyncio.run(room.store.close())
+    room.store = MemoryStore.open(tmp_path, "digest-1", DIMENSIONS)
+    again = small_memory(room.store)
+
+    assert again.not_before_s == NOW_S + 200
+    assert recall(again, RIVER, NOW_S + 300).best is None
+
+
+def test_what_is_exported_can_be_imported_elsewhere(room: Room, tmp_path: Path) -> None:
+    rows = room.do(ExportEntries())["entries"]
+    (tmp_path / "other").mkdir()
+    store = MemoryStore.open(tmp_path / "other", "digest-2", DIMENSIONS)
+    other = small_memory(store)
+    learn(other, "Who painted Red Door?", "Mia Lund")
+    took = MemoryDesk(other, store, vector_of).do(ImportEntries(tuple(map(_entry, rows))))
+    again = MemoryDesk(other, store, vector_of).do(ImportEntries(tuple(map(_entry, rows))))
+    asyncio.run(store.close())
+
+    assert took == {"stored": 2}
+    assert again == {"confirmed": 2}
+    best = recall(other, FERRY).best
+    assert best is not None
+    assert (best.entry.id, best.entry.answer, best.entry.version) == (3, "Lars Berg", "v2")
+
+
+def test_an_export_comes_in_pages_to_its_end(room: Room) -> None:
+    for number in range(150):
+        learn(room.memory, f"Who wrote Book {number}?", f"Author {number}")
+    seen: list[int] = []
+    page: dict[str, Any] = {"after": 0}
+    while page["after"] is not None:
+        page = room.do(ExportEntries(page["after"]))
+        seen += [row["id"] for row in page["entries"]]
+
+    assert seen == list(range(1, 153))
+
+
+@pytest.mark.parametrize(
+    ("changes", "outcome"),
+    [
+        ({"wordings": ["Is 4111 1111 1111 1111 a card?"]}, {"refused": 1}),
+        ({"wordings": [FERRY, "Is 4111 1111 1111 1111 a card?"]}, {"refused": 1}),
+        ({"created_s": 1.0}, {"refused": 1}),
+    ],
+)
+def test_what_is_personal_or_before_the_epoch_is_not_imported(
+    room: Room, changes: dict[str, Any], outcome: dict[str, int]
+) -> None:
+    room.memory.begin_epoch(100.0)
+    row = {"id": 9, "task": "generate", "wordings": ["Who?"], "answer": "Me", "created_s": NOW_S}
+
+    assert room.do(ImportEntries((_entry(row | {"used_s": NOW_S} | changes),))) == outcome
+
+
+@pytest.mark.parametrize("wordings", [[], ["Who?"] * 6])
+def test_an_entry_with_too_few_or_too_many_wordings_is_named(
+    room: Room, wordings: list[str]
+) -> None:
+    row = Entry(id=9, task="generate", wordings=wordings, answer="x", created_s=1, used_s=1)
+
+    with pytest.raises(MemoryRefused, match="entry 9 has"):
+        room.do(ImportEntries((row,)))
+
+
+def test_a_sound_memory_has_no_faults_and_a_bent_one_says_which(room: Room) -> None:
+    assert room.do(CheckMemory())["faults"] == []
+    room.store.put(room.memory.entries[1], [2.0 * vector_of(RIVER)])
+    asyncio.run(room.store.settle())
+
+    assert room.do(CheckMemory())["faults"] == ["1 vectors have not the length 1"]
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    return msgspec.convert(row, Entry)
+
+
+def _bytes_of(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob(f"{FILE}*"))
