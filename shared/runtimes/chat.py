@@ -1,14 +1,20 @@
 """How a prompt becomes what a language model reads, whatever its engine, and what is cut of it.
 
 A chat's turns go through the model's template, the request's system prompt or else the tier's
-instruction before them. What does not fit, beside the answer, into what the model can hold is cut:
-first the oldest turns, a question with its answer at a time, then the end of the prompt's text. The
-system prompt is never cut. A model without a template goes on with the text alone.
+instruction before them, and between the two any examples, each a turn of the user's and one of the
+model's: what stands first is the same for every prompt, so that servers need not read it again.
+What does not fit, beside the answer, into what the model can hold is cut: first the examples, the
+first one first, then the oldest turns, a question with its answer at a time, then the end of the
+prompt's text. The system prompt is never cut. A model without a template goes on with the text
+alone, or after its examples: of each what was asked in one line, the answer in the next, and an
+empty one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import msgspec
 
 from shared.errors import InvalidPrompt
 from shared.tasks import classify, generate
@@ -18,7 +24,7 @@ from shared.tasks.generate import NEW_TOKENS, GenerateOptions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.tasks import Request
+    from shared.tasks import Exemplar, Request
 
 _GAP: Final = "\u200b"
 """A space that nobody sees, put into what would otherwise be a word of the template's."""
@@ -72,6 +78,16 @@ def options_of(request: Request, labels: tuple[str, ...]) -> ClassifyOptions:
     return wanted or ClassifyOptions(labels=labels)
 
 
+class _Parts(NamedTuple):
+    """What a model is to read, in order; ``ending`` stands behind each text where nobody chats."""
+
+    system: str
+    examples: tuple[Exemplar, ...]
+    turns: list[dict[str, str]]
+    text: str
+    ending: str = ""
+
+
 class Prompter:
     """Makes of requests what one model reads."""
 
@@ -84,11 +100,12 @@ class Prompter:
         instruction: str = "",
         max_new_tokens: int | None = None,
         special: Sequence[str] = (),
+        labels: tuple[str, ...] = (),
         apart: bool = False,
     ) -> None:
         """Hold ``context_tokens`` with the answer, or where it is ``apart`` as many for each.
 
-        ``special`` are the template's own words.
+        ``special`` are the template's own words, ``labels`` those of requests that name none.
         """
         self._tokens = tokens
         self._context_tokens = context_tokens
@@ -96,6 +113,7 @@ class Prompter:
         self._instruction = instruction
         self._max_new_tokens = max_new_tokens
         self._special = tuple(special)
+        self._labels = labels
         self._apart = apart
 
     def generation(self, request: Request, options: GenerateOptions) -> Written:
@@ -108,14 +126,35 @@ class Prompter:
             )
         turns = [{"role": turn.role, "content": turn.content} for turn in options.messages]
         system = options.system or self._instruction
-        return self._fit(system, turns, request.content, new_tokens)
+        return self._fit(_Parts(system, request.examples, turns, request.content), new_tokens)
 
     def classification(self, request: Request, options: ClassifyOptions, room: int) -> Written:
         """Return what is read before each label, which take ``room`` tokens at most."""
         system = options.instruction or self._instruction or question(options.labels)
-        if self._chats:
-            return self._fit(system, [], request.content, room)
-        return self._fit(system, [], request.content, room, ending="\n\nAnswer:")
+        ending = "" if self._chats else "\n\nAnswer:"
+        return self._fit(_Parts(system, request.examples, [], request.content, ending), room)
+
+    def room_for_examples(self, request: Request) -> int:
+        """Return the tokens that are left for examples beside a request and its answer."""
+        if self._apart:  # an encoder was not taught to read any
+            return 0
+        bare = msgspec.structs.replace(request, examples=())
+        try:
+            if request.task == "generate":
+                written = self.generation(bare, generate.read(request.options))
+            else:
+                options = options_of(request, self._labels)
+                longest = max(len(self._tokens.encode(label)) for label in options.labels)
+                written = self.classification(bare, options, longest + 1)
+        except InvalidPrompt:  # which it will be told when it is asked
+            return 0
+        return max(0, self._context_tokens - len(written.tokens) - written.new_tokens)
+
+    def tokens_of(self, example: Exemplar) -> int:
+        """Return the tokens that an example takes."""
+        with_it = self._render(_Parts("", (example,), [], ""))
+        without = self._render(_Parts("", (), [], ""))
+        return len(self._tokens.encode(with_it)) - len(self._tokens.encode(without))
 
     def _new_tokens(self, asked: int | None) -> int:
         if asked is not None and asked >= self._context_tokens:
@@ -127,34 +166,28 @@ class Prompter:
             return min(self._max_new_tokens or NEW_TOKENS, self._context_tokens // 2)
         return min(asked, self._max_new_tokens or asked)
 
-    def _fit(
-        self,
-        system: str,
-        turns: list[dict[str, str]],
-        text: str,
-        new_tokens: int,
-        *,
-        ending: str = "",
-    ) -> Written:
+    def _fit(self, parts: _Parts, new_tokens: int) -> Written:
         """Return as much of a prompt as fits."""
         room = self._context_tokens - (0 if self._apart else new_tokens)
-        turns = list(turns)
         cut = False
         while True:
-            tokens = self._tokens.encode(self._render(system, turns, text, ending))
+            tokens = self._tokens.encode(self._render(parts))
             over = len(tokens) - room
             if over <= 0:
                 return Written(tokens, cut, new_tokens)
-            cut = True
-            if turns:
-                del turns[:2]
+            if parts.examples:  # what was asked is whole without them
+                parts = parts._replace(examples=parts.examples[1:])
                 continue
-            if not text:
+            cut = True
+            if parts.turns:
+                parts = parts._replace(turns=parts.turns[2:])
+                continue
+            if not parts.text:
                 raise InvalidPrompt(
                     f"the system prompt alone has {len(tokens)} tokens, but this model reads "
                     f"{room} beside an answer of {new_tokens}"
                 )
-            text = self._without_end(text, over)
+            parts = parts._replace(text=self._without_end(parts.text, over))
 
     def _without_end(self, text: str, over: int) -> str:
         tokens = self._tokens.encode(text)
@@ -164,15 +197,30 @@ class Prompter:
                 return shorter
         return text[: len(text) // 2]
 
-    def _render(self, system: str, turns: list[dict[str, str]], text: str, ending: str) -> str:
+    def _render(self, parts: _Parts) -> str:
         if not self._chats:
-            told = f"{system}\n\n" if system else ""
-            return f"{told}{self._plain(text)}{ending}"
-        first = [{"role": "system", "content": system}] if system else []
-        spoken = [*first, *turns, {"role": "user", "content": text}]
+            return self._gone_on_with(parts)
+        first = [{"role": "system", "content": parts.system}] if parts.system else []
+        shown = [
+            {"role": role, "content": content}
+            for example in parts.examples
+            for role, content in (("user", example.content), ("assistant", example.answer))
+        ]
+        spoken = [*first, *shown, *parts.turns, {"role": "user", "content": parts.text}]
         return self._tokens.render(
             [{**message, "content": self._plain(message["content"])} for message in spoken]
         )
+
+    def _gone_on_with(self, parts: _Parts) -> str:
+        """Return a prompt for a model without a template: an example cannot begin another one."""
+        told = f"{parts.system}\n\n" if parts.system else ""
+        before = parts.ending or "\n"
+        shown = "".join(
+            f"{_one_line(example.content)}{before}{' ' * bool(parts.ending)}"
+            f"{_one_line(example.answer)}\n\n"
+            for example in parts.examples
+        )
+        return f"{told}{self._plain(shown)}{self._plain(parts.text)}{parts.ending}"
 
     def _plain(self, text: str) -> str:
         """Return a text in which nothing passes for the template's own: whoever asks, asks."""
@@ -180,3 +228,7 @@ class Prompter:
             if word in text:
                 text = text.replace(word, f"{word[0]}{_GAP}{word[1:]}")
         return text
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -9,6 +9,7 @@ every answer has confidence 1, which is of use at the top of the cascade alone.
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shared.errors import InvalidPrompt, ModelFailed
@@ -22,10 +23,13 @@ from shared.tasks.generate import NEW_TOKENS, Completion, GenerateOptions
 if TYPE_CHECKING:
     from shared.runtimes.chat_wire import ChatCompletion
     from shared.runtimes.model import Constraints, ModelSettings
-    from shared.tasks import Request
+    from shared.tasks import Exemplar, Request
 
 _LABEL_TOKENS: Final = 24
 _LIKELIEST: Final = 20
+_TOKEN_BYTES: Final = 3
+_FRAME_TOKENS: Final = 8
+"""For the words of a template around each turn."""
 _AROUND: Final = " \t\r\n\"'`*."
 _CHOICE: Final = "choice"
 
@@ -48,8 +52,18 @@ class Chats:
     def body(self, request: Request) -> dict[str, Any]:
         """Return what the server is asked. Raises ``InvalidPrompt``."""
         if request.task == "generate":
-            return self._generation(request.content, generate.read(request.options))
-        return self._classification(request.content, self._options(request))
+            return self._generation(request, generate.read(request.options))
+        return self._classification(request, self._options(request))
+
+    def room_for_examples(self, request: Request) -> int:
+        """Return tokens for examples: what a model at a server holds is not told, so no limit."""
+        del request
+        return sys.maxsize
+
+    def tokens_of(self, example: Exemplar) -> int:
+        """Return about what an example takes, rather more: a token for each three bytes."""
+        size = len(f"{example.content}{example.answer}".encode(errors="replace"))
+        return size // _TOKEN_BYTES + 2 * _FRAME_TOKENS
 
     def scored(self, request: Request, completion: ChatCompletion, elapsed_us: int) -> Scored:
         """Return the answer. Raises ``ModelFailed`` where it is none."""
@@ -60,13 +74,12 @@ class Chats:
 
     # -- generate --------------------------------------------------------------------------------
 
-    def _generation(self, text: str, wanted: GenerateOptions) -> dict[str, Any]:
+    def _generation(self, request: Request, wanted: GenerateOptions) -> dict[str, Any]:
         most = self._settings.max_new_tokens
         tokens = wanted.max_new_tokens or most or NEW_TOKENS
         turns = [{"role": turn.role, "content": turn.content} for turn in wanted.messages]
-        body = self._chat(
-            wanted.system or self._settings.instruction, turns, text, min(tokens, most or tokens)
-        )
+        system = wanted.system or self._settings.instruction
+        body = self._chat(system, turns, request, min(tokens, most or tokens))
         body["temperature"] = wanted.temperature
         if wanted.top_p < 1:
             body["top_p"] = wanted.top_p
@@ -101,10 +114,10 @@ class Chats:
             raise InvalidPrompt(f"this model answers classify and generate, not {request.task!r}")
         return options_of(request, self._settings.labels)
 
-    def _classification(self, text: str, wanted: ClassifyOptions) -> dict[str, Any]:
+    def _classification(self, request: Request, wanted: ClassifyOptions) -> dict[str, Any]:
         told = wanted.instruction or self._settings.instruction
         system = told or classify.question(wanted.labels)
-        body = self._chat(system, [], text, _LABEL_TOKENS)
+        body = self._chat(system, [], request, _LABEL_TOKENS)
         body["temperature"] = 0
         if self._manners.certain:
             body["top_logprobs"] = _LIKELIEST
@@ -130,12 +143,17 @@ class Chats:
         return Scored(Label(labels[index]), confidence, elapsed_us, probabilities)
 
     def _chat(
-        self, system: str, turns: list[dict[str, str]], text: str, tokens: int
+        self, system: str, turns: list[dict[str, str]], request: Request, tokens: int
     ) -> dict[str, Any]:
         first = [{"role": "system", "content": system}] if system else []
+        first += [
+            {"role": role, "content": content}
+            for example in request.examples
+            for role, content in (("user", example.content), ("assistant", example.answer))
+        ]
         body: dict[str, Any] = {
             "model": self._settings.model,
-            "messages": [*first, *turns, {"role": "user", "content": text}],
+            "messages": [*first, *turns, {"role": "user", "content": request.content}],
             self._manners.limit: tokens,
         }
         if self._manners.certain:

@@ -53,7 +53,7 @@ class GenaiGenerator:
         self.tokens_at_once = settings.tokens_at_once
         self._engine: genai.Model | None = _load_engine(bundle, settings)
         self._tokens = GenaiTokens(self._engine, bundle)
-        self._prompter = opened.prompter(
+        self.prompter = opened.prompter(
             self._tokens, chats=bundle.chats, special=_special_of(bundle)
         )
         self._reader = PieceReader()
@@ -66,7 +66,7 @@ class GenaiGenerator:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
         if request.task == "generate":
             wanted = generate.read(request.options)
-            written = self._prompter.generation(request, wanted)
+            written = self.prompter.generation(request, wanted)
             return GenaiText(
                 self._engine, self._reader, self._tokens, written, wanted, self.confidence_kind
             )
@@ -89,7 +89,7 @@ class GenaiGenerator:
     def _choice(self, request: Request) -> Generation:
         options = options_of(request, self.labels)
         scored = [self._tokens.encode(self._before_label + label) for label in options.labels]
-        written = self._prompter.classification(request, options, max(map(len, scored)) + 1)
+        written = self.prompter.classification(request, options, max(map(len, scored)) + 1)
         ended = [[*label, self._tokens.end] for label in scored]
         return GenaiScoring(self._engine, self._reader, written, options.labels, ended)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from shared.errors import PromptError
     from shared.messages import ConfidenceKind, Scored
-    from shared.tasks import Request, Task
+    from shared.tasks import Exemplar, Request, Task
 
 SHORT_DIGEST: Final = 12
 
@@ -117,6 +117,25 @@ class Generator(Model, Protocol):
 
         The first step of each reads its prompt. One that fails leaves the others alone.
         """
+
+
+class ExampleRoom(Protocol):
+    """How much room a model has for examples, and how much each takes: in its own tokens."""
+
+    def room_for_examples(self, request: Request) -> int:
+        """Return the tokens that are left for examples beside a request and its answer."""
+
+    def tokens_of(self, example: Exemplar) -> int:
+        """Return the tokens that an example takes."""
+
+
+@runtime_checkable
+class TakesExamples(Model, Protocol):
+    """A model that reads ``Request.examples`` before what it is asked."""
+
+    @property
+    def prompter(self) -> ExampleRoom:
+        """What makes prompts of requests, and may be asked from any thread."""
 
 
 @runtime_checkable

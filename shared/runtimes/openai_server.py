@@ -88,7 +88,7 @@ class OpenaiModel:
         self.labels = settings.labels
         self.at_once = settings.in_flight
         self.certain = manners.certain
-        self._chats = Chats(settings, manners)
+        self.prompter = Chats(settings, manners)
         self._connect = connect
         self._client: ChatClient | None = None
         self._under_way = 0
@@ -98,7 +98,7 @@ class OpenaiModel:
     @property
     def confidence_kind(self) -> ConfidenceKind:
         """What the confidence of a text is."""
-        return self._chats.certainty
+        return self.prompter.certainty
 
     async def ask(self, request: Request) -> Scored:
         """Return the server's answer; see ``Remote.ask``."""
@@ -106,7 +106,7 @@ class OpenaiModel:
             self._loop, self._client = asyncio.get_running_loop(), self._connect()
         self._under_way += 1
         try:
-            return await _ask(self._client, self._chats, request)
+            return await _ask(self._client, self.prompter, request)
         finally:
             self._under_way -= 1
             await self._close_if_done()
@@ -138,7 +138,7 @@ class OpenaiModel:
             async def one(request: Request) -> Entry:
                 async with places:
                     try:
-                        return await asyncio.wait_for(_ask(client, self._chats, request), _MEET_S)
+                        return await asyncio.wait_for(_ask(client, self.prompter, request), _MEET_S)
                     except asyncio.TimeoutError:
                         return ModelFailed(f"{self.name} gave no answer within {_MEET_S:g} s")
                     except PromptError as error:

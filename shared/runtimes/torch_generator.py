@@ -80,12 +80,13 @@ class TorchGenerator:
             if self._encodes
             else CausalDecoder(network, self._device)
         )
-        self._prompter = Prompter(
+        self.prompter = Prompter(
             self._tokens,
             context_tokens=token_limit(config, tokenizer, network, settings.max_tokens),
             chats=self._tokens.chats,
             instruction=settings.instruction,
             max_new_tokens=settings.max_new_tokens,
+            labels=settings.labels,
             special=self._tokens.special,
             apart=self._encodes,
         )
@@ -97,14 +98,14 @@ class TorchGenerator:
             raise RuntimeUnavailable(f"the model {self.name} is closed; load it again")
         if request.task == "generate":
             wanted = free_options(request, _ENGINE)
-            written = self._prompter.generation(request, wanted)
+            written = self.prompter.generation(request, wanted)
             before = list(self._tokens.start) if self._encodes else written.tokens
             chooser = Chooser(wanted, self._rules, self._device, before)
             return _Text(self._tokens, written, wanted, chooser, self.confidence_kind)
         if request.task == "classify":
             options = options_of(request, self.labels)
             scored = [self._tokens.label(label) for label in options.labels]
-            written = self._prompter.classification(request, options, max(map(len, scored)))
+            written = self.prompter.classification(request, options, max(map(len, scored)))
             return _Scoring(written, options.labels, scored)
         raise InvalidPrompt(f"{self.name} answers generate and classify, not {request.task!r}")
 

@@ -46,6 +46,7 @@ class WriterBundle:
             chats=chats,
             instruction=settings.instruction,
             max_new_tokens=settings.max_new_tokens,
+            labels=settings.labels,
             special=special,
             apart=apart,
         )

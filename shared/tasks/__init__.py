@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from shared.tasks import classify, generate, tag
-from shared.tasks.base import TASKS, Options, Request, Task, size_of
+from shared.tasks.base import TASKS, Exemplar, Options, Request, Task, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TASKS",
     "Answer",
+    "Exemplar",
     "Options",
     "Request",
     "Task",

@@ -18,15 +18,25 @@ Options: TypeAlias = Mapping[str, Any]
 _Read = TypeVar("_Read", bound=msgspec.Struct)
 
 
+class Exemplar(msgspec.Struct, frozen=True):
+    """An example: what was asked in a request of the same kind, and its answer."""
+
+    content: str
+    answer: str
+
+
 class Request(msgspec.Struct, frozen=True):
     """One piece of work for a model: the task, what it is about, and how it is wanted.
 
-    ``options`` are those of the task, by name; most ``classify`` requests have none.
+    ``options`` are those of the task, by name; most ``classify`` requests have none. ``examples``
+    are read before the content, the last one next to it, by models that take any
+    (``shared.runtimes.model.TakesExamples``); they never travel.
     """
 
     task: Task
     content: str
     options: Options = {}
+    examples: tuple[Exemplar, ...] = ()
 
     @property
     def size_bytes(self) -> int:

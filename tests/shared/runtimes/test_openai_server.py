@@ -16,7 +16,7 @@ from shared.runtimes import (
     openai_server,
 )
 from shared.runtimes.openai_server import OpenaiModel, open_openai
-from shared.tasks import Request
+from shared.tasks import Exemplar, Request
 from shared.tasks.classify import Label
 from tests.support.llama_server import NAME
 from tests.support.rude_server import Asked, completion, http, refusal, rude_server
@@ -123,6 +123,18 @@ def test_a_server_with_another_word_for_the_length_is_asked_with_that() -> None:
 
     assert model.certain
     assert server.asked[-1].body["max_completion_tokens"] == 7
+
+
+def test_examples_are_turns_before_the_prompt() -> None:
+    with rude_server(lambda asked, number: http("200 OK", completion("yes", -0.1))) as server:
+        model = open_openai(named(server.url))
+        options = {"labels": ["yes", "no"], "instruction": "Leaks?"}
+        model.answer([Request("classify", "drip", options, (Exemplar("dry", "no"),))])
+
+    assert [tuple(turn.values()) for turn in server.asked[-1].body["messages"]] == [
+        ("system", "Leaks?"), ("user", "dry"), ("assistant", "no"), ("user", "drip")
+    ]  # fmt: skip
+    assert model.prompter.tokens_of(Exemplar("dry", "no")) > 5
 
 
 def test_the_key_and_headers_go_with_every_request(monkeypatch: pytest.MonkeyPatch) -> None:

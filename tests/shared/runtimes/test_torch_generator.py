@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, RuntimeUnavailable, SettingsError
 from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
-from shared.runtimes.model import Generator
-from shared.tasks import Request
+from shared.runtimes.model import Generator, TakesExamples
+from shared.tasks import Exemplar, Request
 from shared.tasks.classify import Label
 from shared.tasks.generate import Completion
 from tests.support.tiny_generators import write_language_model
@@ -151,6 +152,21 @@ def test_a_chat_goes_through_the_models_template(chatting: Path) -> None:
     entry = ask(model, "why", system="Be brief.", max_new_tokens=4)
     ids = reference.tokenizer(rendered, add_special_tokens=False)["input_ids"]
     assert said(entry).tokens_in == len(ids)
+
+
+def test_examples_are_read_before_what_is_asked(
+    chatting: Path, models: dict[str, Model]
+) -> None:
+    examples = (Exemplar("who sees to it", "Zwei Hunde"), Exemplar("what leaks", "the pump"))
+    request = Request("generate", TEXTS[0], {"max_new_tokens": 4})
+    for model in (load(chatting), models["gpt2"]):
+        assert isinstance(model, TakesExamples)
+        alone, shown = model.answer([request, structs.replace(request, examples=examples)])
+        taken = sum(map(model.prompter.tokens_of, examples))
+
+        assert said(shown).tokens_in == said(alone).tokens_in + taken
+        assert said(shown).text != said(alone).text
+    assert models["t5"].prompter.room_for_examples(request) == 0  # type: ignore[attr-defined]
 
 
 def test_a_chat_for_a_model_without_a_template_is_refused(models: dict[str, Model]) -> None:
