@@ -19,6 +19,8 @@ REASON_CHARACTERS: Final = 1_000
 ConfidenceKind = Literal["max_probability", "agreement", "perplexity", "mean", "least"]
 """What a confidence is: the largest probability, or what a bundle's agreement head makes of it; of
 a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``)."""
+Way = Literal["model", "memory", "examples"]
+"""Who gave an answer: the model, a memory, or the model after examples from a memory."""
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -26,8 +28,10 @@ class Scored(msgspec.Struct, frozen=True):
 
     ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
     model's time. ``probabilities`` are a classifier's: one for each label, in its order.
-    ``confidence_kind`` says which number the confidence is. ``source`` says who gave the answer
-    where it is one that was remembered: it is kept, or with ``check`` sent up to be compared.
+    ``confidence_kind`` says which number the confidence is. ``way`` says who gave the answer, and
+    ``source`` from what, where a memory had a part in it; ``check`` asks that it goes up all the
+    same, to be compared, which is drawn by lot. ``chance`` is how likely right a memory takes the
+    answer to be, where it had a part in it.
     """
 
     answer: Answer
@@ -35,8 +39,10 @@ class Scored(msgspec.Struct, frozen=True):
     elapsed_us: int
     probabilities: tuple[float, ...] = ()
     confidence_kind: ConfidenceKind = "max_probability"
+    way: Way = "model"
     source: str = ""
     check: bool = False
+    chance: float | None = None
 
     @property
     def certainty(self) -> float:
@@ -54,7 +60,7 @@ class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision. The others
     do not travel: ``confidence_kind`` says which number the confidence is, empty where that is
     not known, ``probability`` is what the model said of its answer, where that is another
-    number and this agent's own, and ``source`` who gave an answer that was remembered.
+    number and this agent's own, and ``source`` what of a memory the answer is from.
     """
 
     tier: str

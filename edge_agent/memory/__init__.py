@@ -9,6 +9,7 @@
     index          the nearest entries of a vector
     retriever      candidates of a question, and the examples worth showing
     recall         what a question brought to mind, as the router sees it
+    assembler      which examples are shown, within the model's own tokens, as data
     router         answer from memory, from the edge's model, with examples, or send up: pure
     fast_path      which answers from above are kept, and for how long
     lessons        what one of them changes

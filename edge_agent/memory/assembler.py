@@ -35,11 +35,14 @@ _SPEAKERS: Final = re.compile(
     r"|question|answer|q|a))(?=[ \t]*:)",
     re.IGNORECASE | re.MULTILINE,
 )
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROLS: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
 _SENTENCE_END: Final = re.compile(r"[.!?\u3002\uff01\uff1f](?=\s|$)|\n")
 _LONG_SHARE: Final = 0.4
 """Of the budget, that one long answer may take."""
-_SURELY: Final = 0.9
+SURELY: Final = 0.9
+"""So likely the question that was asked that the edge's model should say what an entry says."""
 
 
 class Assembled(NamedTuple):
@@ -102,7 +105,7 @@ def assemble(
 
 def contradict(candidates: Sequence[Recalled]) -> bool:
     """Return whether entries that are surely the question asked disagree on its answer."""
-    said = [each.entry.answer for each in candidates if each.same >= _SURELY]
+    said = [each.entry.answer for each in candidates if each.same >= SURELY]
     return any(not agree(said[0], other) for other in said[1:])
 
 

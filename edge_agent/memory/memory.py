@@ -122,8 +122,12 @@ class Memory:
         cloud_open: bool = True,
         pressure: float = 0.0,
         direct: bool = True,
+        examples: bool = True,
     ) -> Situation:
-        """Return what the router goes by; ``direct`` says whether answers may be given again."""
+        """Return what the router goes by; ``direct`` says whether answers may be given again.
+
+        ``examples`` says whether the edge's model reads any.
+        """
         return situation_of(
             recall,
             self.standing,
@@ -131,6 +135,7 @@ class Memory:
             cloud_open=cloud_open,
             pressure=pressure,
             direct=direct,
+            examples=examples,
         )
 
     def decide(self, situation: Situation) -> Decision:

@@ -52,8 +52,12 @@ def situation_of(
     cloud_open: bool = True,
     pressure: float = 0.0,
     direct: bool = True,
+    examples: bool = True,
 ) -> Situation:
-    """Return what the router goes by; ``direct`` says whether answers may be given again."""
+    """Return what the router goes by; ``direct`` says whether answers may be given again.
+
+    ``examples`` says whether the edge's model reads any.
+    """
     best, kind, ghost = recall.best, recall.question.masked, recall.ghost
     edge = ghost.chance if ghost else standing.lower("edge", kind)
     if best is None:
@@ -73,7 +77,7 @@ def situation_of(
         ghost=ghost is not None,
         good_examples=sum(not each.likeness.guard for each in recall.candidates),
         direct=best.same * best.entry.chance_ok,
-        examples=min(1.0, best.same * helps),
+        examples=min(1.0, best.same * helps) if examples else None,
         edge=edge,
         cloud=cloud,
         cloud_open=cloud_open,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from shared.messages import Scored
+from shared.runtimes import TakesExamples
+
 if TYPE_CHECKING:
     from edge_agent.memory.wing import Wing
-    from shared.messages import Scored
     from shared.protocol.batch_queue import Queue
-    from shared.serving.solver import Solver
+    from shared.serving.solver import ModelRunner
     from shared.tasks import Request, Task
 
 
 class RecallSolver:
-    """Answers what the memory knows, and has another solver answer the rest."""
+    """Answers what the memory knows, and has the model answer the rest, perhaps after examples."""
 
-    def __init__(self, wing: Wing, behind: Solver) -> None:
+    def __init__(self, wing: Wing, behind: ModelRunner) -> None:
         self._wing = wing
         self._behind = behind
 
@@ -27,13 +31,18 @@ class RecallSolver:
     async def solve(
         self, request: Request, *, deadline_s: float, priority: int = 0, origin: str = ""
     ) -> Scored:
-        """Return the remembered answer, or that of the solver behind, which may raise."""
-        scored = await self._wing.recall(request, origin)
-        if scored is not None:
-            return scored
-        return await self._behind.solve(
+        """Return the remembered answer, or that of the model, which may raise."""
+        model = self._behind.model
+        room = model.prompter if isinstance(model, TakesExamples) else None
+        found = await self._wing.recall(request, origin, room)
+        if isinstance(found, Scored):
+            return found
+        if found is not None:
+            request = msgspec.structs.replace(request, examples=found.assembled.examples)
+        scored = await self._behind.solve(
             request, deadline_s=deadline_s, priority=priority, origin=origin
         )
+        return scored if found is None else self._wing.shown(found, scored)
 
     def queue_for(self, origin: str) -> Queue:
         """Return what a request that is not known would find."""

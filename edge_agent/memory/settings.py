@@ -53,6 +53,15 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
     examples: Annotated[
         int, Meta(ge=0, le=16, description="remembered answers shown to the edge's model, at most")
     ] = 4
+    example_tokens: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 20,
+            description="tokens of the edge's model that these take, at most; 1,024 for sums and "
+            "SQL",
+        ),
+    ] = 512
     only_version: Annotated[
         str, Meta(description="digest of the model above whose answers count; empty: any")
     ] = ""

@@ -20,7 +20,7 @@ from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.store import MemoryStore
-from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker
+from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker, Shown
 from shared.messages import Scored
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 from shared.storage.state_dir import state_folder
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
     from edge_agent.memory.worker import Remembered
     from shared.cascade.tier import Escalation
     from shared.messages import Result
+    from shared.runtimes import ExampleRoom
     from shared.serving.dispatcher import Dispatcher
-    from shared.serving.solver import Solver
+    from shared.serving.solver import ModelRunner, Solver
     from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
 
@@ -76,9 +77,9 @@ class Wing:
         """How often what was remembered was wrong."""
         return self._worker.memory.checks
 
-    def before(self, solver: Solver) -> Solver:
-        """Return a solver that stands before another one."""
-        return RecallSolver(self, solver)
+    def before(self, runner: ModelRunner) -> Solver:
+        """Return a solver that stands before the one of the model."""
+        return RecallSolver(self, runner)
 
     def join(self, above: Dispatcher, metrics: Metrics) -> None:
         """Take up the agent's way up, which knows who answers there, and its metrics."""
@@ -86,18 +87,48 @@ class Wing:
         metrics.entries.set_function(lambda: len(self.memory.entries))
         self._show(metrics)
 
-    async def recall(self, request: Request, origin: str) -> Scored | None:
-        """Return what is known to answer a request, scored; None is left to the model."""
+    async def recall(
+        self, request: Request, origin: str, room: ExampleRoom | None
+    ) -> Scored | Shown | None:
+        """Return what is known to answer a request, scored; or examples for the model; or nothing.
+
+        ``room`` is what the model has for examples, if it takes any.
+        """
         if request.task not in self._settings.tasks or varies(request):
             return None
         started_s = time.perf_counter()
-        known = await self._look_up(self._asked(request, origin))
-        if known is None:
+        room = room if self._settings.examples else None
+        found = await self._look_up(self._asked(request, origin)._replace(room=room))
+        if found is None:
             return None
-        check = random.random() < self._settings.check_share  # noqa: S311 - draws, guards nothing
+        if isinstance(found, Shown):
+            self._count(request.task, "examples")
+            return found
+        check = self._drawn()
         self._count(request.task, "check" if check else "given")
         elapsed_us = int((time.perf_counter() - started_s) * 1e6)
-        return Scored(known.answer, known.chance, elapsed_us, source=known.source, check=check)
+        return Scored(
+            found.answer,
+            found.chance,
+            elapsed_us,
+            way="memory",
+            source=found.source,
+            check=check,
+            chance=found.chance,
+        )
+
+    def shown(self, shown: Shown, scored: Scored) -> Scored:
+        """Take note of what the model said after examples, and return that with where it is from.
+
+        There is no chance that it is right where it says another thing than what is surely known.
+        """
+        answer = text_of(scored.answer)
+        noted = self._worker.do(self._worker.answered, shown, answer)
+        noted.add_done_callback(_broken)
+        chance = 0.0 if shown.refuted(answer) else shown.chance
+        return msgspec.structs.replace(
+            scored, way="examples", source=shown.source, check=self._drawn(), chance=chance
+        )
 
     def observe(self, escalation: Escalation, result: Result) -> None:
         """Learn from a final answer that came from above; returns at once."""
@@ -113,11 +144,13 @@ class Wing:
         ):
             return
         model, version = self._above.model_of(result.hops[-1].agent)
-        said = text_of(escalation.local_result.outcome) if escalation.source else ""
+        seen = escalation.observation
+        known = seen.check and seen.way != "model"
+        said = text_of(escalation.local_result.outcome) if known else ""
         asked = self._asked(prompt.request, prompt.origin)
         self._lessons += 1
         learned = self._worker.do(
-            self._worker.learn, FromAbove(asked, answer, model, version, said)
+            self._worker.learn, FromAbove(asked, answer, model, version, said, seen.way)
         )
         learned.add_done_callback(partial(self._learned, prompt.task))
 
@@ -133,7 +166,10 @@ class Wing:
         versions = self._above.versions(request.task) if self._above is not None else ()
         return LookUp(request, owner, versions)
 
-    async def _look_up(self, asked: LookUp) -> Remembered | None:
+    def _drawn(self) -> bool:
+        return random.random() < self._settings.check_share  # noqa: S311 - guards nothing
+
+    async def _look_up(self, asked: LookUp) -> Remembered | Shown | None:
         task = asked.request.task
         if self._under_way >= _WAITING:
             self._count(task, "late")
@@ -171,6 +207,11 @@ class Wing:
     def _show(self, metrics: Metrics) -> None:
         for bound, value in self.checks.wrong_share._asdict().items():
             metrics.wrong.labels(bound).set(value)
+
+
+def _broken(noted: asyncio.Future[None]) -> None:
+    if not noted.cancelled() and (error := noted.exception()) is not None:
+        _log.error("what the model said after examples broke the memory", reason=repr(error))
 
 
 @contextlib.asynccontextmanager

@@ -9,16 +9,22 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from edge_agent.memory.answers import answer_of
+from edge_agent.memory.assembler import SURELY, assemble
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from edge_agent.memory.assembler import Assembled
+    from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
+    from edge_agent.memory.retriever import Recalled
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.store import MemoryStore
+    from shared.messages import Way
+    from shared.runtimes import ExampleRoom
     from shared.tasks import Answer, Request
 
 _Value = TypeVar("_Value")
@@ -33,6 +39,8 @@ class LookUp(NamedTuple):
     request: Request
     owner: str
     versions: Collection[str]
+    room: ExampleRoom | None = None
+    """What the edge's model has for examples; None where it takes none."""
 
 
 class Remembered(NamedTuple):
@@ -43,14 +51,31 @@ class Remembered(NamedTuple):
     source: str
 
 
+class Shown(NamedTuple):
+    """Examples for the edge's own model, the candidate that is likeliest the question, and of whom.
+
+    ``chance`` is how likely the model is right with them.
+    """
+
+    assembled: Assembled
+    best: Recalled
+    chance: float
+    source: str
+
+    def refuted(self, answer: str) -> bool:
+        """Return whether the model said another thing than an entry that is surely the question."""
+        return self.best.same >= SURELY and not agree(answer, self.best.entry.answer)
+
+
 class FromAbove(NamedTuple):
-    """An answer from above; ``said`` is what the memory would have answered, if it is a check."""
+    """An answer from above; ``said`` is what we would have answered, if it is a check."""
 
     asked: LookUp
     answer: str
     model: str
     version: str
     said: str
+    way: Way = "memory"
 
 
 class MemoryWorker:
@@ -84,24 +109,42 @@ class MemoryWorker:
 
     # -- in the thread -------------------------------------------------------------------------
 
-    def find(self, asked: LookUp) -> Remembered | None:
-        """Return the answer that is remembered, if it may be given again."""
+    def find(self, asked: LookUp) -> Remembered | Shown | None:
+        """Return the answer that is remembered, if it may be given again; or good examples."""
         recall, now_s = self._recall(asked), time.time()
-        situation = self.memory.situation(recall)
-        if self.memory.decide(situation).way != "direct" or recall.best is None:
+        situation = self.memory.situation(recall, examples=asked.room is not None)
+        way, best = self.memory.decide(situation).way, recall.best
+        if best is None:
             return None
-        entry = recall.best.entry
-        self.memory.used(recall.best, now_s)
-        by = f"{entry.model} {entry.version}".strip() or "nobody known"
-        answer = answer_of(asked.request.task, entry.answer)
-        return Remembered(answer, situation.direct or 0.0, f"memory entry {entry.id} of {by}")
+        if way == "direct":
+            entry = best.entry
+            self.memory.used(best, now_s)
+            answer = answer_of(asked.request.task, entry.answer)
+            source = f"memory entry {entry.id} of {_giver(entry)}"
+            return Remembered(answer, situation.direct or 0.0, source)
+        if way != "examples" or asked.room is None:
+            return None
+        chosen = self.memory.examples(recall, now_s)
+        budget = self.memory.settings.example_tokens
+        assembled = assemble(chosen, asked.request, asked.room, budget)
+        if not assembled.examples:
+            return None
+        givers = {_giver(self.memory.entries[entry]) for entry in assembled.entries}
+        source = f"examples from memory entries {assembled} of {' and '.join(sorted(givers))}"
+        return Shown(assembled, best, situation.examples or 0.0, source)
+
+    def answered(self, shown: Shown, answer: str) -> None:
+        """Take note of what the model said after examples."""
+        agreed = agree(answer, shown.best.entry.answer)
+        self.memory.used(shown.best, time.time(), agreed=agreed)
 
     def learn(self, given: FromAbove) -> str:
         """Take an answer from above in, and return what became of it."""
         recall, now_s = self._recall(given.asked), time.time()
         if given.said and recall.best is not None:
-            right = agree(given.answer, given.said)
-            self.memory.judged(recall.best, now_s, right=right, kind=recall.question.masked)
+            right, kind = agree(given.answer, given.said), recall.question.masked
+            way = "direct" if given.way == "memory" else "examples"
+            self.memory.judged(recall.best, now_s, right=right, kind=kind, way=way)
         learned = self.memory.learn(
             recall, given.answer, now_s, model=given.model, version=given.version
         )
@@ -115,3 +158,7 @@ class MemoryWorker:
         return self.memory.recall(
             text, vector, time.time(), task=task, owner=asked.owner, versions=asked.versions
         )
+
+
+def _giver(entry: Entry) -> str:
+    return f"{entry.model} {entry.version}".strip() or "nobody known"

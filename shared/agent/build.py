@@ -94,7 +94,7 @@ def build_agent(
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
     around: Callable[[Model], Model] | None = None,
-    before: Callable[[Solver], Solver] | None = None,
+    before: Callable[[ModelRunner], Solver] | None = None,
     observers: Sequence[Observer] = (),
 ) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.

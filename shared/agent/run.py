@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.agent.reload import Reread
     from shared.agent.settings import AgentSettings
     from shared.runtimes import Model
-    from shared.serving.solver import Observer, Solver
+    from shared.serving.solver import ModelRunner, Observer, Solver
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -73,7 +73,7 @@ async def serving(
     model: Model | None = None,
     connect: Connect = mqtt,
     metrics: Metrics | None = None,
-    before: Callable[[Solver], Solver] | None = None,
+    before: Callable[[ModelRunner], Solver] | None = None,
     observers: Sequence[Observer] = (),
 ) -> AsyncIterator[AgentParts]:
     """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.

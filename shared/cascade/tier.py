@@ -46,9 +46,9 @@ class Escalation(msgspec.Struct, frozen=True):
     routing: Routing
 
     @property
-    def source(self) -> str:
-        """Who gave our answer, where that is a remembered one that goes up to be checked."""
-        return self.local_result.hops[-1].source
+    def remembered(self) -> bool:
+        """Whether our answer is a remembered one that goes up to be checked."""
+        return self.observation.way == "memory"
 
     def degraded(self, reason: str) -> Result:
         """Return our own answer, marked as second best."""
@@ -107,8 +107,10 @@ class Tier:
             prompt.size_bytes,
             prompt.text,
             label_of(scored.answer) if scored.confidence_kind == "agreement" else "",
+            scored.way,
+            scored.check,
         )
-        routing = self._route_scored(prompt.task, scored, observation)
+        routing = self._route_scored(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
         hop = Hop(
             self.name,
@@ -139,15 +141,15 @@ class Tier:
             return routing
         return routing._replace(up=len(self.above))
 
-    def _route_scored(self, task: Task, scored: Scored, observation: Observation) -> Routing:
+    def _route_scored(self, task: Task, observation: Observation) -> Routing:
         """Ask the policy about what a model scored; a remembered answer is none of its numbers."""
-        if not scored.source:
+        if observation.way != "memory":
             return self.route(task, observation)
-        return Routing(1, 1.0) if scored.check and self.above else Routing(0, 0.0)
+        return Routing(1, 1.0) if observation.check and self.above else Routing(0, 0.0)
 
     def learn(self, escalation: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that was sent up."""
-        if not self.learns or result.tier not in self.above or escalation.source:
+        if not self.learns or result.tier not in self.above or escalation.remembered:
             return
         feedback = Feedback(
             agreed=_agree(escalation.local_result, result),

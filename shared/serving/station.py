@@ -88,7 +88,7 @@ class Station:
                 now_s=now_s,
                 copy=bool(self._observers),
             )
-            self._report(prompt, decided, now_s - arrived_s)
+            self._report(prompt, decided, now_s - arrived_s, remembered=scored.way == "memory")
             if isinstance(scored.answer, Completion):
                 self._tokens("read").inc(scored.answer.tokens_in)
                 self._tokens("written").inc(scored.answer.tokens_out)
@@ -124,7 +124,7 @@ class Station:
         """Take in what became of a prompt that was sent up: the policy learns, observers hear."""
         self.tier.learn(escalation, result)
         answered = not isinstance(result.outcome, Failure) and result.tier in self.tier.above
-        if answered and not escalation.source:
+        if answered and not escalation.remembered:
             ours = escalation.local_result.outcome
             theirs = result.outcome
             agreed = (
@@ -159,14 +159,21 @@ class Station:
                 f"the prompt and its options have {size} bytes, more than the limit of {limit}"
             )
 
-    def _report(self, prompt: Prompt, decided: Result | Escalation, elapsed_s: float) -> None:
+    def _report(
+        self,
+        prompt: Prompt,
+        decided: Result | Escalation,
+        elapsed_s: float,
+        *,
+        remembered: bool,
+    ) -> None:
         if isinstance(decided, Result):
             outcome, hop = "kept", decided.hops[-1]
         else:
             outcome, hop = "escalated", decided.prompt.hops[-1]
         self._count(prompt, outcome)
         self._seconds().observe(elapsed_s)
-        if not hop.source:
+        if not remembered:
             self._thresholds(prompt.task).set(hop.threshold)
         for figure, value in self.tier.report(prompt.task).items():
             self._figures(prompt.task, figure).set(value)

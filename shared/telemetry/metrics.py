@@ -229,8 +229,8 @@ class Metrics:
             "recserve_memory_questions",
             "Questions that an edge looked up in its memory.",
             task=_TASK,
-            outcome="`given`: answered from it; `check`: known, and sent up to be compared; "
-            "`unknown`: left to the model; `late`: not waited for",
+            outcome="`given`: answered from it; `examples`: shown to the model; `check`: known, "
+            "and sent up to be compared; `unknown`: left to the model; `late`: not waited for",
         )
         self.lessons = self._counter(
             "recserve_memory_lessons",

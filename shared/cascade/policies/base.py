@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
 
+    from shared.messages import Way
+
 
 class Observation(NamedTuple):
     """What a tier knows of a prompt when it decides.
@@ -15,7 +17,8 @@ class Observation(NamedTuple):
     ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
     the size of what is asked: the text in UTF-8, and its options. ``text`` and ``label``, the
     prompt's and the answer's, are for policies that adapt; the label is empty where the answer has
-    none, or is not remembered.
+    none, or is not remembered. ``way`` is who gave the answer (``shared.messages.Way``), and
+    ``check`` asks that it goes up all the same.
     """
 
     confidence: float
@@ -23,6 +26,8 @@ class Observation(NamedTuple):
     prompt_bytes: int
     text: str = ""
     label: str = ""
+    way: Way = "model"
+    check: bool = False
 
 
 class Routing(NamedTuple):

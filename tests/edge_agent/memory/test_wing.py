@@ -18,7 +18,6 @@ from shared.settings.file import load
 from shared.tasks import Request
 from shared.tasks.classify import Label
 from tests.support.cascades import Cascade, cascade
-from tests.support.embedders import write_encoder
 from tests.support.processes import ROOT
 from tests.support.wires import MemoryWire, eventually
 
@@ -34,15 +33,6 @@ pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
 QUESTION = "Is the film Glass River from 1987 good?"
-
-
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
-    from models.pack.embedding import pack_embedder  # noqa: PLC0415 - optional
-
-    place = tmp_path_factory.mktemp("embedder")
-    source = write_encoder(place / "source")
-    return str(pack_embedder(str(source), place / "out", name="tiny", quantise=False).folder)
 
 
 class Tiers:

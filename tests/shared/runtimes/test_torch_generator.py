@@ -154,9 +154,7 @@ def test_a_chat_goes_through_the_models_template(chatting: Path) -> None:
     assert said(entry).tokens_in == len(ids)
 
 
-def test_examples_are_read_before_what_is_asked(
-    chatting: Path, models: dict[str, Model]
-) -> None:
+def test_examples_are_read_before_what_is_asked(chatting: Path, models: dict[str, Model]) -> None:
     examples = (Exemplar("who sees to it", "Zwei Hunde"), Exemplar("what leaks", "the pump"))
     request = Request("generate", TEXTS[0], {"max_new_tokens": 4})
     for model in (load(chatting), models["gpt2"]):
