@@ -111,10 +111,15 @@ class Look(NamedTuple):
     runs: dict[str, float]
 
 
-def shipped_models() -> list[ModelSettings]:
-    """Return the models of the agents of ``configs/up.yaml``, as they run them, lowest first."""
-    models = {str(agent.role): agent.settings.model for agent in read_agents(load(UpSettings, UP))}
-    return [models[role] for role in WAYS]
+def listed_models(file: str | Path = UP) -> list[ModelSettings]:
+    """Return the models of the agents that a file lists, as they run them, lowest first.
+
+    The file is one of ``recserve up``; agents of one role are taken to have one model.
+    """
+    models = {
+        str(agent.role): agent.settings.model for agent in read_agents(load(UpSettings, file))
+    }
+    return [models[role] for role in WAYS if role in models]
 
 
 async def watch_agents(

@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 
 from experiments.profiling.agents import PAUSE_S
+from experiments.profiling.least_squares import nnls
 from experiments.profiling.profile import BatchTimes, ModelTimes, expected_us
-from shared.errors import RuntimeUnavailable
 from shared.runtimes import load_model
-from shared.tasks.classify import requests
+from shared.tasks import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from shared.runtimes import Model, ModelSettings
 
@@ -55,7 +55,7 @@ class Bench:
     """
 
     def __init__(self, settings: Sequence[ModelSettings], texts: Sequence[str]) -> None:
-        _nnls()  # sooner than after all the work
+        nnls()  # sooner than after all the work
         self._order = list(settings)
         # One that is named twice is measured once, and each with one thread, too: see _held_us.
         settings = list({_key(one): one for one in (*settings, *map(_single, settings))}.values())
@@ -71,7 +71,7 @@ class Bench:
         """Threads of an engine that wait for more to do by spinning would take the core away from
         the thread that is watched: what a model of one thread holds is what it always holds."""
         for model in self._models:
-            model.answer(requests(texts[:20]))
+            model.answer(_requests(model, texts[:20]))
 
     def round(self) -> None:
         """Run every model on batches of every size, cold and warm."""
@@ -108,7 +108,7 @@ class Bench:
 
     def _one(self, model: Model, size: int) -> TimedRun:
         batch = self._draw.choices(self._texts, k=size)
-        asked = requests(batch)
+        asked = _requests(model, batch)
         begun_s = time.perf_counter()
         model.answer(asked)
         took_s = time.perf_counter() - begun_s
@@ -130,7 +130,7 @@ def fit(
     """Fit run, prompt and byte times to what was measured; relative errors count."""
     rows = np.array([[1.0, len(run.sizes), sum(run.sizes)] for run in warm])
     took_us = np.array([run.us for run in warm])
-    found, _ = _nnls()(rows / took_us[:, None], np.ones(len(warm)))
+    found, _ = nnls()(rows / took_us[:, None], np.ones(len(warm)))
     one, many = HELD_SIZES
     held_prompt_us = max((held_us[many] - held_us[one]) / (many - one), 0.0)
     held_run_us = max(held_us[one] - held_prompt_us, 0.0)
@@ -159,18 +159,6 @@ def _expected_us(times: ModelTimes, run: TimedRun) -> float:
     return expected_us(times, sum(run.sizes), 1.0, len(run.sizes))
 
 
-def _nnls() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
-    """Return the least squares without negative coefficients. Raises ``RuntimeUnavailable``."""
-    try:
-        from scipy.optimize import nnls  # noqa: PLC0415 - heavy, and of an extra
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"measuring needs {error.name}, which is not installed here; in the folder of this "
-            'project: pip install -e ".[measure]"'
-        ) from error
-    return nnls
-
-
 def held_us(model: Model, texts: Sequence[str], size: int) -> float:
     """Return how long a run on so many prompts holds the interpreter's lock.
 
@@ -190,11 +178,17 @@ def held_us(model: Model, texts: Sequence[str], size: int) -> float:
     begun_s = time.perf_counter()
     for number in range(_HELD_RUNS):
         first = number * size % (len(texts) - size)
-        model.answer(requests(texts[first : first + size]))
+        model.answer(_requests(model, texts[first : first + size]))
     took_s = time.perf_counter() - begun_s
     stop.set()
     thread.join()
     return max(took_s - computed_s[0], 0.0) / _HELD_RUNS * 1e6
+
+
+def _requests(model: Model, texts: Sequence[str]) -> list[Request]:
+    """Return requests for what the model is for: to classify or to tag."""
+    (task,) = model.tasks
+    return [Request(task, text) for text in texts]
 
 
 def _batch(runs: Sequence[TimedRun], size: int) -> BatchTimes:

@@ -82,8 +82,35 @@ class ModelTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     batches: tuple[BatchTimes, ...]
 
 
+class TogetherSpeed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Tokens a second, all texts together, of so many texts under way at once."""
+
+    texts: int
+    tokens_s: Annotated[float, Meta(ge=0)]
+
+
+class WritingTimes(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long a model writes that makes a token of every text under way at each step.
+
+    ``prefill_us`` to begin a text and ``prefill_token_us`` for each token of its prompt;
+    ``step_us`` for each step, and ``decode_token_us`` for each token that it makes: an engine with
+    a batch has much of the first, one that takes its texts in turn none. ``held_share`` of all that
+    the interpreter's lock is held. ``cold_us``, ``spread`` and ``threads`` as in ``ModelTimes``.
+    """
+
+    threads: Annotated[int, Meta(ge=1)]
+    prefill_us: _Microseconds
+    prefill_token_us: _Microseconds
+    step_us: _Microseconds
+    decode_token_us: _Microseconds
+    held_share: Annotated[float, Meta(ge=0, le=1)]
+    cold_us: _Microseconds
+    spread: Annotated[tuple[Annotated[float, Meta(ge=0)], ...], Meta(min_length=2)]
+    together: tuple[TogetherSpeed, ...]
+
+
 class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One machine; ``models`` by ``model_key``."""
+    """One machine; ``models`` by ``model_key``, and models that write under ``writers``."""
 
     format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)] = FORMAT
     machine: str
@@ -93,11 +120,24 @@ class MachineProfile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     versions: dict[str, str]
     handling: AgentCosts
     models: dict[str, ModelTimes]
+    writers: dict[str, WritingTimes] = {}
 
 
 def expected_us(times: ModelTimes, text_bytes: float, runs: float, prompts: float = 1.0) -> float:
     """Return the time of warm runs on prompts of so many bytes together, in microseconds."""
     return times.run_us * runs + times.prompt_us * prompts + times.byte_us * text_bytes
+
+
+def writing_us(
+    times: WritingTimes, *, texts: float, tokens_in: float, steps: float, tokens_out: float
+) -> float:
+    """Return the time of so many texts begun, tokens read, steps, and tokens written, warm."""
+    return (
+        times.prefill_us * texts
+        + times.prefill_token_us * tokens_in
+        + times.step_us * steps
+        + times.decode_token_us * tokens_out
+    )
 
 
 def model_key(name: str, threads: int) -> str:

@@ -1,121 +1,104 @@
-"""A bounded queue before one model, as ``shared.serving.batcher`` has it, in simulated time."""
+"""A bounded queue before one model, as ``shared.serving.batcher`` has it, in simulated time.
+
+What one round with the model is, is the business of ``experiments.simulator.batch_rounds`` and
+``experiments.simulator.token_rounds``.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from experiments.simulator.cpu import TURN
+from experiments.simulator.waiting import WaitingPrompt
 from shared.errors import Busy, Expired
-from shared.protocol.batch_queue import TIME_RAN_OUT, BatchQueue
+from shared.protocol.batch_queue import TIME_RAN_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from experiments.simulator.clock import SimulatedClock
-    from experiments.simulator.cpu import ModelThread, Worker
-    from experiments.simulator.service_times import ServiceTimes
+    from experiments.simulator.cpu import Worker
+    from experiments.simulator.waiting import BatchCounts, Work
     from shared.errors import PromptError
+    from shared.protocol.batch_queue import BatchQueue
 
 
-@dataclass
-class _Simulated:
-    """A prompt in the queue, since when, and who is to be told what became of it, once."""
+class SimulatedRounds(Protocol):
+    """One way to work through the queue, as ``shared.serving.rounds.Rounds``."""
 
-    prompt_bytes: int
-    since_s: float
-    scored: Callable[[PromptError | None], None]
-    told: bool = False
+    @property
+    def under_way(self) -> bool:
+        """Whether a further round has something to do, though nobody waits."""
 
-    def done(self) -> bool:
-        """Say whether it was told."""
-        return self.told
+    @property
+    def mean_weight(self) -> float:
+        """Weight of a prompt, as a rule."""
 
+    def weigh(self, work: Work) -> float:
+        """Return how much work a prompt is about."""
 
-@dataclass
-class BatchCounts:
-    """What one batcher, or several together, have done: runs, the prompts in them, their waits."""
+    def look(self) -> None:
+        """Say that somebody came."""
 
-    waiting: int = 0
-    runs: int = 0
-    prompts: int = 0
-    waited_s: float = 0.0
+    def go_on(self, done: Callable[[], None]) -> None:
+        """Do one round, and call ``done`` in its turn on the agent's loop."""
 
 
 class SimulatedBatcher:
-    """Hands the model's thread whatever waits, up to a limit, and never waits for a batch."""
+    """Hands the model whatever waits, round by round, and never waits for a batch."""
 
     def __init__(
         self,
         clock: SimulatedClock,
         loop: Worker,
-        thread: ModelThread,
-        times: ServiceTimes,
+        queue: BatchQueue[WaitingPrompt],
+        rounds: SimulatedRounds,
         tally: BatchCounts,
-        *,
-        batch_prompts: int,
-        queue_prompts: int,
     ) -> None:
+        """Take in prompts to a queue from which the ``rounds`` take, and count in their tally."""
         self._clock = clock
         self._loop = loop
-        self._thread = thread
-        self._times = times
+        self.queue = queue
+        self._rounds = rounds
         self.tally = tally
-        self.queue: BatchQueue[_Simulated] = BatchQueue(queue_prompts, batch_prompts=batch_prompts)
-        self._woken = False
-        self._begun_s = 0.0
+        self._going = False
+
+    @property
+    def service_s(self) -> float:
+        """Smoothed time that the model takes for one prompt."""
+        return self.queue.service_s * self._rounds.mean_weight
 
     def score(
         self,
-        prompt_bytes: int,
+        work: Work,
         deadline_s: float,
         priority: int,
         origin: str,
         scored: Callable[[PromptError | None], None],
     ) -> None:
         """Call ``scored`` when the model is done with the prompt, or with why it never was."""
-        waiting = _Simulated(prompt_bytes, self._clock.now_s, scored)
+        weight = self._rounds.weigh(work)
+        waiting = WaitingPrompt(work, self._clock.now_s, weight, self.tally, scored)
         try:
-            displaced = self.queue.put(waiting, origin, priority, prompt_bytes)
+            displaced = self.queue.put(waiting, origin, priority, work.prompt_bytes, weight)
         except Busy as error:
             scored(error)
             return
         self.tally.waiting += 1
         for other, busy in displaced:
-            self._tell(other, busy)
-        self._clock.at(deadline_s, self._expire, waiting)
-        if not (self.queue.running or self._woken):
-            self._woken = True
-            self._loop.do(TURN, self._run)
+            other.tell(busy)
+        self._clock.at(deadline_s, waiting.tell, Expired(TIME_RAN_OUT))
+        self._rounds.look()
+        if not self._going:
+            self._going = True
+            self._loop.do(TURN, self._go_on)
 
-    def _run(self) -> None:
-        """Hand over what waits by now; this comes in its turn on the agent's loop."""
-        self._woken = False
-        batch = self.queue.take()
-        if not batch:
-            return
-        now_s = self._clock.now_s
-        self._begun_s = now_s
-        self.tally.runs += 1
-        self.tally.prompts += len(batch)
-        self.tally.waited_s += sum(now_s - waiting.since_s for waiting in batch)
-        held, free = self._times.steps([waiting.prompt_bytes for waiting in batch])
-        self._thread.run(held, free, self._loop.do, TURN, self._finish, batch)
+    def _go_on(self) -> None:
+        """Do a round with who waits by now; this comes in its turn on the agent's loop."""
+        self._rounds.go_on(self._went_on)
 
-    def _finish(self, batch: list[_Simulated]) -> None:
-        self.queue.measure(self._clock.now_s - self._begun_s)
-        self.queue.end()
-        for waiting in batch:
-            self._tell(waiting, None)
-        if len(self.queue):
-            self._run()
-
-    def _expire(self, waiting: _Simulated) -> None:
-        if not waiting.told:
-            self._tell(waiting, Expired(TIME_RAN_OUT))
-
-    def _tell(self, waiting: _Simulated, error: PromptError | None) -> None:
-        if not waiting.told:
-            waiting.told = True
-            self.tally.waiting -= 1
-            waiting.scored(error)
+    def _went_on(self) -> None:
+        if len(self.queue) or self._rounds.under_way:
+            self._go_on()
+        else:
+            self._going = False

@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING, Final
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
 from device_agent.settings import DeviceSettings
-from experiments.profiling.profile import Cost
-from experiments.simulator.batcher import BatchCounts, SimulatedBatcher
+from experiments.profiling.profile import Cost, WritingTimes
+from experiments.simulator.batch_rounds import SimulatedBatchRounds
+from experiments.simulator.batcher import SimulatedBatcher
 from experiments.simulator.clock import SimulatedClock
 from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
 from experiments.simulator.device import DeviceAgent, DeviceSteps
 from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
 from experiments.simulator.link import Link
 from experiments.simulator.network import Ends, Network
-from experiments.simulator.service_times import ServiceTimes
+from experiments.simulator.service_times import ServiceTimes, WritingServiceTimes
 from experiments.simulator.station import SimulatedStation
+from experiments.simulator.token_rounds import SimulatedTokenRounds, WritingLimits
 from experiments.simulator.upper_agent import UpperAgent, UpperSteps
+from experiments.simulator.waiting import BatchCounts
 from experiments.simulator.world import BROKER, DEVICES, WATCH_S, GeneratorNode, Placement, World
 from shared.cascade.tier import Tier
 from shared.protocol.admission import Admission
+from shared.protocol.batch_queue import BatchQueue
 from shared.protocol.rate_limit import RateLimiter
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from experiments.profiling.profile import AgentCosts
+    from experiments.simulator.batcher import SimulatedRounds
     from experiments.simulator.ports import Reader
     from experiments.simulator.scenario import Machine, Scenario, TierPlan
+    from experiments.simulator.waiting import WaitingPrompt
 
 _HALF: Final = 0.5
 _TO_SEND: Final = 0.1
@@ -159,20 +165,42 @@ class _Builder:
         return SimulatedStation(
             self._clock,
             name,
-            Tier(place.name, place.policy, place.above, seed=draw.getrandbits(64)),
-            SimulatedBatcher(
-                self._clock,
-                loop,
-                thread,
-                ServiceTimes(tier.model, draw),
-                tally,
-                batch_prompts=settings.model.batch_prompts,
-                queue_prompts=settings.limits.queue_prompts,
+            Tier(
+                place.name,
+                place.policy,
+                place.above,
+                seed=draw.getrandbits(64),
+                expected={tier.task: tier.expected},
             ),
+            self._batcher(tier, loop, thread, tally, draw),
             loop,
+            tier.task,
             tier.spoken,
             upward,
         )
+
+    def _batcher(
+        self,
+        tier: TierPlan,
+        loop: Worker,
+        thread: ModelThread,
+        tally: BatchCounts,
+        draw: random.Random,
+    ) -> SimulatedBatcher:
+        model, limits = tier.settings.model, tier.settings.limits
+        queue: BatchQueue[WaitingPrompt] = BatchQueue(
+            limits.queue_prompts, batch_prompts=model.batch_prompts
+        )
+        rounds: SimulatedRounds
+        if isinstance(tier.model, WritingTimes):
+            times = WritingServiceTimes(tier.model, draw)
+            room = WritingLimits(model.batch_prompts, model.tokens_at_once, model.max_new_tokens)
+            parts = (self._clock, loop, thread, times, queue, tally, room)
+            rounds = SimulatedTokenRounds(*parts)
+        else:
+            spent = ServiceTimes(tier.model, draw)
+            rounds = SimulatedBatchRounds(self._clock, loop, thread, spent, queue, tally)
+        return SimulatedBatcher(self._clock, loop, queue, rounds, tally)
 
     def _workers(self, tier: TierPlan, processor: Processor) -> tuple[Worker, ModelThread]:
         """Return an agent's event loop, and its model's thread."""

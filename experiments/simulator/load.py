@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 import os
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from device_agent.settings import DeviceSettings
-from experiments.evaluation.answer_store import open_store, prompt_key
-from experiments.evaluation.answering import answer_missing
-from experiments.evaluation.tier_models import read_facts
 from experiments.profiling.bundle_times import read_times
 from experiments.profiling.profile import model_key, read_measured
+from experiments.simulator.answers import ask_models
 from experiments.simulator.link import LinkFacts
 from experiments.simulator.scenario import Machine, Scenario, TierPlan
-from experiments.simulator.station import RecordedAnswer
 from experiments.testbed.fleet import names_like
 from shared.agent.settings import AgentSettings
 from shared.errors import SettingsError
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
-from shared.tasks.classify import Label, requests
 from shared.wire.burden import links
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.console import Console
 
-    from experiments.evaluation.tier_models import ModelFacts
-    from experiments.profiling.profile import ModelTimes
+    from experiments.profiling.profile import ModelTimes, WritingTimes
+    from experiments.replay.schedule import ScheduledRequest
     from experiments.simulator.settings import LinkSettings, PlanSettings, TierPlanSettings
     from shared.runtimes import ModelSettings
 
 _BITS = 8
+_NOT_SIMULATED = frozenset({"openai", "transformers"})
 
 
 def read_tiers(plan: PlanSettings) -> list[AgentSettings]:
@@ -54,9 +49,12 @@ def read_tiers(plan: PlanSettings) -> list[AgentSettings]:
 
 
 def make_plan(
-    plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Iterable[str], console: Console
+    plan: PlanSettings,
+    tiers: Sequence[AgentSettings],
+    plays: Sequence[ScheduledRequest],
+    console: Console,
 ) -> Scenario:
-    """Join the tiers to machines and lines, and ask the models what they say to the texts.
+    """Join the tiers to machines and lines, and ask the models what they say to the prompts.
 
     Raises ``SettingsError``, ``BundleError`` or ``DataError``.
     """
@@ -66,19 +64,21 @@ def make_plan(
         _times(settings.model, machines[tier.machine])
         for settings, tier in zip(tiers, plan.tiers, strict=True)
     ]
-    spoken = _ask_models(plan, tiers, sorted(set(texts)), console)
+    answers = ask_models(plan, tiers, plays, console)
     built = [
         TierPlan(
             settings=settings,
             names=names_like(settings.tier.name, tier.agents),
             machine=machines[tier.machine],
             model=model,
-            spoken=said,
+            spoken=said.spoken,
             line=line,
             virtual=tier.virtual,
+            task=said.task,
+            expected=said.expected,
         )
         for settings, tier, model, said, line in zip(
-            tiers, plan.tiers, models, spoken, lines, strict=True
+            tiers, plan.tiers, models, answers, lines, strict=True
         )
     ]
     return Scenario(built, machines[plan.broker.machine], tiers[0].mqtt.root)
@@ -129,6 +129,11 @@ def _check_goal(plan: PlanSettings, tiers: Sequence[AgentSettings]) -> None:
 
 def _check_simulated(settings: AgentSettings) -> None:
     """Refuse what would change the outcome and is not simulated."""
+    if settings.model.runtime in _NOT_SIMULATED:
+        raise SettingsError(
+            f"tiers: {settings.tier.name} has model.runtime {settings.model.runtime}, which is not "
+            "simulated; only bundles are: override it under the tier's `set`"
+        )
     refused = {
         "upstream.pool": settings.upstream.pool,
         "upstream.mqtt": settings.upstream.mqtt,
@@ -168,17 +173,20 @@ def _machine(plan: PlanSettings, name: str) -> Machine:
     return Machine(name, measured, cores, settings.single, settings.speed)
 
 
-def _times(model: ModelSettings, machine: Machine) -> ModelTimes:
-    key = model_key(Bundle.open(model.source).manifest.name, model.threads)
-    times = machine.measured.models.get(key)
-    if times is None:
-        known = ", ".join(machine.measured.models) or "nothing"
+def _times(model: ModelSettings, machine: Machine) -> ModelTimes | WritingTimes:
+    manifest = Bundle.open(model.source).manifest
+    key = model_key(manifest.name, model.threads)
+    measured = machine.measured
+    writers: Mapping[str, ModelTimes | WritingTimes] = measured.writers
+    known = writers if manifest.task == "generate" else measured.models
+    if key not in known:
         threads = f" --threads {model.threads}" if model.threads != 1 else ""
         raise SettingsError(
-            f"machines.{machine.name}: {key} was not measured there, only {known}; "
+            f"machines.{machine.name}: {key} was not measured there, only "
+            f"{', '.join([*measured.models, *measured.writers]) or 'nothing'}; "
             f"run recserve measure {model.source}{threads} on such a machine"
         )
-    return times
+    return known[key]
 
 
 def _lines(plan: PlanSettings, names: Sequence[str]) -> list[LinkFacts]:
@@ -207,29 +215,3 @@ def _joined(links: Mapping[str, LinkSettings], names: Sequence[str]) -> LinkFact
         bytes_s=min(rates) * 1e6 / _BITS if rates else 0.0,
         loss=1.0 - through,
     )
-
-
-def _ask_models(
-    plan: PlanSettings, tiers: Sequence[AgentSettings], texts: Sequence[str], console: Console
-) -> list[dict[str, RecordedAnswer]]:
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
-    spoken = []
-    with Progress(*columns, console=console, transient=True) as progress:
-        for settings in tiers:
-            facts = read_facts(settings.model)
-            task = progress.add_task(f"what {settings.tier.name} says", total=len(texts))
-            with open_store(Path(plan.answers), facts.fingerprint) as store:
-                advance = partial(progress.advance, task)
-                answer_missing(plan.trace.file, requests(texts), facts, store, advance)
-                spoken.append(
-                    {
-                        text: _spoken(text, store.answers[prompt_key(text)].probabilities, facts)
-                        for text in texts
-                    }
-                )
-    return spoken
-
-
-def _spoken(text: str, probabilities: tuple[float, ...], facts: ModelFacts) -> RecordedAnswer:
-    judged = facts.judge(text, probabilities)
-    return RecordedAnswer(Label(facts.labels[judged.label]), judged.confidence)

@@ -9,9 +9,10 @@ from experiments.simulator.link import LinkFacts
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from experiments.profiling.profile import MachineProfile, ModelTimes
+    from experiments.profiling.profile import MachineProfile, ModelTimes, WritingTimes
     from experiments.simulator.station import RecordedAnswer
     from shared.agent.settings import AgentSettings
+    from shared.tasks import Task
 
 
 class Machine(NamedTuple):
@@ -30,16 +31,20 @@ class Machine(NamedTuple):
 class TierPlan(NamedTuple):
     """One tier: the settings its agents share, who and where they are, and what their model says.
 
-    ``virtual`` is for devices that live in one process, as those of a replay do.
+    ``spoken`` has the answers by ``prompt_key``, all to prompts of one ``task``; ``expected`` are
+    quantiles of the model's confidences as its bundle knows them. ``virtual`` is for devices that
+    live in one process, as those of a replay do.
     """
 
     settings: AgentSettings
     names: Sequence[str]
     machine: Machine
-    model: ModelTimes
-    spoken: Mapping[str, RecordedAnswer]
+    model: ModelTimes | WritingTimes
+    spoken: Mapping[bytes, RecordedAnswer]
     line: LinkFacts = LinkFacts()
     virtual: bool = False
+    task: Task = "classify"
+    expected: Sequence[float] = ()
 
 
 class Scenario(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -107,6 +107,13 @@ class PlanSettings(Closed, frozen=True, kw_only=True):
     goal: Annotated[GoalSettings | None, Meta(description="none: play the trace once")] = None
     timeout_s: Annotated[Seconds, Meta(description="time for a prompt that names none")] = 30.0
     seed: Annotated[int, Meta(ge=0, description="of all that is drawn")] = 0
+    lengths: Annotated[
+        Literal["answered", "asked"],
+        Meta(
+            description="tokens of a text: answered: as many as the models write; asked: as many "
+            "as its prompt asks for at most"
+        ),
+    ] = "answered"
     answers: Annotated[
         str, Meta(description="folder in which the models' answers are kept between plans")
     ] = "runs/answers"

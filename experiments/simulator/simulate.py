@@ -179,12 +179,18 @@ class _Playing:
         self._sent += 1
         self._lateness_s.append(sent_s - play.at_s)
         number = prompt_id(self._run, play.number)
-        question = ReplayRequest(number, play.device, play.task, play.text, timeout_s)
-        deadline_s = sent_s + timeout_s
-        prompt = Prompt(
-            number, play.device, play.task, play.text, deadline_s, priority=play.priority
+        question = ReplayRequest(
+            number, play.device, play.task, play.text, timeout_s, options=play.options
         )
-
+        prompt = Prompt(
+            number,
+            play.device,
+            play.task,
+            play.text,
+            sent_s + timeout_s,
+            priority=play.priority,
+            options=play.options,
+        )
         self._asked[play.number] = _Asked(play, question, sent_s)
 
         def answered(result: Result) -> None:
@@ -219,9 +225,11 @@ class _Playing:
                     tier,
                     waiting=tally.waiting,
                     batches=tally.runs,
-                    batched=tally.prompts,
-                    queued=tally.prompts,
-                    queued_s=tally.waited_s,
+                    batched=tally.batched,
+                    queued=tally.queued,
+                    queued_s=tally.queued_s,
+                    tokens_read=tally.tokens_read,
+                    tokens_written=tally.tokens_written,
                 )
             )
         self._clock.after(_SAMPLE_S, self._sample)

@@ -88,9 +88,10 @@ class UpperAgent:
     def beat(self, board: StatusBoard, next_s: float | None = None) -> None:
         """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
         self._network.announce(1, self._listeners)
-        queue = self.station.batcher.queue
-        load = Load(queue.wait_s * 1000, queue.service_s * 1000)
-        status = Status("online", 1, ("classify",), load=load, heartbeat_s=self._heartbeat_s)
+        batcher = self.station.batcher
+        load = Load(batcher.queue.wait_s * 1000, batcher.service_s * 1000)
+        tasks = (self.station.task,)
+        status = Status("online", 1, tasks, load=load, heartbeat_s=self._heartbeat_s)
         board.announce(self.station.tier.name, self, status, self._clock.now_s)
         self._clock.after(next_s or self._heartbeat_s, self.beat, board)
 

@@ -1,7 +1,8 @@
 """Whether plans come true: traces replayed to real agents on this machine, and planned for it.
 
-``python -m experiments.simulator.validate FOLDER CONV_CSV MOONCAKE_JSONL`` plays each trace at
-three loads, up to saturation, plans the same, and writes a table and a picture into the folder. The
+``python -m experiments.simulator.validate FOLDER [CONV_CSV MOONCAKE_JSONL]`` plays captions to
+translators, and each trace that is given to classifiers at three loads, up to saturation; plans the
+same, and writes a table and a picture into the folder. The
 cores of a shared machine run at half their speed from one minute to the next, so every case is
 replayed three times, and what things cost is measured before and after each; a plan takes the mean
 of the measurements around its replays, and is held against their median.
@@ -31,18 +32,26 @@ from shared.errors import DataError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-PLAN: Final = Path(__file__).parents[2] / "configs" / "plan" / "this-machine.yaml"
+_CONFIGS: Final = Path(__file__).parents[2] / "configs"
+PLAN: Final = _CONFIGS / "plan" / "this-machine.yaml"
+CAPTIONS: Final = (_CONFIGS / "replay" / "captions.yaml", _CONFIGS / "plan" / "captions.yaml")
+_MEASURED: Final = (_CONFIGS / "up.yaml", _CONFIGS / "demo-text" / "up.yaml")
 _DEVICES: Final = 50
 _TIMES: Final = 3
 
 
 class Case(NamedTuple):
-    """A trace at a speed, cut to so many prompts."""
+    """A trace at a speed, cut to so many prompts, and the settings to replay and to plan it with.
+
+    Without settings for the replay it is one to devices of ``recserve up``.
+    """
 
     name: str
     trace: str
     speed: float
     prompts: int
+    replay: Path | None = None
+    plan: Path = PLAN
 
 
 class Figures(NamedTuple):
@@ -54,7 +63,13 @@ class Figures(NamedTuple):
     p99_ms: float
 
 
-def cases(azure: str, mooncake: str) -> list[Case]:
+def text_cases() -> list[Case]:
+    """Return what is played to models that write: captions, drawn one a second on average."""
+    replayed, planned = CAPTIONS
+    return [Case("captions", "poisson:rate=1,span=600", 3, 240, replayed, planned)]
+
+
+def trace_cases(azure: str, mooncake: str) -> list[Case]:
     """Return what is played: each trace at a light load, a heavy one, and more than can be done."""
     return [
         Case("azure-light", azure, 10, 2500),
@@ -112,21 +127,15 @@ def check(folder: Path, wanted: Sequence[Case], console: Console) -> None:
 
 def _measure(path: Path, console: Console) -> Path:
     if not path.exists():
-        _call(console, "measure", "--rounds", "1", "--out", str(path))
+        listed = [word for file in _MEASURED for word in ("--agents", str(file))]
+        _call(console, "measure", *listed, "--rounds", "1", "--out", str(path))
     return path
 
 
 def _replay(folder: Path, case: Case, console: Console) -> Played:
     if not folder.exists():
-        _call(
-            console,
-            "replay",
-            "--devices",
-            str(_DEVICES),
-            "--trace",
-            case.trace,
-            *_cut(case, folder),
-        )
+        to = [str(case.replay)] if case.replay else ["--devices", str(_DEVICES)]
+        _call(console, "replay", *to, "--trace", case.trace, *_cut(case, folder))
     return read_played(folder)
 
 
@@ -143,7 +152,7 @@ def _plan(folder: Path, case: Case, measured: Path, console: Console) -> Played:
         "answers": folder.parent / "answers",
     }
     flags = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
-    _call(console, "plan", str(PLAN), "--trace", case.trace, *flags, "--out", str(folder))
+    _call(console, "plan", str(case.plan), "--trace", case.trace, *flags, "--out", str(folder))
     return read_played(folder)
 
 
@@ -192,8 +201,14 @@ def _json(pair: Pair) -> dict[str, Any]:
 
 if __name__ == "__main__":
     with clear_errors():
-        if len(sys.argv) != 4:  # noqa: PLR2004 - the program, and three paths
-            raise DataError(
-                "give a folder to write to, the Azure conversation trace, and Mooncake's"
-            )
-        check(Path(sys.argv[1]), cases(*sys.argv[2:]), Console(width=150))
+        match sys.argv[1:]:
+            case [folder]:
+                wanted = text_cases()
+            case [folder, azure, mooncake]:
+                wanted = [*trace_cases(azure, mooncake), *text_cases()]
+            case _:
+                raise DataError(
+                    "give a folder to write to, and, if they are to be played as well, the Azure "
+                    "conversation trace and Mooncake's"
+                )
+        check(Path(folder), wanted, Console(width=150))

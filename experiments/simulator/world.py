@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from experiments.simulator.batcher import BatchCounts
     from experiments.simulator.clock import SimulatedClock
     from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
     from experiments.simulator.device import DeviceAgent
     from experiments.simulator.network import Network
+    from experiments.simulator.waiting import BatchCounts
     from shared.wire.topics import Topics
 
 BROKER: Final = "broker"

@@ -17,7 +17,7 @@ from rich.console import Console
 from broker.start import choose
 from experiments.datasets.bundled import read_prompts
 from experiments.grid import Grid, print_grid
-from experiments.profiling.agents import make_handling, shipped_models, watch_agents
+from experiments.profiling.agents import listed_models, make_handling, watch_agents
 from experiments.profiling.models import Bench
 from experiments.profiling.profile import (
     AgentCosts,
@@ -26,19 +26,30 @@ from experiments.profiling.profile import (
     model_key,
     write_measured,
 )
+from experiments.profiling.writers import WriterBench
 from shared.cli import clear_errors
 from shared.runtimes import ModelSettings
+from shared.runtimes.bundle import Bundle
 from shared.telemetry import log
 from shared.telemetry.log import LogSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.tasks import Task
+
 _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
 
 
 @click.command("measure", help="Measure what models and agents cost on this machine.")
 @click.argument("bundles", nargs=-1, type=click.Path(file_okay=False))
+@click.option(
+    "--agents",
+    "listed",
+    multiple=True,
+    metavar="FILE",
+    help="Models of the agents in this file, as for recserve up; may be repeated.",
+)
 @click.option(
     "--rounds",
     type=click.IntRange(min=1),
@@ -63,26 +74,42 @@ _PACKAGES = ("recserve", "onnxruntime", "paho-mqtt", "tokenizers")
 @click.option(
     "--name", default=platform.node(), help="Name of the machine; its own if none is given."
 )
-def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name: str) -> None:
-    """Measure the bundles named, or the three of the demo as its agents run them."""
+def command(
+    bundles: tuple[str, ...],
+    listed: tuple[str, ...],
+    rounds: int,
+    threads: int,
+    out: Path,
+    name: str,
+) -> None:
+    """Measure the bundles named and those of agents; without any the three of the demo.
+
+    Agents are watched with the models among them that classify; without any, with the demo's.
+    """
     console = Console()
     log.configure(LogSettings(level="error"))
     texts = [prompt.text for prompt in read_prompts()]
     with clear_errors(), console.status("measuring ...") as status:
         check_place(out)
-        settings = [
-            ModelSettings(source=source, threads=threads) for source in bundles
-        ] or shipped_models()
+        models = [_settings(source, threads) for source in bundles]
+        models += [model for file in listed for model in listed_models(file)]
+        settings, writing = _by_kind(models or listed_models())
+        classifying = [model for model in settings if _task(model) == "classify"]
         # Agents are watched with models of one thread, whose time is that of one core.
-        watched = [msgspec.structs.replace(model, threads=1) for model in _three(settings)]
+        watched = [
+            msgspec.structs.replace(model, threads=1)
+            for model in _three(classifying or listed_models())
+        ]
         bench = Bench([*settings, *watched], texts)
+        writers = WriterBench(writing, texts)
         for number in range(rounds):
             status.update(f"models, round {number + 1} of {rounds}")
             bench.round()
+            writers.round()
         agents = asyncio.run(
             watch_agents([each.source for each in watched], texts, rounds, status.update)
         )
-        models = bench.close()
+        timed = bench.close()
         measured = MachineProfile(
             machine=name,
             cores=os.cpu_count() or 1,
@@ -90,15 +117,35 @@ def command(bundles: tuple[str, ...], rounds: int, threads: int, out: Path, name
             broker=choose("auto"),
             versions={package: version(package) for package in _PACKAGES}
             | {"python": platform.python_version(), "machine": platform.machine()},
-            handling=make_handling(agents, [model.times for model in models[len(settings) :]]),
+            handling=make_handling(agents, [model.times for model in timed[len(settings) :]]),
             models={
-                model_key(name, times.threads): times for name, times in models[: len(settings)]
+                model_key(name, times.threads): times for name, times in timed[: len(settings)]
             },
+            writers={model_key(name, times.threads): times for name, times in writers.close()},
         )
         write_measured(out, measured)
-    print_grid(console, _models(measured))
+    if measured.models:
+        print_grid(console, _models(measured))
+    if measured.writers:
+        print_grid(console, _writers(measured))
     print_grid(console, _handling(measured.handling))
     console.print(f"Written to {out}; recserve plan takes it from there.")
+
+
+def _settings(source: str, threads: int) -> ModelSettings:
+    """Return how a bundle is run here."""
+    runtime = Bundle.open(source).manifest.runtime
+    return ModelSettings(source=source, runtime=runtime, threads=threads)
+
+
+def _by_kind(models: Sequence[ModelSettings]) -> tuple[list[ModelSettings], list[ModelSettings]]:
+    """Return the models that answer in batches, and those that write."""
+    writing = [model for model in models if _task(model) == "generate"]
+    return [model for model in models if model not in writing], writing
+
+
+def _task(model: ModelSettings) -> Task:
+    return Bundle.open(model.source).manifest.task
 
 
 def _three(models: Sequence[ModelSettings]) -> list[ModelSettings]:
@@ -118,6 +165,25 @@ def _models(measured: MachineProfile) -> Grid:
         for name, times in measured.models.items()
     ]
     return Grid("Models: ms per prompt in batches", ["model", *sizes, "cold"], rows)
+
+
+def _writers(measured: MachineProfile) -> Grid:
+    """Say how long models take to read a prompt and to write, and how many tokens a second."""
+    rows = [
+        [
+            name,
+            f"{times.prefill_us / 1000:.2f}",
+            f"{times.prefill_token_us / 1000:.3f}",
+            f"{times.step_us / 1000:.2f}",
+            f"{times.decode_token_us / 1000:.2f}",
+            *(f"{speed.tokens_s:,.0f}" for speed in times.together),
+            f"+{times.cold_us / 1000:.2f}",
+        ]
+        for name, times in measured.writers.items()
+    ]
+    heads = [f"/s of {speed.texts}" for speed in next(iter(measured.writers.values())).together]
+    columns = ["model", "prompt", "its token", "step", "token", *heads, "cold"]
+    return Grid("Models that write: ms, and tokens a second of texts together", columns, rows)
 
 
 def _handling(handling: AgentCosts) -> Grid:

@@ -74,7 +74,7 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
         tiers = read_tiers(plan)
         make_folder(folder)
         plays = _plays(plan, tiers, console)
-        world = make_plan(plan, tiers, (play.text for play in plays), console)
+        world = make_plan(plan, tiers, plays, console)
         begun_s = time.perf_counter()
         if plan.goal is None:
             simulated = _simulate(plan, world, plays, console, "simulating")

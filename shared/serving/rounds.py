@@ -3,17 +3,17 @@
 A classifier takes a batch, and all of it ends together. A generator's texts do not: one joins as
 soon as a slot is free and the tokens of all that are under way allow it, in the order of the queue;
 each step makes a token of every text. A round of steps is short: it ends when a text does, when
-somebody waits who may join, or after ``_ROUND_S``.
+somebody waits who may join, or after ``ROUND_S``.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shared.errors import ModelFailed, PromptError
+from shared.protocol.token_work import ROUND_S, TokenWork, left, to_read
 from shared.runtimes.generations import has_room
-from shared.tasks.generate import NEW_TOKENS
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -29,10 +29,6 @@ if TYPE_CHECKING:
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
-_ROUND_S: Final = 0.25
-_BYTES_PER_WEIGHT: Final = 10
-"""Of a prompt that is as much work to read as one token is to write, as a rule."""
-_SMOOTHING: Final = 0.1
 
 
 class Unanswered(NamedTuple):
@@ -174,8 +170,7 @@ class TokenRounds:
         self._looked = False
         self._joined: dict[int, Unanswered] = {}
         """Whoever is to be told, by the number of the object."""
-        self._written: float | None = None
-        self._weight = float(NEW_TOKENS)
+        self._work = TokenWork()
         self._unmeasured_s = 0.0
         """Time of rounds in which prompts were read and nothing was written yet."""
 
@@ -187,16 +182,11 @@ class TokenRounds:
     @property
     def mean_weight(self) -> float:
         """Weight of a prompt, as a rule: tokens to write, and those to read by what they cost."""
-        return self._weight
+        return self._work.mean
 
     def weigh(self, request: Request) -> float:
         """Return about how many tokens' work a request is."""
-        asked = request.options.get("max_new_tokens")
-        written = float(NEW_TOKENS) if self._written is None else self._written
-        new = min(written, asked) if isinstance(asked, int) else written
-        weight: float = new + _to_read(request)
-        self._weight += (weight - self._weight) * _SMOOTHING
-        return weight
+        return self._work.weigh(request.size_bytes, request.options.get("max_new_tokens"))
 
     def look(self) -> None:
         """Have the steps of this round end: somebody came, or leaves."""
@@ -235,7 +225,7 @@ class TokenRounds:
 
     def _round(self, joining: Sequence[Unanswered]) -> float:
         """Make some steps, and return how much work was done."""
-        until_s = time.perf_counter() + _ROUND_S
+        until_s = time.perf_counter() + ROUND_S
         for waiting in joining:
             self._begin(waiting)
         made = 0.0
@@ -282,7 +272,8 @@ class TokenRounds:
             else:
                 self._end(each, entry)
         return sum(
-            (each.generation.written - before) + (0.0 if before else _to_read(each.waiting.request))
+            (each.generation.written - before)
+            + (0.0 if before else to_read(each.waiting.request.size_bytes))
             for each, before in zip(running, written, strict=True)
             if each.generation.written > before
         )
@@ -309,9 +300,7 @@ class TokenRounds:
     def _end(self, each: _UnderWay, entry: Entry) -> None:
         each.generation.close()
         if not isinstance(entry, PromptError):
-            written = float(each.generation.written)
-            before = written if self._written is None else self._written
-            self._written = before + (written - before) * _SMOOTHING
+            self._work.ended(each.generation.written)
         self._ended.append((each.waiting, entry))
 
     def _fits(self, one: _UnderWay) -> bool:
@@ -321,12 +310,7 @@ class TokenRounds:
     def _left(self) -> float:
         """Return about how much work is left for what is under way."""
         under_way = (*self._running, *self._held)
-        return sum(max(each.waiting.weight - each.generation.written, 1.0) for each in under_way)
-
-
-def _to_read(request: Request) -> float:
-    """Return how much work it is to read a prompt, in tokens to write."""
-    return request.size_bytes / _BYTES_PER_WEIGHT
+        return sum(left(each.waiting.weight, each.generation.written) for each in under_way)
 
 
 def count(

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from device_agent.settings import DeviceSettings
-from experiments.profiling.profile import AgentCosts, Cost, MachineProfile, ModelTimes
+from experiments.evaluation.answer_store import prompt_key
+from experiments.profiling.profile import (
+    AgentCosts,
+    Cost,
+    MachineProfile,
+    ModelTimes,
+    WritingTimes,
+)
 from experiments.replay.schedule import ScheduledRequest
+from experiments.simulator.batch_rounds import SimulatedBatchRounds
+from experiments.simulator.batcher import SimulatedBatcher
+from experiments.simulator.cpu import ModelThread, Processor
 from experiments.simulator.link import LinkFacts
 from experiments.simulator.scenario import Machine, Scenario, TierPlan
+from experiments.simulator.service_times import ServiceTimes, WritingServiceTimes
 from experiments.simulator.station import RecordedAnswer
+from experiments.simulator.token_rounds import SimulatedTokenRounds, WritingLimits
+from experiments.simulator.waiting import BatchCounts, WaitingPrompt
 from shared.agent.settings import AgentSettings
 from shared.cascade.policies import KeepAll, PolicySettings
+from shared.protocol.batch_queue import BatchQueue
 from shared.settings.file import convert
 from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from experiments.simulator.batcher import SimulatedRounds
+    from experiments.simulator.clock import SimulatedClock
+    from experiments.simulator.cpu import Worker
 
 TIERS = ("device", "edge", "cloud")
 
@@ -51,6 +70,47 @@ def model_times(prompt_us: float, *, run_us: float = 0.0, threads: int = 1) -> M
         spread=(1.0,) * 21,
         batches=(),
     )
+
+
+def writing_times(
+    decode_token_us: float, *, prefill_token_us: float = 0.0, step_us: float = 0.0
+) -> WritingTimes:
+    """A model that writes, and takes the same time for every token."""
+    return WritingTimes(
+        threads=1,
+        prefill_us=0.0,
+        prefill_token_us=prefill_token_us,
+        step_us=step_us,
+        decode_token_us=decode_token_us,
+        held_share=0.0,
+        cold_us=0.0,
+        spread=(1.0,) * 21,
+        together=(),
+    )
+
+
+def simulated_batcher(
+    clock: SimulatedClock,
+    loop: Worker,
+    times: ModelTimes | WritingTimes,
+    *,
+    batch_prompts: int = 4,
+    queue_prompts: int = 10,
+    tokens_at_once: int = 1_000,
+) -> SimulatedBatcher:
+    """A batcher whose model has two cores of its own."""
+    queue: BatchQueue[WaitingPrompt] = BatchQueue(queue_prompts, batch_prompts=batch_prompts)
+    thread, tally = ModelThread(clock, Processor(clock, 2), loop), BatchCounts()
+    draw = random.Random(0)
+    rounds: SimulatedRounds
+    if isinstance(times, WritingTimes):
+        spent = WritingServiceTimes(times, draw)
+        limits = WritingLimits(batch_prompts, tokens_at_once)
+        rounds = SimulatedTokenRounds(clock, loop, thread, spent, queue, tally, limits)
+    else:
+        batches = ServiceTimes(times, draw)
+        rounds = SimulatedBatchRounds(clock, loop, thread, batches, queue, tally)
+    return SimulatedBatcher(clock, loop, queue, rounds, tally)
 
 
 def machine(
@@ -106,7 +166,8 @@ def world(
     counts = (devices, edges, clouds)
     tiers = []
     for place, tier in enumerate(TIERS):
-        said = {text: each[place] for text, each in (spoken or {}).items()} or _sure()
+        texts = spoken or {"so so": [RecordedAnswer(Label("good"), 0.9)] * len(TIERS)}
+        said = {prompt_key(text): each[place] for text, each in texts.items()}
         tiers.append(
             TierPlan(
                 settings=settings(
@@ -133,7 +194,3 @@ def plays(
         )
         for number, at_s in enumerate(times_s)
     ]
-
-
-def _sure() -> dict[str, RecordedAnswer]:
-    return {"so so": RecordedAnswer(Label("good"), 0.9)}

@@ -8,14 +8,13 @@ from uuid import UUID
 
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
-from experiments.simulator.batcher import BatchCounts, SimulatedBatcher
+from experiments.evaluation.answer_store import prompt_key
 from experiments.simulator.clock import SimulatedClock
-from experiments.simulator.cpu import ModelThread, Processor, Step, Worker
+from experiments.simulator.cpu import Processor, Step, Worker
 from experiments.simulator.device import DeviceAgent, DeviceSteps
 from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
 from experiments.simulator.link import Link, LinkFacts
 from experiments.simulator.network import Ends, Network
-from experiments.simulator.service_times import ServiceTimes
 from experiments.simulator.station import RecordedAnswer, SimulatedStation
 from shared.cascade.policies import PassAll
 from shared.cascade.tier import Tier
@@ -23,7 +22,7 @@ from shared.membership.status import Status
 from shared.messages import Hop, Prompt, Result
 from shared.tasks.classify import Label
 from shared.wire.topics import Topics
-from tests.support.simulated import model_times, settings
+from tests.support.simulated import model_times, settings, simulated_batcher
 
 if TYPE_CHECKING:
     from experiments.simulator.ports import Reader
@@ -68,14 +67,8 @@ class Place:
         self.dispatcher = SimulatedDispatcher(
             self.clock, network, self.board, made, "device-1", Topics(), draw
         )
-        batcher = SimulatedBatcher(
-            self.clock,
-            loop,
-            ModelThread(self.clock, Processor(self.clock, 2), loop),
-            ServiceTimes(model_times(1000.0), draw),
-            BatchCounts(),
-            batch_prompts=4,
-            queue_prompts=10,
+        batcher = simulated_batcher(
+            self.clock, loop, model_times(1000.0), batch_prompts=4, queue_prompts=10
         )
         station = SimulatedStation(
             self.clock,
@@ -83,7 +76,8 @@ class Place:
             Tier("device", PassAll(), ["edge"]),
             batcher,
             loop,
-            {"so so": RecordedAnswer(Label("own"), 0.9)},
+            "classify",
+            {prompt_key("so so"): RecordedAnswer(Label("own"), 0.9)},
             self.dispatcher,
         )
         delivery = Delivery(RetryPolicy(0.5, 4.0, PATIENCE_S), draw)

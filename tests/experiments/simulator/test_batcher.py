@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from functools import partial
 from itertools import groupby
 
 import pytest
 
-from experiments.simulator.batcher import BatchCounts, SimulatedBatcher
 from experiments.simulator.clock import SimulatedClock
-from experiments.simulator.cpu import ModelThread, Processor, Worker
-from experiments.simulator.service_times import ServiceTimes
+from experiments.simulator.cpu import Processor, Worker
+from experiments.simulator.waiting import Work
 from shared.errors import Busy, Expired, PromptError
 from shared.serving.batcher import Batcher as RealBatcher
 from shared.tasks import Request
 from tests.support.fakes import LookupModel
-from tests.support.simulated import model_times
+from tests.support.simulated import model_times, simulated_batcher
 
 NEVER_S = 1e9
 
@@ -28,24 +26,17 @@ class Bench:
 
     def __init__(self, *, batch_prompts: int = 4, queue_prompts: int = 10) -> None:
         self.clock = SimulatedClock()
-        processor = Processor(self.clock, 2)
-        times = ServiceTimes(model_times(1000.0, run_us=10_000.0), random.Random(0))
-        loop = Worker(self.clock, processor)
-        self.batcher = SimulatedBatcher(
-            self.clock,
-            loop,
-            ModelThread(self.clock, processor, loop),
-            times,
-            BatchCounts(),
-            batch_prompts=batch_prompts,
-            queue_prompts=queue_prompts,
+        loop = Worker(self.clock, Processor(self.clock, 2))
+        times = model_times(1000.0, run_us=10_000.0)
+        self.batcher = simulated_batcher(
+            self.clock, loop, times, batch_prompts=batch_prompts, queue_prompts=queue_prompts
         )
         self.answered_s: list[float] = []
         self.errors: list[PromptError] = []
 
     def ask(self, prompts: int, deadline_s: float = NEVER_S) -> None:
         for _ in range(prompts):
-            self.batcher.score(10, deadline_s, 0, "", self._scored)
+            self.batcher.score(Work(10), deadline_s, 0, "", self._scored)
 
     def _scored(self, error: PromptError | None) -> None:
         if error is None:
@@ -62,7 +53,7 @@ def test_what_waits_is_answered_together_up_to_the_limit() -> None:
 
     assert bench.answered_s == [0.014] * 4 + [0.026] * 2
     assert bench.batcher.tally.runs == 2
-    assert bench.batcher.tally.prompts == 6
+    assert bench.batcher.tally.batched == 6
 
 
 async def test_the_real_batcher_forms_the_same_batches() -> None:
@@ -87,7 +78,7 @@ def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came() -> N
     bench = Bench(batch_prompts=1)
     order: list[str] = []
     for name, priority in (("a", 0), ("b", 0), ("urgent", 5), ("later", -1), ("c", 0)):
-        bench.batcher.score(10, NEVER_S, priority, "", partial(_note, order, name))
+        bench.batcher.score(Work(10), NEVER_S, priority, "", partial(_note, order, name))
     bench.clock.run()
 
     assert order == ["urgent", "a", "b", "c", "later"]

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from experiments.report.run import read_played
-from experiments.simulator.validate import cases, figures, mean_of
+from experiments.simulator.validate import figures, mean_of, trace_cases
 from experiments.simulator.validate_plot import Pair, draw_latencies
 from tests.support.replay_runs import CLOUD_MS, DEVICE_MS, EDGE_MS, made_record, write_made_run
 from tests.support.simulated import machine
@@ -45,7 +45,7 @@ def test_figures_are_those_of_the_records(tmp_path: Path) -> None:
 
 
 def test_each_trace_is_played_at_three_loads() -> None:
-    played = cases("azure.csv", "mooncake.jsonl")
+    played = trace_cases("azure.csv", "mooncake.jsonl")
 
     for trace in ("azure.csv", "mooncake.jsonl"):
         speeds = [case.speed for case in played if case.trace == trace]

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from experiments.profiling.profile import write_measured
 from recserve.cli import main
 from tests.support.processes import ROOT
-from tests.support.simulated import machine, model_times
+from tests.support.simulated import machine, model_times, writing_times
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +24,11 @@ MODELS = {
     "sentiment-device": model_times(500),
     "sentiment-edge": model_times(2000),
     "sentiment-cloud (2 threads)": model_times(4000, threads=2),
+}
+WRITERS = {
+    "translate-device": writing_times(500.0, prefill_token_us=20.0),
+    "translate-edge": writing_times(1000.0, prefill_token_us=40.0),
+    "translate-cloud": writing_times(2000.0, prefill_token_us=80.0),
 }
 SHIPPED = sorted((ROOT / "configs" / "plan").glob("*.yaml"))
 
@@ -41,7 +46,8 @@ class Planner:
         self.folder = folder
         self.measured = folder / "measured.json"
         write_measured(
-            self.measured, msgspec.structs.replace(machine("made-up").measured, models=MODELS)
+            self.measured,
+            msgspec.structs.replace(machine("made-up").measured, models=MODELS, writers=WRITERS),
         )
         configs = ROOT / "configs"
         self.settings: dict[str, Any] = {
@@ -259,6 +265,8 @@ def test_a_folder_that_holds_a_run_is_left_alone(planner: Planner) -> None:
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
 def test_the_shipped_plans_run(path: Path, planner: Planner) -> None:
     """With a measured file of ours, and a minute of prompts instead of all."""
+    if path.stem == "captions":
+        pytest.importorskip("onnxruntime_genai")
     overrides = {"trace.file": "poisson:rate=20,span=5", "answers": planner.settings["answers"]}
     machines = yaml.safe_load(path.read_text(encoding="utf-8"))["machines"]
     overrides |= {f"machines.{name}.measured": str(planner.measured) for name in machines}
@@ -270,3 +278,78 @@ def test_the_shipped_plans_run(path: Path, planner: Planner) -> None:
     )
 
     assert ran.exit_code == 0, ran.output
+
+
+@pytest.fixture
+def captions(planner: Planner) -> Planner:
+    """Three captions, translated by the committed models at times made up."""
+    pytest.importorskip("onnxruntime_genai")
+    texts = planner.folder / "captions.tsv"
+    texts.write_text("source\ttarget\nA dog runs.\tEin Hund rennt.\nTwo men sit.\tZwei sitzen.\n")
+    planner.settings["trace"] = {
+        "file": "poisson:rate=5,span=8",
+        "task": "generate",
+        "texts": str(texts),
+        "text": "source",
+        "label": "target",
+    }
+    for tier, name in zip(planner.settings["tiers"], ("device", "edge", "cloud"), strict=True):
+        tier["config"] = f"{ROOT}/configs/demo-text/{name}.yaml"
+    return planner
+
+
+def test_texts_take_the_time_of_their_tokens(captions: Planner) -> None:
+    """Without a queue: half a millisecond for each token of the device's own texts."""
+    captions.settings["tiers"][0]["set"] = {"tier.policy": {"kind": "keep"}}
+
+    ran = captions.run()
+
+    assert ran.exit_code == 0, ran.output
+    report = captions.read("report.json")
+    texts = report["texts"]
+    assert texts["prompts"] == report["prompts"]["planned"] > 20
+    assert texts["chrf"] > 20
+    each_ms = 0.5 * texts["tokens_written"] / texts["prompts"]
+    each_ms += 0.02 * texts["tokens_read"] / texts["prompts"]
+    assert report["latency_ms"]["device"]["p50"] == pytest.approx(each_ms, rel=0.6)
+    assert report["tiers"]["device"]["goes_by"] == "perplexity"
+    device = report["agents"]["devices"]
+    assert device["tokens_written"] == texts["tokens_written"]
+    assert "Texts: tokens of each answer" in ran.output
+
+
+def test_answers_can_be_as_long_as_they_are_asked_to_be(captions: Planner) -> None:
+    trace = captions.folder / "asked.jsonl"
+    rows = [
+        {"at_s": n, "task": "generate", "text": "A dog runs.", "options": {"max_new_tokens": 40}}
+        for n in range(5)
+    ]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    captions.settings["trace"] = {"file": str(trace)}
+    captions.settings["lengths"] = "asked"
+
+    ran = captions.run()
+
+    assert ran.exit_code == 0, ran.output
+    assert captions.read("report.json")["texts"]["tokens_written"] == 5 * 40
+
+
+def test_a_trace_that_asks_what_no_model_answers_is_refused(planner: Planner) -> None:
+    planner.settings["trace"]["task"] = "generate"
+
+    ran = planner.run()
+
+    assert ran.exit_code == 2
+    said = " ".join(ran.output.split())
+    assert "device has a model for classify, and the trace asks to generate" in said
+
+
+def test_an_engine_that_is_not_simulated_is_named(planner: Planner) -> None:
+    planner.settings["tiers"][2]["set"] = {"model": {"runtime": "transformers", "source": "x"}}
+
+    ran = planner.run()
+
+    assert ran.exit_code == 2
+    assert "cloud has model.runtime transformers, which is not simulated" in " ".join(
+        ran.output.split()
+    )
