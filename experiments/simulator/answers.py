@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from shared.tasks import Task
 
 
-class TierAnswers(NamedTuple):
+class SpokenByTier(NamedTuple):
     """What one tier's model is for, says to every prompt, and is known to say as a rule.
 
     ``spoken`` is by ``prompt_key``, ``expected`` are quantiles of the confidences.
@@ -50,7 +50,7 @@ def ask_models(
     tiers: Sequence[AgentSettings],
     plays: Iterable[ScheduledRequest],
     console: Console,
-) -> list[TierAnswers]:
+) -> list[SpokenByTier]:
     """Return what every tier's model says to the prompts.
 
     Raises ``SettingsError`` where one is for another task, ``BundleError`` or ``DataError``.
@@ -74,7 +74,7 @@ def ask_models(
                 key: _spoken(request, kept[key], facts, kind, as_asked=plan.lengths == "asked")
                 for key, request in asked.items()
             }
-            found.append(TierAnswers(task, spoken, _expected(bundle, settings.model, kind)))
+            found.append(SpokenByTier(task, spoken, _expected(bundle, settings.model, kind)))
     return found
 
 

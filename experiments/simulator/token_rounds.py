@@ -33,7 +33,7 @@ class WritingLimits(NamedTuple):
 
 
 @dataclass(eq=False)
-class _Text:
+class _SimulatedText:
     waiting: WaitingPrompt
     tokens: int
     """That it holds at most."""
@@ -62,9 +62,9 @@ class SimulatedTokenRounds:
         self._tally = tally
         self._limits = limits
         self._work = TokenWork()
-        self._running: list[_Text] = []
-        self._held: list[_Text] = []
-        self._ended: list[_Text] = []
+        self._running: list[_SimulatedText] = []
+        self._held: list[_SimulatedText] = []
+        self._ended: list[_SimulatedText] = []
         self._looked = False
         self._until_s = self._begun_s = 0.0
         self._made = self._unmeasured_s = 0.0
@@ -101,11 +101,11 @@ class SimulatedTokenRounds:
         self._begun_s, self._until_s = now_s, now_s + ROUND_S
         self._step(done, cold=cold)
 
-    def _begin(self, waiting: WaitingPrompt) -> _Text:
+    def _begin(self, waiting: WaitingPrompt) -> _SimulatedText:
         work = waiting.work
         new_tokens = work.new_tokens or NEW_TOKENS
         most = min(new_tokens, self._limits.new_tokens or new_tokens)
-        return _Text(waiting, work.tokens_in + most, self._times.slowness())
+        return _SimulatedText(waiting, work.tokens_in + most, self._times.slowness())
 
     def _step(self, done: Callable[[], None], *, cold: bool = False) -> None:
         """Have the model's thread make a token of every text that somebody waits for."""
@@ -160,6 +160,6 @@ class SimulatedTokenRounds:
                     texts.remove(text)
                     self._ended.append(text)
 
-    def _fits(self, text: _Text) -> bool:
+    def _fits(self, text: _SimulatedText) -> bool:
         held = sum(other.tokens for other in self._running)
         return not self._running or held + text.tokens <= self._limits.tokens_at_once
