@@ -15,11 +15,13 @@ from rich.console import Console
 from chaos.marks import replace
 from chaos.report import page, summary, table
 from chaos.run import Outcome, run
-from chaos.scenarios import SCENARIOS, SHORT, SHORT_SHARE
+from chaos.scenarios import MIXED, SCENARIOS, SHORT, SHORT_SHARE
 from shared.cli import clear_errors
 from shared.telemetry.log import LogSettings, configure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from chaos.trial import ChaosScenario
 
 _SHOWN = 5
@@ -28,6 +30,9 @@ _SHOWN = 5
 @click.command(help="Break a running cascade in every way we know, and check its promises.")
 @click.option("--only", multiple=True, metavar="NAME", help="Only this scenario; may be repeated.")
 @click.option("--short", is_flag=True, help="A few scenarios, half as long: a minute and a half.")
+@click.option(
+    "--mixed", is_flag=True, help="What is short or slow, with questions of all three tasks."
+)
 @click.option("--seed", default=1, show_default=True, help="Of texts, blows and faults on links.")
 @click.option("--share", default=1.0, show_default=True, help="Of every scenario's time.")
 @click.option(
@@ -43,10 +48,16 @@ _SHOWN = 5
     help="Page whose table is to be replaced by this run's.",
 )
 def main(
-    only: tuple[str, ...], short: bool, seed: int, share: float, out: Path, write: Path | None
+    only: tuple[str, ...],
+    short: bool,
+    mixed: bool,
+    seed: int,
+    share: float,
+    out: Path,
+    write: Path | None,
 ) -> None:
     """Run the scenarios; exit 1 when a promise was broken."""
-    chosen = _choose(only or (SHORT if short else ()))
+    chosen = _choose(MIXED if mixed else SCENARIOS, only or (SHORT if short else ()))
     configure(LogSettings(level="error"))
     console = Console()
     shutil.rmtree(out, ignore_errors=True)
@@ -57,19 +68,19 @@ def main(
     report = [outcome.row() for outcome in outcomes]
     (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     if write is not None:
-        replace(write, "chaos", page(outcomes, seed))
+        replace(write, "mixed" if mixed else "chaos", page(outcomes, seed))
     console.print(f"Logs, configurations and report.json: {out}")
     sys.exit(1 if any(outcome.broken for outcome in outcomes) else 0)
 
 
-def _choose(names: tuple[str, ...]) -> list[ChaosScenario]:
+def _choose(among: Sequence[ChaosScenario], names: tuple[str, ...]) -> list[ChaosScenario]:
     """Return the scenarios of these names, or all."""
-    known = [scenario.name for scenario in SCENARIOS]
+    known = [scenario.name for scenario in among]
     if unknown := sorted(set(names) - set(known)):
         raise click.BadParameter(
             f"no scenario is called {', '.join(unknown)}; known: {', '.join(known)}"
         )
-    return [scenario for scenario in SCENARIOS if not names or scenario.name in names]
+    return [scenario for scenario in among if not names or scenario.name in names]
 
 
 def _run_all(

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from chaos.ledger import Ledger
 
 SETTLED_S: Final = 3.0
-"""From the end of a fault to where nothing may be felt of it: an agent starts within that."""
+"""From where everybody is there again to where nothing may be felt of a fault."""
 
 
 class Allowed(NamedTuple):
@@ -34,13 +34,13 @@ class Allowed(NamedTuple):
         parts += [str(self.prompts)] if self.prompts else []
         return f"{' and '.join(parts) or 'none'}; {self.why}"
 
-    def broken_by(self, ledger: Ledger, healed_s: float) -> list[str]:
+    def broken_by(self, ledger: Ledger, settled_s: float) -> list[str]:
         """Return a sentence for everything that is not allowed."""
         degraded, most = ledger.by_tier()["degraded"], self.most(ledger.asked)
         said = []
         if degraded > most:
             said.append(f"{degraded} answers are degraded, {most} may be: {ledger.reasons()}")
-        late = ledger.reasons(asked_after_s=healed_s + SETTLED_S)
+        late = ledger.reasons(asked_after_s=settled_s + SETTLED_S)
         if late and not self.lasting:
             said.append(f"degraded long after all was well: {late}")
         codes = {code: count for code, count in ledger.errors().items() if code not in self.errors}

@@ -14,7 +14,8 @@ from uuid import uuid4
 
 import msgspec
 
-from experiments.datasets.bundled import read_prompts
+from chaos.plan import task_of
+from chaos.questions import OPTIONS, texts_of
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError
 from shared.wire.topics import Topics
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
 
 _AGAIN_S = 2.0
 _PUBLISH_S = 2.0
-
-
-def read_texts() -> list[str]:
-    """Return the bundled prompts."""
-    return [prompt.text for prompt in read_prompts()]
 
 
 class CarefulAsker:
@@ -52,7 +48,7 @@ class CarefulAsker:
         self._ledger = ledger
         self._topics = Topics()
         self._draw = random.Random(seed)  # noqa: S311 - draws texts, guards nothing
-        self._texts = read_texts()
+        self._texts = {task: texts_of(task) for task in set(map(task_of, devices))}
         self._trusts_receipts = trusts_receipts
         self._open: dict[str, tuple[str, dict[str, Any]]] = {}
         self._received: set[str] = set()
@@ -80,7 +76,7 @@ class CarefulAsker:
         for number in range(int(seconds * rate_s)):
             due_s = started_s + number / rate_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            text = self._draw.choice(self._texts)
+            text = self._draw.choice(self._texts[task_of(self._next_device)])
             self.ask(text + " " * pad_bytes, timeout_s=timeout_s)
             if time.monotonic() >= again_s:
                 again_s += _AGAIN_S
@@ -91,15 +87,24 @@ class CarefulAsker:
         """Return the id of the question that is asked next."""
         return f"q{self._number + 1}"
 
+    @property
+    def _next_device(self) -> str:
+        return self._devices[(self._number + 1) % len(self._devices)]
+
     def ask(self, text: str, *, timeout_s: float, device: str = "") -> str:
-        """Ask one question, of the device named or of the next in turn; return its id."""
-        question_id = self.next_id
+        """Ask one question, of the device named or of the next in turn; return its id.
+
+        It is of the task that the device serves.
+        """
+        question_id, device = self.next_id, device or self._next_device
         self._number += 1
-        device = device or self._devices[self._number % len(self._devices)]
+        task = task_of(device)
         question = {
-            "id": question_id, "text": text, "timeout_s": timeout_s,
+            "id": question_id, "text": text, "task": task, "timeout_s": timeout_s,
             "receipt": True, "revisions": True,
         }  # fmt: skip
+        if task in OPTIONS:
+            question["options"] = OPTIONS[task]
         self._ledger.ask(question_id, time.monotonic())
         self._open[question_id] = (device, question)
         self._send(device, question)

@@ -7,63 +7,19 @@ the other way round.
 from __future__ import annotations
 
 import importlib
-import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
-from tokenizers import Regex
-from tokenizers.pre_tokenizers import Split
 
+from chaos.troubled import Trouble, troubled
 from shared.agent import build as assembly
-from shared.runtimes import labels_of, load_model
+from shared.runtimes import load_model
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from shared.runtimes import Entry, Model, ModelSettings
-    from shared.tasks import Request, Task
-
-KILLED_BY_PROMPT = 42
-"""Exit status of an agent that a poison prompt has killed."""
-
-
-class Trouble(NamedTuple):
-    """What is wrong with a model: times in seconds, texts that bring it down or nothing."""
-
-    prompt_s: float
-    batch_s: float
-    poison: str
-    panic: str
-
-
-class Troubled:
-    """A model that takes longer, that dies of one text with the process, and panics at another."""
-
-    def __init__(self, model: Model, trouble: Trouble) -> None:
-        self._model = model
-        self._trouble = trouble
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks: frozenset[Task] = model.tasks
-        self.labels = labels_of(model)
-
-    def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
-        """Answer as the model does, if we live."""
-        trouble = self._trouble
-        texts = [request.content for request in requests]
-        if trouble.poison and any(trouble.poison in text for text in texts):
-            os._exit(KILLED_BY_PROMPT)
-        if trouble.panic and any(trouble.panic in text for text in texts):
-            _panic()
-        time.sleep(trouble.batch_s + trouble.prompt_s * len(texts))
-        return self._model.answer(requests)
-
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
+    from shared.runtimes import Model, ModelSettings
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -72,6 +28,7 @@ class Troubled:
 @click.option("--batch-s", default=0.0, help="Seconds that every batch takes, of any size.")
 @click.option("--poison", default="", help="Text that kills the agent.")
 @click.option("--panic", default="", help="Text at which the engine panics.")
+@click.option("--tells", is_flag=True, help="Say on standard error what the model begins with.")
 @click.option("--clock-s", default=0.0, help="Seconds that the wall clock is wrong by.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def main(
@@ -80,6 +37,8 @@ def main(
     batch_s: float,
     poison: str,
     panic: str,
+    *,
+    tells: bool,
     clock_s: float,
     arguments: tuple[str, ...],
 ) -> None:
@@ -88,17 +47,11 @@ def main(
         _shift_clock(clock_s)
 
     def load_troubled(settings: ModelSettings) -> Model:
-        return Troubled(load_model(settings), Trouble(slow_s, batch_s, poison, panic))
+        return troubled(load_model(settings), Trouble(slow_s, batch_s, poison, panic, tells))
 
     vars(assembly)["load_model"] = load_troubled
     sys.argv = [f"{role}_agent", *arguments]
     importlib.import_module(f"{role}_agent.__main__").command()
-
-
-def _panic() -> None:
-    """Let a real engine panic: a regular expression runs away, and no ``Exception`` says so."""
-    runaway = Split(Regex(r"(x+x+)+y"), "isolated")
-    runaway.pre_tokenize_str("x" * 40)
 
 
 def _shift_clock(wrong_by_s: float) -> None:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 class Sighting(NamedTuple):
     """What an asker sees of one result; two with the same content are the same answer again."""
 
-    label: str
+    said: str
     tier: str
     degraded: str
     error: str
@@ -53,8 +53,8 @@ class Ledger:
             self._take(question, answer, now_s)
 
     def _take(self, question: _Question, answer: dict[str, Any], now_s: float) -> None:
-        fields = ("label", "tier", "degraded", "error")
-        seen = Sighting(*(str(answer.get(name, "")) for name in fields))
+        fields = ("tier", "degraded", "error")
+        seen = Sighting(_said(answer), *(str(answer.get(name, "")) for name in fields))
         if answer.get("revision"):
             self.revised += 1
             if question.first is None or not question.first.degraded:
@@ -91,10 +91,10 @@ class Ledger:
         answered = (question.first for question in self._questions.values())
         return Counter(seen.error for seen in answered if seen and seen.error)
 
-    def label(self, question_id: str) -> str:
-        """Return the label that a question was answered with, if it was."""
+    def said(self, question_id: str) -> str:
+        """Return what a question was answered with, if it was: a label, a text, or entities."""
         first = self._questions[question_id].first
-        return first.label if first else ""
+        return first.said if first else ""
 
     def waits_s(self) -> list[float]:
         """Return the times from asking to the answer."""
@@ -124,3 +124,10 @@ class Ledger:
             if question.first is None
         ]
         return self.violations + lost
+
+
+def _said(answer: dict[str, Any]) -> str:
+    """Return what an answer says, whatever the task, without how sure it is."""
+    if "entities" in answer:
+        return str([(each["type"], each["start"], each["end"]) for each in answer["entities"]])
+    return str(answer.get("label", answer.get("text", "")))

@@ -6,12 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from shared.tasks import TASKS
+
 if TYPE_CHECKING:
     from chaos.disks import Disk
+    from shared.tasks import Task
 
 Role = Literal["device", "edge", "cloud"]
 ROOT: Final = Path(__file__).parents[1]
 _ABOVE: Final[dict[Role, Role | None]] = {"device": "edge", "edge": "cloud", "cloud": None}
+_BUNDLES: Final[dict[Task, dict[Role, str]]] = {
+    "classify": {
+        "device": "sentiment-device", "edge": "sentiment-edge", "cloud": "sentiment-cloud",
+    },
+    "tag": {"device": "entities-device", "edge": "entities-edge", "cloud": "entities-edge"},
+    "generate": {
+        "device": "translate-device", "edge": "translate-edge", "cloud": "translate-cloud",
+    },
+}  # fmt: skip
+_WRITES: Final[dict[str, Any]] = {"runtime": "genai", "max_new_tokens": 64}
 _HASTY: Final[dict[str, Any]] = {
     "mqtt": {"keepalive_s": 2, "reconnect_max_s": 1.0},
     "heartbeat_s": 1.0,
@@ -24,15 +37,19 @@ _HASTY: Final[dict[str, Any]] = {
 class Plan:
     """Who is there, and what is wrong with them from the start.
 
-    ``trouble`` are flags of ``chaos.launcher`` by agent, ``settings`` changes by role; ``hasty``
-    ones are those of a site that notices everything soon, else they are the defaults. With
-    ``links`` every agent reaches its broker through a proxy of its own; with ``crowd`` the devices
-    share one process, called ``device-1``. With ``upper`` the cloud is on a broker of its own, and
-    edge agents on both. Agents of the role of ``disk`` keep their state on that. ``packet_bytes``
-    is what the broker carries at most, if not the usual. ``logs`` are agents whose standard error
-    has no reader any more, or a full disk. With ``lines`` devices read a file of prompts, too.
+    An agent serves one model, so each machine runs an agent for each of the ``tasks``, and
+    ``devices``, ``edges`` and ``clouds`` count machines; what has a machine's name is meant for all
+    of its agents. ``trouble`` are flags of ``chaos.launcher`` by machine, ``settings`` changes by
+    role; ``hasty`` ones are those of a site that notices everything soon, else they are the
+    defaults. With ``links`` every agent reaches its broker through a proxy of its own; with
+    ``crowd`` the devices share one process, called ``device-1``. With ``upper`` the cloud is on a
+    broker of its own, and edge agents on both. Agents of the role of ``disk`` keep their state on
+    that. ``packet_bytes`` is what the broker carries at most, if not the usual. ``logs`` are
+    machines whose standard error has no reader any more, or a full disk. With ``lines`` devices
+    read a file of prompts, too.
     """
 
+    tasks: tuple[Task, ...] = ("classify",)
     devices: int = 2
     edges: int = 2
     clouds: int = 1
@@ -50,7 +67,12 @@ class Plan:
     def names(self, role: Role) -> list[str]:
         """Return the names of the agents of one role."""
         count = {"device": self.devices, "edge": self.edges, "cloud": self.clouds}[role]
-        return [f"{role}-{number}" for number in range(1, count + 1)]
+        machines = [f"{role}-{number}" for number in range(1, count + 1)]
+        return [agent_at(machine, task) for machine in machines for task in self.tasks]
+
+    def at(self, name: str) -> list[str]:
+        """Return the processes at a machine; what is no machine's name is a process itself."""
+        return [process for process in self.processes() if machine_of(process) == name] or [name]
 
     def agents(self) -> dict[str, Role]:
         """Return every agent with its role, the top first: nobody then starts without an above."""
@@ -69,11 +91,12 @@ class Plan:
         self, name: str, *, port: int, state: Path, metrics: int, upper_port: int = 0
     ) -> dict[str, Any]:
         """Return an agent's settings: ``port`` of its broker, ``metrics`` its own (0: none)."""
-        role = self.agents()[name]
+        role, task = self.agents()[name], task_of(name)
+        bundle = ROOT / "models" / "bundles" / _BUNDLES[task][role]
         settings: dict[str, Any] = {
             "agent": name,
             "tier": {"name": role, "policy": {"kind": "quantile", "beta": 0.3}},
-            "model": {"source": str(ROOT / "models" / "bundles" / f"sentiment-{role}")},
+            "model": {"source": str(bundle)} | (_WRITES if task == "generate" else {}),
             "mqtt": {"port": port, "protocol": "5"},
             "state": str(state),
             "metrics": {"port": metrics},
@@ -94,6 +117,21 @@ class Plan:
 
     def _shares(self, name: str, role: Role) -> bool:
         return self.crowd and role == "device" and name != "device-1"
+
+
+def agent_at(machine: str, task: Task) -> str:
+    """Return the name of the agent that serves a task at a machine."""
+    return machine if task == "classify" else f"{machine}-{task}"
+
+
+def machine_of(agent: str) -> str:
+    """Return the name of the machine that an agent runs at."""
+    return "-".join(agent.split("-")[:2])
+
+
+def task_of(agent: str) -> Task:
+    """Return the task that an agent serves."""
+    return next(task for task in TASKS if agent_at(machine_of(agent), task) == agent)
 
 
 def lines_of(state: Path, device: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from shared.membership.status import Status
     from shared.wire.topics import StatusAddress
 
-_READY_S = 60.0
+_READY_S = 180.0
 
 
 class ChaosFailed(RecServeError):

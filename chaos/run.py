@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -74,7 +73,8 @@ async def _try(
     devices, trusts = site.plan.names("device"), not scenario.loses_answers
     async with CarefulAsker(site.mqtt(), devices, ledger, seed, trusts_receipts=trusts) as asker:
         draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
-        trial = Trial(site, asker, ledger, seconds, draw, healed_s=time.monotonic())
+        trial = Trial(site, asker, ledger, seconds, draw)
+        trial.heal()
         asking = asker.ask_for(
             seconds,
             scenario.rate_s,
@@ -83,6 +83,7 @@ async def _try(
         )
         await asyncio.gather(asking, scenario.disturb(trial))
         await asker.until_answered(_GRACE_S + scenario.timeout_s)
+        await site.all_online()
         await asyncio.sleep(0.5)
         trial.faults += await open_accounts(site.metrics, _ACCOUNTS_S)
         return trial
@@ -104,7 +105,7 @@ def _outcome(scenario: ChaosScenario, ledger: Ledger, trial: Trial) -> Outcome:
         recovery_s=ledger.whole_again_s(trial.healed_s),
         broken=(
             *ledger.close(),
-            *scenario.allowed.broken_by(ledger, trial.healed_s),
+            *scenario.allowed.broken_by(ledger, trial.settled_s),
             *trial.faults,
         ),
         most_degraded=scenario.allowed.most(ledger.asked),

@@ -21,10 +21,10 @@ import yaml
 from broker.start import BrokerSettings
 from broker.start import command as broker_command
 from chaos import disks
-from chaos.launcher import KILLED_BY_PROMPT
-from chaos.plan import ROOT, Plan, Role
+from chaos.plan import ROOT, Plan, Role, machine_of
 from chaos.presence import ChaosFailed, all_online
 from chaos.proxy import Proxy
+from chaos.troubled import KILLED_BY_PROMPT
 from experiments.testbed.processes import free_port
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import FENCED_STATUS
@@ -63,15 +63,15 @@ class ChaosSite:
             self.plan.disk.mount(self.disk)
         try:
             for broker, port in self.brokers().items():
-                self.start(broker)
+                self._start(broker)
                 await self._wait_for_port(port)
             for number, name in enumerate(self.plan.agents()):
                 if self.plan.links:
                     proxy = self.proxies[name] = Proxy(self.port, self._seed + number)
                     await proxy.start()
             for name in self.plan.processes():
-                self.start(name)
-            await self._all_online()
+                self._start(name)
+            await self.all_online()
         except BaseException:
             await self.close()
             raise
@@ -102,46 +102,47 @@ class ChaosSite:
         return {"broker": self.port, **upper}
 
     def start(self, name: str) -> None:
-        """Start an agent, or a broker, with the state that it left; on the same port each time."""
-        if name in self.brokers():
-            self._spawn(name, self._broker(name))
-            return
-        role, flags = self.plan.agents()[name], self.plan.trouble.get(name, ())
-        config = self._write_settings(name, role)
-        module = ["chaos.launcher", role, *flags, "--"] if flags else [f"{role}_agent"]
-        if self.plan.crowd and role == "device":
-            module = ["chaos.crowd", "--count", str(self.plan.devices)]
-        self._spawn(name, [sys.executable, "-m", *module, "--config", str(config)])
+        """Start the agents of a machine, or a broker, with the state that they left.
+
+        They are on the same ports each time.
+        """
+        for process in self.plan.at(name):
+            self._start(process)
 
     def kill(self, *names: str) -> None:
         """Kill -9 processes; they stay dead until they are started."""
-        for name in names:
-            self._expected_dead.add(name)
+        killed = [process for name in names for process in self.plan.at(name)]
+        self._expected_dead.update(killed)
+        for name in killed:
             self._processes[name].kill()
+        for name in killed:
             self._processes[name].wait()
 
     async def stop(self, name: str) -> None:
-        """Ask an agent to end, as a service manager does, and wait until it has."""
-        self._expected_dead.add(name)
-        process = self._processes[name]
-        process.terminate()
-        await asyncio.to_thread(process.wait, _STOP_S)
-        if process.returncode:
-            self.faults.append(f"{name} stopped with status {process.returncode}")
+        """Ask agents to end, as a service manager does, and wait until they have."""
+        stopped = self.plan.at(name)
+        self._expected_dead.update(stopped)
+        for each in stopped:
+            self._processes[each].terminate()
+        for each in stopped:
+            status = await asyncio.to_thread(self._processes[each].wait, _STOP_S)
+            if status:
+                self.faults.append(f"{each} stopped with status {status}")
 
     def freeze(self, *names: str) -> None:
         """Stop processes where they stand (SIGSTOP)."""
         for name in names:
-            self._processes[name].send_signal(signal.SIGSTOP)
+            self.signal(name, signal.SIGSTOP)
 
     def thaw(self, *names: str) -> None:
         """Let frozen processes go on."""
         for name in names:
-            self._processes[name].send_signal(signal.SIGCONT)
+            self.signal(name, signal.SIGCONT)
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send any other signal."""
-        self._processes[name].send_signal(number)
+        for process in self.plan.at(name):
+            self._processes[process].send_signal(number)
 
     def process_ids(self) -> dict[str, int]:
         """Return the process id of everybody who runs, by name."""
@@ -152,12 +153,35 @@ class ChaosSite:
         port = port or self.port
         return MqttSettings(port=port, protocol="5", reconnect_min_s=0.1, reconnect_max_s=0.5)
 
+    def log(self, process: str) -> str:
+        """Return what a process has logged."""
+        path = self.folder / f"{process}.log"
+        return path.read_text(encoding="utf-8", errors="replace")
+
     def logs(self) -> str:
         """Return all that the processes have logged."""
-        paths = self.folder.glob("*.log")
-        return "".join(path.read_text(encoding="utf-8", errors="replace") for path in paths)
+        return "".join(self.log(path.stem) for path in self.folder.glob("*.log"))
+
+    async def all_online(self) -> None:
+        """Return when every agent is there. Raises ``ChaosFailed``."""
+        for port in self.brokers().values():
+            there = [
+                name for name, role in self.plan.agents().items() if self._port_of(role) == port
+            ]
+            await all_online(self.mqtt(port), there, self.folder)
 
     # -- within --------------------------------------------------------------------------------
+
+    def _start(self, name: str) -> None:
+        if name in self.brokers():
+            self._spawn(name, self._broker(name))
+            return
+        role, flags = self.plan.agents()[name], self.plan.trouble.get(machine_of(name), ())
+        config = self._write_settings(name, role)
+        module = ["chaos.launcher", role, *flags, "--"] if flags else [f"{role}_agent"]
+        if self.plan.crowd and role == "device":
+            module = ["chaos.crowd", "--count", str(self.plan.devices)]
+        self._spawn(name, [sys.executable, "-m", *module, "--config", str(config)])
 
     def _broker(self, name: str) -> list[str]:
         """Return the command of a broker, with its configuration written."""
@@ -170,13 +194,6 @@ class ChaosSite:
             kept = [line for line in usual if not line.startswith(_PACKET)]
             path.write_text("\n".join([*kept, f"{_PACKET}{limit}", ""]), encoding="utf-8")
         return command
-
-    async def _all_online(self) -> None:
-        for port in self.brokers().values():
-            there = [
-                name for name, role in self.plan.agents().items() if self._port_of(role) == port
-            ]
-            await all_online(self.mqtt(port), there, self.folder)
 
     def _port_of(self, role: Role) -> int:
         return self.upper_port if role == "cloud" else self.port
@@ -206,7 +223,7 @@ class ChaosSite:
     @contextlib.contextmanager
     def _stderr(self, name: str, log: IO[bytes]) -> Iterator[IO[bytes]]:
         """Give a process its log, or what cannot be written."""
-        trouble = self.plan.logs.get(name)
+        trouble = self.plan.logs.get(machine_of(name))
         if trouble is None:
             yield log
         elif trouble == "full":
@@ -233,7 +250,7 @@ class ChaosSite:
                 if status == FENCED_STATUS:
                     self._expected_dead.add(name)
                 else:
-                    self.start(name)
+                    self._start(name)
 
     async def _end(self, names: Iterable[str]) -> None:
         """Ask processes to end together; that they do is one of the promises."""
@@ -254,8 +271,7 @@ class ChaosSite:
 
     def _last(self, name: str) -> str:
         """Return the last words of a process."""
-        text = (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
-        return (text.strip().splitlines() or ["no word"])[-1][:300]
+        return (self.log(name).strip().splitlines() or ["no word"])[-1][:300]
 
     async def _wait_for_port(self, port: int) -> None:
         for _ in range(200):

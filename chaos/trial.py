@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
 
 from chaos.plan import Plan
+from shared.tasks import TASKS
 
 if TYPE_CHECKING:
     import random
@@ -18,10 +19,17 @@ if TYPE_CHECKING:
     from chaos.ledger import Ledger
     from chaos.site import ChaosSite
 
+_MIXED_PACE: Final = 0.25
+_MIXED_TIME: Final = 2.0
+"""As against labels alone: a text is twenty times the work of one."""
+
 
 @dataclass
 class Trial:
-    """One scenario under way; ``healed_s`` is when the last fault ended, on the monotonic clock."""
+    """One scenario under way; times are on the monotonic clock.
+
+    ``healed_s`` is when the last fault ended, ``settled_s`` when those that it took were back.
+    """
 
     site: ChaosSite
     asker: CarefulAsker
@@ -29,6 +37,7 @@ class Trial:
     seconds: float
     draw: random.Random
     healed_s: float = 0.0
+    settled_s: float = 0.0
     faults: list[str] = field(default_factory=list)
     """What the scenario itself found wrong."""
 
@@ -38,7 +47,13 @@ class Trial:
 
     def heal(self) -> None:
         """Note that from now on nothing is broken any more."""
-        self.healed_s = time.monotonic()
+        self.healed_s = self.settled_s = time.monotonic()
+
+    async def back(self) -> None:
+        """Note that nothing is broken any more, and wait until everybody is there again."""
+        self.heal()
+        await self.site.all_online()
+        self.settled_s = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -59,6 +74,15 @@ class ChaosScenario:
     timeout_s: float = 8.0
     pad_bytes: int = 0
     loses_answers: bool = False
+
+    def mixed(self) -> ChaosScenario:
+        """Return the same with an agent for every task at each machine, and questions of all."""
+        return replace(
+            self,
+            plan=replace(self.plan, tasks=TASKS),
+            rate_s=self.rate_s * _MIXED_PACE,
+            seconds=self.seconds * _MIXED_TIME,
+        )
 
 
 async def nothing(trial: Trial) -> None:

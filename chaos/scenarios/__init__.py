@@ -15,13 +15,20 @@ SCENARIOS: Final = (
 )
 SHORT: Final = (
     "kill-device",
-    "kill-edge",
-    "kill-cloud",
+    "every-task",
     "kill-broker",
     "frames",
     "log-unwritable",
     "panic",
     "packet-limit",
+    "long-texts",
 )
 """What is most likely to happen: the form that runs with the tests."""
 SHORT_SHARE: Final = 0.5
+_MIXED: Final = (*SHORT, "kill-edge", "kill-cloud", *(each.name for each in slow.SCENARIOS))
+MIXED: Final = tuple(
+    scenario.mixed()
+    for scenario in SCENARIOS
+    if scenario.name in _MIXED and len(scenario.plan.tasks) == 1
+)
+"""What is short and what is slow, with questions of all three tasks."""

@@ -9,6 +9,7 @@ from chaos.allowed import Allowed
 from chaos.plan import Plan
 from chaos.proxy import LinkFaults
 from chaos.trial import ChaosScenario, Trial, nothing
+from shared.tasks import TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,7 +29,7 @@ def killed(*names: str) -> Callable[[Trial], Awaitable[None]]:
             await trial.wait(0.1)
             for name in names:
                 trial.site.start(name)
-            trial.heal()
+            await trial.back()
             await trial.wait(0.2)
 
     return disturb
@@ -45,8 +46,19 @@ async def _device_killed(trial: Trial) -> None:
         site.thaw(*above)
         await trial.wait(0.1)
         site.start("device-1")
-        trial.heal()
+        await trial.back()
         await trial.wait(0.2)
+
+
+async def _machines_killed(trial: Trial) -> None:
+    """Kill a machine of the edge, then the cloud's: three agents at one moment."""
+    await trial.wait(0.2)
+    for machine in ("edge-1", "cloud-1"):
+        trial.site.kill(machine)
+        await trial.wait(0.1)
+        trial.site.start(machine)
+        await trial.back()
+        await trial.wait(0.25)
 
 
 def _frozen(name: str) -> Callable[[Trial], Awaitable[None]]:
@@ -91,7 +103,7 @@ async def _stopped(trial: Trial) -> None:
         await trial.wait(0.12)
         await trial.site.stop(name)
         trial.site.start(name)
-    trial.heal()
+    await trial.back()
 
 
 _OTHERS = "another edge agent and the cloud are there"
@@ -125,6 +137,20 @@ SCENARIOS = (
             share=0.02,
             prompts=32,
         ),
+    ),
+    ChaosScenario(
+        "every-task",
+        "labels, entities and texts; a machine of the edge is killed, and then the cloud's",
+        _machines_killed,
+        Allowed(
+            f"{_NO_CLOUD}a tenth of the time and for a start of up to twenty seconds, 1.4 a second",
+            share=0.01,
+            prompts=28,
+        ),
+        Plan(tasks=TASKS, devices=1),
+        rate_s=15,
+        seconds=28,
+        timeout_s=20,
     ),
     ChaosScenario(
         "kill-broker",

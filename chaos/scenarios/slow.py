@@ -10,6 +10,7 @@ from chaos.allowed import Allowed
 from chaos.noise import Noise, prompt_of, send_all
 from chaos.plan import Plan
 from chaos.trial import ChaosScenario, Trial, nothing
+from chaos.troubled import begun_of
 from shared.bus.mqtt.bus import MqttBus
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ _BURST = 60
 _FROZEN_S = 8.0
 _FLOOD_S = 150.0
 _FLOOD_TEXT = "valve pump " * 8
+_TEXTS = 12
+_TEXT_S = 40.0
 _DEAF = "deaf connection"
 _NO_FAULT = "slow is not dead: all that is asked can be carried in its time"
 
@@ -78,6 +81,21 @@ async def _flooded(trial: Trial) -> None:
         trial.faults.append(f"{sent} prompts are no flood: nothing was tried")
 
 
+async def _begun_once(trial: Trial) -> None:
+    """Ask for texts that are longer under way than every retry, and count where they were begun."""
+    trial.heal()
+    device, *_ = trial.site.plan.names("device")
+    for number in range(_TEXTS):
+        trial.asker.ask(f"Two dogs run after ball {number}.", timeout_s=_TEXT_S, device=device)
+    await trial.asker.until_answered(_TEXT_S)
+    if not await sent_again(trial.site.metrics.values()):
+        trial.faults.append("nobody met silence: nothing was tried")
+    begun = {agent: begun_of(trial.site.log(agent)) for agent in trial.site.plan.names("edge")}
+    times = [count for counts in begun.values() for count in counts.values()]
+    if max(times, default=0) != 1 or len(times) < _TEXTS:
+        trial.faults.append(f"{_TEXTS} texts, begun at the agents above: {begun}")
+
+
 def _hostile(number: int) -> Made:
     return prompt_of("hostile", "edge-1", f"{number} {_FLOOD_TEXT}")
 
@@ -99,6 +117,10 @@ _MOSTLY_EDGE: dict[Role, dict[str, Any]] = {
 _ALONE: dict[Role, dict[str, Any]] = {
     "device": {"tier": {"policy": {"kind": "pass"}, "beyond": []}},
     "edge": {"tier": {"policy": {"kind": "keep"}}},
+}
+_PATIENT: dict[Role, dict[str, Any]] = {
+    "device": _ALONE["device"] | {"upstream": {"retry_max_s": 1.0}},
+    "edge": _ALONE["edge"],
 }
 
 SCENARIOS = (
@@ -165,5 +187,21 @@ SCENARIOS = (
             settings={"edge": {"limits": {"device_prompts_s": 1000.0}}},
         ),
         rate_s=40,
+    ),
+    ChaosScenario(
+        "long-texts",
+        "texts are under way for 5 s, and what is silent for a second is sent again",
+        _begun_once,
+        Allowed("slow is not dead, and no text is begun twice at one agent"),
+        Plan(
+            tasks=("generate",),
+            devices=1,
+            clouds=0,
+            trouble=dict.fromkeys(("edge-1", "edge-2"), ("--batch-s", "5", "--tells")),
+            settings=_PATIENT,
+        ),
+        rate_s=0,
+        seconds=1,
+        timeout_s=_TEXT_S,
     ),
 )

