@@ -116,8 +116,9 @@ plan-check: $(VENV)/.dev ## Hold plans against replays of captions (15 min), and
 crowd: $(VENV)/.dev ## Register a thousand simulated agents with a centre and say what that takes (1 min)
 	@$(BIN)/python -m experiments.testbed.crowd 1000
 
-chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (15 min)
+chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (30 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md
+	@$(BIN)/python -m chaos --mixed --write docs/reliability.md --out runs/chaos-mixed
 
 soak: $(VENV)/.dev ## Bear everything a network may bring for MINUTES (30) and see who grows
 	@$(BIN)/python -m chaos.soak --minutes $(MINUTES) --write docs/reliability.md

@@ -68,7 +68,7 @@ def main(
     report = [outcome.row() for outcome in outcomes]
     (out / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     if write is not None:
-        replace(write, "mixed" if mixed else "chaos", page(outcomes, seed))
+        replace(write, "mixed" if mixed else "chaos", page(outcomes, seed, explained=not mixed))
     console.print(f"Logs, configurations and report.json: {out}")
     sys.exit(1 if any(outcome.broken for outcome in outcomes) else 0)
 

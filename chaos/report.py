@@ -56,14 +56,15 @@ def table(outcomes: Sequence[Outcome], columns: int) -> Table:
     return made
 
 
-def page(outcomes: Sequence[Outcome], seed: int) -> str:
-    """Return the table in Markdown, with what every scenario does."""
+def page(outcomes: Sequence[Outcome], seed: int, *, explained: bool = True) -> str:
+    """Return the table in Markdown; ``explained`` with what every scenario does."""
     lines = ["| " + " | ".join(_HEADS) + " |", "|---" + "|---:" * (len(_HEADS) - 1) + "|"]
     lines += ["| " + " | ".join(cells(outcome).values()) + " |" for outcome in outcomes]
     done = [
         f"- **{outcome.name}**: {outcome.says}. Degraded: {outcome.allows}." for outcome in outcomes
     ]
-    return "\n".join([f"Seed {seed}. {summary(outcomes)}", "", *lines, "", *done, ""])
+    said = [*done, ""] if explained else []
+    return "\n".join([f"Seed {seed}. {summary(outcomes)}", "", *lines, "", *said])
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:

@@ -1,6 +1,6 @@
 """One text through a model in a process of its own, which may hang or die without harm to ours.
 
-``python -m recserve.sandbox`` is that process: the model's settings and the text come on standard
+``python -m recserve.sandbox`` is that process: the model's settings and the letter come on standard
 input, what became of them goes out on standard output.
 """
 
@@ -16,7 +16,7 @@ import msgspec
 
 from shared.errors import PromptError, RecServeError
 from shared.runtimes import ModelSettings, load_model
-from shared.tasks import Request, Task, to_line
+from shared.tasks import Options, Request, Task, to_line
 
 if TYPE_CHECKING:
     from shared.storage.dead_letters import DeadLetter
@@ -40,6 +40,7 @@ class _Order(msgspec.Struct, frozen=True):
     model: ModelSettings
     task: Task
     text: str
+    options: Options
 
 
 def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> SandboxAnswer | Failed:
@@ -47,7 +48,7 @@ def run_apart(model: ModelSettings, letter: DeadLetter, timeout_s: float) -> San
 
     The process is killed when that takes longer than ``timeout_s``.
     """
-    order = msgspec.json.encode(_Order(model, letter.task, letter.text))
+    order = msgspec.json.encode(_Order(model, letter.task, letter.text, letter.options))
     command = [sys.executable, "-m", "recserve.sandbox"]
     try:
         ran = subprocess.run(  # noqa: S603 - ourselves
@@ -71,7 +72,7 @@ def _try(order: _Order) -> SandboxAnswer | Failed:
         return Failed(str(error))
     if order.task not in model.tasks:
         return Failed(f"{model.name} does not {order.task}")
-    (outcome,) = model.answer([Request(order.task, order.text)])
+    (outcome,) = model.answer([Request(order.task, order.text, order.options)])
     if isinstance(outcome, PromptError):
         return Failed(str(outcome))
     return SandboxAnswer(to_line(outcome.answer), outcome.confidence, outcome.elapsed_us)

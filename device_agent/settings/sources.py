@@ -6,14 +6,14 @@ That no answer comes back as a prompt is the business of ``device_agent.settings
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
-from shared.errors import SettingsError
+from shared.errors import InvalidPrompt, SettingsError
 from shared.settings.base import MANY, Closed, Count, Seconds
-from shared.tasks import Task
+from shared.tasks import Task, check
 
 STANDARD_INPUT: Final = "-"
 PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
@@ -23,6 +23,9 @@ class _Source(Closed, frozen=True, kw_only=True):
     """What all sources have."""
 
     task: Annotated[Task, Meta(description="kind of answer wanted")] = "classify"
+    options: Annotated[
+        dict[str, Any], Meta(description="how answers are wanted: the task's options, by name")
+    ] = msgspec.field(default_factory=dict)
     timeout_s: Annotated[Seconds | None, Meta(description="time for a prompt; none: the usual")] = (
         None
     )
@@ -34,6 +37,13 @@ class _Source(Closed, frozen=True, kw_only=True):
     prompts_s: Annotated[
         float, Meta(ge=0, le=MANY, description="prompts taken per second, at most; 0: no limit")
     ] = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse options that the task does not have, before any prompt meets them."""
+        try:
+            check(self.task, self.options)
+        except InvalidPrompt as error:
+            raise SettingsError(f"options: {error}") from error
 
 
 class MqttSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="mqtt"):
@@ -67,6 +77,7 @@ class MqttSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="mqtt
 
     def __post_init__(self) -> None:
         """Refuse a filter that is none, and templates that name nothing."""
+        super().__post_init__()
         if (fault := _filter_fault(self.topics)) is not None:
             raise SettingsError(f"topics {self.topics!r} is no MQTT filter: {fault}")
         if "#" in self.answer_to or "+" in self.answer_to or not self.answer_to:
@@ -119,6 +130,7 @@ class FolderSource(_Source, frozen=True, kw_only=True, tag_field="kind", tag="fo
 
     def __post_init__(self) -> None:
         """Refuse a pattern that would leave the folder, or name nothing in it."""
+        super().__post_init__()
         if "/" in self.pattern:
             raise SettingsError(
                 f"pattern {self.pattern!r} names files in other folders; give each a source"

@@ -141,6 +141,7 @@ class SourceWorker:
                 asked = await self._device.accept(
                     event.text,
                     task=settings.task,
+                    options=settings.options,
                     timeout_s=settings.timeout_s,
                     priority=settings.priority,
                     prompt_id=event.id,

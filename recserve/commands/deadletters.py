@@ -91,7 +91,8 @@ def show(prompt_id: str, config: tuple[str, ...], flags: tuple[str, ...]) -> Non
     """Print every field of one letter."""
     with clear_errors():
         (letter,) = asyncio.run(_chosen(config, flags, (prompt_id,)))
-    for name, value in msgspec.to_builtins(letter).items():
+    options = msgspec.json.encode(letter.options).decode()
+    for name, value in (msgspec.to_builtins(letter) | {"options": options}).items():
         if name != "text":
             click.echo(f"{name.replace('_', ' '):<15} {_harmless(str(value))}")
     click.echo(f"\n{_harmless(letter.text)}")

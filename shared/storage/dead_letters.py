@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import msgspec
 
 from shared.storage.journal import Journal
-from shared.tasks import Task
+from shared.tasks import Options, Task
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 TABLE: Final = (
     "CREATE TABLE dead_letters (origin TEXT, id TEXT, task TEXT, text TEXT, reason TEXT,"
-    " attempts INTEGER, sha256 TEXT, quarantined_at TEXT, PRIMARY KEY (origin, id))"
+    " attempts INTEGER, sha256 TEXT, quarantined_at TEXT, options TEXT, PRIMARY KEY (origin, id))"
 )
 LIMIT_BYTES: Final = 16 << 20
-"""Texts kept, at most."""
+"""Texts kept, at most, with their options."""
 _LIMIT_LETTERS: Final = 1_000
 
 _log = get_logger()
@@ -39,7 +39,8 @@ _log = get_logger()
 class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt that was set aside; its fields are the columns of the table, in their order.
 
-    ``sha256`` is of the text, ``quarantined_at`` ISO 8601 in UTC. Without attempts it is no prompt,
+    ``sha256`` is of the text, ``quarantined_at`` ISO 8601 in UTC, ``options`` how the answer was
+    wanted. Without attempts it is no prompt,
     but what could not be read of one, written as Python writes bytes.
     """
 
@@ -51,6 +52,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     sha256: str
     quarantined_at: str
+    options: Options = {}
 
     @classmethod
     def of(cls, prompt: Prompt, *, reason: str, attempts: int) -> DeadLetter:
@@ -64,6 +66,7 @@ class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
             attempts=attempts,
             sha256=sha256(prompt.text.encode()).hexdigest(),
             quarantined_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            options=prompt.options,
         )
 
 
@@ -96,7 +99,8 @@ class DeadLetters:
             attempts=letter.attempts,
             reason=letter.reason,
         )
-        row = tuple(msgspec.to_builtins(letter).values())
+        options = msgspec.json.encode(letter.options).decode()
+        row = tuple((msgspec.to_builtins(letter) | {"options": options}).values())
         dropped = await self._journal.write(lambda connection: _insert(connection, row))
         if dropped:
             self.dropped += dropped
@@ -137,9 +141,11 @@ class DeadLetters:
 
 def _insert(connection: sqlite3.Connection, row: tuple[object, ...]) -> int:
     """Insert or replace a letter, make room, and return how many others had to go."""
-    connection.execute("INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
+    connection.execute(
+        "INSERT OR REPLACE INTO dead_letters VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row
+    )
     newest_first = connection.execute(
-        "SELECT rowid, length(CAST(text AS BLOB)) FROM dead_letters ORDER BY rowid DESC"
+        "SELECT rowid, length(CAST(text || options AS BLOB)) FROM dead_letters ORDER BY rowid DESC"
     )
     kept = kept_bytes = 0
     drop = []
@@ -153,6 +159,9 @@ def _insert(connection: sqlite3.Connection, row: tuple[object, ...]) -> int:
 
 def _select(connection: sqlite3.Connection, where: str, *values: str) -> list[DeadLetter]:
     query = f"SELECT * FROM dead_letters WHERE {where} ORDER BY rowid"  # noqa: S608 - our words
-    names = DeadLetter.__struct_fields__
-    rows = connection.execute(query, values)
-    return [msgspec.convert(dict(zip(names, row, strict=True)), DeadLetter) for row in rows]
+    return [_read(row) for row in connection.execute(query, values)]
+
+
+def _read(row: tuple[Any, ...]) -> DeadLetter:
+    fields = dict(zip(DeadLetter.__struct_fields__, row, strict=True))
+    return msgspec.convert(fields | {"options": msgspec.json.decode(fields["options"])}, DeadLetter)

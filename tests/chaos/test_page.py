@@ -30,5 +30,5 @@ def test_every_scenario_says_what_it_allows_and_why() -> None:
 
 
 def test_there_is_a_place_for_the_table_of_a_run() -> None:
-    assert PAGE.index("<!-- chaos: begin -->") < PAGE.index("<!-- chaos: end -->")
-    assert PAGE.index("<!-- soak: begin -->") < PAGE.index("<!-- soak: end -->")
+    for name in ("chaos", "mixed", "soak"):
+        assert PAGE.index(f"<!-- {name}: begin -->") < PAGE.index(f"<!-- {name}: end -->")

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from device_agent import Device
 from device_agent.settings import DeviceSettings
 from device_agent.settings.sources import FileSource, FolderSource, MqttSource
+from device_agent.sources import running_sources
 from device_agent.sources.priority_semaphore import PrioritySemaphore
 from shared.agent.settings import TierSettings
 from shared.errors import SettingsError
 from shared.settings.file import load
+from shared.telemetry.metrics import Metrics
 from tests.support.cascades import EASY, HARD, device_settings
-from tests.support.fakes import FAILS
+from tests.support.fakes import FAILS, SteppingModel
 from tests.support.source_places import answers, place, publisher
 from tests.support.wires import MemoryWire, eventually
 
@@ -54,6 +57,20 @@ async def test_json_gives_the_text_and_the_fields_of_a_template() -> None:
         assert here.model.seen[-1] == "press of hall-1 (7): belt squeals"
         assert (answer["source"], answer["topic"]) == ("events", "plant/hall-1/press/event")
         assert answer["label"] == "device-1"
+
+
+async def test_prompts_of_a_source_have_the_options_that_it_names() -> None:
+    wire = MemoryWire()
+    source = MqttSource(
+        topics="lines", answer_to="texts", task="generate", options={"max_new_tokens": 9}
+    )
+    settings = device_settings(wire, tier=TierSettings(name="device"), sources={"lines": source})
+    opened = Device.open(settings, model=SteppingModel(), connect=wire.connect, metrics=Metrics())
+    async with opened as device, running_sources(device):
+        bus, inbox = await publisher(wire, "texts")
+        await bus.publish("lines", b"write")
+        answer = json.loads((await inbox.next()).payload)
+    assert (answer["text"], answer["tokens_out"]) == ("write", 9)
 
 
 @pytest.mark.parametrize(
@@ -253,6 +270,11 @@ async def test_the_highest_priority_goes_first_and_a_cancelled_one_holds_no_plac
         ("{kind: mqtt, topics: f/+, answer_to: g, template: '{who}'}", r"template names \{who\}"),
         ("{kind: mqtt, topics: f/+, answer_to: g, text: message}", "no JSON pointer"),
         ("{kind: mqtt, topics: f/+, answer_to: g, overflow: block}", "overflow"),
+        ("{kind: mqtt, topics: f, answer_to: g, options: {labels: [a]}}", "options: .*labels"),
+        (
+            "{kind: file, path: a, answers: b, task: generate, options: {max_tokens: 3}}",
+            "options: .*did you mean max_new_tokens",
+        ),
         ("{kind: kafka, topics: f}", "kafka"),
         ("{kind: file, path: x}", "answers"),
     ],

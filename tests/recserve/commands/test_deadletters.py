@@ -17,6 +17,7 @@ from uuid import UUID
 import pytest
 
 from recserve.sandbox import Failed, SandboxAnswer, run_apart
+from shared.messages import Prompt
 from shared.runtimes import ModelSettings
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.results import ResultStore
@@ -167,6 +168,23 @@ def test_a_text_that_is_answered_comes_with_its_confidence() -> None:
     assert isinstance(became, SandboxAnswer)
     assert became.line == "positive"
     assert 0.5 < became.confidence <= 1
+
+
+def test_a_prompt_is_tried_with_the_options_it_was_asked_with(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime_genai")
+    writer = ModelSettings(
+        source=str(ROOT / "models" / "bundles" / "translate-device"), runtime="genai"
+    )
+    asked = Prompt(UUID(int=1), "d", "generate", "Two dogs run.", 0.0, options={"regex": "Hund"})
+
+    became = run_apart(writer, DeadLetter.of(asked, reason="x", attempts=3), timeout_s=60)
+
+    assert isinstance(became, SandboxAnswer)
+    assert became.line == "Hund"
+
+    put_aside(tmp_path, DeadLetter.of(asked, reason="x", attempts=3))
+    shown = deadletters(tmp_path, "show", "00000000")
+    assert '{"regex":"Hund"}' in shown.stdout
 
 
 def test_purging_by_id_leaves_the_others(tmp_path: Path) -> None:

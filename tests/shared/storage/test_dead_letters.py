@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from structlog.testing import capture_logs
 
+from shared.messages import Prompt
 from shared.storage.dead_letters import DeadLetter, DeadLetters
 from shared.storage.journal import Journal
 from shared.storage.results import SCHEMA, ResultStore, drop_attempts, results_file
@@ -44,6 +45,18 @@ async def test_a_letter_comes_back_as_it_was(store: ResultStore) -> None:
     await letters.quarantine(sent)
 
     assert await letters.all() == [sent]
+
+
+async def test_how_the_answer_was_wanted_is_kept_with_the_prompt(store: ResultStore) -> None:
+    options = {"max_new_tokens": 7, "json_schema": {"type": "object"}, "stop": ["\n", "ß"]}
+    asked = Prompt(uuid4(), "device-1", "generate", "write", 0.0, options=options)
+    sent = DeadLetter.of(asked, reason="three attempts", attempts=3)
+
+    await DeadLetters(store.journal).quarantine(sent)
+
+    (kept,) = await DeadLetters(store.journal).all()
+    assert kept == sent
+    assert (kept.task, kept.options) == ("generate", options)
 
 
 async def test_a_letter_that_comes_again_replaces_the_first(store: ResultStore) -> None:
