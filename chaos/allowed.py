@@ -12,31 +12,35 @@ SETTLED_S: Final = 3.0
 
 
 class Allowed(NamedTuple):
-    """Up to ``share`` of all questions, and so many ``prompts`` besides, and why no fewer.
+    """How many answers may be degraded, and why no fewer.
 
+    Up to ``share`` of all questions, ``away`` of those that are asked while somebody is dead or
+    starts, and so many ``prompts`` besides.
     Where the fault ends within the scenario, nothing that is asked well after its end may be
     degraded; a ``lasting`` one does not. ``errors`` are codes that answers may carry.
     """
 
     why: str
     share: float = 0.0
+    away: float = 0.0
     prompts: int = 0
     lasting: bool = False
     errors: tuple[str, ...] = ()
 
-    def most(self, asked: int) -> int:
+    def most(self, asked: int, asked_away: int = 0) -> int:
         """Return how many of so many answers may be degraded."""
-        return self.prompts + int(self.share * asked)
+        return self.prompts + int(self.share * asked + self.away * asked_away)
 
     def says(self) -> str:
         """Return the bound and its reason in words."""
         parts = [f"{self.share * 100:.3g} %"] if self.share else []
+        parts += [f"{self.away * 100:.3g} % of what is asked meanwhile"] if self.away else []
         parts += [str(self.prompts)] if self.prompts else []
         return f"{' and '.join(parts) or 'none'}; {self.why}"
 
     def broken_by(self, ledger: Ledger, settled_s: float) -> list[str]:
         """Return a sentence for everything that is not allowed."""
-        degraded, most = ledger.by_tier()["degraded"], self.most(ledger.asked)
+        degraded, most = ledger.by_tier()["degraded"], self.most(ledger.asked, ledger.asked_away)
         said = []
         if degraded > most:
             said.append(f"{degraded} answers are degraded, {most} may be: {ledger.reasons()}")

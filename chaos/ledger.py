@@ -27,12 +27,16 @@ class _Question:
 
 @dataclass
 class Ledger:
-    """Times are monotonic seconds. ``violations`` names every broken promise."""
+    """Times are monotonic seconds. ``violations`` names every broken promise.
+
+    ``away`` are the times, each from and to, in which somebody was dead or started.
+    """
 
     violations: list[str] = field(default_factory=list)
     suppressed: int = 0
     revised: int = 0
     repeated: int = 0
+    away: list[tuple[float, float]] = field(default_factory=list)
     _questions: dict[str, _Question] = field(default_factory=dict)
 
     def ask(self, question_id: str, now_s: float) -> None:
@@ -71,6 +75,12 @@ class Ledger:
     def asked(self) -> int:
         """How many different questions were asked."""
         return len(self._questions)
+
+    @property
+    def asked_away(self) -> int:
+        """How many different questions were asked while somebody was away."""
+        asked_s = [question.asked_s for question in self._questions.values()]
+        return sum(any(since <= at <= until for since, until in self.away) for at in asked_s)
 
     def by_tier(self) -> Counter[str]:
         """Return how many answers came from each tier, degraded ones apart."""

@@ -73,7 +73,7 @@ async def _try(
     devices, trusts = site.plan.names("device"), not scenario.loses_answers
     async with CarefulAsker(site.mqtt(), devices, ledger, seed, trusts_receipts=trusts) as asker:
         draw = random.Random(seed)  # noqa: S311 - draws faults, guards nothing
-        trial = Trial(site, asker, ledger, seconds, draw)
+        trial = Trial(site, asker, ledger, seconds, scenario.timeout_s, draw)
         trial.heal()
         asking = asker.ask_for(
             seconds,
@@ -108,6 +108,6 @@ def _outcome(scenario: ChaosScenario, ledger: Ledger, trial: Trial) -> Outcome:
             *scenario.allowed.broken_by(ledger, trial.settled_s),
             *trial.faults,
         ),
-        most_degraded=scenario.allowed.most(ledger.asked),
+        most_degraded=scenario.allowed.most(ledger.asked, ledger.asked_away),
         allows=scenario.allowed.says(),
     )

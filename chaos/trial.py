@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _MIXED_PACE: Final = 0.25
 _MIXED_TIME: Final = 2.0
+_MIXED_TIMEOUT: Final = 2.5
 """As against labels alone: a text is twenty times the work of one."""
 
 
@@ -35,6 +36,7 @@ class Trial:
     asker: CarefulAsker
     ledger: Ledger
     seconds: float
+    timeout_s: float
     draw: random.Random
     healed_s: float = 0.0
     settled_s: float = 0.0
@@ -48,6 +50,16 @@ class Trial:
     def heal(self) -> None:
         """Note that from now on nothing is broken any more."""
         self.healed_s = self.settled_s = time.monotonic()
+
+    async def restart(self, *names: str, down_s: float) -> None:
+        """Kill processes, start them again after a while, and wait until everybody is there."""
+        killed_s = time.monotonic()
+        self.site.kill(*names)
+        await asyncio.sleep(down_s)
+        for name in names:
+            self.site.start(name)
+        await self.back()
+        self.ledger.away.append((killed_s, self.settled_s))
 
     async def back(self) -> None:
         """Note that nothing is broken any more, and wait until everybody is there again."""
@@ -82,6 +94,7 @@ class ChaosScenario:
             plan=replace(self.plan, tasks=TASKS),
             rate_s=self.rate_s * _MIXED_PACE,
             seconds=self.seconds * _MIXED_TIME,
+            timeout_s=self.timeout_s * _MIXED_TIMEOUT,
         )
 
 

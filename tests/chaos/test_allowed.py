@@ -45,6 +45,16 @@ def test_a_share_and_single_prompts_add_up() -> None:
     assert len(allowed.broken_by(answered(50, degraded=8), settled_s=60.0)) == 1
 
 
+def test_a_share_of_what_is_asked_while_somebody_is_away_is_no_share_of_the_rest() -> None:
+    allowed = Allowed("the cloud is away", away=0.5, prompts=1)
+    ledger = answered(20, degraded=3)
+    assert len(allowed.broken_by(ledger, settled_s=60.0)) == 1
+    ledger.away.append((4.5, 8.5))
+    assert ledger.asked_away == 4
+    assert allowed.broken_by(ledger, settled_s=60.0) == []
+    assert allowed.says() == "50 % of what is asked meanwhile and 1; the cloud is away"
+
+
 def test_what_is_asked_well_after_the_end_of_a_fault_may_not_be_degraded_at_all() -> None:
     allowed = Allowed("the disk is full", share=0.5)
     ledger = answered(20, degraded=2)
