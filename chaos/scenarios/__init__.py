@@ -18,10 +18,10 @@ SHORT: Final = (
     "every-task",
     "kill-broker",
     "frames",
+    "long-texts",
     "log-unwritable",
     "panic",
     "packet-limit",
-    "long-texts",
 )
 """What is most likely to happen: the form that runs with the tests."""
 SHORT_SHARE: Final = 0.5
