@@ -176,6 +176,7 @@ class Device:
                 deadline_s,
                 priority=priority,
                 options=_plain(options),
+                sourced=True,
             )
             asked = PendingRequest(prompt, asker, revised)
             self.delivery.accept(asked)

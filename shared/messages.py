@@ -16,11 +16,38 @@ if TYPE_CHECKING:
     from shared.errors import PromptError
 
 REASON_CHARACTERS: Final = 1_000
-ConfidenceKind = Literal["max_probability", "agreement", "perplexity", "mean", "least"]
+MODEL_CHARACTERS: Final = 200
+ConfidenceKind = Literal[
+    "max_probability", "agreement", "perplexity", "mean", "least", "remembered"
+]
 """What a confidence is: the largest probability, or what a bundle's agreement head makes of it; of
-a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``)."""
+a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``); of
+an answer from a memory how likely that takes it to be right."""
 Way = Literal["model", "memory", "examples"]
 """Who gave an answer: the model, a memory, or the model after examples from a memory."""
+
+
+class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who gave an answer: the way, the model with its version, and the entries of a memory.
+
+    The ``model`` of a remembered answer is the one that gave it when it was new, else the agent's
+    own; ``version`` is its digest, or empty. ``entries`` are those that were said again or shown.
+    """
+
+    way: Way
+    model: Annotated[str, msgspec.Meta(max_length=MODEL_CHARACTERS)] = ""
+    version: Annotated[str, msgspec.Meta(max_length=MODEL_CHARACTERS)] = ""
+    entries: Annotated[tuple[int, ...], msgspec.Meta(max_length=16)] = ()
+
+    def __str__(self) -> str:
+        model = f"{self.model} {self.version}".strip() or "a model of no name"
+        if not self.entries:
+            return model
+        entries = ", ".join(map(str, self.entries))
+        which = "entry" if len(self.entries) == 1 else "entries"
+        if self.way == "memory":
+            return f"memory {which} {entries} of {model}"
+        return f"{model} after memory {which} {entries}"
 
 
 class Scored(msgspec.Struct, frozen=True):
@@ -28,10 +55,10 @@ class Scored(msgspec.Struct, frozen=True):
 
     ``confidence`` lies in [0, 1], higher is surer; ``elapsed_us`` is the prompt's share of the
     model's time. ``probabilities`` are a classifier's: one for each label, in its order.
-    ``confidence_kind`` says which number the confidence is. ``way`` says who gave the answer, and
-    ``source`` from what, where a memory had a part in it; ``check`` asks that it goes up all the
-    same, to be compared, which is drawn by lot. ``chance`` is how likely right a memory takes the
-    answer to be, where it had a part in it.
+    ``confidence_kind`` says which number the confidence is. ``source`` says who gave the answer;
+    the agent signs for its own model. ``check`` asks that it goes up all the same, to be compared,
+    which is drawn by lot. ``chance`` is how likely right a memory takes the answer to be, where it
+    had a part in it.
     """
 
     answer: Answer
@@ -39,10 +66,22 @@ class Scored(msgspec.Struct, frozen=True):
     elapsed_us: int
     probabilities: tuple[float, ...] = ()
     confidence_kind: ConfidenceKind = "max_probability"
-    way: Way = "model"
-    source: str = ""
+    source: Provenance | None = None
     check: bool = False
     chance: float | None = None
+
+    @property
+    def way(self) -> Way:
+        """Who gave the answer."""
+        return self.source.way if self.source is not None else "model"
+
+    def signed(self, model: str, version: str) -> Scored:
+        """Return the same with the model that gave it, unless that is a memory's word."""
+        if self.way == "memory":
+            return self
+        entries = self.source.entries if self.source is not None else ()
+        source = Provenance(self.way, model[:MODEL_CHARACTERS], version, entries)
+        return msgspec.structs.replace(self, source=source)
 
     @property
     def certainty(self) -> float:
@@ -60,7 +99,8 @@ class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     ``elapsed_us`` is the time from the prompt's arrival at this agent to its decision. The others
     do not travel: ``confidence_kind`` says which number the confidence is, empty where that is
     not known, ``probability`` is what the model said of its answer, where that is another
-    number and this agent's own, and ``source`` what of a memory the answer is from.
+    number and this agent's own. ``source`` is who gave the answer, where that is known; of the hop
+    whose answer counts it travels, where a memory had a part in it.
     """
 
     tier: str
@@ -70,7 +110,7 @@ class Hop(msgspec.Struct, frozen=True, omit_defaults=True):
     elapsed_us: int
     confidence_kind: str = ""
     probability: float | None = None
-    source: str = ""
+    source: Provenance | None = None
 
     @property
     def certainty(self) -> float:
@@ -91,7 +131,8 @@ class Prompt(msgspec.Struct, frozen=True):
     who hears of a refusal. ``copy`` asks whoever answers to tell the sender too, not only the
     origin: an agent between the two learns from it. ``priority`` counts at the agent that holds the
     prompt and does not travel: the higher one goes first. ``options`` are those of the task
-    (``shared.tasks``): how the answer is wanted.
+    (``shared.tasks``): how the answer is wanted. ``sourced`` says that all below read a result that
+    says what of a memory it is from.
     """
 
     id: UUID
@@ -104,6 +145,7 @@ class Prompt(msgspec.Struct, frozen=True):
     sender: str = ""
     priority: int = 0
     options: Options = {}
+    sourced: bool = False
 
     def __post_init__(self) -> None:
         if not self.sender:

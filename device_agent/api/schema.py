@@ -15,7 +15,7 @@ from shared.wire.topics import is_name
 
 if TYPE_CHECKING:
     from shared.bus import Message
-    from shared.messages import Hop
+    from shared.messages import Hop, Provenance
 
 _NAMESPACE: Final = UUID("5f0c6a52-6c40-4d9e-9a3e-0d2f5a4d1b7e")
 _ID_BYTES: Final = 128
@@ -98,6 +98,7 @@ def write_answer(result: Result, *, echo: Echo | None, elapsed_s: float) -> dict
             **_kind(result.hops[-1].certainty_kind),
             "tier": result.tier,
             "agent": result.hops[-1].agent,
+            **_source(result.hops[-1].source),
         }
     if result.degraded:
         answer["degraded"] = result.degraded
@@ -117,6 +118,15 @@ def _write_hop(hop: Hop) -> dict[str, Any]:
         "threshold": round(hop.threshold, 6),
         "elapsed_ms": hop.elapsed_us / 1000,
     }
+
+
+def _source(source: Provenance | None) -> dict[str, Any]:
+    """Return who gave an answer and what of a memory it is from, where that is known."""
+    if source is None:
+        return {}
+    entries = {"entries": list(source.entries)} if source.entries else {}
+    known = {"way": source.way, "model": source.model, "version": source.version}
+    return {"source": {name: value for name, value in known.items() if value} | entries}
 
 
 def _kind(confidence_kind: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ import msgspec
 from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.errors import MalformedMessage
-from shared.messages import Failure, Hop, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Provenance, Result
 from shared.tasks import Answer, Task
 from shared.wire.topics import is_name
 
@@ -60,6 +60,7 @@ class _StoredHop(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     elapsed_us: Annotated[int, msgspec.Meta(ge=0)]
     confidence_kind: Annotated[str, msgspec.Meta(max_length=_KIND_CHARACTERS)] = ""
     probability: _Share | None = None
+    source: Provenance | None = None
 
 
 class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
@@ -130,7 +131,15 @@ def decode(row: OutboxRow, origin: str) -> Stored:
     now_s, hops = time.monotonic(), (_unpack(read.hop),)
     deadline_s = now_s + read.remaining_s
     prompt = Prompt(
-        row.id, origin, read.task, read.text, deadline_s, hops, read.copy, options=options
+        row.id,
+        origin,
+        read.task,
+        read.text,
+        deadline_s,
+        hops,
+        read.copy,
+        options=options,
+        sourced=True,
     )
     own = Result(row.id, read.answer, hops)
     seen = Observation(read.hop.confidence, now_s, prompt.size_bytes)
@@ -160,7 +169,7 @@ def _result(row: OutboxRow) -> Result | None:
 
 
 def _pack(hop: Hop) -> _StoredHop:
-    """Return a hop as it is stored; a device has no memory, so its answers have no other source."""
+    """Return a hop as it is stored."""
     return _StoredHop(
         hop.tier,
         hop.agent,
@@ -169,6 +178,7 @@ def _pack(hop: Hop) -> _StoredHop:
         hop.elapsed_us,
         hop.confidence_kind,
         hop.probability,
+        hop.source,
     )
 
 

@@ -111,7 +111,7 @@ class Wing:
             found.answer,
             found.chance,
             elapsed_us,
-            way="memory",
+            confidence_kind="remembered",
             source=found.source,
             check=check,
             chance=found.chance,
@@ -127,7 +127,7 @@ class Wing:
         noted.add_done_callback(_broken)
         chance = 0.0 if shown.refuted(answer) else shown.chance
         return msgspec.structs.replace(
-            scored, way="examples", source=shown.source, check=self._drawn(), chance=chance
+            scored, source=shown.source, check=self._drawn(), chance=chance
         )
 
     def observe(self, escalation: Escalation, result: Result) -> None:

@@ -12,12 +12,13 @@ from edge_agent.memory.answers import answer_of
 from edge_agent.memory.assembler import SURELY, assemble
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
+from shared.messages import Provenance
+from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from edge_agent.memory.assembler import Assembled
-    from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shared.runtimes import ExampleRoom
     from shared.tasks import Answer, Request
 
+_log = get_logger()
 _Value = TypeVar("_Value")
 _VECTORS: Final = 1_000
 _REFIT: Final = 200
@@ -48,7 +50,7 @@ class Remembered(NamedTuple):
 
     answer: Answer
     chance: float
-    source: str
+    source: Provenance
 
 
 class Shown(NamedTuple):
@@ -60,7 +62,7 @@ class Shown(NamedTuple):
     assembled: Assembled
     best: Recalled
     chance: float
-    source: str
+    source: Provenance
 
     def refuted(self, answer: str) -> bool:
         """Return whether the model said another thing than an entry that is surely the question."""
@@ -120,7 +122,7 @@ class MemoryWorker:
             entry = best.entry
             self.memory.used(best, now_s)
             answer = answer_of(asked.request.task, entry.answer)
-            source = f"memory entry {entry.id} of {_giver(entry)}"
+            source = Provenance("memory", entry.model, entry.version, (entry.id,))
             return Remembered(answer, situation.direct or 0.0, source)
         if way != "examples" or asked.room is None:
             return None
@@ -129,8 +131,8 @@ class MemoryWorker:
         assembled = assemble(chosen, asked.request, asked.room, budget)
         if not assembled.examples:
             return None
-        givers = {_giver(self.memory.entries[entry]) for entry in assembled.entries}
-        source = f"examples from memory entries {assembled} of {' and '.join(sorted(givers))}"
+        _log.debug("examples shown", entries=str(assembled))
+        source = Provenance("examples", entries=assembled.entries)
         return Shown(assembled, best, situation.examples or 0.0, source)
 
     def answered(self, shown: Shown, answer: str) -> None:
@@ -158,7 +160,3 @@ class MemoryWorker:
         return self.memory.recall(
             text, vector, time.time(), task=task, owner=asked.owner, versions=asked.versions
         )
-
-
-def _giver(entry: Entry) -> str:
-    return f"{entry.model} {entry.version}".strip() or "nobody known"

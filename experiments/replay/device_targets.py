@@ -11,7 +11,7 @@ from experiments.replay.records import LOST
 from experiments.replay.target import Response
 from experiments.testbed.client import WAY_S, Answer, DeviceClient
 from shared.errors import BusError
-from shared.messages import Hop
+from shared.messages import Hop, Provenance
 from shared.tasks import Task, from_json
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ class _Said(msgspec.Struct, frozen=True):
     degraded: str = ""
     error: str = ""
     reason: str = ""
+    source: Provenance | None = None
 
 
 def read_answer(answer: Answer, task: Task) -> Response:
@@ -129,6 +130,7 @@ def read_answer(answer: Answer, task: Task) -> Response:
             round(hop.elapsed_ms * 1000),
             hop.confidence_kind,
             hop.probability,
+            said.source if hop is said.hops[-1] else None,
         )
         for hop in said.hops
     )

@@ -45,5 +45,5 @@ def _result_bytes(question: ReplayRequest, reply: Response, topics: Topics) -> i
     outcome = reply.answer or Failure(reply.error, reply.reason)
     result = Result(question.id, outcome, reply.hops, reply.degraded)
     # The top tier leaves out every hop that the prompt brought along but those of tiers between.
-    payload = encode_result(result, known_hops=1)
+    payload = encode_result(result, known_hops=1, sourced=True)
     return packet_bytes(topics.results(question.device), payload)

@@ -17,6 +17,7 @@ from experiments.testbed.client import DeviceClient
 from shared.bus.mqtt.settings import MqttSettings
 from shared.cli import clear_errors
 from shared.errors import InvalidPrompt, SettingsError
+from shared.messages import Provenance
 from shared.settings.file import convert, load
 from shared.tasks import TASKS, Task, check, from_json, to_line
 from shared.tasks.generate import Certainty
@@ -139,6 +140,8 @@ def _show(answer: Answer, task: Task) -> None:
             f"{_how_sure(answer)}{answer['elapsed_ms']:.1f} ms"
             + (f" ({degraded})" if degraded else "")
         )
+        if "source" in answer:
+            console.print(f"from {escape(str(_source(answer['source'])))}", highlight=False)
     if not answer["hops"]:
         return
     table = Table()
@@ -159,12 +162,22 @@ def _show(answer: Answer, task: Task) -> None:
     console.print(table)
 
 
+def _source(source: dict[str, Any]) -> Provenance | str:
+    """Return who gave an answer; what a newer device says of that as it is."""
+    try:
+        return msgspec.convert(source, Provenance)
+    except msgspec.ValidationError:
+        return str(source)
+
+
 def _how_sure(answer: Answer) -> str:
     """Say how likely right the model calls its answer, if that is what its confidence is."""
     sure = f"{answer['confidence']:.0%}"
     kind = answer.get("confidence_kind")
     if kind in get_args(Certainty):
         return f"confidence {answer['confidence']:.3f} ({kind}), "
+    if kind == "remembered":
+        return f"{sure} likely right, as far as the memory knows, "
     if kind == "agreement":
         return f"{sure} likely what the tier above would say, "
     return f"{sure} sure, "

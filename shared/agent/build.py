@@ -132,6 +132,7 @@ def build_agent(
 
     def introduce(model: Model) -> None:
         bundle = short_digest(model)
+        station.model = (model.name, bundle)
         metrics.introduce(settings.agent, tier.name, model.name, bundle)
         announcer.serves(model.name, bundle, model.tasks, confidence_kind_of(model))
 

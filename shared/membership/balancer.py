@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from shared.membership.roster import Roster
+from shared.messages import MODEL_CHARACTERS, Provenance
 from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
@@ -42,8 +43,11 @@ class Pick(NamedTuple):
         return self.address != self.agent
 
     def hand(self, prompt: Prompt) -> Prompt:
-        """Return the prompt as it goes to this agent."""
-        return msgspec.structs.replace(prompt, copy=True) if self.trial else prompt
+        """Return the prompt as it goes to this agent, or to any of its pool."""
+        sourced = prompt.sourced and self.roster.reads_sources(None if self.pooled else self.agent)
+        if (sourced, self.trial) == (prompt.sourced, False):
+            return prompt
+        return msgspec.structs.replace(prompt, copy=prompt.copy or self.trial, sourced=sourced)
 
 
 class LoadBalancer:
@@ -147,9 +151,19 @@ class LoadBalancer:
     def _named(self, hop: Hop, outcome: Answer | Failure) -> Hop:
         told = (r.confidence_kind(hop.agent) for r in self.rosters if r.tier == hop.tier)
         kind = next(told, hop.confidence_kind)
+        source = hop.source or self._model_of(hop)
+        if source is not None and source.way == "memory":
+            kind = "remembered"
         if kind in _OF_TOKENS and isinstance(outcome, Label):
             kind = "max_probability"  # a language model's, of labels that it chose among
-        return msgspec.structs.replace(hop, confidence_kind=kind)
+        return msgspec.structs.replace(hop, confidence_kind=kind, source=source)
+
+    def _model_of(self, hop: Hop) -> Provenance | None:
+        """Return the model of a hop above, as its agent last said; None where nobody knows it."""
+        if not any(roster.tier == hop.tier for roster in self.rosters):
+            return None
+        model, version = self.model_of(hop.agent)
+        return Provenance("model", model[:MODEL_CHARACTERS], version) if model else None
 
     def _take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
         for roster in self.rosters:

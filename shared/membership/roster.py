@@ -15,7 +15,7 @@ import msgspec
 
 from shared.membership.breaker import Breaker
 from shared.membership.incarnation import AHEAD_MS
-from shared.membership.status import Status
+from shared.membership.status import SOURCED_SINCE, Status
 
 if TYPE_CHECKING:
     import random
@@ -147,6 +147,11 @@ class Roster:
         """Return what an agent last said that its confidences are; empty if it never did."""
         entry = self._entries.get(agent)
         return entry.status.confidence_kind if entry is not None else ""
+
+    def reads_sources(self, agent: str | None) -> bool:
+        """Return whether an agent, or everyone of the tier, knows version 3 of prompts."""
+        asked = self._entries.values() if agent is None else [self._entries.get(agent)]
+        return all(e is not None and e.status.version >= SOURCED_SINCE for e in asked)
 
     def status_of(self, agent: str) -> Status | None:
         """Return what an agent last said of itself; None if it never did."""

@@ -15,8 +15,10 @@ from shared.tasks import Task
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-VERSION: Final = 4
+VERSION: Final = 5
 """Of the form of a status; from a newer one, fields that we do not know are passed over."""
+SOURCED_SINCE: Final = 5
+"""Agents of this version know prompts and results of version 3 (``shared.wire.codec``)."""
 DETAIL_CHARACTERS: Final = 300
 _STATUS_BYTES = 4096
 _LABELS_BYTES = 256

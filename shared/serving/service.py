@@ -210,7 +210,7 @@ class Service:
                 await self._put_aside(action)
                 return self._admission.quarantined(action)
             case StoreResult(prompt, result):
-                payload = encode_result(result, known_hops=0)
+                payload = encode_result(result, known_hops=0, sourced=True)
                 await self._results.keep(key_of(prompt), payload, time.monotonic())
                 return self._admission.kept(action)
             case SendResult(prompt, result):
@@ -259,13 +259,13 @@ class Service:
         tier, agent = self._station.tier.name, self._station.agent
         for reply in replies(prompt, result, tier=tier, agent=agent):
             topic = self._topics.results(reply.reader)
-            payload = await self._publish(topic, result, reply.known_hops)
+            payload = await self._publish(topic, result, reply.known_hops, prompt.sourced)
             for link in reply.links:
                 self._station.metrics.count_link(link, "down", packet_bytes(topic, payload))
 
-    async def _publish(self, topic: str, result: Result, known_hops: int) -> bytes:
+    async def _publish(self, topic: str, result: Result, known_hops: int, sourced: bool) -> bytes:
         """Publish a result and return its payload; one that no broker carries goes out cut."""
-        payload = encode_result(result, known_hops=known_hops)
+        payload = encode_result(result, known_hops=known_hops, sourced=sourced)
         try:
             await self._bus.publish(topic, payload)
         except TooLarge as error:
@@ -273,7 +273,7 @@ class Service:
             cut = _cut(result, error.over_bytes)
             if isinstance(cut.outcome, Failure):
                 self._station.metrics.refused.labels(cut.outcome.code).inc()
-            payload = encode_result(cut, known_hops=known_hops)
+            payload = encode_result(cut, known_hops=known_hops, sourced=sourced)
             await self._bus.publish(topic, payload)
         return payload
 

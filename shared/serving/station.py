@@ -54,6 +54,8 @@ class Station:
         self.solver = solver
         self.metrics = metrics
         self.dispatcher = dispatcher
+        self.model = ("", "")
+        """Name and version of the model that answers here now."""
         self._prompt_bytes = prompt_bytes
         self._observers = tuple(observers)
         # Finding a series by its labels costs as much as deciding: each is found once.
@@ -83,7 +85,7 @@ class Station:
             decided = self.tier.decide(
                 self.agent,
                 prompt,
-                scored,
+                scored.signed(*self.model),
                 arrived_s=arrived_s,
                 now_s=now_s,
                 copy=bool(self._observers),
@@ -187,7 +189,7 @@ class Station:
             threshold=round(hop.threshold, 6),
             outcome=outcome,
             elapsed_us=hop.elapsed_us,
-            **({"source": hop.source} if hop.source else {}),
+            **({"source": str(hop.source)} if hop.source and hop.source.entries else {}),
         )
 
     def _failed(self, prompt: Prompt, error: PromptError) -> Result:

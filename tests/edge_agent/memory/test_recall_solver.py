@@ -12,7 +12,7 @@ from edge_agent.memory.assembler import harmless
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.memory.store import MemoryStore
 from edge_agent.memory.wing import Wing
-from shared.messages import Scored
+from shared.messages import Provenance, Scored
 from shared.runtimes import ModelSettings, TakesExamples, load_model
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 from shared.serving.batcher import Batcher
@@ -79,8 +79,8 @@ async def test_the_model_answers_after_what_is_remembered_and_says_so(
     await learn(wing, request, "Zwei Hunde")
     shown = await solve(wing, model, request)
 
-    assert (alone.way, alone.source) == ("model", "")
-    assert (shown.way, shown.source) == ("examples", "examples from memory entries 1 of big 1")
+    assert (alone.way, alone.source) == ("model", None)
+    assert shown.source == Provenance("examples", entries=(1,))
     assert isinstance(model, TakesExamples)
     example = Exemplar(QUESTION, "Zwei Hunde")
     (expected,) = model.answer([structs.replace(request, examples=(example,))])

@@ -9,11 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import structs
 
+from device_agent.api.schema import write_answer
 from edge_agent.app import remembering
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.settings import EdgeSettings
 from shared.errors import SettingsError
+from shared.messages import Provenance
 from shared.settings.file import load
 from shared.tasks import Request
 from shared.tasks.classify import Label
@@ -29,8 +32,6 @@ if TYPE_CHECKING:
     from shared.tasks import Answer
     from tests.support.fakes import LookupModel
 
-pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
 
 QUESTION = "Is the film Glass River from 1987 good?"
 
@@ -82,6 +83,24 @@ async def test_a_question_asked_twice_goes_up_once(embedder: str) -> None:
         assert tiers.edge.seen == [QUESTION]
 
 
+async def test_whoever_asks_the_device_is_told_where_an_answer_comes_from(embedder: str) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        tier = structs.replace(tiers.device.settings.tier, beyond=("cloud",))
+        device = await cascaded.device(agent="device-2", tier=tier)
+        first, second = await device.ask(QUESTION), await device.ask(QUESTION)
+        third = await device.ask("hard")
+
+    said = [write_answer(each, echo=None, elapsed_s=0.0) for each in (first, second, third)]
+    cloud = {"model": "cloud-1", "version": "cloud-1"}
+    assert [(each["tier"], each["source"], each["confidence_kind"]) for each in said] == [
+        ("cloud", {"way": "model", "model": "cloud-1"}, "max_probability"),
+        ("edge", {"way": "memory", "entries": [1]} | cloud, "remembered"),
+        ("edge", {"way": "model", "model": "edge-1"}, "max_probability"),
+    ]
+
+
 async def test_where_an_answer_comes_from_is_said(embedder: str) -> None:
     async with cascade(MemoryWire()) as cascaded:
         tiers = Tiers(cascaded, settings(embedder))
@@ -91,7 +110,11 @@ async def test_where_an_answer_comes_from_is_said(embedder: str) -> None:
             Request("classify", QUESTION), deadline_s=time.monotonic() + 10
         )
 
-        assert known.source == "memory entry 1 of cloud-1 cloud-1"
+        assert known.source == Provenance("memory", "cloud-1", "cloud-1", (1,))
+        assert (known.confidence_kind, str(known.source)) == (
+            "remembered",
+            "memory entry 1 of cloud-1 cloud-1",
+        )
         assert tiers.edge.seen == [QUESTION]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage, OtherVersion
-from shared.messages import Failure, Hop, Prompt, Result
+from shared.messages import Failure, Hop, Prompt, Provenance, Result
 from shared.tasks.classify import Label
 from shared.tasks.generate import Completion
 from shared.tasks.tag import Entities, Span
@@ -37,6 +37,7 @@ ID = UUID("01234567-89ab-4def-8123-456789abcdef")
 DEVICE_HOP = Hop("device", "device-1", 0.625, 0.75, 1_234)
 EDGE_HOP = Hop("edge", "edge-1", 0.5, 0.875, 56_789)
 CLOUD_HOP = Hop("cloud", "cloud-1", 1.0, 0.25, 98_765)
+REMEMBERED = Provenance("memory", "sentiment-cloud", "f00d", (7,))
 
 PROMPTS = {
     "prompt-from-device": Prompt(ID, "device-1", "classify", "the valve sticks", 30, (DEVICE_HOP,)),
@@ -61,6 +62,19 @@ PROMPTS = {
         (DEVICE_HOP,),
         options={"max_new_tokens": 32, "stop": ["\n"], "json_schema": {"type": "string"}},
     ),
+    "prompt-sourced": Prompt(
+        ID, "device-1", "classify", "the valve sticks", 30, (DEVICE_HOP,), sourced=True
+    ),
+    "prompt-sourced-with-options": Prompt(
+        ID,
+        "device-1",
+        "generate",
+        "What sticks?",
+        30,
+        (DEVICE_HOP,),
+        options={"max_new_tokens": 32},
+        sourced=True,
+    ),
 }
 RESULTS = {
     "result-from-edge": Result(ID, Label("negative"), (EDGE_HOP,)),
@@ -71,6 +85,9 @@ RESULTS = {
     ),
     "result-with-text": Result(
         ID, Completion("Das Ventil klemmt.", "length", 17, 6, prompt_cut=True), (CLOUD_HOP,)
+    ),
+    "result-remembered": Result(
+        ID, Label("negative"), (DEVICE_HOP, msgspec.structs.replace(EDGE_HOP, source=REMEMBERED))
     ),
     "result-failed": Result(ID, Failure("model_failed", "ValueError: no such token"), (EDGE_HOP,)),
 }
@@ -103,7 +120,7 @@ def test_a_golden_prompt_means_what_it_meant_and_is_written_as_it_was(name: str)
 @pytest.mark.parametrize("name", RESULTS)
 def test_a_golden_result_means_what_it_meant_and_is_written_as_it_was(name: str) -> None:
     assert decode_result(golden(name)) == RESULTS[name]
-    assert encode_result(RESULTS[name], known_hops=0) == golden(name)
+    assert encode_result(RESULTS[name], known_hops=0, sourced=True) == golden(name)
 
 
 @pytest.mark.parametrize("name", NOTICES)
@@ -123,6 +140,40 @@ def test_a_result_leaves_out_the_hops_its_reader_made() -> None:
     read = decode_result(encode_result(result, known_hops=1))
     assert isinstance(read, Result)
     assert read.hops == (EDGE_HOP,)
+
+
+def test_a_prompt_costs_no_more_for_asking_where_its_answer_is_from() -> None:
+    for name in ("prompt-sourced", "prompt-from-device"):
+        assert len(golden(name)) == len(golden("prompt-from-device"))
+
+
+def test_who_cannot_read_what_an_answer_is_from_gets_it_as_ever() -> None:
+    sourced = RESULTS["result-remembered"]
+    edge_hop = msgspec.structs.replace(sourced.hops[-1], source=None)
+    plain = msgspec.structs.replace(sourced, hops=(DEVICE_HOP, edge_hop))
+
+    assert encode_result(sourced, known_hops=0) == encode_result(plain, known_hops=0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [3, ID.bytes, [1, "negative"], [], "", ["memory", "m", "", [7]]],
+        [3, ID.bytes, [1, "negative"], [["edge", "edge-1", 1, 1, 1]], ""],
+        [3, ID.bytes, [1, "negative"], [["edge", "edge-1", 1, 1, 1]], "", ["dream", "m", "", [7]]],
+        [
+            3,
+            ID.bytes,
+            [1, "negative"],
+            [["edge", "edge-1", 1, 1, 1]],
+            "",
+            ["memory", "m", "", [-1]],
+        ],
+    ],
+)
+def test_a_source_that_is_none_is_refused(wrong: list[Any]) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_result(msgspec.msgpack.encode(wrong))
 
 
 def test_the_remaining_time_is_moved_to_the_readers_clock() -> None:
@@ -275,7 +326,7 @@ def test_a_result_that_is_not_exactly_right_is_refused(payload: bytes) -> None:
     [
         golden("notice-busy-of-version-1"),
         altered("notice-busy", lambda t: t.__setitem__(0, 1)),
-        altered("notice-busy", lambda t: t.__setitem__(0, 3)),
+        altered("notice-busy", lambda t: t.__setitem__(0, 4)),
         altered("result-from-edge", lambda t: t.__setitem__(0, 2)),
         altered("result-from-edge", lambda t: t.__setitem__(0, 7)),
         altered("prompt-from-device", lambda t: t.__setitem__(0, 9)),
