@@ -120,7 +120,6 @@ class Memory:
         *,
         cloud: float = 0.93,
         cloud_open: bool = True,
-        pressure: float = 0.0,
         direct: bool = True,
         examples: bool = True,
     ) -> Situation:
@@ -133,7 +132,6 @@ class Memory:
             self.standing,
             cloud=cloud,
             cloud_open=cloud_open,
-            pressure=pressure,
             direct=direct,
             examples=examples,
         )

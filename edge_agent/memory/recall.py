@@ -50,7 +50,6 @@ def situation_of(
     *,
     cloud: float = 0.93,
     cloud_open: bool = True,
-    pressure: float = 0.0,
     direct: bool = True,
     examples: bool = True,
 ) -> Situation:
@@ -66,7 +65,6 @@ def situation_of(
             edge=edge,
             cloud=cloud,
             cloud_open=cloud_open,
-            pressure=pressure,
         )
     helps = best.entry.chance_helps * standing.chance("examples", kind) / _USUAL_HELP
     return Situation(
@@ -81,5 +79,4 @@ def situation_of(
         edge=edge,
         cloud=cloud,
         cloud_open=cloud_open,
-        pressure=pressure,
     )

@@ -42,7 +42,9 @@ class RecallSolver:
         scored = await self._behind.solve(
             request, deadline_s=deadline_s, priority=priority, origin=origin
         )
-        return scored if found is None else self._wing.shown(found, scored)
+        if found is not None:
+            return self._wing.shown(found, scored)
+        return msgspec.structs.replace(scored, check=self._wing.drawn())
 
     def queue_for(self, origin: str) -> Queue:
         """Return what a request that is not known would find."""

@@ -8,7 +8,6 @@ most worth among those that are good enough (``by_worth``).
 
 from __future__ import annotations
 
-import math
 from typing import Final, Literal
 
 import msgspec
@@ -55,8 +54,6 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     edge: float | None = None
     cloud: float = 0.93
     cloud_open: bool = True
-    pressure: float = 0.0
-    """What is taken from the cloud's worth because its budget runs low."""
 
 
 class Decision(msgspec.Struct, frozen=True):
@@ -104,18 +101,11 @@ def by_worth(
     ways = {way: chance for way, chance in _open(situation).items() if chance >= enough}
     worth = {way: chance - prices.of(way) for way, chance in ways.items()}
     if situation.cloud >= enough:
-        worth["cloud"] = situation.cloud - prices.cloud - situation.pressure
+        worth["cloud"] = situation.cloud - prices.cloud
     if not worth:
         return Decision("cloud", "nothing is good enough", situation.cloud)
     best = max(worth, key=worth.__getitem__)
     return Decision(best, "the most worth", ways.get(best, situation.cloud))
-
-
-def pressure(spent: float, limit: float, *, most: float = 0.5, slope: float = 4.0) -> float:
-    """Return what to take from the cloud's worth when the average spent passes its limit."""
-    if limit <= 0 or spent <= limit:
-        return 0.0
-    return most * math.tanh(slope * (spent / limit - 1))
 
 
 def _open(situation: Situation) -> dict[Way, float]:

@@ -29,7 +29,7 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
             ge=0,
             le=1,
             description="share of the answers known that go up all the same, drawn by lot, to "
-            "count how often they are wrong",
+            "count how often they are wrong; with the policy recall, of all answers",
         ),
     ] = 0.02
     patience_s: Annotated[

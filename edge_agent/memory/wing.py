@@ -104,7 +104,7 @@ class Wing:
         if isinstance(found, Shown):
             self._count(request.task, "examples")
             return found
-        check = self._drawn()
+        check = self.drawn()
         self._count(request.task, "check" if check else "given")
         elapsed_us = int((time.perf_counter() - started_s) * 1e6)
         return Scored(
@@ -127,7 +127,7 @@ class Wing:
         noted.add_done_callback(_broken)
         chance = 0.0 if shown.refuted(answer) else shown.chance
         return msgspec.structs.replace(
-            scored, source=shown.source, check=self._drawn(), chance=chance
+            scored, source=shown.source, check=self.drawn(), chance=chance
         )
 
     def observe(self, escalation: Escalation, result: Result) -> None:
@@ -166,7 +166,8 @@ class Wing:
         versions = self._above.versions(request.task) if self._above is not None else ()
         return LookUp(request, owner, versions)
 
-    def _drawn(self) -> bool:
+    def drawn(self) -> bool:
+        """Say, by lot, whether an answer is to go up whatever is thought of it, to be compared."""
         return random.random() < self._settings.check_share  # noqa: S311 - guards nothing
 
     async def _look_up(self, asked: LookUp) -> Remembered | Shown | None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from shared.bus.mqtt.bus import MqttBus
-from shared.cascade.policies import adapts
+from shared.cascade.policies import adapts, judges_memories
 from shared.cascade.tier import Tier
 from shared.errors import RecServeError, SettingsError
 from shared.membership.announcer import Announcer
@@ -111,6 +111,7 @@ def build_agent(
     topics = Topics(settings.mqtt.root)
     _refuse_learning_without_head(settings, model)
     _refuse_escalating_unsure(settings, model)
+    _refuse_recall_without_memory(settings, remembers=before is not None)
     labels = name_labels(labels_of(model))
     batcher = _runner(settings, model if around is None else around(model), metrics)
     announcer = _announcer(settings, topics, model, labels, batcher)
@@ -206,6 +207,14 @@ def _refuse_learning_without_head(settings: AgentSettings, model: Model) -> None
             "tier.policy.learn adapts the forecasts of an agreement head, and the model "
             f"{model.name} has none; remove it, or give the bundle a head: "
             "recserve pack --refit-head"
+        )
+
+
+def _refuse_recall_without_memory(settings: AgentSettings, *, remembers: bool) -> None:
+    if judges_memories(settings.tier.policy) and not remembers:
+        raise SettingsError(
+            "tier.policy.kind recall is for an edge with a memory, which sends a share of its "
+            "answers up to be compared; add memory, or take quality, which does so by itself"
         )
 
 

@@ -21,6 +21,7 @@ from shared.cascade.policies import (
     Quantile,
     Remembering,
     Routing,
+    judges_memories,
     learns,
     make_policy,
 )
@@ -75,6 +76,7 @@ class Tier:
         self.name = name
         self.above = tuple(above)
         self._settings = policy or Quantile()
+        self._judges_memories = judges_memories(self._settings)
         self._draw = random.Random(seed)  # noqa: S311 - draws prompts, guards nothing
         self._expected = expected or {}
         self._policies: dict[Task, Policy] = {}
@@ -109,6 +111,7 @@ class Tier:
             label_of(scored.answer) if scored.confidence_kind == "agreement" else "",
             scored.way,
             scored.check,
+            scored.chance,
         )
         routing = self._route_scored(prompt.task, observation)
         elapsed_us = int((now_s - arrived_s) * 1e6)
@@ -142,14 +145,18 @@ class Tier:
         return routing._replace(up=len(self.above))
 
     def _route_scored(self, task: Task, observation: Observation) -> Routing:
-        """Ask the policy about what a model scored; a remembered answer is none of its numbers."""
-        if observation.way != "memory":
+        """Ask the policy about what a model scored; a remembered answer is few policies' number."""
+        if observation.way != "memory" or self._judges_memories:
             return self.route(task, observation)
         return Routing(1, 1.0) if observation.check and self.above else Routing(0, 0.0)
 
     def learn(self, escalation: Escalation, result: Result) -> None:
         """Tell the policy what became of a prompt that was sent up."""
-        if not self.learns or result.tier not in self.above or escalation.remembered:
+        if (
+            not self.learns
+            or result.tier not in self.above
+            or (escalation.remembered and not self._judges_memories)
+        ):
             return
         feedback = Feedback(
             agreed=_agree(escalation.local_result, result),

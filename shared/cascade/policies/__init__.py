@@ -21,9 +21,12 @@ from shared.cascade.policies.budget import Budget, BudgetPolicy
 from shared.cascade.policies.fixed import Fixed, FixedPolicy
 from shared.cascade.policies.quality import Quality, QualityPolicy
 from shared.cascade.policies.quantile import Quantile, QuantilePolicy
+from shared.cascade.policies.recall import Recall, RecallPolicy
 from shared.cascade.policies.skip import Skip, SkipPolicy
 
-PolicySettings: TypeAlias = Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip
+PolicySettings: TypeAlias = (
+    Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip | Recall
+)
 
 __all__ = [
     "Budget",
@@ -38,10 +41,12 @@ __all__ = [
     "Quality",
     "Quantile",
     "Random",
+    "Recall",
     "Remembering",
     "Routing",
     "Skip",
     "adapts",
+    "judges_memories",
     "learns",
     "make_policy",
 ]
@@ -54,6 +59,7 @@ _POLICIES: Final[dict[type, Any]] = {
     Quality: QualityPolicy,
     Quantile: QuantilePolicy,
     Random: RandomPolicy,
+    Recall: RecallPolicy,
     Skip: SkipPolicy,
 }
 
@@ -66,6 +72,11 @@ def learns(settings: PolicySettings) -> bool:
 def adapts(settings: PolicySettings) -> bool:
     """Say whether such a policy goes by forecasts that it adapts to the texts that are served."""
     return bool(getattr(settings, "learn", False))
+
+
+def judges_memories(settings: PolicySettings) -> bool:
+    """Say whether such a policy decides on remembered answers, too; for others they are kept."""
+    return isinstance(settings, Recall)
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext) -> Policy:

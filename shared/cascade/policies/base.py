@@ -17,8 +17,8 @@ class Observation(NamedTuple):
     ``confidence`` is that of its own answer, ``at_s`` a monotonic time in seconds, ``prompt_bytes``
     the size of what is asked: the text in UTF-8, and its options. ``text`` and ``label``, the
     prompt's and the answer's, are for policies that adapt; the label is empty where the answer has
-    none, or is not remembered. ``way`` is who gave the answer (``shared.messages.Way``), and
-    ``check`` asks that it goes up all the same.
+    none, or is not remembered. ``way`` is who gave the answer (``shared.messages.Way``), ``check``
+    asks that it goes up all the same, and ``chance`` is how likely right a memory takes it to be.
     """
 
     confidence: float
@@ -28,6 +28,7 @@ class Observation(NamedTuple):
     label: str = ""
     way: Way = "model"
     check: bool = False
+    chance: float | None = None
 
 
 class Routing(NamedTuple):

@@ -6,7 +6,6 @@ The quantile is no longer the user's: it is steered so that what is sent in any 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import msgspec
@@ -14,15 +13,13 @@ from msgspec import Meta
 
 from shared.cascade.policies.adapting import Learn
 from shared.cascade.policies.base import Routing
+from shared.cascade.policies.ledger import Ledger
 from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
-_SLOTS = 200
 _REACTION = 20
 _MEMORY = 10
 _CEILING = 1.03
@@ -89,7 +86,7 @@ class BudgetPolicy:
         self._window = QuantileWindow(0.5, settings.window_prompts, begin)
         self._rate = settings.budget_bytes / settings.period_s
         self._reaction_s = settings.period_s / _REACTION
-        self._ledger = _Ledger(settings.period_s)
+        self._ledger = Ledger(settings.period_s)
         self._offered = _Rate(settings.period_s / _MEMORY)
         self._owed = 0.0
         self._paid_s: float | None = None
@@ -152,51 +149,6 @@ class BudgetPolicy:
         gap_s = now_s - self._paid_s if self._paid_s is not None else 0.0
         self._owed = min(self._owed + self._rate * gap_s, self._settings.budget_bytes)
         self._paid_s = now_s
-
-
-class _Ledger:
-    """Bytes spent in the last period, kept in slots of a two-hundredth of it.
-
-    The slot in which the period begins counts in full, so the true sum is never larger.
-    """
-
-    def __init__(self, period_s: float) -> None:
-        self.total = 0.0
-        self._slot_s = period_s / _SLOTS
-        self._slots = [0.0] * (_SLOTS + 1)
-        self._head = 0
-
-    def spent(self, now_s: float) -> float:
-        """Return the bytes of the last period; slots that fell out of it are cleared."""
-        head = math.floor(now_s / self._slot_s)
-        for gone in range(max(self._head + 1, head - _SLOTS), head + 1):
-            self.total -= self._slots[gone % len(self._slots)]
-            self._slots[gone % len(self._slots)] = 0.0
-        self._head = max(head, self._head)
-        return self.total
-
-    def spend(self, cost: float, now_s: float) -> None:
-        """Book bytes to the current slot."""
-        self.spent(now_s)
-        self._slots[self._head % len(self._slots)] += cost
-        self.total += cost
-
-    def by_age(self, now_s: float) -> tuple[tuple[float, float], ...]:
-        """Return the age and the bytes of every slot that has any, the youngest first."""
-        self.spent(now_s)
-        return tuple(
-            (age * self._slot_s, cost)
-            for age in range(len(self._slots))
-            if (cost := self._slots[(self._head - age) % len(self._slots)]) > 0.0
-        )
-
-    def recall(self, spent: Sequence[tuple[float, float]], at_s: float) -> None:
-        """Take up bytes by age, as they were at a time."""
-        self._head = math.floor(at_s / self._slot_s)
-        self._slots = [0.0] * (_SLOTS + 1)
-        for age_s, cost in spent:
-            self._slots[(self._head - round(age_s / self._slot_s)) % len(self._slots)] += cost
-        self.total = sum(self._slots)
 
 
 class _Rate:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_agent.memory.router import Situation, Way, WayPrices, by_rule, by_worth, pressure
+from edge_agent.memory.router import Situation, Way, WayPrices, by_rule, by_worth
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,14 +67,3 @@ def test_without_the_cloud_the_best_of_the_edge_answers_and_is_degraded(
 
     assert decision.way == max(chances, key=chances.__getitem__, default="edge")
     assert decision.degraded
-
-
-def test_a_budget_that_runs_low_takes_from_the_clouds_worth() -> None:
-    near = Situation(edge=0.9, cloud=0.92)
-    pressed = Situation(edge=0.5, cloud=0.92, pressure=pressure(2.0, 1.0))
-
-    assert pressure(0.9, 1.0) == 0.0
-    assert 0 < pressure(1.1, 1.0) < pressure(2.0, 1.0) <= 0.5
-    assert by_worth(near).way == "edge"
-    assert by_worth(pressed, least=0.4).way == "edge"
-    assert by_worth(Situation(edge=0.5, cloud=0.92), least=0.4).way == "cloud"

@@ -15,6 +15,8 @@ from device_agent.api.schema import write_answer
 from edge_agent.app import remembering
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.settings import EdgeSettings
+from shared.agent.settings import TierSettings
+from shared.cascade.policies import Recall
 from shared.errors import SettingsError
 from shared.messages import Provenance
 from shared.settings.file import load
@@ -43,10 +45,10 @@ class Tiers:
         self.tiers = tiers
         self._settings = settings
 
-    async def start(self, state: Path | None = None) -> None:
+    async def start(self, state: Path | None = None, **changes: object) -> None:
         running = partial(remembering, memory=self._settings)
         self.cloud: LookupModel = await self.tiers.cloud()
-        self.edge: LookupModel = await self.tiers.edge(running=running, state=str(state or ""))
+        self.edge: LookupModel = await self.tiers.edge(running=running, state=str(state or ""), **changes)
         self.device: Device = await self.tiers.device()
         above = self.tiers.parts["edge-1"].station.above.choice
         await eventually(
@@ -150,6 +152,24 @@ async def test_an_answer_that_is_contradicted_is_given_no_more(embedder: str) ->
         assert (wing.checks.right, wing.checks.wrong) == (0, 1)
         await tiers.ask(QUESTION)
         assert tiers.edge.seen == [QUESTION, QUESTION]
+
+
+async def test_the_policy_recall_keeps_a_remembered_answer_once_it_has_proved_itself(
+    embedder: str,
+) -> None:
+    tier = TierSettings(name="edge", policy=Recall(), upstream="cloud")
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start(tier=tier)
+        await tiers.ask(QUESTION)
+        asked = [(await tiers.ask(QUESTION))[1] for _ in range(60)]
+        figures = cascaded.parts["edge-1"].station.tier.report("classify")
+
+        assert asked[0] == "cloud"
+        assert asked[-1] == "edge"
+        assert asked == sorted(asked)  # from the cloud to the edge, and not back
+        assert figures["memory_comparisons"] == asked.count("cloud")
+        assert tiers.edge.seen == [QUESTION]
 
 
 async def test_answers_of_a_model_that_is_gone_are_given_no_more(embedder: str) -> None:
