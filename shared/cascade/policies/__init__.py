@@ -21,11 +21,11 @@ from shared.cascade.policies.budget import Budget, BudgetPolicy
 from shared.cascade.policies.fixed import Fixed, FixedPolicy
 from shared.cascade.policies.quality import Quality, QualityPolicy
 from shared.cascade.policies.quantile import Quantile, QuantilePolicy
-from shared.cascade.policies.recall import Recall, RecallPolicy
+from shared.cascade.policies.recall import RecallPolicy, RecallRule
 from shared.cascade.policies.skip import Skip, SkipPolicy
 
 PolicySettings: TypeAlias = (
-    Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip | Recall
+    Quantile | Fixed | Random | KeepAll | PassAll | Budget | Quality | Skip | RecallRule
 )
 
 __all__ = [
@@ -41,7 +41,7 @@ __all__ = [
     "Quality",
     "Quantile",
     "Random",
-    "Recall",
+    "RecallRule",
     "Remembering",
     "Routing",
     "Skip",
@@ -59,7 +59,7 @@ _POLICIES: Final[dict[type, Any]] = {
     Quality: QualityPolicy,
     Quantile: QuantilePolicy,
     Random: RandomPolicy,
-    Recall: RecallPolicy,
+    RecallRule: RecallPolicy,
     Skip: SkipPolicy,
 }
 
@@ -76,7 +76,7 @@ def adapts(settings: PolicySettings) -> bool:
 
 def judges_memories(settings: PolicySettings) -> bool:
     """Say whether such a policy decides on remembered answers, too; for others they are kept."""
-    return isinstance(settings, Recall)
+    return isinstance(settings, RecallRule)
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext) -> Policy:

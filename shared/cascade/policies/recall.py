@@ -29,7 +29,7 @@ _MOST_PRESSURE: Final = 0.5
 _SLOPE: Final = 4.0
 
 
-class Recall(Closed, frozen=True, kw_only=True, tag_field="kind", tag="recall"):
+class RecallRule(Closed, frozen=True, kw_only=True, tag_field="kind", tag="recall"):
     """Keep answers that the tiers above would hardly change; for an edge with a memory."""
 
     tolerance: Annotated[
@@ -76,7 +76,7 @@ class RecallPolicy:
 
     learns: ClassVar = True
 
-    def __init__(self, settings: Recall, context: PolicyContext) -> None:
+    def __init__(self, settings: RecallRule, context: PolicyContext) -> None:
         del context
         self._settings = settings
         self._z = NormalDist().inv_cdf(settings.certainty)

@@ -16,7 +16,7 @@ from edge_agent.app import remembering
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.settings import EdgeSettings
 from shared.agent.settings import TierSettings
-from shared.cascade.policies import Recall
+from shared.cascade.policies import RecallRule
 from shared.errors import SettingsError
 from shared.messages import Provenance
 from shared.settings.file import load
@@ -48,7 +48,9 @@ class Tiers:
     async def start(self, state: Path | None = None, **changes: object) -> None:
         running = partial(remembering, memory=self._settings)
         self.cloud: LookupModel = await self.tiers.cloud()
-        self.edge: LookupModel = await self.tiers.edge(running=running, state=str(state or ""), **changes)
+        self.edge: LookupModel = await self.tiers.edge(
+            running=running, state=str(state or ""), **changes
+        )
         self.device: Device = await self.tiers.device()
         above = self.tiers.parts["edge-1"].station.above.choice
         await eventually(
@@ -157,7 +159,7 @@ async def test_an_answer_that_is_contradicted_is_given_no_more(embedder: str) ->
 async def test_the_policy_recall_keeps_a_remembered_answer_once_it_has_proved_itself(
     embedder: str,
 ) -> None:
-    tier = TierSettings(name="edge", policy=Recall(), upstream="cloud")
+    tier = TierSettings(name="edge", policy=RecallRule(), upstream="cloud")
     async with cascade(MemoryWire()) as cascaded:
         tiers = Tiers(cascaded, settings(embedder))
         await tiers.start(tier=tier)

@@ -12,7 +12,7 @@ from shared.agent.build import AgentParts, build_agent
 from shared.agent.run import run_agent, serving
 from shared.agent.settings import TierSettings
 from shared.bus.mqtt.settings import MqttSettings
-from shared.cascade.policies import Quantile, Recall
+from shared.cascade.policies import Quantile, RecallRule
 from shared.errors import BundleError, SettingsError
 from shared.membership.status import decode_status
 from shared.runtimes import ModelSettings
@@ -61,7 +61,7 @@ def test_a_policy_that_adapts_wants_a_model_with_a_head() -> None:
 
 def test_what_a_memory_is_good_for_is_decided_where_there_is_one() -> None:
     wire = MemoryWire()
-    tier = TierSettings(name="edge", policy=Recall(), upstream="cloud")
+    tier = TierSettings(name="edge", policy=RecallRule(), upstream="cloud")
     with pytest.raises(SettingsError, match=r"tier\.policy\.kind recall is for an edge with a mem"):
         build_agent(edge_settings(wire, tier=tier), model=LookupModel(), connect=wire.connect)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.cascade.policies import Feedback, Observation, PolicyContext, Recall, make_policy
+from shared.cascade.policies import Feedback, Observation, PolicyContext, RecallRule, make_policy
 
 if TYPE_CHECKING:
     from shared.cascade.policies import Policy, Routing
@@ -17,7 +17,7 @@ WAYS: tuple[Way, ...] = ("model", "memory", "examples")
 
 
 def recall(**settings: float) -> Policy:
-    return make_policy(Recall(**settings), PolicyContext(random.Random(1), 1))  # type: ignore[arg-type] # any setting
+    return make_policy(RecallRule(**settings), PolicyContext(random.Random(1), 1))  # type: ignore[arg-type] # any setting
 
 
 def seen(way: Way, belief: float, *, at_s: float = 0.0, check: bool = False) -> Observation:

@@ -16,7 +16,7 @@ from shared.cascade.policies import (
     Quality,
     Quantile,
     Random,
-    Recall,
+    RecallRule,
     Skip,
 )
 from shared.cascade.tier import Tier
@@ -27,7 +27,7 @@ REMEMBERING: list[PolicySettings] = [
     Budget(budget_bytes=2_000, period_s=100.0, window_prompts=300),
     Quality(tolerance=0.1),
     Skip(worth=5.0),
-    Recall(tolerance=0.3, calls=200, period_s=50.0),
+    RecallRule(tolerance=0.3, calls=200, period_s=50.0),
 ]
 
 
