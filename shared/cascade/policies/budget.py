@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from shared.cascade.policies.adapting import Learn
 from shared.cascade.policies.base import Routing
-from shared.cascade.policies.ledger import Ledger
+from shared.cascade.policies.ledger import SpendingLedger
 from shared.cascade.threshold import QuantileWindow, WindowMemory, stand_ins
 from shared.settings.base import Closed
 
@@ -86,7 +86,7 @@ class BudgetPolicy:
         self._window = QuantileWindow(0.5, settings.window_prompts, begin)
         self._rate = settings.budget_bytes / settings.period_s
         self._reaction_s = settings.period_s / _REACTION
-        self._ledger = Ledger(settings.period_s)
+        self._ledger = SpendingLedger(settings.period_s)
         self._offered = _Rate(settings.period_s / _MEMORY)
         self._owed = 0.0
         self._paid_s: float | None = None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _SLOTS: Final = 200
 
 
-class Ledger:
+class SpendingLedger:
     """What was spent in the last period, kept in slots of a two-hundredth of it.
 
     The slot in which the period begins counts in full, so the true sum is never larger.

@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from shared.cascade.policies.base import Routing
-from shared.cascade.policies.ledger import Ledger
+from shared.cascade.policies.ledger import SpendingLedger
 from shared.cascade.policies.response_curve import CurveMemory, ResponseCurve, bin_of
 from shared.settings.base import Closed
 
@@ -82,7 +82,7 @@ class RecallPolicy:
         self._z = NormalDist().inv_cdf(settings.certainty)
         memory = settings.window_prompts
         self._changed = {way: ResponseCurve(memory=memory) for way in _WAYS}
-        self._calls = Ledger(settings.period_s)
+        self._calls = SpendingLedger(settings.period_s)
         self._since_fit = 0
 
     def decide(self, seen: Observation) -> Routing:

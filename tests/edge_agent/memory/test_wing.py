@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
@@ -45,7 +45,7 @@ class Tiers:
         self.tiers = tiers
         self._settings = settings
 
-    async def start(self, state: Path | None = None, **changes: object) -> None:
+    async def start(self, state: Path | None = None, **changes: Any) -> None:
         running = partial(remembering, memory=self._settings)
         self.cloud: LookupModel = await self.tiers.cloud()
         self.edge: LookupModel = await self.tiers.edge(
