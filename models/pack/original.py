@@ -46,7 +46,7 @@ def load_original(source: str, folder: Path) -> Original:
         named = {"gguf_file": options["gguf_file"]} if options else {}
         tokenizer = AutoTokenizer.from_pretrained(place, **named)
         network = AutoModelForCausalLM.from_pretrained(place, dtype=torch.float32, **options)
-    except (OSError, ValueError, ImportError, KeyError) as error:
+    except Exception as error:  # a tokenizer raises no narrower one
         raise BundleError(f"{source}: transformers cannot load it: {error}") from error
     network.eval()
     name = Path(source).name if source.endswith(GGUF) else read_facts(source).source

@@ -81,11 +81,14 @@ def llama_server(
         server.kill()
 
 
-def write_gguf(path: Path, *, seed: int = 5) -> Path:
-    """Write a Llama of width 64 that knows single bytes; random weights, but it prefers letters."""
+def write_gguf(path: Path, *, seed: int = 5, weights: str = "F32") -> Path:
+    """Write a Llama of width 64 that knows single bytes; random weights, but it prefers letters.
+
+    ``weights`` is what its matrices are kept in: ``F32``, ``F16``, ``Q8_0``.
+    """
     gguf = pytest.importorskip("gguf")
     numpy = pytest.importorskip("numpy")
-    words = [*_byte_names(), *_SPECIAL]
+    words = [*_byte_names(), "th", *_SPECIAL]
     width, inner, heads = 64, 128, 4
     draw = numpy.random.default_rng(seed)
     writer: Any = gguf.GGUFWriter(path, "llama")
@@ -102,22 +105,26 @@ def write_gguf(path: Path, *, seed: int = 5) -> Path:
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("default")
     writer.add_token_list(words)
-    writer.add_token_types([1] * 256 + [3] * len(_SPECIAL))
+    writer.add_token_types([1] * 257 + [3] * len(_SPECIAL))
     writer.add_token_merges(["t h"])
     writer.add_bos_token_id(words.index("<|im_start|>"))
     writer.add_eos_token_id(words.index(_END))
     writer.add_add_bos_token(False)
     writer.add_chat_template(_TEMPLATE)
 
-    def matrix(name: str, rows: int, columns: int) -> Any:
-        weights = (draw.standard_normal((rows, columns)) * 0.2).astype(numpy.float32)
-        writer.add_tensor(name, weights)
+    kept = gguf.GGMLQuantizationType[weights]
+
+    def add(name: str, values: Any) -> None:
+        writer.add_tensor(name, gguf.quants.quantize(values, kept), raw_dtype=kept)
+
+    def matrix(name: str, rows: int, columns: int) -> None:
+        add(name, (draw.standard_normal((rows, columns)) * 0.2).astype(numpy.float32))
 
     matrix("token_embd.weight", len(words), width)
     said = draw.standard_normal((len(words), width)).astype(numpy.float32)
     letters = [ord(letter) for letter in "abcdefghijklmnopqrstuvwxyz "]
     said[[number for number in range(len(words)) if number not in letters]] *= 0.1
-    writer.add_tensor("output.weight", said)
+    add("output.weight", said)
     writer.add_tensor("output_norm.weight", numpy.ones(width, numpy.float32))
     for block in ("blk.0", "blk.1"):
         for norm in ("attn_norm", "ffn_norm"):

@@ -19,6 +19,7 @@ from shared.runtimes.bundle import Bundle
 from shared.tasks import Request
 from shared.tasks.classify import Label
 from shared.tasks.generate import Completion
+from tests.support.llama_server import write_gguf
 from tests.support.processes import ROOT
 from tests.support.tiny_generators import CONTEXT_TOKENS, write_language_model
 from tests.support.tiny_models import write_classifier
@@ -85,6 +86,39 @@ def test_a_model_without_a_template_in_int4_goes_on_with_a_text(tmp_path: Path) 
     (label,) = model.answer([Request("classify", "drip", {"labels": ["leak", "noise"]})])
     assert isinstance(label, Scored)
     model.close()
+
+
+@pytest.mark.parametrize("weights", ["F32", "Q8_0"])
+def test_a_gguf_file_becomes_a_bundle_that_says_what_the_file_says(
+    weights: str, tmp_path: Path
+) -> None:
+    source = write_gguf(tmp_path / f"tiny-{weights}.gguf", weights=weights)
+    bundle = pack_generator(request(source, tmp_path / "out", precision="float32"), QUIET)
+
+    assert bundle.manifest.source == source.name
+    assert bundle.manifest.conversion is not None
+    assert bundle.manifest.conversion.token_agreement >= 0.99
+    assert bundle.chats, "the template comes out of the file, too"
+    model = load_model(ModelSettings(source=str(bundle.folder), runtime="genai"))
+    (mine,) = model.answer([Request("generate", "the valve sticks", {"max_new_tokens": 12})])
+    model.close()
+    assert said(mine).text == _by_transformers(source, "the valve sticks", 12)
+
+
+def _by_transformers(source: Path, text: str, new_tokens: int) -> str:
+    """Return what the model in a GGUF file goes on with in a chat, unpacked by transformers."""
+    import torch  # noqa: PLC0415 - optional
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - optional
+
+    named = {"gguf_file": source.name}
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, **named)
+    network = AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **named)
+    chat = [{"role": "user", "content": text}]
+    read = tokenizer.apply_chat_template(
+        chat, add_generation_prompt=True, return_tensors="pt", return_dict=True
+    )["input_ids"]
+    written = network.generate(read, max_new_tokens=new_tokens, do_sample=False)
+    return str(tokenizer.decode(written[0, read.shape[1] :], skip_special_tokens=True))
 
 
 def test_what_is_no_language_model_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
