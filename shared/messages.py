@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 REASON_CHARACTERS: Final = 1_000
 MODEL_CHARACTERS: Final = 200
 ConfidenceKind = Literal[
-    "max_probability", "agreement", "perplexity", "mean", "least", "remembered"
+    "max_probability", "agreement", "perplexity", "mean", "least", "remembered", "unknown"
 ]
 """What a confidence is: the largest probability, or what a bundle's agreement head makes of it; of
 a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``); of
-an answer from a memory how likely that takes it to be right."""
+an answer from a memory how likely that takes it to be right. ``unknown`` is that of a server which
+does not tell how sure its model is: always 1."""
 Way = Literal["model", "memory", "examples"]
 """Who gave an answer: the model, a memory, or the model after examples from a memory."""
 

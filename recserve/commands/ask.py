@@ -178,6 +178,8 @@ def _how_sure(answer: Answer) -> str:
         return f"confidence {answer['confidence']:.3f} ({kind}), "
     if kind == "remembered":
         return f"{sure} likely right, as far as the memory knows, "
+    if kind == "unknown":
+        return "nobody knows how sure, "
     if kind == "agreement":
         return f"{sure} likely what the tier above would say, "
     return f"{sure} sure, "

@@ -21,7 +21,7 @@ from recserve.commands.doctor_broker import Finding, check_broker
 from recserve.commands.doctor_server import check_server
 from shared.errors import RecServeError
 from shared.membership.status import name_labels
-from shared.runtimes import labels_of, load_model, probe
+from shared.runtimes import Placed, labels_of, load_model, probe
 from shared.settings.file import load
 from shared.telemetry import log
 
@@ -105,11 +105,7 @@ def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
             times_ms.append((time.perf_counter() - started_s) * 1000)
     finally:
         model.close()
-    where = (
-        ", ".join(settings.model.providers)
-        if settings.model.runtime in ("onnx", "genai")
-        else settings.model.device
-    )
+    where = model.device if isinstance(model, Placed) else ", ".join(settings.model.providers)
     took_ms = statistics.median(times_ms)
     detail = (
         f"{model.name}: files whole, {settings.model.runtime} on {where}, "

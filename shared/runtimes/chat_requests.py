@@ -21,6 +21,7 @@ from shared.tasks.classify import ClassifyOptions, Label, max_probability
 from shared.tasks.generate import NEW_TOKENS, Completion, GenerateOptions
 
 if TYPE_CHECKING:
+    from shared.messages import ConfidenceKind
     from shared.runtimes.chat_wire import ChatCompletion
     from shared.runtimes.model import Constraints, ModelSettings
     from shared.tasks import Exemplar, Request
@@ -101,10 +102,10 @@ class Chats:
             completion.tokens_in,
             completion.tokens_out,
         )
-        confidence = 1.0
-        if self._manners.certain:
-            chosen = [token.logprob for token in completion.tokens or ()]
-            confidence = generate.confidence(chosen, self.certainty)
+        if not self._manners.certain:
+            return Scored(answer, 1.0, elapsed_us, confidence_kind="unknown")
+        chosen = [token.logprob for token in completion.tokens or ()]
+        confidence = generate.confidence(chosen, self.certainty)
         return Scored(answer, confidence, elapsed_us, confidence_kind=self.certainty)
 
     # -- classify --------------------------------------------------------------------------------
@@ -132,15 +133,17 @@ class Chats:
     ) -> Scored:
         said = completion.text.strip(_AROUND)
         probabilities: tuple[float, ...] | None = None
+        kind: ConfidenceKind = "max_probability"
         if self._manners.certain:
             probabilities = score_labels(completion.tokens or (), labels)
         if probabilities is None:
+            kind = "unknown"
             named = [float(label.casefold() == said.casefold()) for label in labels]
             if sum(named) != 1:
                 raise ModelFailed(f"the model says {said[:80]!r}, which is none of the labels")
             probabilities = tuple(named)
         index, confidence = max_probability(probabilities)
-        return Scored(Label(labels[index]), confidence, elapsed_us, probabilities)
+        return Scored(Label(labels[index]), confidence, elapsed_us, probabilities, kind)
 
     def _chat(
         self, system: str, turns: list[dict[str, str]], request: Request, tokens: int

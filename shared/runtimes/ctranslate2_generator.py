@@ -62,6 +62,7 @@ class Ctranslate2Generator:
         self._tokens = _Tokens(bundle)
         self._begins = list(bundle.manifest.begins)
         self._engine: Any = _load_engine(bundle, settings)
+        self.device = str(self._engine.device)
         self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._prompter = opened.prompter(
             self._tokens, chats=False, special=self._tokens.special, apart=True

@@ -182,6 +182,15 @@ class Routed(Protocol):
         """
 
 
+@runtime_checkable
+class Placed(Protocol):
+    """A model that says what it runs on."""
+
+    @property
+    def device(self) -> str:
+        """``cpu``, ``cuda`` or another name of PyTorch's, with a number where there are several."""
+
+
 def confidence_kind_of(model: Model) -> ConfidenceKind:
     """Return what a model's confidences are; the largest probability unless it says otherwise."""
     return model.confidence_kind if isinstance(model, Routed) else "max_probability"

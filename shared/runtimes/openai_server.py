@@ -97,8 +97,8 @@ class OpenaiModel:
 
     @property
     def confidence_kind(self) -> ConfidenceKind:
-        """What the confidence of a text is."""
-        return self.prompter.certainty
+        """What the confidence of a text is; nobody knows where the server does not tell."""
+        return self.prompter.certainty if self.certain else "unknown"
 
     async def ask(self, request: Request) -> Scored:
         """Return the server's answer; see ``Remote.ask``."""

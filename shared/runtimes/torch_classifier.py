@@ -41,6 +41,7 @@ class TorchClassifier:
         self.labels = read_labels(config, settings)
         kind = transformers.AutoModelForSequenceClassification
         self.network = TorchNetwork(settings, config, kind, "classify")
+        self.device = self.network.device
         self.digest = self.network.digest
         self._batches = Batches(
             self.labels,

@@ -56,6 +56,7 @@ class TorchGenerator:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._device = device_of(settings.device)
+        self.device = str(self._device)
         with silence():
             config = read_config(settings.source)
             self._encodes = bool(config.is_encoder_decoder)

@@ -37,6 +37,7 @@ class TorchNetwork:
         if settings.threads:
             torch.set_num_threads(settings.threads)
         self._device = device_of(settings.device)
+        self.device = str(self._device)
         self.digest: str = getattr(config, "_commit_hash", None) or ""  # of the hub
         with silence():
             self.tokenizer = read_tokenizer(settings.source)

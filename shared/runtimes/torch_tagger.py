@@ -46,6 +46,7 @@ class TorchTagger:
         self.shapes = _told_of_shapes(settings.source, config)
         kind = transformers.AutoModelForTokenClassification
         self.network = TorchNetwork(settings, config, kind, "tag")
+        self.device = self.network.device
         self.digest = self.network.digest
         _check_fast(settings.source, self.network.tokenizer)
         self._taggings = Taggings(

@@ -12,6 +12,7 @@ import pytest
 from recserve.commands.doctor import examine
 from shared.membership.status import Status, encode_status, name_labels
 from tests.support.processes import ROOT, BrokerProcess
+from tests.support.tiny_models import write_classifier
 from tests.support.wires import settled
 
 if TYPE_CHECKING:
@@ -38,6 +39,19 @@ async def upstream(wire: MqttWire, *more: str) -> Finding:
 def status(mosquitto: MqttWire) -> str:
     """Topic of the edge agent that these tests play."""
     return f"{mosquitto.root}/v1/status/edge/edge-1"
+
+
+async def test_the_device_is_named_on_which_a_model_really_runs(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    source = write_classifier(tmp_path / "model")
+    flags = ("model.runtime=transformers", f"model.source={source}", "model.device=auto")
+
+    async for found in examine([FILE], flags):
+        if found.check == "model":
+            break
+
+    assert found.verdict == "ok", found.detail
+    assert "transformers on cpu" in found.detail or "transformers on cuda" in found.detail
 
 
 async def test_an_agent_above_with_other_labels_is_named(mosquitto: MqttWire, status: str) -> None:

@@ -12,6 +12,7 @@ from shared.errors import BundleError, InvalidPrompt, ModelFailed, ServerAway, S
 from shared.messages import Scored
 from shared.runtimes import (
     ModelSettings,
+    confidence_kind_of,
     load_model,
     openai_server,
 )
@@ -89,16 +90,17 @@ def opened(reply: Callable[[Asked, int], bytes], **more: Any) -> Any:
         return open_openai(named(server.url, **more))
 
 
-def test_a_server_without_log_probabilities_is_as_sure_as_can_be() -> None:
+def test_of_a_server_without_log_probabilities_nobody_knows_how_sure_it_is() -> None:
     with rude_server(lambda asked, number: http("200 OK", completion("Yes."))) as server:
         model = open_openai(named(server.url, labels=("yes", "no")))
         said = ask(model)
         (label,) = model.answer([Request("classify", "does it leak?")])
 
     assert not model.certain
-    assert (text_of(said).text, said.confidence) == ("Yes.", 1.0)
+    assert (text_of(said).text, said.confidence, said.confidence_kind) == ("Yes.", 1.0, "unknown")
     assert isinstance(label, Scored)
     assert (label.answer, label.confidence) == (Label("yes"), 1.0)
+    assert label.confidence_kind == confidence_kind_of(model) == "unknown"
     assert "logprobs" not in server.asked[-1].body
 
 
