@@ -57,12 +57,12 @@ def test_a_fit_finds_the_times_that_were_put_in() -> None:
 
 
 def test_a_prompt_that_the_model_fails_on_is_named() -> None:
-    class Failing(SteppingModel):
+    class BrokenWriter(SteppingModel):
         def step(self, generations: Sequence[Generation]) -> list[Entry | None]:
             return [ModelFailed("it is broken") for _ in generations]
 
     with pytest.raises(DataError, match="fails on 'hello': it is broken"):
-        write_together(Failing(), [Request("generate", "hello")])
+        write_together(BrokenWriter(), [Request("generate", "hello")])
 
 
 def test_a_model_that_does_not_write_is_refused(tmp_path: Path) -> None:
