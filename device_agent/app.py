@@ -104,6 +104,7 @@ class Device:
                 connect=connect,
                 metrics=metrics,
                 around=None if guard is None else guard.counted,
+                patient=not settings.tier.above,
             )
             device = cls(settings, parts, file, guard)
             await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))

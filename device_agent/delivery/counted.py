@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from shared.runtimes import Generator, labels_of
+from shared.runtimes import Generator, Remote, labels_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def counted(model: Model, attempts: Attempts) -> Model:
-    """Return the model with its deaths counted."""
+    """Return the model with its deaths counted; one at a server takes us with it in no case."""
+    if isinstance(model, Remote):
+        return model
     if isinstance(model, Generator):
         return CountedGenerator(model, attempts)
     return CountedModel(model, attempts)

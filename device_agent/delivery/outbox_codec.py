@@ -69,7 +69,7 @@ class _Payload(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fiel
     remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
     hop: _StoredHop
     copy: bool
-    answer: Answer
+    answer: Answer | Failure
     up: Annotated[int, msgspec.Meta(ge=1)]
     asker: ReplyTo | None
 
@@ -80,7 +80,7 @@ class _PayloadWithOptions(msgspec.Struct, frozen=True, array_like=True, forbid_u
     remaining_s: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_S)]
     hop: _StoredHop
     copy: bool
-    answer: Answer
+    answer: Answer | Failure
     up: Annotated[int, msgspec.Meta(ge=1)]
     options: Annotated[dict[str, Any], msgspec.Meta(min_length=1)]
     asker: ReplyTo | None
@@ -102,7 +102,6 @@ _results = msgspec.msgpack.Decoder(_Resolved)
 def encode_escalated(escalated: Escalation, asker: ReplyTo | None) -> bytes:
     """Return the payload of a row."""
     prompt, own = escalated.prompt, escalated.local_result
-    assert not isinstance(own.outcome, Failure), "only what was scored goes up"  # noqa: S101
     remaining_s = min(max(prompt.deadline_s - time.monotonic(), 0.0), _LONGEST_S)
     hop, up = _pack(prompt.hops[-1]), escalated.routing.up
     fields = (prompt.text, prompt.task, remaining_s, hop, prompt.copy, own.outcome, up)

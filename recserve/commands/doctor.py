@@ -20,8 +20,8 @@ from recserve.any_settings import AnySettings
 from recserve.commands.doctor_broker import Finding, check_broker
 from recserve.commands.doctor_server import check_server
 from shared.errors import RecServeError
-from shared.membership.status import name_labels
 from shared.runtimes import Placed, labels_of, load_model, probe
+from shared.runtimes.abilities import Abilities, abilities_of
 from shared.settings.file import load
 from shared.telemetry import log
 
@@ -78,23 +78,23 @@ async def examine(files: Sequence[str], flags: tuple[str, ...] = ()) -> AsyncIte
     if settings.model.runtime == "openai":
         for finding in check_server(settings):
             yield finding
-        labels = name_labels(settings.model.labels)
+        served = abilities_of(settings.model)
     else:
-        finding, labels = _check_model(settings)
+        finding, served = _check_model(settings)
         yield finding
-    async for finding in check_broker(settings, labels):
+    async for finding in check_broker(settings, served):
         yield finding
 
 
-def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
+def _check_model(settings: AgentSettings) -> tuple[Finding, Abilities | None]:
     """Load the model, hashes and engine included, and time a short prompt.
 
-    Returns also how its labels are told to others.
+    Returns also what it can be asked.
     """
     try:
         model = load_model(settings.model)
     except RecServeError as error:
-        return Finding("failed", "model", str(error)), ""
+        return Finding("failed", "model", str(error)), None
     try:
         request = [probe(model, max(model.tasks), _SAMPLE)]
         model.answer(request)
@@ -111,4 +111,4 @@ def _check_model(settings: AgentSettings) -> tuple[Finding, str]:
         f"{model.name}: files whole, {settings.model.runtime} on {where}, "
         f"{took_ms:.2f} ms for a short prompt"
     )
-    return Finding("ok", "model", detail), name_labels(labels_of(model))
+    return Finding("ok", "model", detail), Abilities(model.tasks, labels_of(model))

@@ -13,6 +13,7 @@ from device_agent.settings.sources import MqttSource
 from shared.bus.mqtt.bus import MqttBus
 from shared.errors import BusError, SettingsError
 from shared.membership.roster import Roster
+from shared.membership.status import name_labels
 from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from shared.bus.mqtt.settings import MqttSettings
     from shared.errors import Refused
     from shared.membership.status import Status
+    from shared.runtimes.abilities import Abilities
     from shared.wire.topics import StatusAddress
 
 _ROUND_TRIPS = 21
@@ -39,10 +41,12 @@ class Finding(NamedTuple):
     detail: str
 
 
-async def check_broker(settings: DeviceSettings, labels: str) -> AsyncIterator[Finding]:
+async def check_broker(
+    settings: DeviceSettings, served: Abilities | None
+) -> AsyncIterator[Finding]:
     """Yield what is found of the broker, of the agents above, and of what sources may read.
 
-    ``labels`` are those of our model, or empty where it could not be loaded.
+    ``served`` is what our model can be asked, None where it could not be loaded.
     """
     mqtt = settings.mqtt
     try:
@@ -61,7 +65,7 @@ async def check_broker(settings: DeviceSettings, labels: str) -> AsyncIterator[F
         await bus.wait_connected(mqtt.connect_timeout_s)
         yield await _round_trip(bus, mqtt, connect_ms)
         if settings.tier.upstream and settings.upstream.mqtt is None:
-            yield await _agents_above(bus, settings, labels)
+            yield await _agents_above(bus, settings, served)
         for finding in await _sources(bus, settings):
             yield finding
     except (BusError, SettingsError) as error:
@@ -103,35 +107,42 @@ async def _round_trip(bus: MqttBus, mqtt: MqttSettings, connect_ms: float) -> Fi
     return Finding("ok", "broker", detail)
 
 
-async def _agents_above(bus: MqttBus, settings: DeviceSettings, labels: str) -> Finding:
+async def _agents_above(
+    bus: MqttBus, settings: DeviceSettings, served: Abilities | None
+) -> Finding:
     """Listen to the statuses of the tier above until somebody is heard, or for a heartbeat.
 
     Some brokers bring nothing retained to a filter with wildcards.
     """
     tier, topics = settings.tier.upstream or "", Topics(settings.mqtt.root)
-    roster, heard = Roster(tier, labels), asyncio.Event()
+    roster, heard = Roster(tier), asyncio.Event()
+    if served is not None:
+        roster = Roster(tier, name_labels(served.labels), served.tasks)
+
+    def alive() -> set[str]:
+        now_s = time.monotonic()
+        return {agent for task in roster.tasks for agent in roster.alive(task, now_s)}
 
     def hear(address: StatusAddress, status: Status | None) -> None:
         if status is not None:
             roster.hear(address.agent, status, time.monotonic())
-        if roster.alive("classify", time.monotonic()):
+        if alive():
             heard.set()
 
     await StatusWatcher(bus, topics, hear).watch(tier)
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(heard.wait(), settings.heartbeat_s + _LISTEN_S)
         await asyncio.sleep(_LISTEN_S)  # for the others
-    alive, others = roster.alive("classify", time.monotonic()), roster.misfits(time.monotonic())
-    if others:
+    if others := roster.misfits(time.monotonic()):
         names = ", ".join(sorted(others))
         return Finding(
-            "warning" if alive else "failed",
+            "warning" if alive() else "failed",
             "upstream",
             f"{tier}: {names} will not be asked, for its model has other labels than ours; "
             "give both tiers models with the same labels",
         )
-    if alive:
-        return Finding("ok", "upstream", f"{tier}: {', '.join(sorted(alive))}")
+    if found := alive():
+        return Finding("ok", "upstream", f"{tier}: {', '.join(sorted(found))}")
     return Finding(
         "warning", "upstream", f"no {tier} agent is alive; prompts will be answered here, degraded"
     )

@@ -96,11 +96,13 @@ def build_agent(
     around: Callable[[Model], Model] | None = None,
     before: Callable[[ModelRunner], Solver] | None = None,
     observers: Sequence[Observer] = (),
+    patient: bool = True,
 ) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
 
     ``around`` returns what is run for a model, ``before`` another solver that stands before the
-    batcher, and ``observers`` hear of every prompt that went up and came back.
+    batcher, and ``observers`` hear of every prompt that went up and came back. A server that runs
+    the model is asked again when it is away, unless ``patient`` is false: see ``Caller``.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
@@ -112,9 +114,9 @@ def build_agent(
     _refuse_learning_without_head(settings, model)
     _refuse_escalating_unsure(settings, model)
     _refuse_recall_without_memory(settings, remembers=before is not None)
-    labels = name_labels(labels_of(model))
-    batcher = _runner(settings, model if around is None else around(model), metrics)
-    announcer = _announcer(settings, topics, model, labels, batcher)
+    runs = model if around is None else around(model)
+    batcher = _runner(settings, runs, metrics, patient=patient)
+    announcer = _announcer(settings, topics, model, batcher)
     bus = connect(settings, announcer.will())
     above = settings.upstream.mqtt
     upper_bus = bus
@@ -127,7 +129,7 @@ def build_agent(
         batcher if before is None else before(batcher),
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
-        dispatcher=_dispatcher(settings, upper_bus, metrics, labels),
+        dispatcher=_dispatcher(settings, upper_bus, metrics, model),
         observers=observers,
     )
 
@@ -249,11 +251,17 @@ def _refuse_escalating_unsure(settings: AgentSettings, model: Model) -> None:
         )
 
 
-def _runner(settings: AgentSettings, model: Model, metrics: Metrics) -> ModelRunner:
+def _runner(
+    settings: AgentSettings, model: Model, metrics: Metrics, *, patient: bool
+) -> ModelRunner:
     limits = settings.limits
     if isinstance(model, Remote):
         return Caller(
-            model, queue_prompts=limits.queue_prompts, limit_s=limits.model_s, metrics=metrics
+            model,
+            queue_prompts=limits.queue_prompts,
+            limit_s=limits.model_s,
+            patient=patient,
+            metrics=metrics,
         )
     return Batcher(
         model,
@@ -265,13 +273,13 @@ def _runner(settings: AgentSettings, model: Model, metrics: Metrics) -> ModelRun
 
 
 def _announcer(
-    settings: AgentSettings, topics: Topics, model: Model, labels: str, batcher: ModelRunner
+    settings: AgentSettings, topics: Topics, model: Model, batcher: ModelRunner
 ) -> Announcer:
     return Announcer(
         topics.status(settings.tier.name, settings.agent),
         tasks=model.tasks,
         model=model.name,
-        labels=labels,
+        labels=name_labels(labels_of(model)),
         heartbeat_s=settings.heartbeat_s,
         load=lambda: Load(batcher.wait_s * 1000, batcher.service_s * 1000),
     )
@@ -287,7 +295,7 @@ def _watch(parts: AgentParts) -> None:
 
 
 def _dispatcher(
-    settings: AgentSettings, bus: Bus, metrics: Metrics, labels: str
+    settings: AgentSettings, bus: Bus, metrics: Metrics, model: Model
 ) -> Dispatcher | None:
     if not settings.tier.above:
         return None
@@ -300,6 +308,7 @@ def _dispatcher(
         above=settings.tier.above,
         pool=settings.upstream.pool,
         origin=settings.agent if above is not None else "",
-        labels=labels,
+        labels=name_labels(labels_of(model)),
+        tasks=model.tasks,
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )

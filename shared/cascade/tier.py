@@ -25,12 +25,13 @@ from shared.cascade.policies import (
     learns,
     make_policy,
 )
-from shared.messages import Failure, Hop, Prompt, Result
+from shared.messages import REASON_CHARACTERS, Failure, Hop, Prompt, Result
 from shared.tasks import agrees, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from shared.errors import PromptError
     from shared.messages import Scored
     from shared.tasks import Task
 
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class Escalation(msgspec.Struct, frozen=True):
     """A prompt on its way up, with all that its tier needs to take it back or to learn from it.
 
-    ``prompt`` has this tier's hop behind it; ``local_result`` is what this tier would answer.
+    ``prompt`` has this tier's hop behind it; ``local_result`` is what this tier would answer, or
+    why it cannot.
     """
 
     prompt: Prompt
@@ -51,8 +53,17 @@ class Escalation(msgspec.Struct, frozen=True):
         """Whether our answer is a remembered one that goes up to be checked."""
         return self.observation.way == "memory"
 
+    @property
+    def scored(self) -> bool:
+        """Whether we have an answer of our own, so that what comes back tells how right it was."""
+        return not isinstance(self.local_result.outcome, Failure)
+
     def degraded(self, reason: str) -> Result:
-        """Return our own answer, marked as second best."""
+        """Return our own answer, marked as second best; where we have none, why nobody has one."""
+        ours = self.local_result.outcome
+        if isinstance(ours, Failure):
+            both = Failure(ours.code, f"{ours.reason}; {reason}"[:REASON_CHARACTERS])
+            return msgspec.structs.replace(self.local_result, outcome=both)
         return msgspec.structs.replace(self.local_result, degraded=reason)
 
 
@@ -131,6 +142,19 @@ class Tier:
         onward = prompt.after(hop, copy=copy or self.learns)
         return Escalation(onward, local_result, observation, routing)
 
+    def pass_on(
+        self, agent: str, prompt: Prompt, error: PromptError, *, arrived_s: float, now_s: float
+    ) -> Escalation:
+        """Return a prompt that we cannot answer, as it goes to the next tier.
+
+        No policy sees it, and none learns from it: nothing was scored.
+        """
+        hop = Hop(self.name, agent, 0.0, 0.0, int((now_s - arrived_s) * 1e6))
+        failed = Result.failure(prompt, error)
+        local_result = msgspec.structs.replace(failed, hops=(*prompt.hops, hop))
+        unseen = Observation(0.0, now_s, prompt.size_bytes)
+        return Escalation(prompt.after(hop), local_result, unseen, Routing(1, 0.0))
+
     def route(self, task: Task, observation: Observation) -> Routing:
         """Say how many tiers up a scored prompt goes.
 
@@ -155,6 +179,7 @@ class Tier:
         if (
             not self.learns
             or result.tier not in self.above
+            or not escalation.scored
             or (escalation.remembered and not self._judges_memories)
         ):
             return

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 
 from shared.membership.roster import Roster
+from shared.membership.status import name_labels
 from shared.messages import MODEL_CHARACTERS, Provenance
+from shared.tasks import TASKS
 from shared.tasks.classify import Label
 
 if TYPE_CHECKING:
@@ -54,14 +56,20 @@ class LoadBalancer:
     """The agents of all tiers above one agent, nearest tier first."""
 
     def __init__(
-        self, above: Sequence[str], draw: random.Random, *, pool: str = "", labels: str = ""
+        self,
+        above: Sequence[str],
+        draw: random.Random,
+        *,
+        pool: str = "",
+        labels: str = "",
+        tasks: Collection[Task] = TASKS,
     ) -> None:
         """Choose among the agents of the tiers named; those of the nearest may form a ``pool``.
 
-        ``labels`` are those of the model below, as ``shared.membership.status.name_labels`` writes
-        them.
+        ``tasks`` and ``labels`` are those of the model below, the latter as
+        ``shared.membership.status.name_labels`` writes them.
         """
-        self.rosters = [Roster(tier, labels) for tier in above]
+        self.rosters = [Roster(tier, labels, tasks) for tier in above]
         self._draw = draw
         self._pool = pool
 
@@ -167,16 +175,17 @@ class LoadBalancer:
 
     def _take(self, agent: str, prompt: Prompt, now_s: float) -> Pick | None:
         for roster in self.rosters:
-            if roster.take(agent, prompt.task, now_s) is not None:
+            if roster.take(agent, prompt.task, now_s, _named(prompt)) is not None:
                 return self._chosen(roster, agent)
         return None
 
     def _pick(self, prompt: Prompt, up: int, tried: Collection[str], now_s: float) -> Pick | None:
         wanted = self.rosters[up - 1]
         rosters = (wanted, *self.rosters[up:], *reversed(self.rosters[: up - 1]))
+        task, named = prompt.task, _named(prompt)
         for doubted in (False, True):
             for roster in rosters:
-                agent = roster.pick(prompt.task, now_s, self._draw, tried, doubted=doubted)
+                agent = roster.pick(task, now_s, self._draw, tried, doubted=doubted, named=named)
                 if agent is not None:
                     return self._chosen(roster, agent)
         return None
@@ -188,3 +197,9 @@ class LoadBalancer:
 
     def _known_by_name(self) -> list[Roster]:
         return self.rosters[1:] if self._pool else self.rosters
+
+
+def _named(prompt: Prompt) -> str:
+    """Return the labels that a prompt brings along; empty if it brings none."""
+    labels = prompt.options.get("labels") if prompt.task == "classify" else None
+    return name_labels(labels) if labels else ""

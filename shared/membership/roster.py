@@ -15,7 +15,8 @@ import msgspec
 
 from shared.membership.breaker import Breaker
 from shared.membership.incarnation import AHEAD_MS
-from shared.membership.status import SOURCED_SINCE, Status
+from shared.membership.status import NO_LABELS, SOURCED_SINCE, Status
+from shared.tasks import TASKS
 
 if TYPE_CHECKING:
     import random
@@ -42,10 +43,11 @@ class _Member(msgspec.Struct):
 class Roster:
     """The agents of one tier, as far as their statuses tell."""
 
-    def __init__(self, tier: str, labels: str = "") -> None:
-        """Pick only among agents whose model has the same ``labels``, where both are known."""
+    def __init__(self, tier: str, labels: str = "", tasks: Collection[Task] = TASKS) -> None:
+        """Pick only among agents that fit a model with these ``labels`` that serves ``tasks``."""
         self.tier = tier
         self.labels = labels
+        self.tasks = frozenset(tasks)
         self._entries: dict[str, _Member] = {}
 
     def hear(self, agent: str, status: Status, now_s: float, *, clock_ms: int = 0) -> bool:
@@ -69,16 +71,25 @@ class Roster:
         """Drop an agent whose retained status was cleared."""
         self._entries.pop(agent, None)
 
-    def fits(self, status: Status) -> bool:
-        """Say whether an agent's model says the same things as ours, as far as is known."""
-        return not (self.labels and status.labels) or status.labels == self.labels
+    def fits(self, task: Task, status: Status, named: str = "") -> bool:
+        """Say whether an agent can answer our prompts of a task, as far as is known.
 
-    def alive(self, task: Task, now_s: float) -> list[str]:
-        """Return the living agents that serve the task, and whose models fit."""
+        Its model has to know the labels that are ``named`` by the prompt, or else ours. One that
+        writes chooses among any that a prompt names.
+        """
+        if task not in status.tasks or task != "classify":
+            return task in status.tasks
+        if named and "generate" in status.tasks:
+            return True
+        wanted = named or self.labels
+        return wanted in ("", NO_LABELS, status.labels) or not status.labels
+
+    def alive(self, task: Task, now_s: float, named: str = "") -> list[str]:
+        """Return the living agents that can answer a task, with the labels ``named`` if any are."""
         return [
             agent
             for agent, entry in self._entries.items()
-            if task in entry.status.tasks and _alive(entry, now_s) and self.fits(entry.status)
+            if _alive(entry, now_s) and self.fits(task, entry.status, named)
         ]
 
     def alone_with_others(self, task: Task, now_s: float) -> bool:
@@ -86,13 +97,23 @@ class Roster:
         living = [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
         return bool(living) and not any(task in status.tasks for status in living)
 
+    def is_misfit(self, status: Status) -> bool:
+        """Say whether an agent serves what we do, and yet cannot answer any prompt of ours."""
+        shared = self.tasks.intersection(status.tasks)
+        return bool(shared) and not any(self.fits(task, status) for task in shared)
+
     def misfits(self, now_s: float) -> list[str]:
         """Return the living agents whose models have other labels than ours."""
         return [
             agent
             for agent, entry in self._entries.items()
-            if _alive(entry, now_s) and not self.fits(entry.status)
+            if _alive(entry, now_s) and self.is_misfit(entry.status)
         ]
+
+    def count_fit(self, now_s: float) -> int:
+        """Return how many living agents prompts of ours can be sent to."""
+        living = [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
+        return sum(any(self.fits(task, status) for task in self.tasks) for status in living)
 
     def pick(
         self,
@@ -102,6 +123,7 @@ class Roster:
         avoid: Collection[str] = (),
         *,
         doubted: bool = False,
+        named: str = "",
     ) -> str | None:
         """Return the less loaded of two agents drawn from the living, or None.
 
@@ -111,7 +133,7 @@ class Roster:
         """
         candidates = [
             agent
-            for agent in self.alive(task, now_s)
+            for agent in self.alive(task, now_s, named)
             if agent not in avoid and self._is_free(agent, now_s, doubted=doubted)
         ]
         if not candidates:
@@ -119,9 +141,11 @@ class Roster:
         drawn = draw.sample(candidates, min(2, len(candidates)))
         return self._take(min(drawn, key=self._wait_ms), now_s)
 
-    def take(self, agent: str, task: Task, now_s: float) -> str | None:
+    def take(self, agent: str, task: Task, now_s: float, named: str = "") -> str | None:
         """Return the agent named if a prompt may be sent to it, as ``pick`` does."""
-        free = agent in self.alive(task, now_s) and self._entries[agent].breaker.allows(now_s)
+        free = agent in self.alive(task, now_s, named) and self._entries[agent].breaker.allows(
+            now_s
+        )
         return self._take(agent, now_s) if free else None
 
     def doubt(self, agent: str, now_s: float, draw: random.Random, *, stopped: bool) -> bool:

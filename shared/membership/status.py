@@ -90,6 +90,10 @@ def name_labels(labels: Collection[str]) -> str:
     return f"{len(labels)} labels, sha256 {digest}"
 
 
+NO_LABELS: Final = name_labels(())
+"""Said by agents whose models are told the labels by each prompt, or have no use for any."""
+
+
 def encode_status(status: Status) -> bytes:
     """Return the payload of a status."""
     return msgspec.json.encode(status)

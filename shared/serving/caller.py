@@ -62,13 +62,20 @@ class Caller:
         *,
         queue_prompts: int,
         limit_s: float = math.inf,
+        patient: bool = True,
         metrics: Metrics | None = None,
     ) -> None:
+        """Ask the server of ``model``.
+
+        Unless ``patient``, what it does not take is not tried again, nor kept waiting until it may
+        be asked again: whoever asks has somewhere else to go.
+        """
         self.model: Model = model
         self.hung = asyncio.Event()
         """Never set: a server that hangs costs its prompts their time, and not us our life."""
         self._remote = model
         self._limit_s = limit_s
+        self._pauses_s = _PAUSES_S if patient else ()
         self._metrics = metrics
         self._queue: BatchQueue[_Turn] = BatchQueue(queue_prompts, batch_prompts=1)
         self._running: set[asyncio.Task[Scored]] = set()
@@ -186,7 +193,7 @@ class Caller:
 
     async def _call(self, request: Request, deadline_s: float) -> Scored:
         """Ask the server, again where that is safe."""
-        for own_pause_s in (*_PAUSES_S, None):
+        for own_pause_s in (*self._pauses_s, None):
             await self._until_asked_again(deadline_s)
             try:
                 return await self._try(request, deadline_s)
@@ -229,7 +236,7 @@ class Caller:
     async def _until_asked_again(self, deadline_s: float) -> None:
         """Wait until the server may be asked. Raises ``ServerAway`` if that is too late."""
         while (pause_s := self._pause_s()) > 0:
-            if time.monotonic() + pause_s >= deadline_s:
+            if not self._pauses_s or time.monotonic() + pause_s >= deadline_s:
                 raise ServerAway(f"the model's server takes nothing for another {pause_s:.1f} s")
             await asyncio.sleep(pause_s)
 

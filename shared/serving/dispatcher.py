@@ -13,6 +13,7 @@ from shared.bus import Published
 from shared.errors import BusError
 from shared.membership.balancer import LoadBalancer
 from shared.membership.watcher import StatusWatcher
+from shared.tasks import TASKS
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
 from shared.wire.burden import link, packet_bytes
@@ -49,19 +50,22 @@ class Dispatcher:
         pool: str = "",
         origin: str = "",
         labels: str = "",
+        tasks: Collection[Task] = TASKS,
         draw: random.Random | None = None,
     ) -> None:
         """Send as of the prompts' own origins, or all as of ``origin`` where one is named.
 
         The latter is for an agent with a bus of its own to the tiers above, on a broker that does
         not know the devices: results come back to it there, with all hops, and are its to pass on.
-        Agents with other ``labels`` (``shared.membership.status.name_labels``) are not asked.
+        ``tasks`` and ``labels`` (``shared.membership.status.name_labels``) are those of our model:
+        agents that choose among other labels are not asked.
         """
         self.choice = LoadBalancer(
             above,
             draw or random.Random(),  # noqa: S311 - spreads load, guards nothing
             pool=pool,
             labels=labels,
+            tasks=tasks,
         )
         self._tier = tier
         self._bus = bus
@@ -185,7 +189,7 @@ class Dispatcher:
         if roster is None:
             return
         self._welcome(agent, roster)
-        if not roster.fits(status):
+        if roster.is_misfit(status):
             _log.warning(
                 "agent above has other labels and is not asked",
                 agent=agent,
@@ -203,5 +207,4 @@ class Dispatcher:
 
 def _count_fit(roster: Roster) -> int:
     """Return how many living agents prompts can be sent to."""
-    now_s = time.monotonic()
-    return roster.count_alive(now_s) - len(roster.misfits(now_s))
+    return roster.count_fit(time.monotonic())

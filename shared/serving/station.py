@@ -10,7 +10,7 @@ import time
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, UnknownTask
+from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, ServerAway, UnknownTask
 from shared.messages import Failure, Result
 from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
 from shared.tasks import TASKS, agrees, check, size_of
@@ -94,6 +94,10 @@ class Station:
             if isinstance(scored.answer, Completion):
                 self._tokens("read").inc(scored.answer.tokens_in)
                 self._tokens("written").inc(scored.answer.tokens_out)
+        except ServerAway as away:
+            if not (self.tier.above and prompt.origin == self.agent):
+                return self._failed(prompt, away)  # it is declined, and goes to another of our tier
+            return self._passed_on(prompt, away, arrived_s)
         except PromptError as error:
             return self._failed(prompt, error)
         except Exception as error:  # noqa: BLE001 - a prompt always gets a result
@@ -126,9 +130,8 @@ class Station:
         """Take in what became of a prompt that was sent up: the policy learns, observers hear."""
         self.tier.learn(escalation, result)
         answered = not isinstance(result.outcome, Failure) and result.tier in self.tier.above
-        if answered and not escalation.remembered:
-            ours = escalation.local_result.outcome
-            theirs = result.outcome
+        if answered and escalation.scored and not escalation.remembered:
+            ours, theirs = escalation.local_result.outcome, result.outcome
             agreed = (
                 not isinstance(ours, Failure)
                 and not isinstance(theirs, Failure)
@@ -191,6 +194,13 @@ class Station:
             elapsed_us=hop.elapsed_us,
             **({"source": str(hop.source)} if hop.source and hop.source.entries else {}),
         )
+
+    def _passed_on(self, prompt: Prompt, away: ServerAway, arrived_s: float) -> Escalation:
+        """Return a prompt of our own as it goes up though nobody here could look at it."""
+        self._count(prompt, "escalated")
+        _log.warning("prompt passed on", id=str(prompt.id), tier=self.tier.name, reason=str(away))
+        now_s = time.monotonic()
+        return self.tier.pass_on(self.agent, prompt, away, arrived_s=arrived_s, now_s=now_s)
 
     def _failed(self, prompt: Prompt, error: PromptError) -> Result:
         self._count(prompt, "failed")

@@ -9,7 +9,7 @@ import pytest
 
 from shared.membership.breaker import FAILURES, JITTER, PAUSE_MIN_S
 from shared.membership.roster import LIMIT, Roster
-from shared.membership.status import Load, Status, name_labels
+from shared.membership.status import NO_LABELS, Load, Status, name_labels
 
 
 def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:
@@ -284,6 +284,38 @@ def test_agents_with_other_labels_are_not_picked_and_are_named(draw: random.Rand
     assert roster.misfits(0.0) == ["edge-1"]
     roster.hear("edge-2", online(), 0.0)
     assert roster.pick("classify", 0.0, draw) == "edge-2", "one that does not say is believed"
+
+
+WRITER = Status("online", 1, ("classify", "generate"), labels=NO_LABELS)
+MOODS = name_labels(["calm", "angry"])
+
+
+def test_labels_are_of_no_account_for_tasks_that_have_none(draw: random.Random) -> None:
+    roster = Roster("edge", MOODS, ("classify", "generate"))
+    roster.hear("edge-1", WRITER, 0.0)
+    assert roster.pick("generate", 0.0, draw) == "edge-1"
+    assert roster.pick("classify", 0.0, draw) is None, "it would not know among which"
+    assert (roster.misfits(0.0), roster.count_fit(0.0)) == ([], 1)
+
+
+def test_whoever_writes_chooses_among_the_labels_that_a_prompt_brings(draw: random.Random) -> None:
+    roster = Roster("edge", NO_LABELS, WRITER.tasks)
+    other = name_labels(["leak", "noise"])
+    roster.hear("edge-1", msgspec.structs.replace(WRITER, labels=other), 0.0)
+    roster.hear("edge-2", msgspec.structs.replace(online(), labels=MOODS), 0.0)
+    assert set(roster.alive("classify", 0.0, name_labels(["yes", "no"]))) == {"edge-1"}
+    assert set(roster.alive("classify", 0.0, MOODS)) == {"edge-1", "edge-2"}
+    assert roster.misfits(0.0) == []
+
+
+def test_a_writer_without_labels_above_a_classifier_alone_is_a_misfit() -> None:
+    roster = Roster("edge", MOODS, ("classify",))
+    roster.hear("edge-1", WRITER, 0.0)
+    roster.hear("edge-2", msgspec.structs.replace(WRITER, labels=MOODS), 0.0)
+    roster.hear("edge-3", msgspec.structs.replace(WRITER, tasks=("tag",)), 0.0)
+    assert roster.misfits(0.0) == ["edge-1"], "the third is somebody else's, and no misfit"
+    assert roster.alive("classify", 0.0) == ["edge-2"]
+    assert roster.count_fit(0.0) == 1
 
 
 def test_strangers_without_end_fill_a_bounded_memory_and_the_dead_make_room() -> None:
