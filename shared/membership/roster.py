@@ -94,7 +94,7 @@ class Roster:
 
     def alone_with_others(self, task: Task, now_s: float) -> bool:
         """Say whether there are living agents, and none of them serves the task."""
-        living = [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
+        living = self._living(now_s)
         return bool(living) and not any(task in status.tasks for status in living)
 
     def is_misfit(self, status: Status) -> bool:
@@ -112,7 +112,7 @@ class Roster:
 
     def count_fit(self, now_s: float) -> int:
         """Return how many living agents prompts of ours can be sent to."""
-        living = [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
+        living = self._living(now_s)
         return sum(any(self.fits(task, status) for task in self.tasks) for status in living)
 
     def pick(
@@ -206,6 +206,9 @@ class Roster:
     def count_open_breakers(self) -> int:
         """Return how many known agents are passed over, or only tried, because they failed."""
         return sum(not entry.breaker.closed for entry in self._entries.values())
+
+    def _living(self, now_s: float) -> list[Status]:
+        return [entry.status for entry in self._entries.values() if _alive(entry, now_s)]
 
     def _take(self, agent: str, now_s: float) -> str:
         self._entries[agent].sent += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from shared.membership.breaker import FAILURES, JITTER, PAUSE_MIN_S
 from shared.membership.roster import LIMIT, Roster
 from shared.membership.status import NO_LABELS, Load, Status, name_labels
+
+if TYPE_CHECKING:
+    from shared.tasks import Task
 
 
 def online(epoch: int = 1, *, wait_ms: float = 0.0, service_ms: float = 10.0) -> Status:
@@ -309,7 +313,8 @@ def test_whoever_writes_chooses_among_the_labels_that_a_prompt_brings(draw: rand
 
 
 def test_a_writer_without_labels_above_a_classifier_alone_is_a_misfit() -> None:
-    roster = Roster("edge", MOODS, ("classify",))
+    ours: tuple[Task, ...] = ("classify",)
+    roster = Roster("edge", MOODS, ours)
     roster.hear("edge-1", WRITER, 0.0)
     roster.hear("edge-2", msgspec.structs.replace(WRITER, labels=MOODS), 0.0)
     roster.hear("edge-3", msgspec.structs.replace(WRITER, tasks=("tag",)), 0.0)
