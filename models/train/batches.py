@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from models.train.pools import groups_of
+
 if TYPE_CHECKING:
     import random
     from collections.abc import Sequence
@@ -14,8 +16,6 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from models.train.data import Example
-
-_ROWS_PER_POOL = 50
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,7 @@ def shuffled_batches(
     encoded: Sequence[Encoded], rows_per_batch: int, rng: random.Random
 ) -> list[TokenBatch]:
     """Every example once, in random order, batched with others of about its length."""
-    order = list(encoded)
-    rng.shuffle(order)
-    stride = rows_per_batch * _ROWS_PER_POOL
-    groups: list[list[Encoded]] = []
-    for start in range(0, len(order), stride):
-        pool = sorted(order[start : start + stride], key=lambda one: len(one.ids))
-        groups += [pool[i : i + rows_per_batch] for i in range(0, len(pool), rows_per_batch)]
-    rng.shuffle(groups)
-    return [collate(group) for group in groups]
+    return [collate(group) for group in groups_of(encoded, rows_per_batch, rng)]
 
 
 def collate(group: Sequence[Encoded]) -> TokenBatch:

@@ -6,12 +6,11 @@ Files are gzipped, tab-separated, with the header `text<TAB>label` and labels 0 
 
 from __future__ import annotations
 
-import gzip
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.errors import DataError
+from models.train.columns import read_columns
 
 if TYPE_CHECKING:
     import random
@@ -22,7 +21,6 @@ SENTENCE_SETS = ("sst2", "rotten_tomatoes")
 REVIEW_SETS = ("imdb", "amazon_multidomain", "yelp_polarity")
 
 _HEADER = "text\tlabel"
-_COLUMNS = 2
 _MARKUP = re.compile(r"<[^>]{1,20}>|&#?\w{2,6};")
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"')]*\s+")
 _CONTRACTED_NOT = re.compile(r"(?<=\w)n't\b", re.IGNORECASE)
@@ -49,27 +47,14 @@ def read_rows(path: Path) -> list[TrainingRow]:
 
     Raises DataError naming the file, and the row where one is bad.
     """
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            header = lines.readline().rstrip("\n")
-            if header != _HEADER:
-                raise DataError(f"{path}: row 1 is {header!r}; the header must be {_HEADER!r}")
-            return [_parse(line, path, number) for number, line in enumerate(lines, start=2)]
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give the folder of the data sets") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as gzipped UTF-8: {error}") from error
+    return read_columns(path, _HEADER, _row)
 
 
-def _parse(line: str, path: Path, number: int) -> TrainingRow:
-    cells = line.rstrip("\n").split("\t")
-    if len(cells) != _COLUMNS:
-        raise DataError(f"{path}: row {number} has {len(cells)} columns; it must have {_COLUMNS}")
-    text, label = cells
+def _row(text: str, label: str) -> TrainingRow:
     if not text.strip():
-        raise DataError(f"{path}: row {number} has an empty text")
+        raise ValueError("has an empty text")
     if label not in ("0", "1"):
-        raise DataError(f"{path}: row {number} has the label {label!r}; it must be 0 or 1")
+        raise ValueError(f"has the label {label!r}; it must be 0 or 1")
     return TrainingRow(text, int(label))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
 from dataclasses import asdict
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-import transformers
 from transformers import BertForTokenClassification
 
 from models.conll import read_sentences
-from models.train.__main__ import DATA_VARIABLE, data_folder
+from models.train.command import add_training, data_folder, parser_of, prepare
 from models.train.folder import save
 from models.train.student import HUB_ID, Student, find_base, load_student
 from models.train.tagger import recipe
@@ -22,6 +20,7 @@ from models.train.tagger.measure import measure
 from shared.errors import RecServeError
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from models.conll import Sentence
@@ -33,9 +32,7 @@ STEPS = ("edge", "device")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the steps asked for; returns 0, or 2 with one sentence on standard error."""
     options = _parser().parse_args(arguments)
-    torch.set_num_threads(options.threads)
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
+    prepare(options.threads)
     try:
         data = data_folder(options.data) / FOLDER
         sentences = read_sentences(data / "train.conll.gz")
@@ -98,16 +95,9 @@ _TRAIN: dict[str, Callable[..., tuple[Student, recipe.EdgeTagger | recipe.Device
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.train.tagger", description=__doc__)
-    data_help = f"folder of the data sets (default: the variable {DATA_VARIABLE})"
-    parser.add_argument("--data", type=Path, help=data_help)
-    parser.add_argument("--out", type=Path, required=True, help="folder for the model folders")
+    parser = parser_of("models.train.tagger", __doc__)
     parser.add_argument("--base", type=Path, help="folder of the start weights")
-    parser.add_argument("--seed", type=int, default=59154, help="default: %(default)s")
-    parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
-    parser.add_argument(
-        "--steps", nargs="+", choices=STEPS, default=list(STEPS), help="default: both, in order"
-    )
+    add_training(parser, STEPS)
     return parser
 
 

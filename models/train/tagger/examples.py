@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import torch
 
+from models.train.pools import groups_of
 from shared.runtimes.words import PLAIN, Word, shapes, words
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 TYPES: Final = ("LOC", "MISC", "ORG", "PER")
 LABELS: Final = ("O", *(f"{mark}-{kind}" for kind in TYPES for mark in ("B", "I")))
 NOT_ASKED: Final = -100
-_ROWS_PER_POOL = 50
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,7 @@ def shuffled_batches(
     examples: Sequence[TagExample], rows_per_batch: int, rng: random.Random
 ) -> list[TagBatch]:
     """Every example once, in random order, batched with others of about its length."""
-    order = list(examples)
-    rng.shuffle(order)
-    stride = rows_per_batch * _ROWS_PER_POOL
-    groups: list[list[TagExample]] = []
-    for start in range(0, len(order), stride):
-        pool = sorted(order[start : start + stride], key=lambda one: len(one.ids))
-        groups += [pool[i : i + rows_per_batch] for i in range(0, len(pool), rows_per_batch)]
-    rng.shuffle(groups)
-    return [collate(group) for group in groups]
+    return [collate(group) for group in groups_of(examples, rows_per_batch, rng)]
 
 
 def collate(group: Sequence[TagExample]) -> TagBatch:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from models.train.pools import shuffled_groups
 from models.train.translate.pieces import PAD_ID
 
 if TYPE_CHECKING:
@@ -35,14 +36,11 @@ def shuffled_batches(
     rows: Sequence[PairIds], tokens_per_batch: int, rng: random.Random
 ) -> list[CaptionBatch]:
     """Every row once, in random order, batched with others of about its length."""
-    order = list(rows)
-    rng.shuffle(order)
-    groups: list[list[PairIds]] = []
-    for start in range(0, len(order), _ROWS_PER_POOL):
-        pool = sorted(order[start : start + _ROWS_PER_POOL], key=lambda row: len(row.ids))
-        groups += _cut(pool, tokens_per_batch)
-    rng.shuffle(groups)
-    return [collate(group) for group in groups]
+
+    def cut(pool: Sequence[PairIds]) -> list[list[PairIds]]:
+        return _cut(pool, tokens_per_batch)
+
+    return [collate(group) for group in shuffled_groups(rows, rng, _ROWS_PER_POOL, cut)]
 
 
 def _cut(pool: Sequence[PairIds], tokens_per_batch: int) -> list[list[PairIds]]:

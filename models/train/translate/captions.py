@@ -9,7 +9,7 @@ import gzip
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from shared.errors import DataError
+from models.train.columns import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 FOLDER = "multi30k_en_de"
 _HEADER = "source\ttarget"
-_COLUMNS = 2
 
 
 @dataclass(frozen=True)
@@ -42,22 +41,11 @@ def write_pairs(path: Path, pairs: Iterable[CaptionPair]) -> None:
 
 def read_captions(path: Path) -> list[CaptionPair]:
     """All pairs of one file. Raises DataError naming it, and the row where one is bad."""
-    try:
-        with gzip.open(path, "rt", encoding="utf-8", newline="\n") as lines:
-            header = lines.readline().rstrip("\n")
-            if header != _HEADER:
-                raise DataError(f"{path}: row 1 is {header!r}; the header must be {_HEADER!r}")
-            return [_parse(line, path, number) for number, line in enumerate(lines, start=2)]
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist; give the folder of the data sets") from None
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} cannot be read as gzipped UTF-8: {error}") from error
+    return read_columns(path, _HEADER, _pair)
 
 
-def _parse(line: str, path: Path, number: int) -> CaptionPair:
-    cells = [" ".join(cell.split()) for cell in line.rstrip("\n").split("\t")]
-    if len(cells) != _COLUMNS:
-        raise DataError(f"{path}: row {number} has {len(cells)} columns; it must have {_COLUMNS}")
-    if not all(cells):
-        raise DataError(f"{path}: row {number} has an empty caption")
-    return CaptionPair(*cells)
+def _pair(source: str, target: str) -> CaptionPair:
+    pair = CaptionPair(" ".join(source.split()), " ".join(target.split()))
+    if not (pair.source and pair.target):
+        raise ValueError("has an empty caption")
+    return pair

@@ -6,7 +6,6 @@ of that goes into its manifest, with quantiles of its confidences on dev caption
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -16,7 +15,7 @@ from sacrebleu import corpus_bleu, corpus_chrf
 
 from models.pack.expected import quantiles
 from models.pack.labelled import scored_or_raise
-from models.train.__main__ import DATA_VARIABLE, data_folder
+from models.train.command import data_folder, parser_of
 from models.train.translate.captions import read_pairs
 from shared.errors import RecServeError
 from shared.runtimes import ModelSettings, load_model
@@ -25,6 +24,7 @@ from shared.runtimes.manifest import Confidences, MeasuredTexts
 from shared.tasks import Request, to_line
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from models.train.translate.captions import CaptionPair
@@ -88,11 +88,7 @@ def _measured(answers: Sequence[Scored], pairs: Sequence[CaptionPair]) -> Measur
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m models.train.translate.served", description=__doc__
-    )
-    data_help = f"folder of the data sets (default: the variable {DATA_VARIABLE})"
-    parser.add_argument("--data", type=Path, help=data_help)
+    parser = parser_of("models.train.translate.served", __doc__)
     parser.add_argument("bundles", type=Path, nargs="+", help="folders of packed translators")
     return parser
 
