@@ -89,6 +89,25 @@ class GeneratorRequest:
     prompts: Sequence[str] = PROMPTS
     allowed: Tolerance | None = None
 
+    def manifest(self, runtime: Literal["genai", "ctranslate2"], context: int) -> Manifest:
+        """Return the manifest of a model that holds ``context`` tokens.
+
+        Raises ``BundleError`` when more are asked for.
+        """
+        if self.max_tokens is not None and self.max_tokens > context:
+            raise BundleError(f"--max-tokens {self.max_tokens}: the model holds {context} at most")
+        return Manifest(
+            name=self.name,
+            version=self.version,
+            task="generate",
+            runtime=runtime,
+            precision=self.precision,
+            confidence=self.confidence,
+            max_tokens=self.max_tokens or context,
+            licence=self.licence,
+            description=self.description,
+        )
+
 
 def pack_generator(request: GeneratorRequest, console: Console) -> Bundle:
     """Build, compare with the original, measure, write. Raises ``BundleError`` and others."""
@@ -113,21 +132,9 @@ def pack_generator(request: GeneratorRequest, console: Console) -> Bundle:
 
 def _manifest(request: GeneratorRequest, original: Original, folder: Path) -> Manifest:
     config = msgspec.json.decode((folder / GENAI_CONFIG).read_bytes())
-    context = int(config["model"]["context_length"])
-    if request.max_tokens is not None and request.max_tokens > context:
-        raise BundleError(f"--max-tokens {request.max_tokens}: the model holds {context} at most")
-    return Manifest(
-        name=request.name,
-        version=request.version,
-        task="generate",
-        runtime="genai",
-        precision=request.precision,
-        confidence=request.confidence,
-        max_tokens=request.max_tokens or context,
-        source=original.source,
-        licence=request.licence or original.licence,
-        description=request.description,
-    )
+    manifest = request.manifest("genai", int(config["model"]["context_length"]))
+    licence = request.licence or original.licence
+    return msgspec.structs.replace(manifest, source=original.source, licence=licence)
 
 
 def _build(original: Original, folder: Path, precision: Precision) -> None:

@@ -12,13 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from models.pack.facts import read_facts
 from models.pack.fidelity import TokenFidelity
 from models.pack.generator import ALLOWED, WRITTEN_TOKENS, hold, measured
 from models.pack.packing import put, refuse_other_folder
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes.bundle import Bundle
-from shared.runtimes.manifest import Manifest
 from shared.runtimes.text_manifest import TOKENIZER
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from models.pack.generator import GeneratorRequest
+    from shared.runtimes.manifest import Manifest
 
 _LONGEST: Final = 1 << 20
 _TOKENS: Final = 512
@@ -111,19 +113,9 @@ def _manifest(request: GeneratorRequest, network: Any, tokenizer: Any) -> Manife
     places = getattr(network.config, "max_position_embeddings", None)
     limits = [limit for limit in (places, tokenizer.model_max_length) if limit]
     context = int(min((limit for limit in limits if limit < _LONGEST), default=_TOKENS))
-    if request.max_tokens is not None and request.max_tokens > context:
-        raise BundleError(f"--max-tokens {request.max_tokens}: the model holds {context} at most")
-    return Manifest(
-        name=request.name,
-        version=request.version,
-        task="generate",
-        runtime="ctranslate2",
-        precision=request.precision,
-        confidence=request.confidence,
-        max_tokens=request.max_tokens or context,
+    return msgspec.structs.replace(
+        request.manifest("ctranslate2", context),
         source=read_facts(request.source).source,
-        licence=request.licence,
-        description=request.description,
         begins=_names(tokenizer, config.forced_bos_token_id),
         ends=_names(tokenizer, config.eos_token_id),
     )
