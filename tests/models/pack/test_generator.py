@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,14 +18,11 @@ from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
 from shared.tasks import Request
 from shared.tasks.classify import Label
-from shared.tasks.generate import Completion
 from tests.support.llama_server import write_gguf
 from tests.support.processes import ROOT
 from tests.support.tiny_generators import CONTEXT_TOKENS, write_language_model
 from tests.support.tiny_models import write_classifier
-
-if TYPE_CHECKING:
-    from shared.runtimes import Entry
+from tests.support.writing_checks import said
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime_genai")
@@ -36,12 +33,6 @@ PROMPTS = ("the valve sticks", "a dull film")
 def request(source: Path, out: Path, **changes: Any) -> GeneratorRequest:
     fields: dict[str, Any] = {"name": "tiny", "prompts": PROMPTS} | changes
     return GeneratorRequest(source=str(source), out=out, **fields)
-
-
-def said(entry: Entry) -> Completion:
-    assert isinstance(entry, Scored), entry
-    assert isinstance(entry.answer, Completion)
-    return entry.answer
 
 
 def error_of(*words: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,10 +14,17 @@ from shared.messages import Scored
 from shared.runtimes import ModelSettings, digest_of, load_model
 from shared.runtimes.model import Generator
 from shared.tasks import Request
-from shared.tasks.classify import Label
-from shared.tasks.generate import Completion
 from tests.support.tiny_writers import PLACES, write_writer
 from tests.support.writer_references import WriterReference
+from tests.support.writing_checks import (
+    LENGTHS,
+    TEXTS,
+    ask,
+    check_choosing,
+    check_same,
+    check_writing,
+    said,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +36,6 @@ if TYPE_CHECKING:
 pytest.importorskip("torch")
 pytest.importorskip("ctranslate2")
 KINDS = ("t5", "m2m_100")
-TEXTS = ("the valve sticks", "a dull film, far too long", "Zwei Hunde", "why", "ein Mann sieht zu")
 
 
 def pack(source: Path, out: Path, **more: Any) -> Bundle:
@@ -59,44 +64,21 @@ def models(folders: dict[str, Path]) -> dict[str, Model]:
     return {kind: load(folders[kind] / "bundle") for kind in KINDS}
 
 
-def ask(model: Model, text: str, **options: Any) -> Entry:
-    (entry,) = model.answer([Request("generate", text, options)])
-    return entry
-
-
-def said(entry: Entry) -> Completion:
-    assert isinstance(entry, Scored), entry
-    assert isinstance(entry.answer, Completion)
-    return entry.answer
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_writes_what_the_original_writes_and_is_as_sure_as_a_second_pass(
     folders: dict[str, Path], models: dict[str, Model], kind: str
 ) -> None:
-    reference = WriterReference(folders[kind] / "original")
-    for text in TEXTS:
-        expected, chosen, chances = reference.greedy(text, 24)
-        entry = ask(models[kind], text, max_new_tokens=24)
-        assert said(entry).text == expected.rstrip("\ufffd")
-        assert said(entry).tokens_out == len(chosen)
-        assert isinstance(entry, Scored)
-        perplexity = math.exp(-sum(chances) / len(chances))
-        assert entry.confidence == pytest.approx(1 / (1 + perplexity), abs=1e-4)
+    check_writing(WriterReference(folders[kind] / "original"), models[kind], 1e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_whoever_joins_late_changes_nobodys_answer(models: dict[str, Model], kind: str) -> None:
     model = models[kind]
     assert isinstance(model, Generator)
-    requests = [
-        Request("generate", text * (1 + number % 2), {"max_new_tokens": 6 + 5 * number})
-        for number, text in enumerate(TEXTS)
-    ]
-    alone = [model.answer([request])[0] for request in requests]
-    running = {number: model.begin(request) for number, request in enumerate(requests[:2])}
+    alone = [model.answer([request])[0] for request in LENGTHS]
+    running = {number: model.begin(request) for number, request in enumerate(LENGTHS[:2])}
     ended: dict[int, Entry] = {}
-    waiting = list(enumerate(requests))[2:]
+    waiting = list(enumerate(LENGTHS))[2:]
     while running:
         for number, entry in zip(list(running), model.step(list(running.values())), strict=True):
             if entry is not None:
@@ -105,27 +87,13 @@ def test_whoever_joins_late_changes_nobodys_answer(models: dict[str, Model], kin
         if waiting:
             number, request = waiting.pop(0)
             running[number] = model.begin(request)
-    for number, one in enumerate(alone):
-        other = ended[number]
-        assert said(one) == said(other)
-        assert isinstance(one, Scored)
-        assert isinstance(other, Scored)
-        assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+    check_same(alone, ended)
 
 
 def test_labels_are_scored_as_the_models_answer(
     folders: dict[str, Path], models: dict[str, Model]
 ) -> None:
-    reference = WriterReference(folders["t5"] / "original")
-    labels = ["leak", "no leak", "film"]
-    options = {"labels": labels, "instruction": "What is it?"}
-    read = reference.tokenizer("What is it?\n\nthe pump\n\nAnswer:")["input_ids"]
-    weights = [math.exp(reference.mean(read, label)) for label in labels]
-    (entry,) = models["t5"].answer([Request("classify", "the pump", options)])
-    assert isinstance(entry, Scored)
-    expected = [weight / sum(weights) for weight in weights]
-    assert entry.probabilities == pytest.approx(expected, abs=1e-4)
-    assert entry.answer == Label(labels[expected.index(max(expected))])
+    check_choosing(WriterReference(folders["t5"] / "original"), models["t5"], 1e-4)
 
 
 def test_a_stop_string_ends_a_text(models: dict[str, Model]) -> None:

@@ -15,15 +15,14 @@ from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.model import Generator, TakesExamples
 from shared.tasks import Exemplar, Request, generate
 from shared.tasks.classify import Label
-from shared.tasks.generate import Completion
 from tests.support.tiny_generators import CONTEXT_TOKENS, END
+from tests.support.writing_checks import ask, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shared.runtimes import Model
-    from shared.runtimes.model import Entry
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime_genai")
@@ -41,17 +40,6 @@ def model(generator: Path) -> Iterator[Model]:
     made = load(generator)
     yield made
     made.close()
-
-
-def ask(model: Model, text: str, **options: Any) -> Entry:
-    (entry,) = model.answer([Request("generate", text, options)])
-    return entry
-
-
-def said(entry: Entry) -> Completion:
-    assert isinstance(entry, Scored), entry
-    assert isinstance(entry.answer, Completion)
-    return entry.answer
 
 
 class Reference:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,11 +12,18 @@ from shared.messages import Scored
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.model import Generator, TakesExamples
 from shared.tasks import Exemplar, Request
-from shared.tasks.classify import Label
-from shared.tasks.generate import Completion
 from tests.support.tiny_generators import write_language_model
 from tests.support.tiny_writers import ENCODING, PLACES, WITHOUT_ENCODER, write_writer
 from tests.support.writer_references import WriterReference
+from tests.support.writing_checks import (
+    LENGTHS,
+    TEXTS,
+    ask,
+    check_choosing,
+    check_same,
+    check_writing,
+    said,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
 
 pytest.importorskip("torch")
 KINDS = (*WITHOUT_ENCODER, *ENCODING)
-TEXTS = ("the valve sticks", "a dull film, far too long", "Zwei Hunde", "why", "ein Mann sieht zu")
 
 
 @pytest.fixture(scope="module")
@@ -61,33 +66,12 @@ def load(folder: Path, **settings: Any) -> Model:
     return load_model(ModelSettings(source=str(folder), runtime="transformers", **settings))
 
 
-def ask(model: Model, text: str, **options: Any) -> Entry:
-    (entry,) = model.answer([Request("generate", text, options)])
-    return entry
-
-
-def said(entry: Entry) -> Completion:
-    assert isinstance(entry, Scored), entry
-    assert isinstance(entry.answer, Completion)
-    return entry.answer
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_it_writes_what_transformers_writes_and_is_as_sure_as_a_second_pass(
     folders: dict[str, Path], models: dict[str, Model], kind: str
 ) -> None:
-    reference = WriterReference(folders[kind])
-    lengths = set()
-    for text in TEXTS:
-        expected, chosen, chances = reference.greedy(text, 24)
-        entry = ask(models[kind], text, max_new_tokens=24)
-        assert said(entry).text == expected.rstrip("\ufffd")
-        assert said(entry).tokens_out == len(chosen)
-        assert isinstance(entry, Scored)
-        perplexity = math.exp(-sum(chances) / len(chances))
-        assert entry.confidence == pytest.approx(1 / (1 + perplexity), abs=1e-5)
-        lengths.add(expected)
-    assert len(lengths) > 1, "the model must discern"
+    written = check_writing(WriterReference(folders[kind]), models[kind], 1e-5)
+    assert len(written) > 1, "the model must discern"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -96,14 +80,10 @@ def test_whoever_joins_late_or_leaves_early_changes_nobodys_answer(
 ) -> None:
     model = models[kind]
     assert isinstance(model, Generator)
-    requests = [
-        Request("generate", text * (1 + number % 2), {"max_new_tokens": 6 + 5 * number})
-        for number, text in enumerate(TEXTS)
-    ]
-    alone = [model.answer([request])[0] for request in requests]
+    alone = [model.answer([request])[0] for request in LENGTHS]
     running: dict[int, Any] = {}
     ended: dict[int, Entry] = {}
-    waiting = list(enumerate(requests))
+    waiting = list(enumerate(LENGTHS))
     for turn in range(80):
         if waiting and not turn % 3:
             number, request = waiting.pop(0)
@@ -116,31 +96,14 @@ def test_whoever_joins_late_or_leaves_early_changes_nobodys_answer(
                 ended[number] = entry
                 running.pop(number).close()
     assert not running
-    for number, one in enumerate(alone):
-        other = ended[number]
-        assert said(one) == said(other)
-        assert isinstance(one, Scored)
-        assert isinstance(other, Scored)
-        assert one.confidence == pytest.approx(other.confidence, abs=1e-5)
+    check_same(alone, ended)
 
 
 @pytest.mark.parametrize("kind", ["llama", "t5"])
 def test_labels_are_scored_as_the_models_answer(
     folders: dict[str, Path], models: dict[str, Model], kind: str
 ) -> None:
-    reference = WriterReference(folders[kind])
-    labels, instruction = ["leak", "no leak", "film"], "What is it?"
-    request = Request("classify", "the pump", {"labels": labels, "instruction": instruction})
-    read = reference.tokenizer(f"{instruction}\n\nthe pump\n\nAnswer:")["input_ids"]
-    weights = [math.exp(reference.mean(read, label)) for label in labels]
-
-    (entry,) = models[kind].answer([request])
-
-    assert isinstance(entry, Scored)
-    expected = [weight / sum(weights) for weight in weights]
-    assert entry.probabilities == pytest.approx(expected, abs=1e-5)
-    assert entry.answer == Label(labels[expected.index(max(expected))])
-    assert entry.confidence_kind == "max_probability"
+    check_choosing(WriterReference(folders[kind]), models[kind], 1e-5)
 
 
 def test_a_chat_goes_through_the_models_template(chatting: Path) -> None:
