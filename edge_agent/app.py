@@ -38,7 +38,13 @@ async def remembering(
 
     async with (
         opened(memory, settings.state) as wing,
-        serving(settings, before=wing.before, observers=(wing.observe,), **more) as parts,
+        serving(
+            settings,
+            before=wing.before,
+            observers=(wing.observe,),
+            witnesses=(wing.witness,),
+            **more,
+        ) as parts,
     ):
         wing.join(parts.station.above, parts.metrics)
         await wing.door.open(parts.bus, parts.topics, settings.agent)

@@ -26,6 +26,7 @@
     worker         the thread that alone touches a running memory
     recall_solver  what stands before the model
     checks         how often what was remembered was wrong
+    days           what was asked and answered day by day
     wing           a memory in a running agent
 
     requests       what people may ask of a memory

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from edge_agent.memory.days import report
 from edge_agent.memory.entries import WORDINGS
 from edge_agent.memory.requests import (
     PAGE,
@@ -17,6 +18,7 @@ from edge_agent.memory.requests import (
     ForgetEntries,
     ImportEntries,
     MemoryRequest,
+    ReportDays,
     SearchMemory,
     ShowMemory,
 )
@@ -47,7 +49,7 @@ class MemoryDesk:
         self._store = store
         self._embed = embed
 
-    def do(self, request: MemoryRequest) -> dict[str, Any]:
+    def do(self, request: MemoryRequest) -> dict[str, Any]:  # noqa: PLR0911 - one for each request
         """Return the answer to a request. Raises ``MemoryRefused`` or ``StoreError``."""
         match request:
             case ShowMemory():
@@ -60,6 +62,8 @@ class MemoryDesk:
                 return self._export(after)
             case ImportEntries(entries):
                 return self._import(entries)
+            case ReportDays(most):
+                return {"days": report(self._memory.days.all()[-most:])}
             case CheckMemory():
                 return {"faults": self._store.faults(), **self._show()}
 

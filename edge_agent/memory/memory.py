@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_agent.memory.checks import Checks
+from edge_agent.memory.days import Days
 from edge_agent.memory.eviction import to_evict
 from edge_agent.memory.fast_path import refusal
 from edge_agent.memory.ghosts import Ghosts, ghost_of
@@ -54,6 +55,9 @@ class Memory:
         self.checks = Checks()
         self.not_before_s = self.settings.not_before_s
         """Answers from before do not count."""
+        self._told_s = 0.0
+        """The moment that was told last."""
+        self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
         self._shelf = Shelf(dimensions, store)
         self._ghosts = Ghosts(dimensions, self.verifier)
@@ -94,6 +98,7 @@ class Memory:
 
         Given ``versions``, answers of other ones are left out; those of nobody known are not.
         """
+        self._told_s = now_s
         asked = read_question(text)
         vector = np.asarray(np.asarray(vector, np.float16), np.float32)  # as it is on the disk
         owner = owner if self.settings.owners == "apart" else ""
@@ -152,6 +157,7 @@ class Memory:
         """Take in an answer from above: store it, or count it for or against what is known."""
         lesson = self._lessons.learn(recall, answer, now_s, model, version)
         self.counts[lesson.outcome] += 1
+        self.days.count(now_s, f"lesson.{lesson.outcome}")
         if lesson.outcome == "stored":
             self.make_room(now_s)
         return lesson
@@ -179,6 +185,8 @@ class Memory:
             candidate.entry.idle += not right
         self.standing.note(way, kind, right=right)
         self.checks.note(way, right=right)
+        used = "memory" if way == "direct" else way
+        self.days.count(now_s, f"right.{used}" if right else f"wrong.{used}")
         self._shelf.put(candidate.entry)
         if self._store is not None:
             self._store.put_checks(self.checks.counts)
@@ -205,6 +213,7 @@ class Memory:
 
     def internalise(self, entry: Entry, version: str, score: float) -> Ghost:
         """Leave a ghost where the edge's model has learned an entry; the archive keeps the rest."""
+        self.days.count(self._told_s, "learned")
         vectors, ghost = self._shelf.take(entry), ghost_of(entry, version, score)
         self._ghosts.add(ghost, vectors[0])
         if self._store is not None:
@@ -221,6 +230,7 @@ class Memory:
 
     def restore(self, ghost: Ghost, entry: Entry, vectors: Sequence[Vector]) -> None:
         """Put an entry back whose ghost has failed."""
+        self.days.count(self._told_s, "restored")
         self.drop_ghost(ghost)
         self._shelf.add(entry, vectors)
 
@@ -283,6 +293,11 @@ class Memory:
     def vectors_of(self, entry: Entry) -> list[Vector]:
         """Return the vectors of an entry's wordings."""
         return self._shelf.vectors_of(entry)
+
+    def write_day(self, now_s: float) -> None:
+        """Write what was counted today."""
+        size = sum(entry.bytes for entry in self.entries.values())
+        self.days.write(now_s, len(self.entries), len(self.ghosts), size)
 
     def _load(self, store: MemoryStore) -> None:
         loaded = store.load()

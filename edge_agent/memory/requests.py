@@ -55,8 +55,20 @@ class CheckMemory(msgspec.Struct, frozen=True, tag_field="do", tag="check"):
     """Whether what is on the disk holds together."""
 
 
+class ReportDays(msgspec.Struct, frozen=True, tag_field="do", tag="report"):
+    """What was asked and answered on each of the latest days."""
+
+    most: Annotated[int, Meta(ge=1, le=400)] = 30
+
+
 MemoryRequest: TypeAlias = (
-    ShowMemory | SearchMemory | ForgetEntries | ExportEntries | ImportEntries | CheckMemory
+    ShowMemory
+    | SearchMemory
+    | ForgetEntries
+    | ExportEntries
+    | ImportEntries
+    | CheckMemory
+    | ReportDays
 )
 
 

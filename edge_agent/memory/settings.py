@@ -36,6 +36,10 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
         float,
         Meta(gt=0, le=60, description="longest time to look a question up; then the model answers"),
     ] = 0.25
+    day_s: Annotated[
+        float,
+        Meta(gt=0, le=86_400, description="length of a day in reports; shorter ones to rehearse"),
+    ] = 86_400.0
     entries: Annotated[
         int, Meta(ge=1, le=10_000_000, description="questions remembered, at most")
     ] = 10_000

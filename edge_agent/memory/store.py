@@ -7,11 +7,13 @@ and the centres of the clusters, so that no cluster is made again.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
+from edge_agent.memory.days import DayAccount
 from edge_agent.memory.entries import Entry, Ghost
 from edge_agent.memory.verifier import PairLabel
 from shared.errors import StoreError
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 FILE: Final = "memory.db"
 LIMIT_BYTES: Final = 4 << 30
 _UNIT: Final = 0.02
+_DAY: Final = "day "
 SCHEMA: Final = """
 CREATE TABLE entries (id INTEGER PRIMARY KEY, entry BLOB NOT NULL, vectors BLOB NOT NULL) STRICT;
 CREATE TABLE ghosts (id INTEGER PRIMARY KEY, ghost BLOB NOT NULL, vector BLOB NOT NULL) STRICT;
@@ -36,6 +39,7 @@ CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 _entries = msgspec.msgpack.Decoder(Entry)
 _ghosts = msgspec.msgpack.Decoder(Ghost)
 _labels = msgspec.msgpack.Decoder(list[PairLabel])
+_days = msgspec.msgpack.Decoder(DayAccount)
 _checks = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
 _moment = msgspec.msgpack.Decoder(float)
 _pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
@@ -222,6 +226,23 @@ class MemoryStore:
     def put_epoch(self, not_before_s: float) -> None:
         """Write the moment before which no answer counts."""
         self.put_fact("not_before_s", msgspec.msgpack.encode(not_before_s))
+
+    def put_day(self, account: DayAccount) -> None:
+        """Write the account of a day."""
+        self.put_fact(f"{_DAY}{account.day}", msgspec.msgpack.encode(account))
+
+    def drop_day(self, day: str) -> None:
+        """Remove the account of a day."""
+        self._later("DELETE FROM facts WHERE name = ?", (f"{_DAY}{day}",))
+
+    def days(self) -> list[DayAccount]:
+        """Return the accounts of all days; one that cannot be read is passed over."""
+        accounts = []
+        for name, value in self.facts().items():
+            if name.startswith(_DAY):
+                with contextlib.suppress(msgspec.DecodeError):
+                    accounts.append(_days.decode(value))
+        return accounts
 
     async def settle(self) -> None:
         """Return once everything is on the disk, and what was forgotten is in no log any more.

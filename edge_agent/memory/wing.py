@@ -16,12 +16,13 @@ import msgspec
 
 from edge_agent.memory.above import AnswersAbove
 from edge_agent.memory.answers import owner_of, text_of, varies
+from edge_agent.memory.days import count_above, count_judged
 from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.store import MemoryStore
 from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker, Shown
-from shared.messages import Scored
+from shared.messages import Result, Scored
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 from shared.storage.state_dir import state_folder
 from shared.telemetry.log import get_logger
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.worker import Remembered
     from shared.cascade.tier import Escalation
-    from shared.messages import Result
+    from shared.messages import Prompt
     from shared.runtimes import ExampleRoom
     from shared.serving.dispatcher import Dispatcher
     from shared.serving.solver import ModelRunner, Solver
@@ -133,6 +134,10 @@ class Wing:
     def observe(self, escalation: Escalation, result: Result) -> None:
         """Learn from a final answer that came from above; returns at once."""
         prompt, answer = escalation.prompt, text_of(result.outcome)
+        ours = prompt.task in self._settings.tasks
+        if ours and self._above is not None and self._above.gave(result.tier):
+            count_above(self.memory.days, result, time.time())
+            self._write_day()
         if (
             not answer
             or result.degraded
@@ -154,6 +159,12 @@ class Wing:
         )
         learned.add_done_callback(partial(self._learned, prompt.task))
 
+    def witness(self, prompt: Prompt, decided: Result | Escalation) -> None:
+        """Count a prompt that was judged into today's account."""
+        if prompt.task in self._settings.tasks:
+            count_judged(self.memory.days, decided, time.time())
+            self._write_day()
+
     async def close(self) -> None:
         """Learn what waits, and stop."""
         await self.door.close()
@@ -165,6 +176,10 @@ class Wing:
         owner = owner_of(request, origin if self._settings.owners == "apart" else "")
         versions = self._above.versions(request.task) if self._above is not None else ()
         return LookUp(request, owner, versions)
+
+    def _write_day(self) -> None:
+        if self.memory.days.due():
+            self._worker.do(self.memory.write_day, time.time())
 
     def drawn(self) -> bool:
         """Say, by lot, whether an answer is to go up whatever is thought of it, to be compared."""

@@ -108,6 +108,7 @@ class MemoryWorker:
         """Do what waits, and stop."""
         await asyncio.to_thread(self._thread.shutdown)
         self.memory.refit()
+        self.memory.write_day(time.time())
 
     # -- in the thread -------------------------------------------------------------------------
 

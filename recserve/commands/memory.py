@@ -25,6 +25,7 @@ from edge_agent.memory.requests import (
     SearchMemory,
     ShowMemory,
 )
+from recserve.commands.memory_report import report
 from recserve.memory_client import Place, ask_memory, asking, begin_epoch, place_options
 from shared.cli import clear_errors
 from shared.errors import DataError, MemoryRefused, SettingsError
@@ -41,6 +42,9 @@ _BATCH_BYTES = 100_000
 def command() -> None:
     """WHERE is the name of a running edge, or the state folder of one (or its memory.db)."""
     log.silence()
+
+
+command.add_command(report)
 
 
 @command.command("show", help="How much an edge remembers, from whom, and how well that does.")

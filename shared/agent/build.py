@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from shared.agent.settings import AgentSettings
     from shared.bus import Bus, Will
     from shared.runtimes import Model
-    from shared.serving.solver import ModelRunner, Observer, Solver
+    from shared.serving.solver import ModelRunner, Observer, Solver, Witness
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
 
@@ -96,13 +96,15 @@ def build_agent(
     around: Callable[[Model], Model] | None = None,
     before: Callable[[ModelRunner], Solver] | None = None,
     observers: Sequence[Observer] = (),
+    witnesses: Sequence[Witness] = (),
     patient: bool = True,
 ) -> AgentParts:
     """Build an agent's parts; nothing runs yet. Virtual devices share one ``model``, left open.
 
     ``around`` returns what is run for a model, ``before`` another solver that stands before the
-    batcher, and ``observers`` hear of every prompt that went up and came back. A server that runs
-    the model is asked again when it is away, unless ``patient`` is false: see ``Caller``.
+    batcher, and ``observers`` hear of every prompt that went up and came back, ``witnesses`` of
+    what was decided of any. A server that runs the model is asked again when it is away, unless
+    ``patient`` is false: see ``Caller``.
 
     Raises ``SettingsError``, ``BundleError`` or ``RuntimeUnavailable`` before anything starts.
     """
@@ -131,6 +133,7 @@ def build_agent(
         prompt_bytes=settings.limits.prompt_bytes,
         dispatcher=_dispatcher(settings, upper_bus, metrics, model),
         observers=observers,
+        witnesses=witnesses,
     )
 
     def introduce(model: Model) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shared.agent.reload import Reread
     from shared.agent.settings import AgentSettings
     from shared.runtimes import Model
-    from shared.serving.solver import ModelRunner, Observer, Solver
+    from shared.serving.solver import ModelRunner, Observer, Solver, Witness
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -75,10 +75,11 @@ async def serving(
     metrics: Metrics | None = None,
     before: Callable[[ModelRunner], Solver] | None = None,
     observers: Sequence[Observer] = (),
+    witnesses: Sequence[Witness] = (),
 ) -> AsyncIterator[AgentParts]:
     """Serve prompts from the bus for as long as the context lasts: an edge or cloud agent.
 
-    ``before`` and ``observers`` are those of ``build_agent``; raises what that raises.
+    ``before``, ``observers`` and ``witnesses`` are as in ``build_agent``; raises what that raises.
     """
     async with contextlib.AsyncExitStack() as closing:
         folder = closing.enter_context(state_folder(settings.state, settings.agent))
@@ -91,6 +92,7 @@ async def serving(
             metrics=metrics,
             before=before,
             observers=observers,
+            witnesses=witnesses,
         )
         await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))
         service = make_service(settings, parts, results)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from shared.cascade.tier import Escalation
-    from shared.messages import Result, Scored
+    from shared.messages import Prompt, Result, Scored
     from shared.protocol.batch_queue import Queue
     from shared.runtimes import Model
     from shared.tasks import Request, Task
@@ -70,5 +70,7 @@ class ModelRunner(Solver, Protocol):
         """Turn away what waits, and stop."""
 
 
+Witness: TypeAlias = Callable[["Prompt", "Result | Escalation"], None]
+"""Is told of every prompt that this agent judged, and what was decided of it."""
 Observer: TypeAlias = Callable[["Escalation", "Result"], None]
 """Is told of every prompt that this agent sent up and heard the result of."""

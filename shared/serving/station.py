@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.errors import Expired, InvalidPrompt, ModelFailed, PromptError, ServerAway, UnknownTask
 from shared.messages import Failure, Result
 from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
+from shared.supervision import logged_if_broken
 from shared.tasks import TASKS, agrees, check, size_of
 from shared.tasks.generate import Completion
 from shared.telemetry.log import get_logger
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from shared.messages import Prompt
     from shared.protocol.evidence import Evidence
     from shared.serving.dispatcher import Dispatcher
-    from shared.serving.solver import Observer, Solver
+    from shared.serving.solver import Observer, Solver, Witness
     from shared.telemetry.metrics import Metrics
 
 _log = get_logger()
@@ -33,7 +34,8 @@ _log = get_logger()
 class Station:
     """Decides on prompts for one agent; its dispatcher sends on those that its tier escalates.
 
-    ``observers`` hear of every prompt that went up and came back.
+    ``observers`` hear of every prompt that went up and came back, ``witnesses`` of what is decided
+    of any.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Station:
         prompt_bytes: int,
         dispatcher: Dispatcher | None = None,
         observers: Sequence[Observer] = (),
+        witnesses: Sequence[Witness] = (),
     ) -> None:
         if bool(tier.above) != (dispatcher is not None):
             raise ValueError("a tier with tiers above needs a dispatcher, and only such a tier")
@@ -58,6 +61,7 @@ class Station:
         """Name and version of the model that answers here now."""
         self._prompt_bytes = prompt_bytes
         self._observers = tuple(observers)
+        self._witnesses = tuple(witnesses)
         # Finding a series by its labels costs as much as deciding: each is found once.
         self._outcomes = cache(partial(metrics.prompts.labels, tier.name))
         self._seconds = cache(partial(metrics.seconds.labels, tier.name))
@@ -72,6 +76,13 @@ class Station:
         asked takes note of an ``Escalation`` before it is sent: the answer may overtake the
         broker's word that it has the prompt.
         """
+        decided = await self._judge(prompt)
+        for witness in self._witnesses:
+            with logged_if_broken("what was decided", id=str(prompt.id)):
+                witness(prompt, decided)
+        return decided
+
+    async def _judge(self, prompt: Prompt) -> Result | Escalation:
         arrived_s = time.monotonic()
         try:
             self._check(prompt, arrived_s)

@@ -7,12 +7,14 @@ import sys
 import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from msgspec import structs
 
 from device_agent.api.schema import write_answer
 from edge_agent.app import remembering
+from edge_agent.memory.days import report
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.settings import EdgeSettings
 from shared.agent.settings import TierSettings
@@ -22,15 +24,18 @@ from shared.messages import Provenance
 from shared.settings.file import load
 from shared.tasks import Request
 from shared.tasks.classify import Label
+from shared.wire.codec import decode_prompt
+from shared.wire.topics import Topics
 from tests.support.cascades import Cascade, cascade
 from tests.support.processes import ROOT
-from tests.support.wires import MemoryWire, eventually
+from tests.support.wires import MemoryWire, eventually, settled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from device_agent import Device
     from edge_agent.memory.memory import Memory
+    from shared.bus import Message
     from shared.tasks import Answer
     from tests.support.fakes import LookupModel
 
@@ -103,6 +108,36 @@ async def test_whoever_asks_the_device_is_told_where_an_answer_comes_from(embedd
         ("edge", {"way": "memory", "entries": [1]} | cloud, "remembered"),
         ("edge", {"way": "model", "model": "edge-1"}, "max_probability"),
     ]
+
+
+async def test_the_report_of_a_day_is_what_was_on_the_wire(embedder: str) -> None:
+    wire = MemoryWire()
+    topics = Topics(wire.root)
+    spy, heard = wire.bus("spy"), set[tuple[str, UUID]]()
+
+    def hear(message: Message) -> None:
+        spy.acknowledge(message)
+        address = topics.read_prompt(message.topic)
+        # Whoever waits too long asks again: a prompt counts once.
+        heard.add((address.agent, decode_prompt(message.payload, address, now_s=0.0).id))
+
+    await settled(spy)
+    for agent in ("edge-1", "cloud-1"):
+        await spy.subscribe(topics.prompts(agent), hear)
+    async with cascade(wire) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        years = [f"Is the film Glass River from {1900 + n % 4} good?" for n in range(20)]
+        for text in ("hard", *years):
+            await tiers.ask(text)
+        days = report(tiers.memory.days.all())
+
+    told = {name: sum(day[name] for day in days) for name in ("questions", "cloud_calls")}
+    to = [agent for agent, _ in heard]
+    assert told["questions"] == to.count("edge-1") == 21
+    assert told["cloud_calls"] == to.count("cloud-1") == len(tiers.cloud.seen) == 4
+    ways = {way: sum(day["ways"][way] for day in days) for way in days[0]["ways"]}
+    assert ways == {"memory": 16, "examples": 0, "model": 1, "cloud": 4}
 
 
 async def test_where_an_answer_comes_from_is_said(embedder: str) -> None:

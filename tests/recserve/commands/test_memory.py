@@ -11,6 +11,7 @@ import pytest
 import structlog
 from click.testing import CliRunner, Result
 
+from edge_agent.memory.days import Days
 from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.settings import MemorySettings
@@ -67,6 +68,30 @@ def test_a_stopped_edge_is_shown_searched_and_checked(folder: Path) -> None:
     assert "sky v1: 1" in shown.output
     assert [json.loads(line)["answer"] for line in found.output.splitlines()] == ["Lars Berg"]
     assert (checked.exit_code, json.loads(checked.output)["faults"]) == (0, [])
+
+
+def test_the_days_of_an_edge_are_a_table_json_and_a_page(folder: Path, tmp_path: Path) -> None:
+    async def count() -> None:
+        store = MemoryStore.open(folder, "digest-1", DIMENSIONS)
+        days = Days(store)
+        for day_s in (NOW_S, NOW_S + 86_400):
+            days.count(day_s, *["kept.memory"] * 6, *["up.model", "above"] * 3, "right.memory")
+            days.count(day_s, above_read=1_000_000, above_written=0)
+            days.write(day_s, 2, 0, 900)
+        await store.close()
+
+    asyncio.run(count())
+    page = tmp_path / "days.html"
+    told = recserve_memory("report", folder, "--html", page, "--cloud-price", "0.5", "1", "--json")
+    days = json.loads(told.output)["days"]
+    drawn = page.read_text(encoding="utf-8")
+
+    assert [(day["questions"], day["cloud_calls"], day["cost"]) for day in days] == [
+        (9, 3, 0.5)
+    ] * 2
+    assert "66.7%" in recserve_memory("report", folder).output
+    assert drawn.count("<svg ") == 2
+    assert "<td>66.7%</td>" in drawn
 
 
 def test_what_a_stopped_edge_forgets_is_gone(folder: Path) -> None:
