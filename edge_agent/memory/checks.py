@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from shared.telemetry.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_NINETY_FIVE: Final = 1.96
 
 
 class WrongShare(NamedTuple):
@@ -24,11 +24,7 @@ def wrong_share(right: int, wrong: int) -> WrongShare:
     count = right + wrong
     if not count:
         return WrongShare(math.nan, 0.0, 1.0)
-    share, square = wrong / count, _NINETY_FIVE**2
-    middle = (share + square / (2 * count)) / (1 + square / count)
-    spread = math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    half = _NINETY_FIVE * spread / (1 + square / count)
-    return WrongShare(share, max(0.0, middle - half), min(1.0, middle + half))
+    return WrongShare(wrong / count, *wilson(wrong, count))
 
 
 class Checks:

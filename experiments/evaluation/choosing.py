@@ -25,7 +25,7 @@ from experiments.datasets.source import Source
 from experiments.evaluation.answer_store import open_store, prompt_key
 from experiments.evaluation.answering import answer_missing
 from experiments.evaluation.matrix import answering_progress
-from experiments.evaluation.statistics import Interval, accuracy, auroc, interval_of, wilson
+from experiments.evaluation.statistics import accuracy, auroc, interval_of
 from experiments.evaluation.tier_models import read_facts
 from experiments.grid import Grid, print_grid
 from shared.cli import clear_errors
@@ -33,6 +33,7 @@ from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle
 from shared.tasks import Request
 from shared.tasks.classify import Label
+from shared.telemetry.intervals import Interval, wilson
 
 if TYPE_CHECKING:
     from experiments.datasets.sets import LabelledSet

@@ -8,7 +8,8 @@ import numpy as np
 
 from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.equal_accuracy import PairedSample, Saving, saving
-from experiments.evaluation.statistics import Interval, resampled
+from experiments.evaluation.statistics import resampled
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.statistics import Interval, resampled
+from experiments.evaluation.statistics import resampled
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,11 +7,12 @@ every order. Intervals are 95 % percentile bootstraps over prompts.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _TAIL: Final = 0.025
-_Z95: Final = 1.959963984540054
-
-
-class Interval(NamedTuple):
-    """A 95 % interval."""
-
-    low: float
-    high: float
-
-
-def wilson(right: int, count: int) -> Interval:
-    """Return Wilson's score interval of a proportion; ``count`` is at least 1."""
-    share, z2 = right / count, _Z95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    half = _Z95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return Interval(middle - half, middle + half)
 
 
 class RiskCoverage(NamedTuple):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.evaluation.statistics import Interval
+    from shared.telemetry.intervals import Interval
 
     Floats = NDArray[np.float64]
     Counts = NDArray[np.int64]

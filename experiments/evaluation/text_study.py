@@ -10,11 +10,12 @@ from rich.console import Console
 from experiments.datasets.pairs import read_pairs
 from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.evaluate import PolicyRun, burdens, play, shares
-from experiments.evaluation.statistics import Interval, rank_correlation
+from experiments.evaluation.statistics import rank_correlation
 from experiments.evaluation.study import Study, candidates
 from experiments.evaluation.text_matrix import TextMatrix, fill_texts
 from experiments.evaluation.text_quality import bleu_interval, corpus_bleu, mean_interval
 from shared.errors import SettingsError
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from experiments.evaluation.statistics import Interval
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

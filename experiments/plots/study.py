@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from experiments.evaluation.oracle import oracle
-from experiments.evaluation.statistics import Interval
 from experiments.evaluation.study import spell
 from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

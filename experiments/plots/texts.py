@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from experiments.evaluation.statistics import Interval
 from experiments.plots.study import families
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Point, draw_tradeoff
+from shared.telemetry.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

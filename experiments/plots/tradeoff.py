@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from experiments.evaluation.oracle import AccuracyCurve
-    from experiments.evaluation.statistics import Interval
+    from shared.telemetry.intervals import Interval
 
 
 class Point(NamedTuple):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from experiments.evaluation.statistics import wilson
 from experiments.replay.saturation import find_saturation
 from experiments.report.agents import agent_figures, link_totals
 from experiments.report.series import make_series
+from shared.telemetry.intervals import wilson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

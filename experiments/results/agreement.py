@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from experiments.evaluation.equal_accuracy import Saving
     from experiments.evaluation.evaluate import SetResult
-    from experiments.evaluation.statistics import Interval
     from experiments.evaluation.study import Study
+    from shared.telemetry.intervals import Interval
 
     _Savings = list[tuple[str, float, Saving]]
 

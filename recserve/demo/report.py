@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from experiments.evaluation.statistics import bootstrap, wilson
+from experiments.evaluation.statistics import bootstrap
 from recserve.demo.accounts import (
     account_of_stream,
     account_of_tier,
@@ -19,6 +19,7 @@ from recserve.demo.accounts import (
 )
 from shared import tasks
 from shared.tasks.classify import Label
+from shared.telemetry.intervals import wilson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

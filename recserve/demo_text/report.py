@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from experiments.datasets.pairs import PairSet
-    from experiments.evaluation.statistics import Interval
     from experiments.evaluation.text_matrix import TextMatrix, TierTexts
     from experiments.evaluation.text_quality import TextQuality
     from experiments.testbed.client import Answer
     from recserve.demo.stream import DemoAnswers
+    from shared.telemetry.intervals import Interval
     from shared.wire.topics import Topics
 
 _PACKAGES = ("recserve", "onnxruntime-genai", "onnxruntime", "paho-mqtt", "sacrebleu", "msgspec")

@@ -13,12 +13,13 @@ from experiments.evaluation.burden import paper_hops
 from experiments.evaluation.matrix import Matrix
 from experiments.evaluation.offline import replay
 from experiments.evaluation.oracle import oracle
-from experiments.evaluation.statistics import Interval, auroc
+from experiments.evaluation.statistics import auroc
 from experiments.plots.card import cards, draw_cards
 from experiments.plots.course import _moving_share, draw_shares, draw_thresholds
 from experiments.plots.style import save
 from experiments.plots.tradeoff import Family, Point, draw_tradeoff
 from shared.cascade.policies import KeepAll, Quantile
+from shared.telemetry.intervals import Interval
 from tests.support.matrices import random_matrix, straight_costs
 
 if TYPE_CHECKING:
