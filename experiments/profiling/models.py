@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import threading
 import time
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,7 +12,8 @@ import msgspec
 import numpy as np
 
 from experiments.profiling.agents import PAUSE_S
-from experiments.profiling.least_squares import nnls
+from experiments.profiling.fitting import EVEN, nnls, spread_of
+from experiments.profiling.held_lock import held_s
 from experiments.profiling.profile import BatchTimes, ModelTimes, expected_us
 from shared.runtimes import load_model
 from shared.tasks import Request
@@ -30,7 +30,6 @@ _MOST_S: Final = 1.0
 _COLD_RUNS: Final = 40
 _HELD_RUNS: Final = 10
 _HELD_TIMES: Final = 10
-_QUANTILES: Final = 21
 
 
 class TimedRun(NamedTuple):
@@ -142,16 +141,13 @@ def fit(
         held_run_us=round(held_run_us, 2),
         held_prompt_us=round(held_prompt_us, 2),
         cold_us=0.0,
-        spread=(1.0,) * _QUANTILES,
+        spread=EVEN,
         batches=tuple(_batch(warm, size) for size in SIZES),
     )
     late_us = statistics.median(run.us - _expected_us(times, run) for run in cold)
     ratios = [run.us / _expected_us(times, run) for run in warm if len(run.sizes) == 1]
-    spread = np.quantile(ratios, np.linspace(0, 1, _QUANTILES))
     return msgspec.structs.replace(
-        times,
-        cold_us=round(max(late_us, 0.0), 2),
-        spread=tuple(round(float(ratio), 4) for ratio in spread),
+        times, cold_us=round(max(late_us, 0.0), 2), spread=spread_of(ratios)
     )
 
 
@@ -160,29 +156,14 @@ def _expected_us(times: ModelTimes, run: TimedRun) -> float:
 
 
 def held_us(model: Model, texts: Sequence[str], size: int) -> float:
-    """Return how long a run on so many prompts holds the interpreter's lock.
+    """Return how long a run on so many prompts holds the interpreter's lock."""
 
-    A thread that does nothing but compute loses just that time to another that runs the model.
-    """
-    stop = threading.Event()
-    computed_s = []
+    def run_some() -> None:
+        for number in range(_HELD_RUNS):
+            first = number * size % (len(texts) - size)
+            model.answer(_requests(model, texts[first : first + size]))
 
-    def compute() -> None:
-        begun_s = time.thread_time()
-        while not stop.is_set():
-            pass
-        computed_s.append(time.thread_time() - begun_s)
-
-    thread = threading.Thread(target=compute)
-    thread.start()
-    begun_s = time.perf_counter()
-    for number in range(_HELD_RUNS):
-        first = number * size % (len(texts) - size)
-        model.answer(_requests(model, texts[first : first + size]))
-    took_s = time.perf_counter() - begun_s
-    stop.set()
-    thread.join()
-    return max(took_s - computed_s[0], 0.0) / _HELD_RUNS * 1e6
+    return held_s(run_some) / _HELD_RUNS * 1e6
 
 
 def _requests(model: Model, texts: Sequence[str]) -> list[Request]:

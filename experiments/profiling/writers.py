@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import statistics
-import threading
 import time
 from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -13,7 +12,8 @@ import msgspec
 import numpy as np
 
 from experiments.profiling.agents import PAUSE_S
-from experiments.profiling.least_squares import nnls
+from experiments.profiling.fitting import EVEN, nnls, spread_of
+from experiments.profiling.held_lock import held_s
 from experiments.profiling.profile import TogetherSpeed, WritingTimes, writing_us
 from shared.errors import DataError, PromptError
 from shared.runtimes import Generator, load_model
@@ -33,7 +33,6 @@ _JOINED: Final = (1, 1, 4)
 _COLD_RUNS: Final = 12
 _HELD_RUNS: Final = 3
 _REPEATS: Final = 3
-_QUANTILES: Final = 21
 
 
 class WrittenRun(NamedTuple):
@@ -106,29 +105,13 @@ class WriterBench:
         return Request("generate", text, {"max_new_tokens": new_tokens})
 
     def _held_share(self, model: Generator) -> float:
-        """Return the share of its time in which the model holds the interpreter's lock.
+        """Return the share of its time in which the model holds the interpreter's lock."""
 
-        A thread that does nothing but compute loses just that time to another that writes.
-        """
-        stop = threading.Event()
-        computed_s = []
+        def write_some() -> float:
+            return sum(self._run(model, 1, 8).us for _ in range(_HELD_RUNS)) * 1e-6
 
-        def compute() -> None:
-            begun_s = time.thread_time()
-            while not stop.is_set():
-                pass
-            computed_s.append(time.thread_time() - begun_s)
-
-        alone = [self._run(model, 1, 8).us * 1e-6 for _ in range(_HELD_RUNS)]
-        thread = threading.Thread(target=compute)
-        thread.start()
-        begun_s = time.perf_counter()
-        for _ in range(_HELD_RUNS):
-            self._run(model, 1, 8)
-        took_s = time.perf_counter() - begun_s
-        stop.set()
-        thread.join()
-        return min(max(took_s - computed_s[0], 0.0) / sum(alone), 1.0)
+        alone_s = write_some()
+        return min(held_s(write_some) / alone_s, 1.0)
 
 
 def write_together(model: Generator, asked: Sequence[Request]) -> list[Completion]:
@@ -159,16 +142,13 @@ def fit_writing(
         decode_token_us=round(float(found[3]), 2),
         held_share=round(held_share, 3),
         cold_us=0.0,
-        spread=(1.0,) * _QUANTILES,
+        spread=EVEN,
         together=tuple(_speed(warm, texts) for texts in TOGETHER),
     )
     late_us = statistics.median(run.us - _expected_us(times, run) for run in cold)
     ratios = [run.us / _expected_us(times, run) for run in warm]
-    spread = np.quantile(ratios, np.linspace(0, 1, _QUANTILES))
     return msgspec.structs.replace(
-        times,
-        cold_us=round(max(late_us, 0.0), 2),
-        spread=tuple(round(float(ratio), 4) for ratio in spread),
+        times, cold_us=round(max(late_us, 0.0), 2), spread=spread_of(ratios)
     )
 
 

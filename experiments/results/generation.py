@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from experiments.evaluation.comparisons import hops, saved_by
+from experiments.evaluation.study_tables import text_cells
 from experiments.evaluation.text_study import measure_texts, run_text_study, text_cards
 from experiments.plots.texts import draw_texts
 from experiments.results.text import mean_of, percents, table
@@ -70,15 +71,7 @@ def _policies(rows: Sequence[dict[str, Any]]) -> str:
             policy,
             setting or "–",
             _bleu(same),
-            f"{mean_of(same, 'chrf'):.1f}",
-            f"{mean_of(same, 'agreement'):.3f}",
-            "/".join(
-                f"{mean_of(same, key) * 100:.0f}" for key in same[0] if key.startswith("share_")
-            ),
-            f"{mean_of(same, 'hops'):.2f}",
-            f"{mean_of(same, 'text_bytes'):.0f}",
-            f"{mean_of(same, 'answer_bytes'):.0f}",
-            f"{mean_of(same, 'sent_bytes'):.0f}",
+            *text_cells(same),
         ]
         for (policy, setting), same in groups.items()
     ]

@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, get_args
 import msgspec
 import pytest
 
+from experiments.evaluation.study import Study
 from shared.cascade.policies import PolicySettings
+from shared.settings.file import load
 from tests.support.processes import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 BUNDLES = ROOT / "models" / "bundles"
+STUDIES = sorted((ROOT / "configs" / "experiments").glob("*.yaml"))
 ROWS = [
     ("a lovely film from start to end", "1"),
     ("a dull film and far too long", "0"),
@@ -245,3 +248,32 @@ def test_bad_flags_are_one_clear_line(tmp_path: Path, words: list[str], said: st
     assert ran.returncode == 2
     assert len(ran.stderr.strip().splitlines()) == 1, ran.stderr
     assert said in ran.stderr
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=[path.stem for path in STUDIES])
+def test_every_committed_study_is_one(path: Path) -> None:
+    assert load(Study, path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("study", "model", "sets"),
+    [
+        ("paper-tiers", "hub/distilroberta", ("sst2/dev", "rotten_tomatoes/test")),
+        ("translate-hub", "hub/t5-small", ("wmt21_en_de/test", "wmt22_en_de/test")),
+    ],
+)
+def test_a_model_of_the_hub_that_is_not_here_is_named_with_what_to_do(
+    study: str, model: str, sets: tuple[str, ...], tmp_path: Path
+) -> None:
+    head = "source\ttarget" if study == "translate-hub" else "text\tlabel"
+    for place in sets:
+        (tmp_path / place).parent.mkdir()
+        write_set(tmp_path / f"{place}.tsv.gz", ROWS, head)
+
+    ran = evaluate(tmp_path, f"configs/experiments/{study}.yaml", "--data", str(tmp_path))
+
+    assert ran.returncode == 2, ran.stdout
+    said = " ".join((ran.stdout + ran.stderr).split())
+    assert model in said
+    assert "download a model of the hub into a folder and name that" in said
+    assert "Traceback" not in said

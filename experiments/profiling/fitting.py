@@ -1,15 +1,19 @@
-"""Least squares without negative coefficients, from the package that has them."""
+"""Fits: least squares without negative coefficients, and what is left as quantiles."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from shared.errors import RuntimeUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    import numpy as np
+_QUANTILES: Final = 21
+EVEN: Final = (1.0,) * _QUANTILES
+"""The quantiles of what takes just as long as expected."""
 
 
 def nnls() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
@@ -22,3 +26,9 @@ def nnls() -> Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, float]]:
             'project: pip install -e ".[measure]"'
         ) from error
     return solve
+
+
+def spread_of(ratios: Sequence[float]) -> tuple[float, ...]:
+    """Return 21 quantiles (0, 5 … 100 %) of measured over expected times."""
+    quantiles = np.quantile(ratios, np.linspace(0, 1, _QUANTILES))
+    return tuple(round(float(quantile), 4) for quantile in quantiles)
