@@ -80,7 +80,8 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
         Right("read", mine, "what stands there, as an echo"),
     ]
     if member.role == "device":
-        return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics)]
+        explained = Right("publish", topics.control(member.name, "explained"), "its last prompts")
+        return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics), explained]
     serving = [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
     return [*serving, *_memory(member, topics)] if member.role == "edge" else serving
 
@@ -165,6 +166,7 @@ def _center(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.control("+", "report"), "what every agent is"),
         Right("read", topics.control("+", "state"), "which models they have"),
         Right("read", topics.control("+", "telemetry"), "their counts and loads"),
+        Right("read", topics.control("+", "explained"), "the last prompts of devices"),
         Right("publish", topics.control("+", "desired"), "which model each is to serve"),
         Right("read", topics.control("+", "desired"), "what it said of that before"),
         Right("publish", topics.center, "that it is there, and its last will"),

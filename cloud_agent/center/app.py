@@ -153,5 +153,6 @@ class Center:
             epoch=self._epoch,
             telemetry_s=self.settings.telemetry_s,
             blobs=self.blobs_url,
+            explain=self.settings.explain,
         )
         await self.bus.publish(self.topics.center, encode_word(word), retain=True)

@@ -11,6 +11,7 @@ from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
 from shared.settings.base import Closed, Seconds
 from shared.telemetry.log import LogSettings
+from shared.wire.control import EXPLAINED
 from shared.wire.topics import check_name
 
 
@@ -56,6 +57,14 @@ class CenterPart(Closed, frozen=True, kw_only=True):
     telemetry_s: Annotated[
         float, Meta(ge=0.1, le=3600, description="time between two telemetries of an agent")
     ] = 2.0
+    explain: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=EXPLAINED,
+            description="prompts that a device explains with each telemetry; 0: none",
+        ),
+    ] = 5
 
     def __post_init__(self) -> None:
         """Hold the name to what a topic can carry."""

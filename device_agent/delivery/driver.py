@@ -62,7 +62,7 @@ class DeliveryDriver:
             RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
             random.Random(),  # noqa: S311 - jitter
         )
-        self.pending = RequestTable(parts.metrics, settings.tier.name)
+        self.pending = RequestTable(parts.metrics, settings.tier.name, parts.node.explained.note)
         self._rejections = RejectionLog(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()

@@ -57,8 +57,12 @@ class PendingRequest:
 class RequestTable:
     """The table of ``PendingRequest`` prompts by id; one leaves when its result is out."""
 
-    def __init__(self, metrics: Metrics, tier: str) -> None:
+    def __init__(
+        self, metrics: Metrics, tier: str, note: Callable[[Prompt, Result, float], None]
+    ) -> None:
+        """Begin empty; ``note`` hears of every prompt with its result and the wait in seconds."""
         self._metrics = metrics
+        self._note = note
         self._tier = tier
         self.accepted = 0
         self.answered = 0
@@ -98,8 +102,9 @@ class RequestTable:
             _log.warning("prompt degraded", id=str(result.id), reason=result.degraded)
             _keep(self._revisable, result.id, asked)
         self._count(_kind(result))
+        waited_s = time.monotonic() - asked.since_s
+        self._note(asked.prompt, result, waited_s)
         if not isinstance(result.outcome, Failure):
-            waited_s = time.monotonic() - asked.since_s
             self._metrics.count_answer(result.tier, waited_s, degraded=bool(result.degraded))
             _keep(self._recent, result.id, result)
         asked.accept()
@@ -111,6 +116,7 @@ class RequestTable:
         asked = self._revisable.pop(result.id, None)
         if asked is not None and asked.revised is not None:
             self._metrics.repeats.labels("revision").inc()
+            self._note(asked.prompt, result, time.monotonic() - asked.since_s)
             _keep(self._recent, result.id, result)
             asked.revised(result)
 

@@ -72,7 +72,12 @@ class CrowdAgent:
         )
         telemetry = Telemetry(kept=7, escalated=3, p95_ms=12.0, thresholds={"classify": 0.8})
         self._reporter = NodeReporter(
-            self._bus, topics, name, report=lambda: report, telemetry=lambda: telemetry
+            self._bus,
+            topics,
+            name,
+            report=lambda: report,
+            telemetry=lambda: telemetry,
+            explained=lambda _: None,
         )
         self._running: list[asyncio.Task[None]] = []
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from shared.errors import StoreError
 from shared.nodes.blob_server import BlobServer
+from shared.nodes.explainer import PromptExplainer
 from shared.nodes.keeper import ModelKeeper
 from shared.nodes.machine import disk_of, this_machine
 from shared.nodes.pieces import PieceSource
@@ -99,12 +100,14 @@ class FleetNode:
         self._slot = slot
         self._folder = store_folder(settings, state)
         self._place = Path(settings.store or state or ".")
+        self.explained = PromptExplainer(settings.explain)
         self.reporter = NodeReporter(
             bus,
             topics,
             agent,
             report=self.report,
             telemetry=TelemetryReader(metrics, queue).read,
+            explained=self.explained.take,
         )
         self.store: BundleStore | None = None
         self.keeper: ModelKeeper | None = None

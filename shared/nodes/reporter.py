@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shared.bus import Bus, Message
     from shared.errors import Refused
-    from shared.wire.control import NodeReport, NodeState, Telemetry
+    from shared.wire.control import Explained, NodeReport, NodeState, Telemetry
     from shared.wire.topics import Topics
 
 _log = get_logger()
@@ -38,6 +38,7 @@ class NodeReporter:
         *,
         report: Callable[[], NodeReport],
         telemetry: Callable[[], Telemetry],
+        explained: Callable[[int], Explained | None],
     ) -> None:
         self.center = CenterWord(state="offline")
         """What the centre last said of itself."""
@@ -46,6 +47,7 @@ class NodeReporter:
         self._agent = agent
         self._report = report
         self._telemetry = telemetry
+        self._explained = explained
         self._state: NodeState | None = None
         self._due = asyncio.Event()
         self._connected = False
@@ -100,6 +102,10 @@ class NodeReporter:
         with contextlib.suppress(BusError):
             topic = self._topics.control(self._agent, "telemetry")
             self._bus.send_soon(topic, encode_word(self._telemetry()))
+            explained = self._explained(self.center.explain)
+            if explained is not None:
+                topic = self._topics.control(self._agent, "explained")
+                self._bus.send_soon(topic, encode_word(explained))
 
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)

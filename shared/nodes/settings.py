@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -16,6 +16,13 @@ class NodeSettings(Closed, frozen=True, kw_only=True):
     report: Annotated[
         bool, Meta(description="tell the centre of the machine, its engines and bundles")
     ] = True
+    explain: Annotated[
+        Literal["hashes", "texts", "nothing"],
+        Meta(
+            description="what a device tells the centre of its last prompts: by which hops they "
+            "went, with the hash of the text, or with text and answer; or nothing"
+        ),
+    ] = "hashes"
     authority: Annotated[
         str,
         Meta(

@@ -16,6 +16,9 @@ from shared.errors import MalformedMessage
 VERSION: Final = 1
 CONTROL_BYTES: Final = 64 * 1024
 DETAIL_CHARACTERS: Final = 300
+TOLD_CHARACTERS: Final = 500
+EXPLAINED: Final = 10
+"""Prompts that a device explains at a time, at most."""
 
 _Text = Annotated[str, Meta(max_length=200)]
 _Name = Annotated[str, Meta(max_length=256)]
@@ -89,6 +92,42 @@ class Telemetry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     temperature_c: float | None = None
 
 
+class ExplainedHop(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What one tier made of a prompt: how sure it was, what that was held against, and its time."""
+
+    tier: _Text
+    agent: _Name
+    confidence: float
+    threshold: float
+    elapsed_us: _Amount = 0
+
+
+class ExplainedPrompt(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One prompt that a device has answered: which it was, and why it was answered where it was.
+
+    ``sha256`` is that of its text, which is told itself only where the device's settings allow it,
+    as is the ``answer``. ``degraded`` and ``failure`` say why it is no better one, or none.
+    """
+
+    id: _Text
+    task: _Text
+    sha256: Digest
+    size_bytes: _Amount
+    waited_ms: _Figure
+    hops: Annotated[tuple[ExplainedHop, ...], Meta(max_length=16)] = ()
+    degraded: _Text = ""
+    failure: _Text = ""
+    text: Annotated[str, Meta(max_length=TOLD_CHARACTERS)] = ""
+    answer: Annotated[str, Meta(max_length=TOLD_CHARACTERS)] = ""
+
+
+class Explained(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """The last prompts of a device, since it told of some before."""
+
+    prompts: Annotated[tuple[ExplainedPrompt, ...], Meta(max_length=EXPLAINED)]
+    version: Annotated[int, Meta(ge=1)] = VERSION
+
+
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the centre wants of one agent; a later ``generation`` replaces an earlier one.
 
@@ -122,13 +161,17 @@ class NodeState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class CenterWord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """That a centre is there, how often it wants telemetry, and where it has blobs."""
+    """That a centre is there, how often it wants telemetry, and where it has blobs.
+
+    ``explain`` is how many prompts it wants explained with each telemetry of a device.
+    """
 
     state: Literal["online", "offline"]
     version: Annotated[int, Meta(ge=1)] = VERSION
     epoch: _Amount = 0
     telemetry_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0
     blobs: _Text = ""
+    explain: Annotated[int, Meta(ge=0, le=EXPLAINED)] = 0
 
 
 class PieceWanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +183,9 @@ class PieceWanted(msgspec.Struct, frozen=True, kw_only=True):
     length: Annotated[int, Meta(ge=1, le=1 << 20)]
 
 
-Word = TypeVar("Word", NodeReport, Telemetry, Desired, NodeState, CenterWord, PieceWanted)
+Word = TypeVar(
+    "Word", NodeReport, Telemetry, Explained, Desired, NodeState, CenterWord, PieceWanted
+)
 _decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _known: dict[Any, frozenset[str]] = {}
 

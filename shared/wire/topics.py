@@ -15,7 +15,7 @@ from shared.tasks import TASKS, Task
 
 VERSION = "v1"
 NAME_BYTES = 64
-ControlKind = Literal["report", "state", "telemetry", "desired"]
+ControlKind = Literal["report", "state", "telemetry", "explained", "desired"]
 _NAMES: Final = 4_096
 
 TABLE: Final = (
@@ -56,6 +56,11 @@ TABLE: Final = (
         "{root}/v1/control/{agent}/telemetry",
         "the agent",
         "counts and loads as JSON, at QoS 0 and only while a centre wants them",
+    ),
+    (
+        "{root}/v1/control/{agent}/explained",
+        "the device",
+        "its last prompts, hop by hop, as JSON, at QoS 0 and only while a centre wants them",
     ),
     (
         "{root}/v1/control/{agent}/desired",

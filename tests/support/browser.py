@@ -65,6 +65,10 @@ class Browser:
         told = await self.call("Runtime.evaluate", expression=script, returnByValue=True)
         return told["result"].get("value")
 
+    async def says(self, script: str) -> Any:
+        """Return what a script gives on the page, lists and mappings too."""
+        return json.loads(await self.evaluate(f"JSON.stringify({script})"))
+
     async def shows(self, script: str, wanted: Any) -> None:
         """Return once a script gives what is wanted."""
         give_up_s = asyncio.get_running_loop().time() + _PATIENCE_S
@@ -72,9 +76,9 @@ class Browser:
             assert asyncio.get_running_loop().time() < give_up_s, f"{script} gives {found!r}"
             await asyncio.sleep(0.05)
 
-    async def dark(self) -> None:
-        """Prefer dark colours."""
-        features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    async def prefer(self, scheme: str) -> None:
+        """Prefer colours that are ``light`` or ``dark``."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
         await self.call("Emulation.setEmulatedMedia", features=features)
 
     async def picture(self, place: Path) -> None:

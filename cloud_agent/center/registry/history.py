@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from cloud_agent.center.registry.trace import NodeTrace
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,6 +17,12 @@ if TYPE_CHECKING:
 
 SAMPLES: Final = 600
 TIERS: Final = ("device", "edge", "cloud")
+
+
+def in_order(tiers: Iterable[str]) -> list[str]:
+    """Return names of tiers from the lowest to the highest, those with other names behind."""
+    names = set(tiers)
+    return [name for name in TIERS if name in names] + sorted(names - set(TIERS))
 
 
 class TierSample(msgspec.Struct, frozen=True):
@@ -42,6 +50,8 @@ class FleetHistory:
 
     def __init__(self, samples: int = SAMPLES) -> None:
         self.samples: deque[FleetSample] = deque(maxlen=samples)
+        self.traces: dict[str, NodeTrace] = {}
+        """The last minutes of each agent, by name."""
         self._before: dict[str, Telemetry] = {}
         self._at = 0.0
 
@@ -58,6 +68,7 @@ class FleetHistory:
             if telemetry is None or member.life == "dead":
                 continue
             now[member.name] = telemetry
+            self.traces.setdefault(member.name, NodeTrace()).add(telemetry, at)
             early = before.get(member.name)
             if early is None or early.uptime_s > telemetry.uptime_s:
                 early = telemetry if early is None else None
@@ -83,20 +94,20 @@ class FleetHistory:
     def columns(self) -> dict[str, Any]:
         """Return the samples as columns, as charts want them."""
         samples = list(self.samples)
-        tiers = [name for name in TIERS if any(name in s.tiers for s in samples)]
-        tiers += sorted({name for s in samples for name in s.tiers} - set(TIERS))
-        links = sorted({link for s in samples for link in s.link_bytes_s})
+        tiers = in_order({name for sample in samples for name in sample.tiers})
+        links = sorted({link for sample in samples for link in sample.link_bytes_s})
         empty = TierSample()
-        columns: dict[str, Any] = {"at": [round(s.at, 1) for s in samples], "tiers": tiers}
-        for name in TierSample.__struct_fields__:
-            columns[name] = {
-                tier: [_rounded(getattr(s.tiers.get(tier, empty), name)) for s in samples]
+        charts = {
+            chart: {
+                tier: [_rounded(getattr(s.tiers.get(tier, empty), chart)) for s in samples]
                 for tier in tiers
             }
-        columns["links"] = {
+            for chart in TierSample.__struct_fields__
+        }
+        charts["links"] = {
             link: [round(s.link_bytes_s.get(link, 0.0)) for s in samples] for link in links
         }
-        return columns
+        return {"at": [round(sample.at, 1) for sample in samples], "charts": charts}
 
 
 _COUNTED: Final = ("kept", "escalated", "degraded", "failed")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 import msgspec
 
+from cloud_agent.center.registry.explained import ExplainedPrompts
 from shared.errors import MalformedMessage
 from shared.membership.status import decode_status
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.rejections import RejectionLog
-from shared.wire.control import Desired, NodeReport, NodeState, Telemetry, decode_word
+from shared.wire.control import Desired, Explained, NodeReport, NodeState, Telemetry, decode_word
 from shared.wire.topics import ControlKind
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _KINDS: Final[dict[str, Any]] = {
     "state": NodeState,
     "desired": Desired,
     "telemetry": Telemetry,
+    "explained": Explained,
 }
 
 
@@ -40,6 +42,7 @@ class FleetListener:
     def __init__(self, bus: Bus, topics: Topics, registry: Registry, events: EventLog) -> None:
         self.registry = registry
         self.events = events
+        self.explained = ExplainedPrompts()
         self.heard = 0
         """Messages taken in since the start."""
         self._bus = bus
@@ -99,7 +102,9 @@ class FleetListener:
             self._rejections.record(message.topic, fault)
             return
         self.heard += 1
-        if self._take(agent, word) is not None:
+        if isinstance(word, Explained):
+            self._take_explained(agent, word)
+        elif self._take(agent, word) is not None:
             self.events.add(kind, agent, msgspec.to_builtins(word), time.time())
 
     def _take(self, agent: str, word: Any) -> FleetMember | None:
@@ -112,6 +117,13 @@ class FleetListener:
                 return self.registry.hear_desired(agent, word)
             case _:
                 return self.registry.hear_telemetry(agent, word, time.monotonic())
+
+    def _take_explained(self, agent: str, word: Explained) -> None:
+        """Keep what a device explains; the event says of which prompts, and never their texts."""
+        if self.registry.find(agent) is not None:
+            self.explained.hear(agent, word, time.time())
+            ids = [prompt.id for prompt in word.prompts]
+            self.events.add("explained", agent, {"prompts": ids}, time.time())
 
     def _tell(self, kind: str, member: FleetMember) -> None:
         status = member.status

@@ -89,7 +89,7 @@ class Registry:
             member.life = "suspect"
         if member.heard_s == float("-inf"):
             # It has its lease to say something, from now on.
-            member.heard_s = now_s - self._lease_of(member)
+            member.heard_s = now_s - self.lease_of(member)
         return member
 
     def hear_report(self, name: str, report: NodeReport) -> FleetMember | None:
@@ -128,7 +128,7 @@ class Registry:
         """Return the agents whose lease ran out since the last time, as suspect or dead."""
         aged = []
         for member in self._members.values():
-            missed = (now_s - member.heard_s) / self._lease_of(member)
+            missed = (now_s - member.heard_s) / self.lease_of(member)
             life: Life = member.life
             if life != "dead" and missed >= _DEAD_LEASES:
                 life = "dead"
@@ -143,7 +143,7 @@ class Registry:
         """Return how many agents are alive, suspect or dead."""
         return sum(member.life == life for member in self._members.values())
 
-    def _lease_of(self, member: FleetMember) -> float:
+    def lease_of(self, member: FleetMember) -> float:
         """Return an agent's lease: never shorter than two of its own heartbeats."""
         beat_s = member.status.heartbeat_s if member.status is not None else 0.0
         return max(self._lease_s, _LATE_HEARTBEATS * beat_s)

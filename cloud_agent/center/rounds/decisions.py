@@ -72,6 +72,11 @@ class DecisionLog:
         """The last decisions, oldest first."""
         return list(self._decisions)
 
+    @property
+    def last(self) -> JobDecision | None:
+        """The last decision; None before the first."""
+        return self._decisions[-1] if self._decisions else None
+
     def note(self, job: FleetJob, nodes: Sequence[OpenNode], chosen: OpenNode) -> None:
         """Remember a decision, made with the queues as these nodes have them."""
         weighed = tuple(

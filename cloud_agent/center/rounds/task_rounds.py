@@ -82,7 +82,6 @@ class TaskRounds:
         self.beliefs = Beliefs(catalogue, prior_weight=settings.prior_weight)
         self.ledger = JobLedger(attempts=settings.attempts)
         self.fleet = FleetView(registry, catalogue)
-        self.reports = RoundReports(bus, topics, events)
         self.round = 0
         self.finished = asyncio.Event()
         """Set once the last round has ended, where there is a last one."""
@@ -97,6 +96,7 @@ class TaskRounds:
         context = AllocatorContext(catalogue, self.beliefs, settings.preference, self._draw)
         self._allocator = make_allocator(settings.allocator, context)
         self.decisions = DecisionLog(context, self._allocator)
+        self.reports = RoundReports(bus, topics, events, settings.preference, self.decisions)
         self._planner = PlacementPlanner(settings.placement, catalogue, settings.preference)
         self._grader = Grader(self.fleet)
         self._giver = JobGiver(

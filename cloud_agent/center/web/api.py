@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _BODY_BYTES: Final = 1 << 20
 _BLOB_BYTES: Final = 64 << 30
+NO_HISTORY: Final[dict[str, Any]] = {"at": [], "charts": {}}
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -56,8 +57,12 @@ class CenterApi:
 
     def routes(self) -> list[Route]:
         """Return them all."""
-        reads = {"fleet": self._fleet, "models": self._models, "rollout": self._rollout}
-        reads["history"] = self._history
+        reads = {
+            "fleet": self._fleet,
+            "models": self._models,
+            "rollout": self._rollout,
+            "prompts": self._prompts,
+        }
         writes = {
             "manifests": self._take_manifest,
             "assign": self._assign,
@@ -68,6 +73,8 @@ class CenterApi:
         }
         return [
             *(Route(f"/api/{p}", self._read(f), methods=["GET"]) for p, f in reads.items()),
+            Route("/api/history/{what}", self._read(self._history), methods=["GET"]),
+            Route("/api/history/nodes/{name}", self._read(self._node_history), methods=["GET"]),
             *(Route(f"/api/{p}", self._write(f), methods=["POST"]) for p, f in writes.items()),
             Route("/blobs/{sha256}", self._blob, methods=["GET"]),
             Route("/blobs/{sha256}", self._take_blob, methods=["PUT"]),
@@ -89,8 +96,19 @@ class CenterApi:
     async def _rollout(self, _: HttpRequest) -> Any:
         return {"rollout": self._center.rollouts.current, "says": self._center.rollouts.says}
 
-    async def _history(self, _: HttpRequest) -> Any:
+    async def _prompts(self, _: HttpRequest) -> Any:
+        return {"prompts": list(self._center.listener.explained)}
+
+    async def _history(self, request: HttpRequest) -> Any:
+        """Return what the charts show: of the fleet, or of the rounds where there are any."""
+        rounds = self._center.rounds
+        if request.path_params["what"] == "rounds":
+            return NO_HISTORY if rounds is None else rounds.reports.columns()
         return self._center.history.columns()
+
+    async def _node_history(self, request: HttpRequest) -> Any:
+        trace = self._center.history.traces.get(request.path_params["name"])
+        return NO_HISTORY if trace is None else trace.columns()
 
     async def _blob(self, request: HttpRequest) -> Response:
         """Send a range of a blob to whoever knows its hash."""

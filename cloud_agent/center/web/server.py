@@ -17,9 +17,10 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from cloud_agent.center.web import views
+from cloud_agent.center.web import formats, views
 from cloud_agent.center.web.access import COOKIE, PageGuard, is_own_origin, read_token, token_place
 from cloud_agent.center.web.api import CenterApi
+from cloud_agent.center.web.charts import charts_of
 from shared.errors import SettingsError
 from shared.settings.address import Address
 
@@ -51,12 +52,8 @@ _IDLE_S: Final = 15.0
 _GATHER_S: Final = 0.05
 """Events of so long go out together: at a thousand agents hundreds come a second."""
 _LOGIN_BYTES: Final = 4_096
-_PAGES: Final = {
-    "": "fleet",
-    "cascade": "cascade",
-    "models": "models",
-    "placement": "placement",
-}
+_FIRST: Final = views.PAGES[0]
+"""Stands at the root."""
 
 
 @contextlib.asynccontextmanager
@@ -137,15 +134,16 @@ class CenterPages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters |= views.FILTERS
+        self._templates.filters |= formats.FILTERS
 
     def routes(self) -> list[Route]:
         """Return them all."""
         return [
-            *(Route(f"/{path}", self._page(name)) for path, name in _PAGES.items()),
+            Route("/", self._page(_FIRST)),
+            *(Route(f"/{name}", self._page(name)) for name in views.PAGES[1:]),
             Route("/nodes/{name}", self._page("node")),
             Route("/fragments/nodes/{name}", self._fragment("node")),
-            *(Route(f"/fragments/{name}", self._fragment(name)) for name in _PAGES.values()),
+            *(Route(f"/fragments/{name}", self._fragment(name)) for name in views.PAGES),
             Route("/events", self._events),
             Route("/login", self._login, methods=["GET", "POST"]),
         ]
@@ -173,7 +171,12 @@ class CenterPages:
             return HTMLResponse(self._templates.get_template("missing.html").render(), 404)
         path = f"nodes/{agent}" if agent else name
         text = self._templates.get_template(template).render(
-            page=name, fragment=f"/fragments/{path}", last=self._center.events.last, **values
+            page=name,
+            pages=views.PAGES,
+            fragment=f"/fragments/{path}",
+            last=self._center.events.last,
+            **charts_of(name, agent),
+            **values,
         )
         return HTMLResponse(text)
 

@@ -11,6 +11,9 @@ from shared.wire.control import (
     CONTROL_BYTES,
     CenterWord,
     Desired,
+    Explained,
+    ExplainedHop,
+    ExplainedPrompt,
     HeldBundle,
     NodeReport,
     NodeState,
@@ -25,7 +28,19 @@ WORDS = (
     Telemetry(kept=3, thresholds={"classify": 0.5}, temperature_c=40.5),
     Desired(generation=2, active="ab", keep=("0" * 64,)),
     NodeState(generation=2, phase="fetching", bytes_done=5, bytes_total=9),
-    CenterWord(state="online", blobs="http://x/"),
+    CenterWord(state="online", blobs="http://x/", explain=3),
+    Explained(
+        prompts=(
+            ExplainedPrompt(
+                id="7",
+                task="classify",
+                sha256="e" * 64,
+                size_bytes=9,
+                waited_ms=1.5,
+                hops=(ExplainedHop(tier="device", agent="pi", confidence=0.5, threshold=0.7),),
+            ),
+        )
+    ),
     PieceWanted(number=1, sha256="f" * 64, offset=0, length=9),
 )
 

@@ -14,13 +14,28 @@
     live.textContent = is ? `stale since ${clock(heardAt)}` : "live";
   };
 
+  // Makes one tree like another, and leaves alone what is alike: focus, selection and scrolling stay.
+  function morph(here, next) {
+    if (here.nodeName !== next.nodeName) { here.replaceWith(next); return; }
+    if (here.nodeType === Node.TEXT_NODE) { if (here.data !== next.data) here.data = next.data; return; }
+    for (const { name } of [...here.attributes]) if (!next.hasAttribute(name)) here.removeAttribute(name);
+    for (const { name, value } of next.attributes) if (here.getAttribute(name) !== value) here.setAttribute(name, value);
+    const old = [...here.childNodes], fresh = [...next.childNodes];
+    fresh.forEach((child, i) => { if (old[i]) morph(old[i], child); else here.append(child); });
+    old.slice(fresh.length).forEach((child) => child.remove());
+  }
+
   // At once, and then no more often than QUIET_MS.
   async function refresh() {
     if (busy) { due = true; return; }
     busy = true; due = false;
     try {
       const answer = await fetch(fragment.dataset.fragment, { cache: "no-store" });
-      if (answer.ok) fragment.innerHTML = await answer.text();
+      if (answer.ok) {
+        const next = fragment.cloneNode();
+        next.innerHTML = await answer.text();
+        morph(fragment, next);
+      }
       if (charts.length) await draw();
     } catch { stale(true); }
     setTimeout(() => { busy = false; if (due) refresh(); }, QUIET_MS);
@@ -41,19 +56,18 @@
       width: element.clientWidth, height: 160,
       series: [{}, ...names.map((label, i) => ({ label, stroke: colour(COLOURS[i % COLOURS.length]), width: 2, points: { show: false }, spanGaps: true }))],
       axes: [{ ...axis, space: 90, values: (_, ticks) => ticks.map(time) }, { ...axis, size: 56, values: (_, ticks) => ticks.map((v) => Math.abs(v) >= 1000 ? `${v / 1000}k` : `${v}`) }],
+      scales: { y: { range: (_, least, most) => (least === most ? [Math.min(least, 0), Math.max(most, 1)] : uPlot.rangeNum(least, most, 0.1, true)) } },
       cursor: { y: false }, legend: { live: false },
     };
     plots.set(element, { names, plot: new uPlot(options, data, element) });
   }
 
   async function draw() {
-    const answer = await fetch("/api/history", { cache: "no-store" });
+    const answer = await fetch(charts[0].closest("[data-history]").dataset.history, { cache: "no-store" });
     if (!answer.ok) return;
     const history = await answer.json();
     for (const element of charts) {
-      const links = element.dataset.chart === "links";
-      const columns = history[element.dataset.chart];
-      const names = links ? Object.keys(columns) : history.tiers;
+      const columns = history.charts[element.dataset.chart] || {}, names = Object.keys(columns);
       plot(element, history.at, names, names.map((name) => columns[name]));
     }
   }

@@ -1,95 +1,25 @@
-"""The page: what stands on it is what is on the bus, and nobody writes without the token."""
+"""The page as programs see it: it renders, follows, and nobody writes without the token."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
-import http.client
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from cloud_agent.center.app import Center
-from cloud_agent.center.settings import CenterPart, WebSettings
-from cloud_agent.center.web.access import read_token, token_place
-from cloud_agent.center.web.server import page
-from shared.bus.mqtt.settings import MqttSettings
-from shared.membership.status import Status, encode_status
-from shared.wire.control import NodeReport, Telemetry, encode_word
-from tests.support.browser import browsing
-from tests.support.wires import MemoryWire, eventually, settled
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from shared.bus import Bus
+from tests.support.shown_pages import ShownPage, showing
 
 STATIC = Path(__file__).parents[4] / "cloud_agent/center/web/static"
 
 
-class Shown:
-    """A centre with its page, and an agent that a test speaks for."""
-
-    def __init__(self, center: Center, url: str, bus: Bus) -> None:
-        self.center, self.url, self.bus = center, url, bus
-        self.netloc = urlsplit(url).netloc
-        self.token = read_token(token_place(center.settings))
-
-    async def announce(self, name: str, **counts: Any) -> None:
-        topics = self.center.topics
-        status = Status("online", 5, ("classify",), "bag", boot="b1", bundle="abcdef")
-        report = NodeReport(tier="edge", release="9.9", processor="Cortex-A76", cores=4)
-        await self.bus.publish(topics.status("edge", name), encode_status(status), retain=True)
-        await self.bus.publish(topics.control(name, "report"), encode_word(report), retain=True)
-        await self.bus.publish(
-            topics.control(name, "telemetry"), encode_word(Telemetry(**counts)), retain=False
-        )
-        await eventually(lambda: (m := self.center.registry.find(name)) is not None
-                         and m.telemetry == Telemetry(**counts))  # fmt: skip
-
-    async def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
-    ) -> tuple[int, str, dict[str, str]]:
-        return await asyncio.to_thread(self._ask, method, path, body, headers)
-
-    def _ask(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
-    ) -> tuple[int, str, dict[str, str]]:
-        connection = http.client.HTTPConnection(self.netloc, timeout=10)
-        with contextlib.closing(connection):
-            connection.request(method, path, body, headers)
-            answer = connection.getresponse()
-            told = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, answer.read().decode(), told
-
-
-@contextlib.asynccontextmanager
-async def showing(folder: Path, host: str = "127.0.0.1") -> AsyncIterator[Shown]:
-    wire = MemoryWire()
-    part = CenterPart(state=str(folder), web=WebSettings(host=host, port=0), telemetry_s=0.1)
-    bus = await settled(wire.bus("agents"))
-    async with (
-        Center.open(part, MqttSettings(root=wire.root), wire.bus) as center,
-        page(center) as url,
-    ):
-        yield Shown(center, url, bus)
-    await wire.close()
-
-
-@pytest.fixture
-async def shown(tmp_path: Path) -> AsyncIterator[Shown]:
-    async with showing(tmp_path) as made:
-        yield made
-
-
-@pytest.mark.parametrize("path", ["/", "/cascade", "/models", "/nodes/pi-1", "/login"])
+@pytest.mark.parametrize(
+    "path", ["/", "/cascade", "/models", "/placement", "/prompts", "/nodes/pi-1", "/login"]
+)
 async def test_every_page_renders_with_an_empty_fleet_and_a_full_one(
-    shown: Shown, path: str
+    shown: ShownPage, path: str
 ) -> None:
     if "pi-1" not in path:
         assert (await shown.ask("GET", path))[0] == 200
@@ -102,38 +32,7 @@ async def test_every_page_renders_with_an_empty_fleet_and_a_full_one(
     assert not re.search(r"<[^>]*\sstyle=|<script(?![^>]*\ssrc=)|\son\w+=", text), "CSP holds"
 
 
-async def test_what_is_on_the_page_is_what_is_on_the_bus(shown: Shown) -> None:
-    await shown.announce("pi-1", kept=123, escalated=45, degraded=6, failed=7)
-
-    _, text, _ = await shown.ask("GET", "/nodes/pi-1")
-
-    fields = dict(re.findall(r'data-field="(\w+)">(\d+)', text))
-    assert fields == {"kept": "123", "escalated": "45", "degraded": "6", "failed": "7"}
-    assert "Cortex-A76" in text
-    _, fleet, _ = await shown.ask("GET", "/fragments/fleet")
-    assert 'data-agent="pi-1"' in fleet
-
-
-@pytest.mark.slow
-async def test_a_browser_shows_what_is_on_the_bus_and_follows_it(
-    shown: Shown, tmp_path: Path
-) -> None:
-    kept = "document.querySelector('[data-field=kept]')?.textContent"
-    await shown.announce("pi-1", kept=123)
-    async with browsing(tmp_path / "browser") as browser:
-        await browser.open(f"{shown.url}/nodes/pi-1")
-        await browser.shows(kept, "123")
-        await browser.shows("document.getElementById('live').textContent", "live")
-        await shown.announce("pi-1", kept=124)
-        await browser.shows(kept, "124")
-
-        await browser.open(f"{shown.url}/cascade")
-        await browser.shows("document.querySelectorAll('canvas').length", 6)
-        script = "document.querySelector('[data-tier=edge] [data-field=kept]').textContent"
-        await browser.shows(script, "124")
-
-
-async def test_events_go_on_after_the_last_one_that_was_heard(shown: Shown) -> None:
+async def test_events_go_on_after_the_last_one_that_was_heard(shown: ShownPage) -> None:
     await shown.announce("pi-1", kept=1)
     await shown.announce("pi-2", kept=2)
     after = shown.center.events.after(0)[2].number
@@ -157,7 +56,7 @@ WRITES = ["/api/assign", "/api/manifests", "/api/rollback", "/api/collect", "/ap
 
 @pytest.mark.parametrize("path", WRITES)
 async def test_nobody_writes_without_the_token_or_from_another_page(
-    shown: Shown, path: str
+    shown: ShownPage, path: str
 ) -> None:
     token = f"Bearer {shown.token}"
     refused: list[dict[str, str]] = [
@@ -177,7 +76,7 @@ async def test_nobody_writes_without_the_token_or_from_another_page(
 
 
 async def test_a_blob_is_taken_with_the_token_alone_and_only_under_its_own_hash(
-    shown: Shown,
+    shown: ShownPage,
 ) -> None:
     data = b"weights" * 1000
     sha256 = hashlib.sha256(data).hexdigest()
@@ -198,7 +97,7 @@ async def test_a_blob_is_taken_with_the_token_alone_and_only_under_its_own_hash(
     assert (await shown.ask("GET", f"/blobs/{sha256}"))[0] == 416
 
 
-async def test_another_name_for_loopback_does_not_open_the_page(shown: Shown) -> None:
+async def test_another_name_for_loopback_does_not_open_the_page(shown: ShownPage) -> None:
     status, _, headers = await shown.ask("GET", "/", Host="rebound.example")
 
     assert (status, headers["location"]) == (303, "/login")
@@ -222,7 +121,7 @@ async def test_elsewhere_the_token_is_asked_for_and_its_cookie_only_reads(tmp_pa
         assert (await shown.ask("POST", "/api/collect", b"{}", Cookie=cookie))[0] == 403
 
 
-async def test_names_on_the_page_are_text_and_never_markup(shown: Shown) -> None:
+async def test_names_on_the_page_are_text_and_never_markup(shown: ShownPage) -> None:
     await shown.announce("<img_src=x>", kept=1)
 
     for path in ("/", "/nodes/%3Cimg_src=x%3E"):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from cloud_agent.center.app import Center
+    from cloud_agent.center.rounds.decisions import JobDecision
     from cloud_agent.center.rounds.task_rounds import TaskRounds
+
+
+_ROUNDS: Final = 12
+_DECISIONS: Final = 8
 
 
 def placement(center: Center) -> dict[str, Any]:
@@ -16,10 +21,10 @@ def placement(center: Center) -> dict[str, Any]:
         return {"rounds": None}
     names = _names(center)
     return {
-        "rounds": list(reversed(rounds.reports.lately)),
+        "rounds": list(reversed(rounds.reports.lately))[:_ROUNDS],
         "number": rounds.round,
         "jobs": rounds.ledger.counts,
-        "decision": _decision(rounds, names),
+        "decisions": _decisions(rounds, names),
         "plan": _plan(rounds, names),
         "beliefs": _beliefs(rounds, names),
     }
@@ -38,12 +43,13 @@ def _called(names: dict[str, str], digest: str) -> str:
     return names.get(digest, digest[:12])
 
 
-def _decision(rounds: TaskRounds, names: dict[str, str]) -> dict[str, Any] | None:
-    """Return the last decision, the best node first."""
-    latest = rounds.decisions.latest
-    if not latest:
-        return None
-    last = latest[-1]
+def _decisions(rounds: TaskRounds, names: dict[str, str]) -> list[dict[str, Any]]:
+    """Return the last decisions, the latest first."""
+    return [_decision(each, names) for each in reversed(rounds.decisions.latest)][:_DECISIONS]
+
+
+def _decision(decided: JobDecision, names: dict[str, str]) -> dict[str, Any]:
+    """Return one decision, the best node first, and by what it was ahead of the next."""
     rows: list[dict[str, Any]] = [
         {
             "node": each.node,
@@ -52,12 +58,29 @@ def _decision(rounds: TaskRounds, names: dict[str, str]) -> dict[str, Any] | Non
             "pragmatic": each.pragmatic,
             "epistemic": each.epistemic,
             "energy": -each.pragmatic - each.epistemic,
-            "others": [name for name, node in last.others.items() if node == each.node],
+            "others": [name for name, node in decided.others.items() if node == each.node],
         }
-        for each in last.weighed
+        for each in decided.weighed
     ]
     rows.sort(key=lambda row: row["energy"])
-    return {"kind": last.kind, "chosen": last.chosen, "rows": rows}
+    return {
+        "job": decided.job,
+        "kind": decided.kind,
+        "chosen": decided.chosen,
+        "others": decided.others,
+        "rows": rows,
+        "ahead": _ahead(rows, decided.chosen),
+    }
+
+
+def _ahead(rows: list[dict[str, Any]], chosen: str) -> dict[str, Any] | None:
+    """Return by what the chosen node is ahead of the best of the others; None without another."""
+    mine = next((row for row in rows if row["node"] == chosen), None)
+    other = next((row for row in rows if row["node"] != chosen), None)
+    if mine is None or other is None:
+        return None
+    parts = {part: mine[part] - other[part] for part in ("pragmatic", "epistemic")}
+    return {"of": other["node"], "by": other["energy"] - mine["energy"], **parts}
 
 
 def _plan(rounds: TaskRounds, names: dict[str, str]) -> dict[str, Any] | None:
