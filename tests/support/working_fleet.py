@@ -63,7 +63,8 @@ class Onlooker:
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         topic = message.topic.removeprefix(self._base)
-        word = self.told[topic] = json.loads(message.payload) if message.payload else None
+        word: Any = json.loads(message.payload) if message.payload else None
+        self.told[topic] = word
         if topic.endswith("/explained"):
             for prompt in word["prompts"]:
                 self.explained[prompt["id"]] = prompt | {"device": topic.split("/")[1]}

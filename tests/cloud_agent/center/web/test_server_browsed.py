@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from shared.wire.topics import ControlKind
     from tests.support.shown_pages import ShownPage
 
 pytestmark = pytest.mark.slow
 
 NODE = "pi-1"
-WORDS: dict[str, Any] = {
+WORDS: dict[ControlKind, Any] = {
     "report": NodeReport(
         tier="edge", release="9.9", processor="Cortex-A76", machine="Raspberry Pi 5",
         system="Linux 6.6", cores=4, memory_bytes=8_123_456_789, disk_bytes=64_000_000_123,
@@ -60,7 +61,7 @@ async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
 
 def flat(word: Any, prefix: str) -> dict[str, str]:
     """Return the fields of a word as they went over the bus, by their path, as text."""
-    fields = {}
+    fields: dict[str, str] = {}
     for name, value in word.items():
         if name == "bundles":
             continue
@@ -72,9 +73,10 @@ def flat(word: Any, prefix: str) -> dict[str, str]:
     return fields
 
 
-async def publish(shown: ShownPage, words: dict[str, Any]) -> dict[str, str]:
+async def publish(shown: ShownPage, words: dict[ControlKind, Any]) -> dict[str, str]:
     """Have an agent say all of it; return what that was on the bus, field by field."""
-    topics, expected = shown.center.topics, {}
+    topics = shown.center.topics
+    expected: dict[str, str] = {}
     payload = encode_status(STATUS)
     await shown.bus.publish(topics.status("edge", NODE), payload, retain=True)
     expected |= flat(json.loads(payload), "status")
@@ -104,7 +106,7 @@ async def test_every_field_that_an_agent_tells_stands_on_its_page_and_follows(
     for part in (
         "123.5 KB of 654.3 KB",
         "100.0 KB/s",
-        "5 s left",
+        "5.3 s left",
         "http://10.0.0.9",
         "2 bad chunks",
     ):
