@@ -1,4 +1,4 @@
-"""The page of placement where nothing is placed; ``test_task_rounds_placed`` has the one with a plan."""
+"""The page of placement without rounds; ``test_task_rounds_placed`` has one with a plan."""
 
 from __future__ import annotations
 
