@@ -57,6 +57,7 @@ class Journal:
         self._name = name
         self._reopen = reopen
         self._closed = False
+        self._full = False
         self._begun_s: float | None = None
         self._in_use = threading.Lock()
         self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
@@ -200,6 +201,7 @@ class Journal:
             self._begun_s = None
             _tell([entry for entry in group if entry.done is not None])
             again = [entry for entry in group if self._wants_again(entry)]
+            self._say_whether_full(again)
         with self._in_use:
             if not self._fold():
                 _log.warning("log not folded into its file", file=self._name)
@@ -267,6 +269,18 @@ class Journal:
             return True
         _log.warning("write failed", file=self._name, reason=str(entry.error))
         return False
+
+    def _say_whether_full(self, waiting: Sequence[_Write]) -> None:
+        """Say once that changes wait for room on the disk, and once that they wait no more."""
+        if bool(waiting) == self._full:
+            return
+        self._full = bool(waiting)
+        if waiting:
+            _log.warning(
+                "changes wait for room on the disk", file=self._name, reason=str(waiting[0].error)
+            )
+        else:
+            _log.info("what waited for room on the disk is written", file=self._name)
 
     def _fold(self) -> bool:
         """Move the log into the file, and say whether that went; else it stays, nothing is lost."""

@@ -10,10 +10,12 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from structlog.testing import capture_logs
 
 from edge_agent.memory.store import FILE, Loaded, MemoryStore
 from shared.errors import StoreError
 from tests.support.processes import ROOT
+from tests.support.small_disk import fill, small_disk
 from tests.support.word_vectors import DIMENSIONS, learn, recall, small_memory
 
 if TYPE_CHECKING:
@@ -92,6 +94,58 @@ async def test_vectors_of_another_embedder_are_refused(tmp_path: Path) -> None:
 
     with pytest.raises(StoreError, match="its vectors are of another embedder"):
         MemoryStore.open(tmp_path, "digest-2", DIMENSIONS)
+
+
+async def test_a_journal_that_ends_in_the_middle_of_a_change_loses_that_and_no_more(
+    tmp_path: Path,
+) -> None:
+    store = opened(tmp_path)
+    memory = small_memory(store)
+    for number in range(60):
+        learn(memory, f"Who wrote Book {number}?", f"Author {number}")
+        store.archived()  # so that each is a commit of its own
+    files = {name: (tmp_path / name).read_bytes() for name in (FILE, f"{FILE}-wal")}
+    draw, counts = random.Random(3), []
+    for cut in sorted(draw.uniform(0.1, 1.0) for _ in range(8)):
+        place = tmp_path / f"cut at {cut:.3f}"
+        place.mkdir()
+        for name, content in files.items():
+            end = int(cut * len(content)) if name.endswith("wal") else len(content)
+            (place / name).write_bytes(content[:end])
+        loaded = await read(place)
+        numbers = [entry.id for entry in loaded.entries]
+        assert (numbers, loaded.broken) == (list(range(1, len(numbers) + 1)), 0)
+        counts.append(len(numbers))
+    await store.close()
+
+    assert counts == sorted(counts)
+    assert 0 < counts[-1] <= 60
+
+
+async def test_on_a_full_disk_it_goes_on_and_says_once_what_waits(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", kilobytes=512) as disk, capture_logs() as said:
+        store = opened(disk)
+        memory = small_memory(store)
+        learn(memory, QUESTION, "Ida Holm")
+        await store.settle()
+        ballast = fill(disk)
+        for number in range(40):
+            learn(memory, f"Who wrote Book {number}?", f"Author {number}")
+            store.archived()
+        assert recall(memory, "Who wrote Book 39?").best is not None
+        ballast.unlink()
+        learn(memory, "Who wrote Night Ferry?", "Lars Berg")
+        await store.close()
+        written = len((await read(disk)).entries)
+
+    assert written == 42
+    told = [(line["log_level"], line["event"]) for line in said if "room" in line["event"]]
+    assert told == [
+        ("warning", "changes wait for room on the disk"),
+        ("info", "what waited for room on the disk is written"),
+    ]
+    (reason,) = {line["reason"] for line in said if line["log_level"] == "warning"}
+    assert f"{disk / FILE}: database or disk is full; make room on the disk" in reason
 
 
 def test_a_file_that_is_no_memory_is_moved_aside(tmp_path: Path) -> None:
