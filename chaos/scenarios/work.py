@@ -65,7 +65,7 @@ async def _poisoned_below(trial: Trial) -> None:
 async def _panics(trial: Trial) -> None:
     await trial.wait(0.2)
     for number in (1, 2):
-        trial.asker.ask(f"{PANIC} {number}", timeout_s=8)
+        trial.asker.ask(f"{PANIC} {number}", timeout_s=trial.timeout_s)
     await trial.wait(0.2)
     trial.heal()
     await trial.wait(0.6)
@@ -184,8 +184,9 @@ SCENARIOS = (
         _panics,
         Allowed("those two, which nobody above can read", prompts=2),
         Plan(edges=1, trouble=_PANICKY, settings={"device": _ALL_UP}),
-        rate_s=40,
+        rate_s=20,
         seconds=10,
+        timeout_s=20,
     ),
     ChaosScenario(
         "packet-limit",

@@ -159,4 +159,4 @@ class SourceWorker:
     async def answer(self, event: SourceItem, result: Result, elapsed_s: float = 0.0) -> None:
         """Hand a result on as the answer that people see."""
         answer = write_answer(result, echo=None, elapsed_s=elapsed_s)
-        await self._answered(event, result, {"source": self.name} | answer)
+        await self._answered(event, result, {"stream": self.name} | answer)

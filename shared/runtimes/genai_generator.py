@@ -18,7 +18,12 @@ import onnxruntime_genai as genai
 
 from shared.errors import BundleError, InvalidPrompt, ModelFailed, PromptError, RuntimeUnavailable
 from shared.runtimes.chat import options_of
-from shared.runtimes.genai_texts import GenaiScoring, GenaiText, PieceReader
+from shared.runtimes.genai_texts import (
+    GenaiScoring,
+    GenaiText,
+    PieceReader,
+    prepare_constraints,
+)
 from shared.runtimes.genai_tokens import GenaiTokens
 from shared.runtimes.generations import answer_all
 from shared.runtimes.text_manifest import TOKENIZER
@@ -52,6 +57,7 @@ class GenaiGenerator:
         self.at_once = settings.batch_prompts
         self.tokens_at_once = settings.tokens_at_once
         self._engine: genai.Model | None = _load_engine(bundle, settings)
+        prepare_constraints(self._engine)
         self._tokens = GenaiTokens(self._engine, bundle)
         self.prompter = opened.prompter(
             self._tokens, chats=bundle.chats, special=_special_of(bundle)

@@ -6,6 +6,7 @@ long as the machine reads in about ``_PIECE_S``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -16,6 +17,7 @@ import onnxruntime_genai as genai
 
 from shared.errors import InvalidPrompt
 from shared.runtimes.writing import Writing, scored_choice
+from shared.tasks.generate import GenerateOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,12 +27,22 @@ if TYPE_CHECKING:
     from shared.messages import Scored
     from shared.runtimes.chat import Written
     from shared.runtimes.genai_tokens import GenaiTokens
-    from shared.tasks.generate import Certainty, GenerateOptions
+    from shared.tasks.generate import Certainty
 
 _PIECE_S: Final = 0.1
 _SHORTEST: Final = 16
 """A shorter one takes hardly less time: the weights are read for each."""
 _LONGEST: Final = 256
+_CONSTRAINED: Final = GenerateOptions(regex="a")
+
+
+def prepare_constraints(engine: genai.Model) -> None:
+    """Have the engine read its vocabulary for constraints: once, and not while a prompt waits.
+
+    An engine that knows no constraints refuses the prompts that have any.
+    """
+    with contextlib.suppress(InvalidPrompt):
+        _generator(engine, _params(engine, _CONSTRAINED, max_length=2), _CONSTRAINED)
 
 
 class PieceReader:

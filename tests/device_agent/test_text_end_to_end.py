@@ -93,6 +93,15 @@ async def test_a_text_that_takes_longer_than_every_retry_is_written_once(wire: W
     assert above.begun == ["long"], "silence was repeated into, and it was written on"
 
 
+async def test_nul_in_what_a_model_writes_is_no_fault_of_the_answer(wire: Wire) -> None:
+    async with two_tiers(wire, SteppingModel("above")) as device:
+        await AskTopic(device).start()
+        asker = await Asker(wire).start()
+        answer = await asker.ask({"id": 1, "text": "a\0b", "task": "generate"})
+
+    assert (answer["text"], answer["tier"]) == ("a\ufffdb", "edge")
+
+
 async def test_no_text_is_lost_or_answered_twice_when_the_agent_above_dies(wire: Wire) -> None:
     above = SteppingModel("above", at_once=3, takes_s=0.01)
     buses: list[Bus] = []

@@ -15,6 +15,7 @@ from device_agent.settings.sources import FileSource, FolderSource, MqttSource
 from device_agent.sources import running_sources
 from device_agent.sources.priority_semaphore import PrioritySemaphore
 from shared.agent.settings import TierSettings
+from shared.bus.memory import MemoryBus
 from shared.errors import SettingsError
 from shared.settings.file import load
 from shared.telemetry.metrics import Metrics
@@ -55,7 +56,7 @@ async def test_json_gives_the_text_and_the_fields_of_a_template() -> None:
         await bus.publish("plant/hall-1/press/event", json.dumps(event).encode())
         answer = json.loads((await inbox.next()).payload)
         assert here.model.seen[-1] == "press of hall-1 (7): belt squeals"
-        assert (answer["source"], answer["topic"]) == ("events", "plant/hall-1/press/event")
+        assert (answer["stream"], answer["topic"]) == ("events", "plant/hall-1/press/event")
         assert answer["label"] == "device-1"
 
 
@@ -71,6 +72,20 @@ async def test_prompts_of_a_source_have_the_options_that_it_names() -> None:
         await bus.publish("lines", b"write")
         answer = json.loads((await inbox.next()).payload)
     assert (answer["text"], answer["tokens_out"]) == ("write", 9)
+
+
+async def test_an_answer_that_the_broker_does_not_carry_is_counted_and_the_stream_goes_on() -> None:
+    wire = MemoryWire()
+    async with place(wire, sources={"logs": LOGS}) as here:
+        bus, inbox = await publisher(wire, "factory/+/log/label")
+        memory = here.device.parts.bus
+        assert isinstance(memory, MemoryBus)
+        memory._broker.packet_bytes = 20
+        await bus.publish("factory/7/log", EASY.encode())
+        await eventually(lambda: here.faults("logs", "refused") == 1)
+        memory._broker.packet_bytes = 1_000
+        await bus.publish("factory/8/log", EASY.encode())
+        assert (await inbox.next()).topic == "factory/8/log/label"
 
 
 @pytest.mark.parametrize(

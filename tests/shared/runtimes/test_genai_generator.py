@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.model import Generator, TakesExamples
 from shared.tasks import Exemplar, Request, generate
 from shared.tasks.classify import Label
+from tests.support.processes import ROOT
 from tests.support.tiny_generators import CONTEXT_TOKENS, END
 from tests.support.writing_checks import ask, said
 
@@ -249,6 +252,32 @@ def test_what_no_text_can_satisfy_is_refused_before_a_token_is_written(
     entry = ask(model, TEXTS[0], **options)
     assert isinstance(entry, InvalidPrompt)
     assert "no text can be as it is wanted" in str(entry)
+
+
+@pytest.fixture(scope="module")
+def translator() -> Iterator[Model]:
+    made = load(ROOT / "models" / "bundles" / "translate-device")
+    yield made
+    made.close()
+
+
+def test_no_prompt_waits_for_what_the_engine_prepares_for_constraints(translator: Any) -> None:
+    wanted = Request("generate", "Two dogs.", {"choices": ["Hund", "Hunde"], "max_new_tokens": 2})
+    spent_s = []
+    for _ in range(5):
+        before_s = time.thread_time()
+        translator.begin(wanted).close()
+        spent_s.append(time.thread_time() - before_s)
+
+    assert spent_s[0] < 8 * statistics.median(spent_s[1:]), "unprepared it is thirty times as long"
+
+
+def test_a_model_that_would_repeat_itself_without_end_is_stopped(translator: Model) -> None:
+    answer = said(ask(translator, "Two dogs.", regex="(na ){300}", max_new_tokens=200))
+
+    assert answer.finish == "repeats"
+    assert answer.tokens_out < 100
+    assert set(answer.text.split()) <= {"na", "n"}
 
 
 def test_labels_are_scored_as_the_models_answer(model: Model, reference: Reference) -> None:
