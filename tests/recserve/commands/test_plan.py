@@ -24,6 +24,8 @@ MODELS = {
     "sentiment-device": model_times(500),
     "sentiment-edge": model_times(2000),
     "sentiment-cloud (2 threads)": model_times(4000, threads=2),
+    "entities-device": model_times(1000),
+    "entities-edge": model_times(3000),
 }
 WRITERS = {
     "translate-device": writing_times(500.0, prefill_token_us=20.0),
@@ -316,6 +318,28 @@ def test_texts_take_the_time_of_their_tokens(captions: Planner) -> None:
     device = report["agents"]["devices"]
     assert device["tokens_written"] == texts["tokens_written"]
     assert "Texts: tokens of each answer" in ran.output
+
+
+def test_tags_are_planned_as_labels_are(planner: Planner) -> None:
+    """All go up once, by the number that the bundles go by."""
+    trace = planner.folder / "news.jsonl"
+    texts = ("Ada Byron met Li Wei in Oslo.", "Rain fell.", "Nobody at Acme Ltd would say.")
+    rows = [{"at_s": n / 4, "task": "tag", "text": texts[n % 3]} for n in range(40)]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    planner.settings["trace"] = {"file": str(trace)}
+    bundles = ("entities-device", "entities-edge", "entities-edge")
+    for tier, bundle in zip(planner.settings["tiers"], bundles, strict=True):
+        tier["set"] = {"model.source": f"{ROOT}/models/bundles/{bundle}", "model.threads": 1}
+    planner.settings["tiers"][0]["set"]["tier.policy"] = {"kind": "pass"}
+
+    ran = planner.run()
+
+    assert ran.exit_code == 0, ran.output
+    report = planner.read("report.json")
+    assert report["prompts"]["answered"] == 40
+    assert report["tiers"]["device"]["goes_by"] == "least"
+    assert report["tiers"]["edge"]["judged"] == 40
+    assert report["texts"] is None
 
 
 def test_answers_can_be_as_long_as_they_are_asked_to_be(captions: Planner) -> None:
