@@ -171,7 +171,7 @@ def main() -> None:
         for found in (measure(model, data),)
     }
     grades |= _graded(model, asked)
-    classifies = not isinstance(model, Generator) and "classify" in model.tasks
+    writes = isinstance(model, Generator)
     model.close()
     on = MeasuredOn(
         measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -182,7 +182,7 @@ def main() -> None:
         memory_bytes=float(memory_bytes),
         prompt_s=prompt_s,
         token_s=token_s,
-        times=_times(settings, texts, asked.rounds) if classifies else msgspec.Raw(b"null"),
+        times=msgspec.Raw(b"null") if writes else _times(settings, texts, asked.rounds),
     )
     sys.stdout.buffer.write(msgspec.json.encode(Told(on, grades)))
 
