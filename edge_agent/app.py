@@ -6,17 +6,23 @@ import contextlib
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from shared.agent.run import serve, serving
 from shared.errors import SettingsError
+from shared.supervision import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edge_agent.memory.settings import MemorySettings
+    from edge_agent.memory.wing import Wing
+    from edge_agent.nights.keeper import NightKeeper
     from edge_agent.settings import EdgeSettings
     from shared.agent.build import AgentParts
     from shared.agent.reload import Reread
     from shared.agent.settings import AgentSettings
+    from shared.runtimes import ModelSettings
 
 
 async def run(settings: EdgeSettings, reread: Reread) -> None:
@@ -25,27 +31,67 @@ async def run(settings: EdgeSettings, reread: Reread) -> None:
         raise SettingsError("tier.upstream is missing: an edge agent needs a tier to escalate to")
     if settings.memory is None:
         await serve(settings, reread)
-    else:
+    elif settings.memory.night is None:
         await serve(settings, reread, running=partial(remembering, memory=settings.memory))
+    else:
+        await _learning(settings, reread, settings.memory)
+
+
+async def _learning(settings: EdgeSettings, reread: Reread, memory: MemorySettings) -> None:
+    """Serve with the model that the last believed night made of the settings' own."""
+    from edge_agent.nights.belief import believed_model, nights_of  # noqa: PLC0415 - where wanted
+
+    nights = nights_of(memory, settings.state)
+
+    def taught(own: AgentSettings) -> AgentSettings:
+        return msgspec.structs.replace(own, model=believed_model(nights, own.model))
+
+    running = partial(remembering, memory=memory, own=settings.model)
+    await serve(taught(settings), lambda: taught(reread()), running=running)
 
 
 @contextlib.asynccontextmanager
 async def remembering(
-    settings: AgentSettings, *, memory: MemorySettings, **more: Any
+    settings: AgentSettings,
+    *,
+    memory: MemorySettings,
+    own: ModelSettings | None = None,
+    **more: Any,
 ) -> AsyncIterator[AgentParts]:
-    """Serve as ``serving`` does, with a memory before the model."""
+    """Serve as ``serving`` does, with a memory before the model.
+
+    ``own`` is the model on which nights are built, where the settings have any.
+    """
     from edge_agent.memory.wing import opened  # noqa: PLC0415 - only where it is wanted
 
-    async with (
-        opened(memory, settings.state) as wing,
-        serving(
-            settings,
-            before=wing.before,
-            observers=(wing.observe,),
-            witnesses=(wing.witness,),
-            **more,
-        ) as parts,
-    ):
+    async with contextlib.AsyncExitStack() as stack:
+        wing = await stack.enter_async_context(opened(memory, settings.state))
+        keeper = _keeper(settings, memory, own, wing)
+        observers = [wing.observe, *([keeper.observe] if keeper else [])]
+        parts = await stack.enter_async_context(
+            serving(
+                settings,
+                before=wing.before,
+                observers=observers,
+                witnesses=(wing.witness,),
+                **more,
+            )
+        )
         wing.join(parts.station.above, parts.metrics)
         await wing.door.open(parts.bus, parts.topics, settings.agent)
+        if keeper is not None:
+            running = Supervised("nights", lambda: keeper.run(parts))
+            stack.push_async_callback(running.stop)
         yield parts
+
+
+def _keeper(
+    settings: AgentSettings, memory: MemorySettings, own: ModelSettings | None, wing: Wing
+) -> NightKeeper | None:
+    if memory.night is None:
+        return None
+    from edge_agent.nights.belief import nights_of  # noqa: PLC0415 - only where it is wanted
+    from edge_agent.nights.keeper import NightKeeper  # noqa: PLC0415 - as above
+
+    nights = nights_of(memory, settings.state)
+    return NightKeeper(memory.night, own or settings.model, nights, wing)

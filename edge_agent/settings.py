@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from edge_agent.memory.settings import MemorySettings
 from shared.agent.settings import AgentSettings
+from shared.cascade.policies import adapts
 from shared.errors import SettingsError
 
 
@@ -25,4 +26,18 @@ class EdgeSettings(AgentSettings, frozen=True, kw_only=True):
             raise SettingsError(
                 "memory.embedder is missing: a memory finds questions by their vectors; make a "
                 "bundle (recserve pack --task embed) and name its folder"
+            )
+        if self.memory is not None and self.memory.night is not None:
+            self._check_night(self.memory)
+
+    def _check_night(self, memory: MemorySettings) -> None:
+        """Hold nights to a place for them, and a policy that does without a bundle's head."""
+        if not (memory.folder or self.state):
+            raise SettingsError(
+                "memory.night needs a folder that outlives the process: name one in state"
+            )
+        if adapts(self.tier.policy):
+            raise SettingsError(
+                "tier.policy.learn adapts the forecasts of a bundle's head, and a model that "
+                "learned at night has none; remove it, or memory.night"
             )

@@ -39,6 +39,7 @@ _COMMANDS: Final = {
         "recserve.commands.memory",
         "See, search, forget, carry over and check what an edge remembers.",
     ),
+    "night": ("recserve.commands.night", "Have an edge learn now what the cloud taught it."),
     "nodes": ("recserve.commands.nodes", "Show every agent of the fleet."),
     "models": (
         "recserve.commands.models",

@@ -43,17 +43,11 @@ class MemoryDesk:
     """
 
     def __init__(
-        self,
-        memory: Memory,
-        store: MemoryStore,
-        embed: Callable[[str], Vector] | None,
-        *,
-        running: bool = False,
+        self, memory: Memory, store: MemoryStore, embed: Callable[[str], Vector] | None
     ) -> None:
         self._memory = memory
         self._store = store
         self._embed = embed
-        self._running = running
 
     def do(self, request: MemoryRequest) -> dict[str, Any]:  # noqa: PLR0911 - one for each request
         """Return the answer to a request. Raises ``MemoryRefused`` or ``StoreError``."""
@@ -69,8 +63,6 @@ class MemoryDesk:
             case ImportEntries(entries):
                 return self._import(entries)
             case ReportDays(most):
-                if self._running:
-                    self._memory.write_day(time.time())  # with how large it is by now
                 return {"days": report(self._memory.days.all()[-most:])}
             case CheckMemory():
                 return {"faults": self._store.faults(), **self._show()}

@@ -220,6 +220,11 @@ class Memory:
             self._store.bury(entry, vectors, ghost)
         return ghost
 
+    def not_learned(self, entry: Entry) -> None:
+        """Count a night on which the edge's model was taught an entry in vain."""
+        entry.nights += 1
+        self._shelf.put(entry)
+
     def shadow_of(self, entry: Entry, version: str, score: float) -> Ghost:
         """Leave a ghost beside an entry that stays, where the model has learned it."""
         vectors, ghost = self.vectors_of(entry), ghost_of(entry, version, score)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_agent.nights.settings import NightSettings
 from shared.settings.base import Closed
 
 
@@ -72,3 +73,6 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
     not_before_s: Annotated[
         float, Meta(ge=0, description="answers from before, in seconds since 1970, do not count")
     ] = 0.0
+    night: Annotated[
+        NightSettings | None, Meta(description="when the edge's model learns; none: never")
+    ] = None

@@ -28,7 +28,7 @@ from shared.storage.state_dir import state_folder
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Mapping
 
     from edge_agent.memory.checks import Checks
     from edge_agent.memory.memory import Memory
@@ -60,7 +60,7 @@ class Wing:
         self._worker = MemoryWorker(
             apart, embedder.dimensions, lambda text: embedder.embed([text])[0], store
         )
-        desk = MemoryDesk(self._worker.memory, store, self._worker.embed, running=True)
+        desk = MemoryDesk(self._worker.memory, store, self._worker.embed)
         self.door = MemoryDoor(self._worker, desk, store)
         """Where people ask of it."""
         self._above: AnswersAbove | None = None
@@ -164,6 +164,18 @@ class Wing:
         if prompt.task in self._settings.tasks:
             count_judged(self.memory.days, decided, time.time())
             self._write_day()
+
+    async def learnable(self, task: Task, since_s: float) -> tuple[int, int]:
+        """Return how many entries could be learned, and how many of them came since then."""
+        return await self._worker.do(self._worker.learnable, task, since_s)
+
+    async def internalise(
+        self, learned: Mapping[int, float], taught: Collection[int], by: str
+    ) -> None:
+        """Leave ghosts of entries that the model ``by`` has learned, of all that it was taught."""
+        await self._worker.do(self._worker.internalise, learned, taught, by)
+        if self._metrics is not None:
+            self._show(self._metrics)
 
     async def close(self) -> None:
         """Learn what waits, and stop."""

@@ -12,11 +12,12 @@ from edge_agent.memory.answers import answer_of
 from edge_agent.memory.assembler import SURELY, assemble
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
+from edge_agent.nights.plan import may_be_learned
 from shared.messages import Provenance
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from edge_agent.memory.assembler import Assembled
     from edge_agent.memory.index import Vector
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.store import MemoryStore
     from shared.messages import Way
     from shared.runtimes import ExampleRoom
-    from shared.tasks import Answer, Request
+    from shared.tasks import Answer, Request, Task
 
 _log = get_logger()
 _Value = TypeVar("_Value")
@@ -154,6 +155,20 @@ class MemoryWorker:
         if sum(self.memory.counts.values()) % _REFIT == 0:
             self.memory.refit()
         return learned.outcome
+
+    def learnable(self, task: Task, since_s: float) -> tuple[int, int]:
+        """Return how many entries could be learned, and how many of them came since then."""
+        able = [each for each in self.memory.entries.values() if may_be_learned(each, task)]
+        return len(able), sum(each.created_s > since_s for each in able)
+
+    def internalise(self, learned: Mapping[int, float], taught: Collection[int], by: str) -> None:
+        """Leave ghosts of entries that the model ``by`` has learned, of all that it was taught."""
+        for entry_id in taught:
+            entry = self.memory.entries.get(entry_id)
+            if entry is not None and entry_id in learned:
+                self.memory.internalise(entry, by, learned[entry_id])
+            elif entry is not None:
+                self.memory.not_learned(entry)
 
     def _recall(self, asked: LookUp) -> Recall:
         task, text = asked.request.task, asked.request.content

@@ -1,0 +1,11 @@
+"""One night, as a process of its own: ``python -m recserve.night STATE/nights/0007``.
+
+::
+
+    hold     choose, learn, pack, examine; what came of it is written beside the order
+    packing  what was learned as a bundle, packed as the one that serves was
+    exam     what a bundle says to the probes
+
+It only reads the memory and exchanges no model: that is for whoever ordered the night
+(``edge_agent.nights``). Killed at any point and started again it goes on from its last checkpoint.
+"""
