@@ -11,7 +11,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights plan-check pictures crowd chaos soak fuzz clean
+.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights plan-check pictures days crowd chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -118,6 +118,9 @@ plan-check: $(VENV)/.dev ## Hold plans against replays of captions (15 min), and
 
 pictures: $(VENV)/.dev ## Take the pictures of the centre's page anew (Chromium, 90 s)
 	@RECSERVE_PICTURES=docs $(BIN)/python -m pytest -q tests/cloud_agent/center/web/test_server_pictures.py
+
+days: $(VENV)/.dev ## Play five days of an edge that remembers, as processes, and kill one twenty times
+	@MEMORY_DAYS=5 MEMORY_KILLS=20 $(BIN)/python -m pytest -q -s tests/edge_agent/test_app_days.py tests/edge_agent/test_app_killed.py
 
 crowd: $(VENV)/.dev ## Register a thousand simulated agents with a centre and say what that takes (1 min)
 	@$(BIN)/python -m experiments.testbed.crowd 1000

@@ -43,11 +43,17 @@ class MemoryDesk:
     """
 
     def __init__(
-        self, memory: Memory, store: MemoryStore, embed: Callable[[str], Vector] | None
+        self,
+        memory: Memory,
+        store: MemoryStore,
+        embed: Callable[[str], Vector] | None,
+        *,
+        running: bool = False,
     ) -> None:
         self._memory = memory
         self._store = store
         self._embed = embed
+        self._running = running
 
     def do(self, request: MemoryRequest) -> dict[str, Any]:  # noqa: PLR0911 - one for each request
         """Return the answer to a request. Raises ``MemoryRefused`` or ``StoreError``."""
@@ -63,6 +69,8 @@ class MemoryDesk:
             case ImportEntries(entries):
                 return self._import(entries)
             case ReportDays(most):
+                if self._running:
+                    self._memory.write_day(time.time())  # with how large it is by now
                 return {"days": report(self._memory.days.all()[-most:])}
             case CheckMemory():
                 return {"faults": self._store.faults(), **self._show()}

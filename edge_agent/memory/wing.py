@@ -60,7 +60,7 @@ class Wing:
         self._worker = MemoryWorker(
             apart, embedder.dimensions, lambda text: embedder.embed([text])[0], store
         )
-        desk = MemoryDesk(self._worker.memory, store, self._worker.embed)
+        desk = MemoryDesk(self._worker.memory, store, self._worker.embed, running=True)
         self.door = MemoryDoor(self._worker, desk, store)
         """Where people ask of it."""
         self._above: AnswersAbove | None = None
