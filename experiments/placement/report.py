@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.placement.paired import compare
 from experiments.placement.study import BASELINES, DISPATCH_ONLY, OURS, POLICIES, part
-from experiments.placement.trap import WEIGHTS, share_that_finds
+from experiments.placement.trap import WEIGHTS, finders, share_by_arithmetic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,13 +117,13 @@ def _moved(study: PlacementStudy, name: str) -> float:
 
 
 def _trap(many: int) -> dict[str, Any]:
-    return {
-        f"{weight:g}": {
-            "finds_better": share_that_finds(weight, range(_TRAP_SEEDS)),
-            "of_many_seeds": share_that_finds(weight, range(many)),
-        }
-        for weight in WEIGHTS
-    } | {"seeds": _TRAP_SEEDS, "many_seeds": many}
+    found = {f"{weight:g}": finders(weight, range(many)) for weight in WEIGHTS}
+    shares = {
+        weight: {"finds_better": _mean(each[:_TRAP_SEEDS]), "of_many_seeds": _mean(each)}
+        for weight, each in found.items()
+    }
+    counted = {"seeds": _TRAP_SEEDS, "many_seeds": many, "by_arithmetic": share_by_arithmetic()}
+    return shares | counted
 
 
 def _said(paired: Paired) -> dict[str, Any]:

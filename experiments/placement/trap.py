@@ -65,6 +65,8 @@ def found_better(epistemic: float, seed: int) -> bool:
     candidates = [OpenNode(f"node-{arm.name}", arm.name, 0.0, 0.0) for arm in ARMS]
     better = 0
     for number in range(DRAWS):
+        if max(better, number - better) > DRAWS / 2:  # decided
+            break
         chosen = allocator.choose(FleetJob(str(number), _KIND, 0.0), candidates)
         right = luck[number, chosen] < ARMS[chosen].truth
         better += chosen == 0
@@ -73,9 +75,29 @@ def found_better(epistemic: float, seed: int) -> bool:
     return better > DRAWS / 2
 
 
-def share_that_finds(epistemic: float, seeds: Sequence[int]) -> float:
-    """Return the share of seeds that end up mostly on the better arm."""
-    return float(np.mean([found_better(epistemic, seed) for seed in seeds]))
+def finders(epistemic: float, seeds: Sequence[int]) -> list[bool]:
+    """Say of each seed whether it ends up mostly on the better arm."""
+    return [found_better(epistemic, seed) for seed in seeds]
+
+
+def share_by_arithmetic(plays: int = 20_000, seed: int = 0) -> float:
+    """Return the share that finds the better arm where information is worth nothing.
+
+    Counted on two pairs of sums alone, without allocator, beliefs or forgetting: what the game
+    itself leads to, for the share of the real allocator to be held against.
+    """
+    draw = np.random.default_rng(seed)
+    weights = np.array([arm.prior_weight for arm in ARMS])
+    right = np.repeat((weights * [arm.prior for arm in ARMS])[None], plays, axis=0)
+    seen = np.repeat(weights[None], plays, axis=0)
+    truth = np.array([arm.truth for arm in ARMS])
+    rows, better = np.arange(plays), np.zeros(plays)
+    for _ in range(DRAWS):
+        chosen = np.argmax(right / seen, axis=1)
+        right[rows, chosen] += draw.random(plays) < truth[chosen]
+        seen[rows, chosen] += 1
+        better += chosen == 0
+    return float(np.mean(better > DRAWS / 2))
 
 
 class _Trapped(Beliefs):
