@@ -77,5 +77,32 @@ def test_a_language_model_above_a_classifier_is_told_its_labels(
     check_chains([device, agent("edge", writer, runtime="genai", labels=labels)])
 
 
+def test_a_tier_may_have_an_agent_for_each_task_and_a_writer_needs_no_labels(
+    sentiment: Bundle, writer: Path
+) -> None:
+    labels = ("leak", "noise")
+    check_chains(
+        [
+            agent("device", sentiment.folder, "edge"),
+            agent("device", writer, "edge", runtime="genai"),
+            agent("edge", sentiment.folder),
+            agent("edge", writer, runtime="genai"),
+        ]
+    )
+    check_chains(
+        [
+            agent("device", writer, "edge", runtime="genai"),
+            agent("edge", writer, runtime="genai", labels=labels),
+        ]
+    )
+    with pytest.raises(SettingsError, match="device-1 answers classify, but nobody"):
+        check_chains(
+            [
+                agent("device", writer, "edge", runtime="genai", labels=labels),
+                agent("edge", writer, runtime="genai"),
+            ]
+        )
+
+
 def test_an_agent_whose_bundle_cannot_be_read_complains_of_it_itself(sentiment: Bundle) -> None:
     check_chains([agent("device", "nowhere", "edge"), agent("edge", sentiment.folder)])
