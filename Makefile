@@ -5,6 +5,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
 MINUTES ?= 30
+MEMORY_BESIDE := --system all-cloud --system gptcache-0.90 --system ic-cache-like --system memory
 
 # Where public data sets lie beside the checkout, the tests that read them run as well.
 ifneq ($(wildcard ../shared/data/.),)
@@ -106,9 +107,16 @@ results-placement: $(VENV)/.dev ## Write docs/placement.md from a simulated flee
 	@$(BIN)/recserve simulate placement --out runs/placement
 	@$(BIN)/python -m experiments.results.placement runs/placement
 
-results-memory: $(VENV)/.dev ## Write docs/results-memory.md from ten simulated days of questions (10 min)
+results-memory: $(VENV)/.dev ## Write docs/results-memory.md: ten simulated days, five seeds, and PopQA from DATA (20 min)
+	@test -d "$(DATA)" || { echo "make results-memory DATA=DIR: name the folder of the public sets"; exit 2; }
 	@$(BIN)/recserve experiment hotspot --out runs/hotspot
-	@$(BIN)/python -m experiments.hotspot runs/hotspot
+	@for seed in 1 2 3 4; do \
+		$(BIN)/recserve experiment hotspot --seed $$seed --out runs/hotspot-$$seed $(MEMORY_BESIDE) || exit 1; \
+	done
+	@$(BIN)/recserve experiment hotspot --popqa $(DATA)/popqa/test.jsonl.gz --facts 500 --capacity 40 \
+		--out runs/hotspot-popqa $(MEMORY_BESIDE)
+	@$(BIN)/python -m experiments.hotspot runs/hotspot runs/hotspot-1 runs/hotspot-2 runs/hotspot-3 runs/hotspot-4 \
+		--real runs/hotspot-popqa
 
 nights: $(VENV)/.dev ## Have a small model learn 600 facts in three nights, and say what it kept (20 min on an idle core)
 	@$(BIN)/python -m experiments.nights runs/nights

@@ -156,6 +156,7 @@ def _memory(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.memory_ask(member.name), "what is asked of its memory"),
         Right("publish", topics.memory_answers(member.name), "what that answers"),
         Right("read", topics.memory_epoch, "before when no remembered answer counts"),
+        Right("publish", topics.prompts_of(member.name), "asks again what was answered without"),
     ]
 
 

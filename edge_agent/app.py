@@ -77,7 +77,7 @@ async def remembering(
                 **more,
             )
         )
-        wing.join(parts.station.above, parts.metrics)
+        wing.join(parts)
         await wing.door.open(parts.bus, parts.topics, settings.agent)
         if keeper is not None:
             running = Supervised("nights", lambda: keeper.run(parts))

@@ -59,6 +59,19 @@ def generator(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder of a bundle that embeds, of random weights: the same words are near each other."""
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+    from models.pack.embedding import pack_embedder  # noqa: PLC0415 - optional
+    from tests.support.embedders import write_encoder  # noqa: PLC0415 - optional
+
+    place = tmp_path_factory.mktemp("embedder")
+    source = write_encoder(place / "source")
+    return str(pack_embedder(str(source), place / "out", name="tiny", quantise=False).folder)
+
+
+@pytest.fixture(scope="session")
 def shared_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Kind], Any]]:
     """Starts a broker of each kind when it is first asked for; tests keep to their own topics."""
     running: dict[Kind, BrokerProcess] = {}

@@ -19,6 +19,10 @@ class AnswersAbove:
         self._choice = above.choice
         self._versions: dict[Task, Collection[str]] = {}
 
+    def open(self, task: Task) -> bool:
+        """Return whether anybody above is alive who answers a task."""
+        return bool(self._choice.models(task, time.monotonic()))
+
     def gave(self, tier: str) -> bool:
         """Return whether an answer of this tier came from above."""
         return any(tier == roster.tier for roster in self._choice.rosters)

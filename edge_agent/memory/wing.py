@@ -16,6 +16,7 @@ import msgspec
 
 from edge_agent.memory.above import AnswersAbove
 from edge_agent.memory.answers import owner_of, text_of, varies
+from edge_agent.memory.asking_again import AskingAgain
 from edge_agent.memory.days import count_above, count_judged
 from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.worker import Remembered
+    from shared.agent.build import AgentParts
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.runtimes import ExampleRoom
-    from shared.serving.dispatcher import Dispatcher
     from shared.serving.solver import ModelRunner, Solver
     from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
@@ -63,6 +64,7 @@ class Wing:
         desk = MemoryDesk(self._worker.memory, store, self._worker.embed, running=True)
         self.door = MemoryDoor(self._worker, desk, store)
         """Where people ask of it."""
+        self._again = AskingAgain()
         self._above: AnswersAbove | None = None
         self._metrics: Metrics | None = None
         self._under_way = 0
@@ -82,9 +84,11 @@ class Wing:
         """Return a solver that stands before the one of the model."""
         return RecallSolver(self, runner)
 
-    def join(self, above: Dispatcher, metrics: Metrics) -> None:
-        """Take up the agent's way up, which knows who answers there, and its metrics."""
-        self._above, self._metrics = AnswersAbove(above), metrics
+    def join(self, parts: AgentParts) -> None:
+        """Take up the agent: its way up, which knows who answers there, and its metrics."""
+        metrics = parts.metrics
+        self._above, self._metrics = AnswersAbove(parts.station.above), metrics
+        self._again.join(parts)
         metrics.entries.set_function(lambda: len(self.memory.entries))
         self._show(metrics)
 
@@ -105,7 +109,7 @@ class Wing:
         if isinstance(found, Shown):
             self._count(request.task, "examples")
             return found
-        check = self.drawn()
+        check = found.makeshift or self.drawn()
         self._count(request.task, "check" if check else "given")
         elapsed_us = int((time.perf_counter() - started_s) * 1e6)
         return Scored(
@@ -125,34 +129,38 @@ class Wing:
         """
         answer = text_of(scored.answer)
         noted = self._worker.do(self._worker.answered, shown, answer)
-        noted.add_done_callback(_broken)
+        noted.add_done_callback(partial(_broken, "what the model said after examples"))
         chance = 0.0 if shown.refuted(answer) else shown.chance
         return msgspec.structs.replace(
             scored, source=shown.source, check=self.drawn(), chance=chance
         )
 
     def observe(self, escalation: Escalation, result: Result) -> None:
-        """Learn from a final answer that came from above; returns at once."""
+        """Learn from a final answer that came from above; returns at once.
+
+        Of one that is our own, because nobody above could be reached, the question is asked again
+        when somebody can: each answer from above brings the next one out.
+        """
         prompt, answer = escalation.prompt, text_of(result.outcome)
         ours = prompt.task in self._settings.tasks
-        if ours and self._above is not None and self._above.gave(result.tier):
+        above = self._above is not None and self._above.gave(result.tier)
+        if ours and above:
             count_above(self.memory.days, result, time.time())
             self._write_day()
-        if (
-            not answer
-            or result.degraded
-            or self._above is None
-            or not self._above.gave(result.tier)
-            or prompt.task not in self._settings.tasks
-            or varies(prompt.request)
-            or self._lessons >= _LESSONS
-        ):
+        if not ours or varies(prompt.request):
+            return
+        if result.degraded:
+            self._again.waiting.note(escalation)
+        if result.degraded or self._above is None or not above:
+            return
+        self._again.go_on()
+        if not answer or self._lessons >= _LESSONS:
             return
         model, version = self._above.model_of(result.hops[-1].agent)
         seen = escalation.observation
         known = seen.check and seen.way != "model"
         said = text_of(escalation.local_result.outcome) if known else ""
-        asked = self._asked(prompt.request, prompt.origin)
+        asked = self._asked(prompt.request, self._again.waiting.origin_of(prompt))
         self._lessons += 1
         learned = self._worker.do(
             self._worker.learn, FromAbove(asked, answer, model, version, said, seen.way)
@@ -187,7 +195,8 @@ class Wing:
     def _asked(self, request: Request, origin: str) -> LookUp:
         owner = owner_of(request, origin if self._settings.owners == "apart" else "")
         versions = self._above.versions(request.task) if self._above is not None else ()
-        return LookUp(request, owner, versions)
+        above = self._above
+        return LookUp(request, owner, versions, open=above is None or above.open(request.task))
 
     def _write_day(self) -> None:
         if self.memory.days.due():
@@ -237,9 +246,9 @@ class Wing:
             metrics.wrong.labels(bound).set(value)
 
 
-def _broken(noted: asyncio.Future[None]) -> None:
-    if not noted.cancelled() and (error := noted.exception()) is not None:
-        _log.error("what the model said after examples broke the memory", reason=repr(error))
+def _broken(what: str, done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        _log.error(f"{what} broke in the memory", reason=repr(error))
 
 
 @contextlib.asynccontextmanager

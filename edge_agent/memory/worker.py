@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _log = get_logger()
 _Value = TypeVar("_Value")
 _VECTORS: Final = 1_000
+_LIKELIER: Final = 0.5
+"""Below this a remembered answer is no better than the model's, whoever can be asked."""
 _REFIT: Final = 200
 """Lessons after which the verifier is fitted again."""
 
@@ -44,6 +46,8 @@ class LookUp(NamedTuple):
     versions: Collection[str]
     room: ExampleRoom | None = None
     """What the edge's model has for examples; None where it takes none."""
+    open: bool = True
+    """Whether anybody above can be asked."""
 
 
 class Remembered(NamedTuple):
@@ -52,6 +56,8 @@ class Remembered(NamedTuple):
     answer: Answer
     chance: float
     source: Provenance
+    makeshift: bool = False
+    """Whether it is given only because nobody above can be asked."""
 
 
 class Shown(NamedTuple):
@@ -116,16 +122,19 @@ class MemoryWorker:
     def find(self, asked: LookUp) -> Remembered | Shown | None:
         """Return the answer that is remembered, if it may be given again; or good examples."""
         recall, now_s = self._recall(asked), time.time()
-        situation = self.memory.situation(recall, examples=asked.room is not None)
-        way, best = self.memory.decide(situation).way, recall.best
-        if best is None:
+        situation = self.memory.situation(
+            recall, examples=asked.room is not None, cloud_open=asked.open
+        )
+        decision, best = self.memory.decide(situation), recall.best
+        way, unlikely = decision.way, decision.chance < _LIKELIER
+        if best is None or (decision.degraded and unlikely):
             return None
         if way == "direct":
             entry = best.entry
             self.memory.used(best, now_s)
             answer = answer_of(asked.request.task, entry.answer)
             source = Provenance("memory", entry.model, entry.version, (entry.id,))
-            return Remembered(answer, situation.direct or 0.0, source)
+            return Remembered(answer, situation.direct or 0.0, source, decision.degraded)
         if way != "examples" or asked.room is None:
             return None
         chosen = self.memory.examples(recall, now_s)

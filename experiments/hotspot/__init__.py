@@ -9,5 +9,6 @@
     baselines  systems from the literature, on the same vectors, answers and room
     ours       the memory as it is shipped
     study      all of them run, and the report
+    repeats    the same over seeds and on real questions
     plots      the pictures
 """

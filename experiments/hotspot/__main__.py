@@ -15,23 +15,32 @@ from shared.cli import clear_errors
 from shared.errors import DataError
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
+_FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-def main(folder: Path) -> None:
-    """Write the page, and copy the pictures beside it."""
+@click.argument("folder", type=_FOLDER)
+@click.argument("others", nargs=-1, type=_FOLDER)
+@click.option("--real", type=_FOLDER, help="Report on real questions.")
+def main(folder: Path, others: tuple[Path, ...], real: Path | None) -> None:
+    """Write the page of a report and of others with other seeds, and the pictures beside it."""
     with clear_errors():
-        try:
-            report = msgspec.json.decode((folder / "report.json").read_bytes(), type=HotspotReport)
-        except (OSError, msgspec.DecodeError) as error:
-            raise DataError(
-                f"{folder}: holds no report of recserve experiment hotspot ({error})"
-            ) from error
+        text = page(
+            _report(folder), [_report(each) for each in others], _report(real) if real else None
+        )
     for name in ("tradeoff", "by-day"):
         shutil.copyfile(folder / f"{name}.png", DOCS / f"memory-{name}.png")
-    (DOCS / "results-memory.md").write_text(page(report), encoding="utf-8")
+    (DOCS / "results-memory.md").write_text(text, encoding="utf-8")
     click.echo(f"{DOCS / 'results-memory.md'} written")
+
+
+def _report(folder: Path) -> HotspotReport:
+    try:
+        return msgspec.json.decode((folder / "report.json").read_bytes(), type=HotspotReport)
+    except (OSError, msgspec.DecodeError) as error:
+        raise DataError(
+            f"{folder}: holds no report of recserve experiment hotspot ({error})"
+        ) from error
 
 
 if __name__ == "__main__":

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from experiments.hotspot.repeats import real_table, seeds_table
 from experiments.hotspot.study import OURS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.hotspot.study import HotspotReport, SystemReport
 
 
-def page(report: HotspotReport) -> str:
-    """Return the text of docs/results-memory.md."""
+def page(
+    report: HotspotReport,
+    others: Sequence[HotspotReport] = (),
+    real: HotspotReport | None = None,
+) -> str:
+    """Return the text of docs/results-memory.md.
+
+    ``others`` are of other seeds, ``real`` is of real questions.
+    """
     settings = report.settings
     rows = "\n".join(_row(name, system) for name, system in report.systems.items())
     absent = "\n".join(
@@ -51,6 +61,36 @@ all questions, what is found one of those that have an entry. The verifier learn
 | | wrongly reused | found |
 |---|---|---|
 {absent}
+{_seeds([report, *others]) if others else ""}{_real(real) if real else ""}"""
+
+
+def _seeds(reports: Sequence[HotspotReport]) -> str:
+    return f"""
+## Over {len(reports)} seeds
+
+| seed | right, against all-cloud (points) | cloud calls, of ic-cache-like's | of gptcache-0.90's | last day, of the first | wrongly reused | half absent: wrongly reused |
+|---|---|---|---|---|---|---|
+{seeds_table(reports)}
+
+Intervals are Student's over the seeds. The memory was tuned on seed 0; the others are only reported.
+"Wrongly reused" counts answers of another entry, not wrong answers: those that the cloud gave wrongly, and that were
+remembered or learned so, count as not right.
+"""
+
+
+def _real(report: HotspotReport) -> str:
+    settings = report.settings
+    return f"""
+## Real questions: PopQA
+
+The same days with {settings.facts:,} test rows of PopQA in the place of generated facts, room for {settings.capacity} entries, and the recorded cloud
+giving an accepted answer unless it is wrong. PopQA has one wording of each question; the others are its
+relations' templates. Intervals are Student's over the {settings.days} days: of how many points more than all-cloud a system was
+right each day, and of its cloud calls a day.
+
+| | right | against all-cloud (points) | cloud calls a day | wrongly reused |
+|---|---|---|---|---|
+{real_table(report)}
 """
 
 

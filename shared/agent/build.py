@@ -62,7 +62,7 @@ class AgentParts:
     ``upper_bus`` leads to the tiers above: ``bus`` itself, or a connection to a broker of theirs.
     ``slot`` holds the model and exchanges it; ``node`` is the agent as one of a fleet.
     ``presence`` is the task that keeps our status true while the agent runs; it ends by itself
-    only with ``Fenced``.
+    only with ``Fenced``. ``service`` is what serves an agent that others send prompts to.
     """
 
     bus: Bus
@@ -75,6 +75,7 @@ class AgentParts:
     slot: ModelSlot
     node: FleetNode
     presence: asyncio.Task[None] | None = None
+    service: Service | None = None
 
     @property
     def buses(self) -> tuple[Bus, ...]:

@@ -95,7 +95,7 @@ async def serving(
             witnesses=witnesses,
         )
         await closing.enter_async_context(keeping_what_is_learned(folder, settings, parts))
-        service = make_service(settings, parts, results)
+        service = parts.service = make_service(settings, parts, results)
         await service.start()
         async with run_agent(parts, lambda: service.drain(settings.limits.drain_s)):
             yield parts

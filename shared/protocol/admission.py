@@ -24,7 +24,7 @@ import msgspec
 from shared.cascade.tier import Escalation
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.messages import Failure, Prompt, Result
-from shared.protocol.evidence import Doubt, Evidence, Trust, learned
+from shared.protocol.evidence import Doubt, Evidence, Learn, Trust, learned
 from shared.protocol.forwarded import ForwardedPrompt, ForwardedPrompts
 from shared.protocol.holder import Holder, Next
 from shared.wire.codec import WORKING
@@ -102,7 +102,7 @@ class Heed(NamedTuple):
     """Take in what word from above, or silence, tells; then do what is to be done, if anything."""
 
     evidence: tuple[Evidence, ...]
-    then: Forward | StoreResult | None = None
+    then: Forward | StoreResult | SendResult | None = None
 
 
 class Working(NamedTuple):
@@ -253,10 +253,18 @@ class Admission:
         return self._elsewhere(send_on.onward, agent, code) if code else None
 
     def unsent(self, send_on: Forward, reason: str) -> Action:
-        """Answer ourselves what nobody above took; a repeat tries again."""
+        """Answer ourselves what nobody above took, and say so; a repeat tries again."""
         escalated = send_on.onward.escalated
         send_on.onward.holder.lost()
-        return SendResult(escalated.prompt, escalated.degraded(reason))
+        result = escalated.degraded(reason)
+        return Heed((Learn(escalated, result),), SendResult(escalated.prompt, result))
+
+    def ask_again(self, escalated: Escalation) -> Forward | Heed:
+        """Send up a prompt of our own, of which only we wait for the result."""
+        id_above = self._new_id() if self._new_id else escalated.prompt.id
+        onward = ForwardedPrompt(escalated, id_above, Holder())
+        self._sent_on.put(onward)
+        return self._send_on(onward, again=False)
 
     def noticed(self, id_above: UUID, notice: Notice, now_s: float) -> Action | None:
         """Take an agent's word: it is at work on a prompt, or will not have it."""

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from shared.bus import Bus, Message
+    from shared.cascade.tier import Escalation
     from shared.serving.station import Station
     from shared.storage.dead_letters import DeadLetters
     from shared.storage.results import ResultStore
@@ -97,6 +98,13 @@ class Service:
         if self._pool:
             shared = self._topics.prompts(self._pool, pool=self._pool)
             await self._bus.subscribe(shared, self._on_prompt)
+
+    async def ask_again(self, escalation: Escalation) -> None:
+        """Send up a prompt of this agent's own; its observers hear of the result.
+
+        Raises ``BusError`` or ``StoreError``.
+        """
+        await self._drive(self._admission.ask_again(escalation))
 
     async def drain(self, timeout_s: float) -> int:
         """Finish what is in hand; return how many prompts were not finished in time."""

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 
 QUESTION = "Is the film Glass River from 1987 good?"
+OTHER = "Is the film Glass Tower from 1987 good?"
 
 
 class Tiers:
@@ -273,3 +274,28 @@ def test_a_memory_without_an_embedder_is_refused_in_one_sentence() -> None:
     file = ROOT / "configs" / "edge.yaml"
     with pytest.raises(SettingsError, match=fault):
         load(EdgeSettings, file, flags=["memory.entries=5"])
+
+
+async def test_what_was_answered_without_the_cloud_is_marked_and_asked_again_when_it_is_back(
+    embedder: str,
+) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        cascaded.kill("cloud-1")
+        above = cascaded.parts["edge-1"].station.above.choice
+        await eventually(
+            lambda: not above.models("classify", time.monotonic()), "the edge misses the cloud"
+        )
+        known, other = await tiers.device.ask(QUESTION), await tiers.device.ask(OTHER)
+
+        assert (known.outcome, known.tier) == (Label("cloud-1"), "edge")
+        assert (other.outcome, other.tier) == (Label("edge-1"), "edge")
+        assert "no cloud agent took the prompt" in known.degraded
+        assert "no cloud agent took the prompt" in other.degraded
+
+        again = await cascaded.cloud("cloud-2")
+        await eventually(lambda: set(again.seen) == {QUESTION, OTHER}, "both are asked again")
+        await eventually(lambda: tiers.memory.counts["stored"] == 3, "both are learned")
+        assert await tiers.ask(OTHER) == (Label("cloud-2"), "edge")

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import msgspec
+import pytest
 
 from experiments.hotspot.page import page
+from experiments.hotspot.repeats import interval
 from experiments.hotspot.settings import HotspotSettings
 from experiments.hotspot.study import HotspotReport, SystemReport
 
@@ -20,6 +24,26 @@ def system(calls: int) -> SystemReport:
         degraded=0,
         ways={"cloud": calls},
     )
+
+
+def test_other_seeds_stand_in_a_table_with_what_is_missed() -> None:
+    def report(seed: int, calls: int) -> HotspotReport:
+        names = ("all-cloud", "ic-cache-like", "gptcache-0.90")
+        systems = {name: system(200) for name in names} | {"memory": system(calls)}
+        settings = HotspotSettings(days=2, seed=seed)
+        return HotspotReport(settings=settings, questions=400, embedder="x", systems=systems)
+
+    text = page(report(0, 110), [report(1, 160)], report(0, 110))
+
+    assert "| 0 | +0.0 | 0.55 | 0.55 | 0.10 | 0.10% |" in text
+    assert "| 1 | +0.0 | 0.80 | 0.80 | 0.07 | 0.10% |" in text
+    assert "**at most 0.75 of gptcache-0.90's: missed on seed 1**" in text
+    assert "| memory | 90.0% | +0.0 ± 0.0 | 55 ± 572 | 0.10% |" in text
+
+
+def test_an_interval_is_students() -> None:
+    assert interval([1.0, 2.0, 3.0]) == pytest.approx((2.0, 4.30 / 3**0.5))
+    assert math.isnan(interval([1.0])[1])
 
 
 def test_the_page_sets_the_memory_beside_the_others() -> None:

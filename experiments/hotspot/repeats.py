@@ -1,0 +1,103 @@
+"""The same study over several seeds, and on real questions: tables with intervals."""
+
+from __future__ import annotations
+
+import math
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from experiments.hotspot.study import HotspotReport, SystemReport
+
+_T95: Final = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
+"""Student's t for 95 %, both sides, by degrees of freedom."""
+_NORMAL: Final = 1.96
+_WORST_POINTS: Final = -1.0
+_MOST_OF_GPTCACHE: Final = 0.75
+_MOST_OF_IC: Final = 0.85
+_MOST_OF_FIRST: Final = 0.70
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return a mean and half of its 95 % interval, by Student's t; none for a single value."""
+    if len(values) < 2:  # noqa: PLR2004
+        return fmean(values), math.nan
+    half = _T95.get(len(values) - 1, _NORMAL) * stdev(values) / math.sqrt(len(values))
+    return fmean(values), half
+
+
+def points(report: HotspotReport) -> float:
+    """Return how many points of a hundred the memory is right more often than all-cloud."""
+    return 100 * (report.systems["memory"].accuracy - report.systems["all-cloud"].accuracy)
+
+
+def of(report: HotspotReport, other: str) -> float:
+    """Return the memory's cloud calls as a part of another system's."""
+    return report.systems["memory"].cloud_calls / report.systems[other].cloud_calls
+
+
+def last_day(report: HotspotReport) -> float:
+    """Return the cloud calls of the last day as a part of the first's."""
+    calls = report.systems["memory"].cloud_calls_by_day
+    return calls[-1] / calls[0]
+
+
+def seeds_table(reports: Sequence[HotspotReport]) -> str:
+    """Return a row for each seed, the mean with its interval, and which aims are missed where."""
+    columns = [
+        [points(each) for each in reports],
+        [of(each, "ic-cache-like") for each in reports],
+        [of(each, "gptcache-0.90") for each in reports],
+        [last_day(each) for each in reports],
+    ]
+    rows = [
+        f"| {each.settings.seed} | {row[0]:+.1f} | {row[1]:.2f} | {row[2]:.2f} | {row[3]:.2f} "
+        f"| {each.systems['memory'].false_reuse:.2%} | {_absent(each)} |"
+        for each, row in zip(reports, zip(*columns, strict=True), strict=True)
+    ]
+    means = " | ".join(
+        f"{mean:{form}} ± {half:.2f}"
+        for (mean, half), form in zip(
+            map(interval, columns), ("+.1f", ".2f", ".2f", ".2f"), strict=True
+        )
+    )
+    return "\n".join([*rows, f"| mean, 95 % | {means} | | |", "", _missed(reports)])
+
+
+def real_table(report: HotspotReport) -> str:
+    """Return the systems on real questions; accuracy against all-cloud by days, with intervals."""
+    base = report.systems["all-cloud"]
+    return "\n".join(_real_row(name, each, base) for name, each in report.systems.items())
+
+
+def _real_row(name: str, system: SystemReport, base: SystemReport) -> str:
+    days = zip(system.accuracy_by_day, base.accuracy_by_day, strict=True)
+    mean, half = interval([100 * (own - cloud) for own, cloud in days])
+    calls, spread = interval([float(each) for each in system.cloud_calls_by_day])
+    return (
+        f"| {name} | {system.accuracy:.1%} | {mean:+.1f} ± {half:.1f} | {calls:.0f} ± {spread:.0f} "
+        f"| {system.false_reuse:.2%} |"
+    )
+
+
+def _absent(report: HotspotReport) -> str:
+    found = report.half_absent.get("verifier")
+    return "" if found is None else f"{found.false_reuse:.2%}, {found.recall:.1%} found"
+
+
+def _missed(reports: Sequence[HotspotReport]) -> str:
+    """Say in one sentence which aims are missed on which seeds."""
+    aims: dict[str, Callable[[HotspotReport], bool]] = {
+        "at most one point below all-cloud": lambda r: points(r) >= _WORST_POINTS,
+        "at most 0.85 of ic-cache-like's calls": lambda r: of(r, "ic-cache-like") <= _MOST_OF_IC,
+        "at most 0.75 of gptcache-0.90's": lambda r: of(r, "gptcache-0.90") <= _MOST_OF_GPTCACHE,
+        "at most 0.70 of the first day's on the last": lambda r: last_day(r) <= _MOST_OF_FIRST,
+    }
+    missed = {
+        aim: [str(each.settings.seed) for each in reports if not holds(each)]
+        for aim, holds in aims.items()
+    }
+    said = [f"**{aim}: missed on seed {', '.join(s)}**" if s else aim for aim, s in missed.items()]
+    return f"The aims: {'; '.join(said)}."

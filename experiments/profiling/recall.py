@@ -1,0 +1,98 @@
+"""What a memory costs a question: ``python -m experiments.profiling.recall EMBEDDER [ENTRIES]``.
+
+Fills a memory with questions of generated facts (10,000 unless told), then looks up questions of
+which half are known in other words and half are not, each new to the embedder. Prints the CPU time
+of one question on one core: the embedder's, the look-up's with the decision, and both; the median
+and the 95th of a hundred. An edge without a memory runs none of this code.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import numpy as np
+
+from edge_agent.memory.memory import Memory
+from edge_agent.memory.settings import MemorySettings
+from experiments.hotspot.facts import generate
+from shared.cli import clear_errors
+from shared.errors import SettingsError
+from shared.runtimes.onnx_embedder import OnnxEmbedder
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ENTRIES: Final = 10_000
+_QUESTIONS: Final = 500
+_NOW_S: Final = 1_800_000_000.0
+
+
+class RecallCost(NamedTuple):
+    """CPU times of each question in milliseconds, and how many entries were searched."""
+
+    embedding: list[float]
+    looking_up: list[float]
+    entries: int
+
+    @property
+    def both(self) -> list[float]:
+        """Of a question in all."""
+        return [one + other for one, other in zip(self.embedding, self.looking_up, strict=True)]
+
+
+def measure(embedder: OnnxEmbedder, entries: int, questions: int = _QUESTIONS) -> RecallCost:
+    """Fill a memory and look questions up in it."""
+    facts = generate(entries + questions, 7)
+    memory = Memory(MemorySettings(entries=entries), dimensions=embedder.dimensions)
+    known = [fact.wordings()[0] for fact in facts[:entries]]
+    for start in range(0, entries, 256):
+        texts = known[start : start + 256]
+        for text, vector in zip(texts, embedder.embed(texts), strict=True):
+            memory.learn(memory.recall(text, vector, _NOW_S), "an answer", _NOW_S)
+    memory.refit()
+    step = max(1, 2 * entries // questions)
+    asked = [
+        *(fact.wordings()[1] for fact in facts[:entries:step]),
+        *(fact.wordings()[0] for fact in facts[entries : entries + questions // 2]),
+    ]
+    return RecallCost(*_time(memory, embedder, asked), len(memory.entries))
+
+
+def _time(
+    memory: Memory, embedder: OnnxEmbedder, asked: Sequence[str]
+) -> tuple[list[float], list[float]]:
+    embedding, looking_up = [], []
+    for text in asked:
+        began_s = time.thread_time()
+        vector = embedder.embed([text])[0]
+        embedded_s = time.thread_time()
+        memory.decide(memory.situation(memory.recall(text, vector, _NOW_S)))
+        done_s = time.thread_time()
+        embedding.append(1e3 * (embedded_s - began_s))
+        looking_up.append(1e3 * (done_s - embedded_s))
+    return embedding, looking_up
+
+
+def main(words: Sequence[str]) -> None:
+    """Time and print."""
+    with clear_errors():
+        if not words:
+            raise SettingsError("name the folder of an embedder (recserve pack --task embed)")
+        entries = int(words[1]) if len(words) > 1 else ENTRIES
+        cost = measure(OnnxEmbedder(words[0]), entries)
+        print(f"Python {platform.python_version()}, {platform.machine()}")  # noqa: T201
+        print(f"{cost.entries:,} entries, {len(cost.both)} questions, CPU time")  # noqa: T201
+        for what, times in (
+            ("embedding", cost.embedding),
+            ("looking up, deciding", cost.looking_up),
+            ("both", cost.both),
+        ):
+            middle, high = np.percentile(times, [50, 95])
+            print(f"  {what}: {middle:.2f} ms p50, {high:.2f} ms p95")  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,25 @@
+"""What a memory costs is measured on entries that are there and on questions of both kinds."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiments.profiling.recall import main, measure
+from shared.runtimes.onnx_embedder import OnnxEmbedder
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+
+
+def test_every_question_is_timed_in_a_memory_that_is_full(embedder: str) -> None:
+    cost = measure(OnnxEmbedder(embedder), 60, questions=20)
+
+    assert cost.entries == 60
+    assert len(cost.embedding) == len(cost.looking_up) == 20
+    assert all(time_ms > 0 for time_ms in cost.both)
+
+
+def test_it_wants_an_embedder(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([])
+    assert "name the folder of an embedder" in capsys.readouterr().err
