@@ -156,7 +156,6 @@ def _memory(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.memory_ask(member.name), "what is asked of its memory"),
         Right("publish", topics.memory_answers(member.name), "what that answers"),
         Right("read", topics.memory_epoch, "before when no remembered answer counts"),
-        Right("publish", topics.prompts_of(member.name), "asks again what was answered without"),
     ]
 
 
@@ -220,6 +219,10 @@ def _serving(member: Member, everyone: Sequence[Member], topics: Topics) -> list
     return [
         *given,
         *(Right("publish", filter_, purpose) for filter_ in passed),
+        *(
+            Right("publish", topics.prompts_of(member.name, address), "prompts of its own, too")
+            for address in sorted(addresses)
+        ),
     ]
 
 

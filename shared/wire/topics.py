@@ -150,9 +150,9 @@ class Topics:
         topics = f"{self._base}prompts/{agent}/#"
         return f"$share/{pool}/{topics}" if pool else topics
 
-    def prompts_of(self, origin: str) -> str:
-        """Return the filter for the prompts that an origin sends itself."""
-        return f"{self._base}prompts/+/+/{origin}"
+    def prompts_of(self, origin: str, agent: str = "+") -> str:
+        """Return the filter for the prompts that an origin sends itself, to an agent or any."""
+        return f"{self._base}prompts/{agent}/+/{origin}"
 
     def prompts_through(self, sender: str, agent: str) -> str:
         """Return the filter for prompts of any origin that ``sender`` passes on to ``agent``."""

@@ -14,6 +14,7 @@ from shared.wire.topics import Topics, split_pool
 TOPICS = Topics("plant/7")
 BASE = "plant/7/v1"
 CENTRE = {
+    ("read", "control", "+", "explained"),
     ("read", "control", "+", "report"),
     ("read", "control", "+", "state"),
     ("read", "control", "+", "telemetry"),
@@ -75,7 +76,13 @@ def test_of_other_peoples_traffic_only_results_and_what_an_operator_asks_are_ope
                     ("publish", "ask", "+"),
                     ("read", "answers", "+"),
                     ("read", "answers", "+", "operator"),
+                    ("publish", "memory", "+", "ask"),
+                    ("read", "memory", "+", "answers"),
+                    ("publish", "memory", "epoch"),
+                    ("read", "memory", "epoch"),
                 }
+            elif kind == "memory":
+                assert (right.verb, rest, member.role) == ("read", ["epoch"], "edge")
             else:
                 assert (kind, rest) == ("results", ["+"])
                 assert (right.verb, member.role) in {("publish", "edge"), ("publish", "cloud")}
@@ -96,8 +103,9 @@ def test_prompts_are_sent_in_ones_own_name_and_passed_on_to_the_cloud_only(
             ):
                 assert rest == ["+", "+", member.name]
             elif kind == "prompts" and right.verb == "publish":
-                agent, task, origin, sender = rest
-                assert (member.role, task, origin, sender) == ("edge", "+", "+", member.name)
+                agent, task, *others, sender = rest
+                assert (member.role, task, sender) == ("edge", "+", member.name)
+                assert others in ([], ["+"])  # its own, or passed on
                 assert {m.role for m in site if m.name == agent} == {"cloud"}
 
 
@@ -129,7 +137,8 @@ def test_an_edge_agent_passes_prompts_on_as_their_sender_and_to_agents_above_onl
         for right in rights(site[0], site, TOPICS)
         if right.verb == "publish" and "/prompts/" in right.topics
     }
-    assert sent == {f"{BASE}/prompts/sun/+/+/shed", f"{BASE}/prompts/sky/+/+/shed"}
+    own = {f"{BASE}/prompts/sun/+/shed", f"{BASE}/prompts/sky/+/shed"}
+    assert sent == own | {f"{BASE}/prompts/sun/+/+/shed", f"{BASE}/prompts/sky/+/+/shed"}
 
 
 def test_an_asker_of_two_devices_reaches_no_third() -> None:
