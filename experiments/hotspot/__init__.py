@@ -10,5 +10,6 @@
     ours       the memory as it is shipped
     study      all of them run, and the report
     repeats    the same over seeds and on real questions
+    lookup_cost  what a look-up costs a question
     plots      the pictures
 """

@@ -1,4 +1,4 @@
-"""What a memory costs a question: ``python -m experiments.profiling.recall EMBEDDER [ENTRIES]``.
+"""What a memory costs a question: ``python -m experiments.hotspot.lookup_cost EMBEDDER [ENTRIES]``.
 
 Fills a memory with questions of generated facts (10,000 unless told), then looks up questions of
 which half are known in other words and half are not, each new to the embedder. Prints the CPU time

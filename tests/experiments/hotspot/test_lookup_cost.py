@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from experiments.profiling.recall import main, measure
+from experiments.hotspot.lookup_cost import main, measure
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 
 pytest.importorskip("torch")
