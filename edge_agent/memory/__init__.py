@@ -25,7 +25,7 @@
     above          who answers above, and whose answers count
     worker         the thread that alone touches a running memory
     recall_solver  what stands before the model
-    unanswered     what is asked again once somebody above can be reached
+    open_questions what is asked again once somebody above can be reached
     asking_again   who does that
     checks         how often what was remembered was wrong
     days           what was asked and answered day by day

@@ -10,7 +10,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from edge_agent.memory.unanswered import Unanswered
+from edge_agent.memory.open_questions import OpenQuestions
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class AskingAgain:
     """What waits to be asked again, and the agent that asks."""
 
     def __init__(self) -> None:
-        self.waiting = Unanswered()
+        self.waiting = OpenQuestions()
         self._parts: AgentParts | None = None
         self._under_way: set[asyncio.Task[None]] = set()
 

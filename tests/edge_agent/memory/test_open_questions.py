@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from edge_agent.memory.unanswered import Unanswered
+from edge_agent.memory.open_questions import OpenQuestions
 from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.messages import Hop, Prompt, Result
@@ -19,7 +19,7 @@ def escalated(text: str, origin: str = "device-1") -> Escalation:
 
 
 def test_a_question_is_asked_again_once_however_often_it_came_and_the_oldest_first() -> None:
-    kept = Unanswered()
+    kept = OpenQuestions()
     for text in ("one", "two", "one"):
         kept.note(escalated(text))
     asked = [kept.next("edge-1", 100.0), kept.next("edge-1", 100.0), kept.next("edge-1", 100.0)]
@@ -28,7 +28,7 @@ def test_a_question_is_asked_again_once_however_often_it_came_and_the_oldest_fir
 
 
 def test_it_is_the_edges_own_prompt_and_whose_it_was_is_known() -> None:
-    kept = Unanswered()
+    kept = OpenQuestions()
     kept.note(escalated("one"))
     again = kept.next("edge-1", 100.0)
 
@@ -44,7 +44,7 @@ def test_it_is_the_edges_own_prompt_and_whose_it_was_is_known() -> None:
 
 
 def test_there_are_no_more_of_them_than_fit() -> None:
-    kept = Unanswered()
+    kept = OpenQuestions()
     for number in range(1_200):
         kept.note(escalated(f"question {number}"))
     first = kept.next("edge-1", 0.0)

@@ -23,7 +23,7 @@ _MOST: Final = 1_000
 _LASTS_S: Final = 60.0
 
 
-class Unanswered:
+class OpenQuestions:
     """Escalations that came back degraded, the oldest first."""
 
     def __init__(self) -> None:
