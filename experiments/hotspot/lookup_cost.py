@@ -50,8 +50,8 @@ def measure(embedder: OnnxEmbedder, entries: int, questions: int = _QUESTIONS) -
     known = [fact.wordings()[0] for fact in facts[:entries]]
     for start in range(0, entries, 256):
         texts = known[start : start + 256]
-        for text, vector in zip(texts, embedder.embed(texts), strict=True):
-            memory.learn(memory.recall(text, vector, _NOW_S), "an answer", _NOW_S)
+        for at, (text, vector) in enumerate(zip(texts, embedder.embed(texts), strict=True), start):
+            memory.learn(memory.recall(text, vector, _NOW_S), f"answer {at}", _NOW_S)
     memory.refit()
     step = max(1, 2 * entries // questions)
     asked = [
