@@ -18,6 +18,7 @@ CENTRE = {
     ("read", "control", "+", "report"),
     ("read", "control", "+", "state"),
     ("read", "control", "+", "telemetry"),
+    ("read", "control", "+", "explained"),
     ("read", "control", "+", "desired"),
     ("publish", "control", "+", "desired"),
     ("read", "models", "ask", "+"),
