@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.bus.mqtt.settings import MqttSettings
-    from shared.membership.status import Status
-    from shared.wire.topics import StatusAddress
+    from shared.membership.watcher import HeardStatus
 
 _READY_S = 180.0
 
@@ -29,9 +28,9 @@ async def all_online(mqtt: MqttSettings, agents: Iterable[str], logs: Path) -> N
     """Return when all ``agents`` are online. Raises ``ChaosFailed`` naming those that are not."""
     missing, there = set(agents), asyncio.Event()
 
-    def hear(address: StatusAddress, status: Status | None) -> None:
-        if status is not None and status.state == "online":
-            missing.discard(address.agent)
+    def hear(heard: HeardStatus) -> None:
+        if heard.status is not None and heard.status.state == "online":
+            missing.discard(heard.address.agent)
         if not missing:
             there.set()
 

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from experiments.replay.pacing import Clock
     from shared.bus.mqtt.settings import MqttSettings
-    from shared.membership.status import Status
+    from shared.membership.watcher import HeardStatus
     from shared.telemetry.metrics import Metrics
-    from shared.wire.topics import StatusAddress
 
 _EVERY_S = 1.0
 _PAGE_S = 2.0
@@ -122,7 +121,8 @@ class Sampler:
             return await look_at(seat, at_s, self._wait_ms.get(seat.agent))
         return None
 
-    def _hear(self, address: StatusAddress, status: Status | None) -> None:
+    def _hear(self, heard: HeardStatus) -> None:
+        (tier, agent), status, _ = heard
         if status is not None and status.state == "online":
-            self._wait_ms[address.agent] = status.load.wait_ms
-            self._tiers[address.agent] = address.tier
+            self._wait_ms[agent] = status.load.wait_ms
+            self._tiers[agent] = tier

@@ -91,7 +91,6 @@ class _Builder:
             self._readers,
             self.world.topics,
             heartbeat_s=settings.heartbeat_s,
-            listeners=self._listeners(tier),
         )
         self.world.agents[name] = Placement(settings.tier.name, processor, (loop, thread))
         self._readers[name] = agent
@@ -211,15 +210,10 @@ class _Builder:
         draw = self._draw("lines")
         return Ends(Link(self._clock, tier.line, draw), Link(self._clock, tier.line, draw))
 
-    def _listeners(self, tier: TierPlan) -> int:
-        """Return how many hear a status of this tier: its sender, and all who may ask it."""
-        name = tier.settings.tier.name
-        below = (each for each in self._plan.tiers if name in each.settings.tier.above)
-        return 1 + sum(len(each.names) for each in below)
-
     def _announce_devices(self, every_s: float) -> None:
         """Let devices say that they are alive: so many that they may as well come evenly."""
-        self.world.network.announce(every_s * self._statuses_s, 1)
+        statuses = every_s * self._statuses_s
+        self.world.network.carry(statuses, statuses)
         self._clock.after(every_s, self._announce_devices, every_s)
 
     def _processor(self, machine: Machine, agent: str) -> Processor:

@@ -1,17 +1,19 @@
 """An agent's sight of the tiers above, and its word to them, in simulated time.
 
-Everybody hears every status of the tiers above. To spare a large fleet millions of them, an agent
+Who listens hears every status of the tiers above. To spare a large fleet millions of them, an agent
 takes in what was announced since when it next has something to send or to doubt: the same statuses,
-as of when they were announced. Only of an agent that comes alive everybody hears at once, since
+as of when they were announced. Only of an agent that comes alive all who listen hear at once, since
 prompts may wait for one. Their way to the agent takes no time here, though the broker's work
-counts.
+counts, and so does it for those who begin to listen and stop. All knew the tiers above from before.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.membership.balancer import LoadBalancer
+from shared.membership.listening import Listening
 from shared.membership.roster import is_alive
 from shared.protocol.evidence import Blame, Credit, Doubt, Trust
 from shared.wire.burden import link, packet_bytes
@@ -42,12 +44,14 @@ class Announced(NamedTuple):
 class StatusBoard:
     """The latest statuses of all upper agents, by tier and agent.
 
-    ``listeners`` are told at once of an agent that comes alive: its tier and its name.
+    ``listeners`` are told at once of an agent that comes alive: its tier and its name, and
+    ``listening`` is how many hear the statuses of a tier.
     """
 
     def __init__(self) -> None:
         self.tiers: dict[str, dict[str, Announced]] = {}
         self.listeners: list[Callable[[str, str], None]] = []
+        self.listening: Counter[str] = Counter()
 
     def announce(self, tier: str, agent: PromptReader, status: Status, now_s: float) -> None:
         """Take in a status."""
@@ -74,7 +78,9 @@ class SimulatedDispatcher:
         draw: random.Random,
     ) -> None:
         tier = settings.tier
-        self.choice = LoadBalancer(tier.above, draw)
+        self.choice = LoadBalancer(
+            tier.above, draw, listening=Listening(settings.upstream.listen_s)
+        )
         self._clock = clock
         self._network = network
         self._board = board
@@ -83,7 +89,12 @@ class SimulatedDispatcher:
         self._tier = tier.name
         self._heard: dict[str, int] = {}
         self._appeared: list[Callable[[], None]] = []
+        self._rests_later = False
+        self._began_s = clock.now_s
         board.listeners.append(self._come_alive)
+        self._look()
+        if not self.choice.rest(clock.now_s):
+            self._begin()
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
         """Call ``appeared`` whenever an agent above comes alive, or works again after failures."""
@@ -98,9 +109,9 @@ class SimulatedDispatcher:
                 if any(back):
                     self._welcome()
             case Trust(agent):
-                self.choice.works(agent)
+                self.choice.works(agent, now_s)
             case Doubt(agent, stopped):
-                self._look()
+                self._wake()
                 self.choice.doubt(agent, now_s, stopped=stopped)
             case Blame(agent):
                 self.choice.failed(agent, now_s)
@@ -108,7 +119,7 @@ class SimulatedDispatcher:
     def send(self, prompt: Prompt, up: int, *, to: str, tried: Collection[str], again: bool) -> str:
         """Give the prompt to an agent above and return which, or nothing."""
         now_s = self._clock.now_s
-        self._look()
+        self._wake()
         chosen = self.choice.choose(prompt, up, now_s, to=to, tried=tried, again=again)
         if chosen is not None:
             above, prompt = chosen.roster.tier, chosen.hand(prompt)
@@ -119,6 +130,37 @@ class SimulatedDispatcher:
             self._network.send(self._name, chosen.agent, size, reader.take_prompt, prompt)
         return chosen.agent if chosen else ""
 
+    def _wake(self) -> None:
+        """Hear what came since the last time; who begins to listen hears it after this prompt."""
+        if self.choice.wake(self._clock.now_s):
+            self._begin()
+        else:
+            self._look()
+        self._rest_later()
+
+    def _begin(self) -> None:
+        """Subscribe: a packet each way, and the status that the broker kept of every agent."""
+        self._began_s = self._clock.now_s
+        for roster in self.choice.rosters:
+            self._board.listening[roster.tier] += 1
+            self._network.carry(1, 1 + len(self._board.tiers.get(roster.tier, ())))
+
+    def _rest_later(self) -> None:
+        if not self._rests_later:
+            self._rests_later = True
+            self._clock.at(self.choice.listening.due_s, self._rest)
+
+    def _rest(self) -> None:
+        """Unsubscribe, unless something needs the statuses; what does looks again later."""
+        self._rests_later = False
+        self._look()
+        if self.choice.rest(self._clock.now_s):
+            for roster in self.choice.rosters:
+                self._board.listening[roster.tier] -= 1
+                self._network.carry(1, 1)
+        elif self.choice.listening.due_s > self._clock.now_s:
+            self._rest_later()
+
     def _look(self) -> None:
         """Hear the statuses that came since the last time."""
         for roster in self.choice.rosters:
@@ -127,13 +169,20 @@ class SimulatedDispatcher:
                     self._hear(roster.tier, name, announced)
 
     def _come_alive(self, tier: str, name: str) -> None:
+        if not self.choice.listening.on:
+            return
         if self._hear(tier, name, self._board.tiers[tier][name]):
             self._welcome()
 
     def _hear(self, tier: str, name: str, announced: Announced) -> bool:
+        """Take in a status; what came before we began to listen the broker had kept for us."""
         self._heard[name] = announced.number
-        return self.choice.hear(tier, name, announced.status, announced.at_s) is not None
+        kept = announced.at_s <= self._began_s
+        heard_s = max(announced.at_s, self._began_s)
+        return self.choice.hear(tier, name, announced.status, heard_s, kept=kept) is not None
 
     def _welcome(self) -> None:
+        self.choice.listening.use(self._clock.now_s)
+        self._rest_later()
         for appeared in self._appeared:
             appeared()

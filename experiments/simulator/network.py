@@ -46,15 +46,15 @@ class Network:
         through = (self._message, down.send, *passed)
         self._ends[sender].up.send(size, self._broker.do, *through)
 
-    def announce(self, messages: float, readers: float) -> None:
-        """Carry statuses, each to so many readers.
+    def carry(self, taken: float, given: float) -> None:
+        """Take in so many packets that are neither prompts nor results, and give out so many.
 
         Half of what a message costs is to take it in, the other to give it to one reader.
         """
-        step, times = self._message, messages * (1.0 + readers) / 2
+        step, times = self._message, (taken + given) / 2
         work = step._replace(cold_s=step.cold_s * times, warm_s=step.warm_s * times)
         self._broker.do(work, _nothing)
 
 
 def _nothing() -> None:
-    """Do no more: nobody waits for a status to be out."""
+    """Do no more: nobody waits for these to be out."""

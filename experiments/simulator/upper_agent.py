@@ -67,12 +67,8 @@ class UpperAgent:
         topics: Topics,
         *,
         heartbeat_s: float,
-        listeners: int,
     ) -> None:
-        """``readers`` has every agent that replies and notices can be for, by name.
-
-        ``listeners`` is how many hear each of its statuses.
-        """
+        """``readers`` has every agent that replies and notices can be for, by name."""
         self.name = station.name
         self.station = station
         self._clock = station.clock
@@ -82,17 +78,17 @@ class UpperAgent:
         self._readers = readers
         self._topics = topics
         self._heartbeat_s = heartbeat_s
-        self._listeners = listeners
         self._results: OrderedDict[Key, Result] = OrderedDict()
 
     def beat(self, board: StatusBoard, next_s: float | None = None) -> None:
         """Announce the load now, after ``next_s``, and from then on at every heartbeat."""
-        self._network.announce(1, self._listeners)
+        tier = self.station.tier.name
+        self._network.carry(1, 1 + board.listening[tier])  # it hears itself
         batcher = self.station.batcher
         load = Load(batcher.queue.wait_s * 1000, batcher.service_s * 1000)
         tasks = (self.station.task,)
         status = Status("online", 1, tasks, load=load, heartbeat_s=self._heartbeat_s)
-        board.announce(self.station.tier.name, self, status, self._clock.now_s)
+        board.announce(tier, self, status, self._clock.now_s)
         self._clock.after(next_s or self._heartbeat_s, self.beat, board)
 
     def take_prompt(self, prompt: Prompt) -> None:

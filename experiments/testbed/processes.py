@@ -36,8 +36,7 @@ if TYPE_CHECKING:
 
     from shared.agent.settings import TierSettings
     from shared.bus.mqtt.settings import MqttSettings
-    from shared.membership.status import Status
-    from shared.wire.topics import StatusAddress
+    from shared.membership.watcher import HeardStatus
 
 _STOP_S = 10.0
 _PR_SET_PDEATHSIG = 1
@@ -279,9 +278,9 @@ async def _all_online(
     missing = {agent.settings.agent for agent in agents}
     complete = asyncio.Event()
 
-    def hear(address: StatusAddress, status: Status | None) -> None:
-        if status is not None and status.state == "online":
-            missing.discard(address.agent)
+    def hear(heard: HeardStatus) -> None:
+        if heard.status is not None and heard.status.state == "online":
+            missing.discard(heard.address.agent)
         if not missing:
             complete.set()
 

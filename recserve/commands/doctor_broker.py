@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from shared.bus import Message
     from shared.bus.mqtt.settings import MqttSettings
     from shared.errors import Refused
-    from shared.membership.status import Status
+    from shared.membership.watcher import HeardStatus
     from shared.runtimes.abilities import Abilities
-    from shared.wire.topics import StatusAddress
 
 _ROUND_TRIPS = 21
 _NAGLE_MS = 35.0
@@ -123,9 +122,9 @@ async def _agents_above(
         now_s = time.monotonic()
         return {agent for task in roster.tasks for agent in roster.alive(task, now_s)}
 
-    def hear(address: StatusAddress, status: Status | None) -> None:
-        if status is not None:
-            roster.hear(address.agent, status, time.monotonic())
+    def hear(heard_status: HeardStatus) -> None:
+        if heard_status.status is not None:
+            roster.hear(heard_status.address.agent, heard_status.status, time.monotonic())
         if alive():
             heard.set()
 

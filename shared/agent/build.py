@@ -314,5 +314,6 @@ def _dispatcher(
         origin=settings.agent if above is not None else "",
         labels=name_labels(labels_of(model)),
         tasks=model.tasks,
+        listen_s=settings.upstream.listen_s,
         draw=random.Random(),  # noqa: S311 - spreads load, guards nothing
     )

@@ -49,6 +49,8 @@ async def run_agent(
     async with contextlib.AsyncExitStack() as leaving:
         leaving.callback(parts.slot.close)
         leaving.callback(parts.metrics.close)
+        if parts.station.dispatcher is not None:
+            leaving.callback(parts.station.dispatcher.stop)
         for bus in parts.buses:
             leaving.push_async_callback(bus.close)
         leaving.push_async_callback(_last_words, drain)

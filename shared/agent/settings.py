@@ -50,6 +50,10 @@ class UpstreamSettings(Closed, frozen=True, kw_only=True):
     patience_s: Annotated[
         float, Meta(ge=0, le=YEAR_S, description="how long a prompt waits for a living agent above")
     ] = 2.0
+    listen_s: Annotated[
+        Seconds,
+        Meta(description="how long after a prompt went up the statuses above are still heard"),
+    ] = 5.0
     mqtt: Annotated[
         MqttSettings | None,
         Meta(description="the broker of the tier above, where it has one of its own"),

@@ -162,6 +162,11 @@ class MemoryBus:
         if self._connected.is_set():
             self._renew(topics, deliver, refused)
 
+    def unsubscribe(self, topics: str, deliver: Deliver) -> None:
+        """Hand over no more of a filter."""
+        self._wanted = [each for each in self._wanted if each[:2] != (topics, deliver)]
+        self.subscriptions[:] = [each for each in self.subscriptions if each != (topics, deliver)]
+
     def _renew(self, topics: str, deliver: Deliver, refused: NotedRefusal | None) -> None:
         if topics in self._broker.denied:
             error = Refused(f"the broker refused the subscription to {topics!r}")

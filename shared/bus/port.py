@@ -1,4 +1,4 @@
-"""The port to the wire: publish, hint, subscribe, acknowledge, and word of the connection.
+"""The port to the wire: publish, hint, (un)subscribe, acknowledge, word of the connection.
 
 Two buses stand behind it: ``shared.bus.mqtt.bus`` over any broker and ``shared.bus.memory`` inside
 one process. Delivery is at least once while a connection lasts and nothing is kept across
@@ -103,6 +103,12 @@ class Bus(Protocol):
         Of several subscriptions that a message matches each is given it once. A broker that
         refuses one loses the connection, which is of no use then, and now raises ``Refused``; with
         ``refused`` that is told instead, at each connection anew, and the rest goes on.
+        """
+
+    def unsubscribe(self, topics: str, deliver: Deliver) -> None:
+        """Hand no more of a filter to ``deliver``, at once; without effect if it has none of it.
+
+        The broker is told, without waiting for its word, when nobody else here reads the filter.
         """
 
     def acknowledge(self, message: Message) -> None:

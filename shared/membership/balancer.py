@@ -1,7 +1,8 @@
 """Which agent above gets a prompt: of the wanted tier if it has a free one, else of another.
 
-Pure: it is told the time, draws from the generator it is given and keeps what statuses tell in
-``shared.membership.roster``. Publishing is the business of ``shared.serving.dispatcher``.
+Pure: it is told the time and draws from the generator it is given. It keeps what statuses tell in
+``shared.membership.roster``, and whether they are heard at all in ``shared.membership.listening``;
+publishing is the business of ``shared.serving.dispatcher``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
+from shared.membership.listening import Listening
 from shared.membership.roster import Roster
 from shared.membership.status import name_labels
 from shared.messages import MODEL_CHARACTERS, Provenance
@@ -63,25 +65,56 @@ class LoadBalancer:
         pool: str = "",
         labels: str = "",
         tasks: Collection[Task] = TASKS,
+        listening: Listening | None = None,
     ) -> None:
         """Choose among the agents of the tiers named; those of the nearest may form a ``pool``.
 
         ``tasks`` and ``labels`` are those of the model below, the latter as
-        ``shared.membership.status.name_labels`` writes them.
+        ``shared.membership.status.name_labels`` writes them. Statuses are heard always, unless
+        ``listening`` says otherwise.
         """
+        self.listening = listening or Listening()
         self.rosters = [Roster(tier, labels, tasks) for tier in above]
         self._draw = draw
         self._pool = pool
 
+    def wake(self, now_s: float) -> bool:
+        """Take note that a prompt goes up; return whether one has to begin to listen for it."""
+        slept_s = self.listening.begin(now_s)
+        if slept_s is None:
+            return False
+        for roster in self.rosters:
+            roster.resume(slept_s)
+        return True
+
+    def rest(self, now_s: float) -> bool:
+        """Return whether one may stop listening: somebody is there, and nothing needs to know."""
+        anybody = any(roster.count_fit(now_s) for roster in self.rosters)
+        return anybody and self.listening.end(now_s)
+
+    def count_fit(self, roster: Roster, now_s: float) -> int:
+        """Return how many living agents of a tier prompts can be sent to, as far as is known."""
+        return roster.count_fit(self.listening.as_of(now_s))
+
     def hear(
-        self, tier: str, agent: str, status: Status, now_s: float, *, clock_ms: int = 0
+        self,
+        tier: str,
+        agent: str,
+        status: Status,
+        now_s: float,
+        *,
+        clock_ms: int = 0,
+        kept: bool = False,
     ) -> Roster | None:
         """Take in the status of an agent; return its roster if it has just become alive.
 
-        ``clock_ms`` is what the wall clock says.
+        ``clock_ms`` is what the wall clock says; the broker may have ``kept`` it for us.
         """
-        told = (r for r in self.rosters if r.tier == tier)
-        return next((r for r in told if r.hear(agent, status, now_s, clock_ms=clock_ms)), None)
+        for roster in self.rosters:
+            if roster.tier == tier:
+                alive = roster.hear(agent, status, now_s, clock_ms=clock_ms, kept=kept)
+                return roster if alive else None
+        return None
 
     def forget(self, tier: str, agent: str) -> None:
         """Drop an agent whose retained status was cleared."""
@@ -109,6 +142,7 @@ class LoadBalancer:
         chosen = chosen or self._pick(prompt, up, tried, now_s)
         if chosen is None and again and tried:
             chosen = self._pick(prompt, up, (), now_s)
+        self.listening.found(chosen)
         return chosen
 
     def doubt(self, agent: str, now_s: float, *, stopped: bool) -> Roster | None:
@@ -135,8 +169,9 @@ class LoadBalancer:
         return (status.model, status.bundle) if status is not None else ("", "")
 
     def models(self, task: Task, now_s: float) -> set[tuple[str, str]]:
-        """Return the models that answer a task above now, each with its bundle."""
-        return {self.model_of(a) for r in self.rosters for a in r.alive(task, now_s)}
+        """Return the models that answer a task above, as far as is known, each with its bundle."""
+        as_of_s = self.listening.as_of(now_s)
+        return {self.model_of(a) for r in self.rosters for a in r.alive(task, as_of_s)}
 
     def name_confidences(self, result: Result) -> Result:
         """Return the result with what the confidence of each hop is, as its agent last said.
@@ -146,8 +181,9 @@ class LoadBalancer:
         hops = tuple(self._named(hop, result.outcome) for hop in result.hops)
         return msgspec.structs.replace(result, hops=hops)
 
-    def works(self, agent: str) -> None:
+    def works(self, agent: str, now_s: float) -> None:
         """Take an agent's word for it that it lives."""
+        self.listening.use(now_s)
         for roster in self.rosters:
             roster.works(agent)
 

@@ -50,11 +50,20 @@ class Roster:
         self.tasks = frozenset(tasks)
         self._entries: dict[str, _Member] = {}
 
-    def hear(self, agent: str, status: Status, now_s: float, *, clock_ms: int = 0) -> bool:
+    def hear(
+        self,
+        agent: str,
+        status: Status,
+        now_s: float,
+        *,
+        clock_ms: int = 0,
+        kept: bool = False,
+    ) -> bool:
         """Take in a status; return whether the agent has just become alive.
 
         A new life of an agent begins without the failures of the one before. ``clock_ms`` is what
-        the wall clock says: epochs are made of that.
+        the wall clock says: epochs are made of that. A status that the broker had ``kept`` is no
+        word of an agent that is doubted.
         """
         known = self._entries.get(agent)
         was_alive = known is not None and _alive(known, now_s)
@@ -65,7 +74,19 @@ class Roster:
         again = known is not None and known.status.boot == status.boot
         breaker = known.breaker if known is not None and again else Breaker()
         entry = self._entries[agent] = _Member(status, now_s, breaker)
+        entry.doubted = kept and again and known is not None and known.doubted
         return _alive(entry, now_s) and not was_alive
+
+    def resume(self, slept_s: float) -> None:
+        """Go on with what was known ``slept_s`` ago, when we stopped listening.
+
+        Nobody was silent in that time, since nobody was heard. How loaded they were says nothing.
+        """
+        for entry in self._entries.values():
+            entry.heard_s += slept_s
+            idle = msgspec.structs.replace(entry.status.load, wait_ms=0.0)
+            entry.status = msgspec.structs.replace(entry.status, load=idle)
+            entry.sent = 0
 
     def forget(self, agent: str) -> None:
         """Drop an agent whose retained status was cleared."""

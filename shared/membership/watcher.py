@@ -1,8 +1,8 @@
-"""Hears the statuses that agents publish, and hands them on decoded."""
+"""Hears the statuses that agents publish, and hands them on decoded, for as long as it is to."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.errors import MalformedMessage
 from shared.membership.status import decode_status
@@ -16,18 +16,28 @@ if TYPE_CHECKING:
     from shared.wire.topics import StatusAddress, Topics
 
 
-class StatusWatcher:
-    """Subscribes to statuses and calls ``heard`` with whose each is, and what it says.
+class HeardStatus(NamedTuple):
+    """What an agent says of itself, and whether the broker had kept that for us.
 
-    An empty status, None, is an agent's that was removed for good. A malformed one is told to
-    ``rejections``, where they are given, and never handed on.
+    No status is that of an agent that was removed for good.
+    """
+
+    address: StatusAddress
+    status: Status | None
+    kept: bool
+
+
+class StatusWatcher:
+    """Subscribes to statuses and calls ``heard`` with each.
+
+    A malformed one is told to ``rejections``, where they are given, and never handed on.
     """
 
     def __init__(
         self,
         bus: Bus,
         topics: Topics,
-        heard: Callable[[StatusAddress, Status | None], None],
+        heard: Callable[[HeardStatus], None],
         rejections: RejectionLog | None = None,
     ) -> None:
         self._bus = bus
@@ -39,6 +49,10 @@ class StatusWatcher:
         """Listen to the agents of a tier; of all tiers, if none is named. Raises ``BusError``."""
         await self._bus.subscribe(self._topics.status(tier, "+"), self._hear)
 
+    def ignore(self, tier: str = "+") -> None:
+        """Listen no more to the agents of a tier."""
+        self._bus.unsubscribe(self._topics.status(tier, "+"), self._hear)
+
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         try:
@@ -48,4 +62,4 @@ class StatusWatcher:
             if self._rejections is not None:
                 self._rejections.record(message.topic, error)
             return
-        self._heard(address, status)
+        self._heard(HeardStatus(address, status, message.retained))

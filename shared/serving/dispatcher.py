@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import random
 import time
 from functools import partial
@@ -12,7 +14,9 @@ import msgspec
 from shared.bus import Published
 from shared.errors import BusError
 from shared.membership.balancer import LoadBalancer
+from shared.membership.listening import Listening
 from shared.membership.watcher import StatusWatcher
+from shared.supervision import logged_if_broken
 from shared.tasks import TASKS
 from shared.telemetry.log import get_logger
 from shared.telemetry.rejections import RejectionLog
@@ -26,10 +30,11 @@ if TYPE_CHECKING:
     from shared.membership.balancer import Pick
     from shared.membership.roster import Roster
     from shared.membership.status import Status
+    from shared.membership.watcher import HeardStatus
     from shared.messages import Prompt
     from shared.tasks import Task
     from shared.telemetry.metrics import Metrics
-    from shared.wire.topics import StatusAddress, Topics
+    from shared.wire.topics import Topics
 
 _log = get_logger()
 _TRIES = 8
@@ -51,6 +56,7 @@ class Dispatcher:
         origin: str = "",
         labels: str = "",
         tasks: Collection[Task] = TASKS,
+        listen_s: float = math.inf,
         draw: random.Random | None = None,
     ) -> None:
         """Send as of the prompts' own origins, or all as of ``origin`` where one is named.
@@ -58,7 +64,8 @@ class Dispatcher:
         The latter is for an agent with a bus of its own to the tiers above, on a broker that does
         not know the devices: results come back to it there, with all hops, and are its to pass on.
         ``tasks`` and ``labels`` (``shared.membership.status.name_labels``) are those of our model:
-        agents that choose among other labels are not asked.
+        agents that choose among other labels are not asked. Statuses are heard until ``listen_s``
+        after the last prompt that went up.
         """
         self.choice = LoadBalancer(
             above,
@@ -66,6 +73,7 @@ class Dispatcher:
             pool=pool,
             labels=labels,
             tasks=tasks,
+            listening=Listening(listen_s),
         )
         self._tier = tier
         self._bus = bus
@@ -76,12 +84,19 @@ class Dispatcher:
         self._appeared: list[Callable[[], None]] = []
         for roster in self.choice.rosters:
             metrics.open_breakers.labels(roster.tier).set_function(roster.count_open_breakers)
-            metrics.agents_above.labels(roster.tier).set_function(partial(_count_fit, roster))
+            metrics.agents_above.labels(roster.tier).set_function(partial(self._count, roster))
+        self._rest_timer: asyncio.TimerHandle | None = None
+        self._beginning: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Listen to the statuses of the tiers above."""
-        for roster in self.choice.rosters:
-            await self._statuses.watch(roster.tier)
+        """Listen to the statuses of the tiers above, until they are known and nothing goes up."""
+        self.choice.wake(time.monotonic())
+        await self._watch_all()
+
+    def stop(self) -> None:
+        """Look no more at whether statuses have to be heard: the connection ends anyway."""
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
 
     def on_agent(self, appeared: Callable[[], None]) -> None:
         """Call ``appeared`` whenever an agent above comes alive, or works again after failures.
@@ -96,6 +111,7 @@ class Dispatcher:
 
         Where its heartbeat is late too, or it ``stopped`` saying that it works, that is a failure.
         """
+        self._wake()
         self._passed_over(agent, self.choice.doubt(agent, time.monotonic(), stopped=stopped))
 
     def failed(self, agent: str) -> None:
@@ -108,7 +124,7 @@ class Dispatcher:
 
     def works(self, agent: str) -> None:
         """Take note that an agent said it is at work."""
-        self.choice.works(agent)
+        self.choice.works(agent, time.monotonic())
 
     def succeeded(self, agent: str) -> None:
         """Take note that an agent answered; one that was passed over may be sent prompts again."""
@@ -133,6 +149,7 @@ class Dispatcher:
         left. A broker that knows of no subscriber makes us try the next agent at once, a few times.
         Raises ``BusError`` when it could not be sent: ``TooLarge`` if it never can.
         """
+        self._wake()
         for _ in range(_TRIES):
             now_s = time.monotonic()
             chosen = self.choice.choose(prompt, up, now_s, to=to, tried=tried, again=again)
@@ -173,21 +190,54 @@ class Dispatcher:
         self._metrics.count_link(name, "up", packet_bytes(topic, payload))
         return delivery
 
+    def _wake(self) -> None:
+        """Have the statuses heard from now on; the prompt does not wait for them.
+
+        It goes to whom we knew. Should that agent have gone meanwhile, the broker says that nobody
+        is there, or the statuses do, a round trip later.
+        """
+        if self.choice.wake(time.monotonic()):
+            self._beginning = asyncio.ensure_future(self._listen())
+        self._rest_later()
+
+    async def _listen(self) -> None:
+        with logged_if_broken("listening to the statuses above"):
+            await self._watch_all()
+
+    async def _watch_all(self) -> None:
+        for roster in self.choice.rosters:
+            await self._statuses.watch(roster.tier)
+
+    def _rest_later(self) -> None:
+        left_s = self.choice.listening.due_s - time.monotonic()
+        if self._rest_timer is None and math.isfinite(left_s):
+            self._rest_timer = asyncio.get_running_loop().call_later(left_s, self._rest)
+
+    def _rest(self) -> None:
+        """Listen no more, unless something needs it; what does looks again later."""
+        self._rest_timer = None
+        now_s = time.monotonic()
+        if self.choice.rest(now_s):
+            for roster in self.choice.rosters:
+                self._statuses.ignore(roster.tier)
+        elif self.choice.listening.due_s > now_s:
+            self._rest_later()
+
     def _passed_over(self, agent: str, roster: Roster | None) -> None:
         if roster is not None:
             _log.warning("agent above passed over", agent=agent, tier=roster.tier)
 
-    def _hear(self, address: StatusAddress, status: Status | None) -> None:
+    def _hear(self, heard: HeardStatus) -> None:
+        (tier, agent), status, kept = heard
         if status is None:
-            self.choice.forget(address.tier, address.agent)
-        else:
-            self._update(address.tier, address.agent, status)
-
-    def _update(self, tier: str, agent: str, status: Status) -> None:
-        now_s, clock_ms = time.monotonic(), int(time.time() * 1000)
-        roster = self.choice.hear(tier, agent, status, now_s, clock_ms=clock_ms)
-        if roster is None:
+            self.choice.forget(tier, agent)
             return
+        now_s, clock_ms = time.monotonic(), int(time.time() * 1000)
+        roster = self.choice.hear(tier, agent, status, now_s, clock_ms=clock_ms, kept=kept)
+        if roster is not None:
+            self._introduce(agent, status, roster)
+
+    def _introduce(self, agent: str, status: Status, roster: Roster) -> None:
         self._welcome(agent, roster)
         if roster.is_misfit(status):
             _log.warning(
@@ -201,10 +251,10 @@ class Dispatcher:
 
     def _welcome(self, agent: str, roster: Roster) -> None:
         _log.info("agent above", agent=agent, tier=roster.tier)
+        self.choice.listening.use(time.monotonic())
+        self._rest_later()
         for appeared in self._appeared:
             appeared()
 
-
-def _count_fit(roster: Roster) -> int:
-    """Return how many living agents prompts can be sent to."""
-    return roster.count_fit(time.monotonic())
+    def _count(self, roster: Roster) -> int:
+        return self.choice.count_fit(roster, time.monotonic())

@@ -147,7 +147,7 @@ class Site:
                     opened = self.choice.doubt(agent, self.now_s, stopped=stopped)
                     self.opened += opened is not None
                 case Trust(agent):
-                    self.choice.works(agent)
+                    self.choice.works(agent, self.now_s)
                 case Credit(agents):
                     for agent in agents:
                         self.choice.succeeded(agent, self.now_s)

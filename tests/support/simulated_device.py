@@ -6,6 +6,8 @@ import random
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
+
 from device_agent.delivery.protocol import Delivery
 from device_agent.delivery.retry import RetryPolicy
 from experiments.evaluation.answer_store import prompt_key
@@ -16,6 +18,7 @@ from experiments.simulator.dispatcher import SimulatedDispatcher, StatusBoard
 from experiments.simulator.link import Link, LinkFacts
 from experiments.simulator.network import Ends, Network
 from experiments.simulator.station import RecordedAnswer, SimulatedStation
+from shared.agent.settings import UpstreamSettings
 from shared.cascade.policies import PassAll
 from shared.cascade.tier import Tier
 from shared.membership.status import Status
@@ -53,7 +56,7 @@ class Edge:
 class Place:
     """One device that passes everything on; agents above come when a test says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen_s: float = 5.0) -> None:
         self.clock = SimulatedClock()
         self.board = StatusBoard()
         self.results: list[tuple[float, Result]] = []
@@ -63,7 +66,9 @@ class Place:
         for agent in ("device-1", "edge-1", "edge-2"):
             line = Link(self.clock, LinkFacts(), draw)
             network.join(agent, Ends(line, line))
-        made = settings("device", PassAll())
+        made = msgspec.structs.replace(
+            settings("device", PassAll()), upstream=UpstreamSettings(listen_s=listen_s)
+        )
         self.dispatcher = SimulatedDispatcher(
             self.clock, network, self.board, made, "device-1", Topics(), draw
         )

@@ -127,6 +127,14 @@ class MqttBus:
             with contextlib.suppress(NotConnected):  # the next connection brings it
                 await self._renew(self._connection, topics)
 
+    def unsubscribe(self, topics: str, deliver: Deliver) -> None:
+        """Read no more of a filter; the last of its readers tells the broker."""
+        left = [each for each in self._subscriptions.pop(topics, []) if each.deliver != deliver]
+        if left:
+            self._subscriptions[topics] = left
+        elif self._connection is not None:
+            self._connection.unsubscribe(topics)
+
     def acknowledge(self, message: Message) -> None:
         """Send the PUBACK when all who were handed the message have said so.
 
@@ -207,6 +215,8 @@ class MqttBus:
         """Take over a new connection, or none, and tell who watches; a fault there is theirs."""
         self._connection = connection
         if connection is not None:
+            for unwanted in connection.filters.difference(self._subscriptions):
+                connection.unsubscribe(unwanted)
             self._limit.connected(connection.packet_bytes)
             self._connected.set()
         else:
@@ -225,14 +235,14 @@ class MqttBus:
         try:
             await connection.subscribe(topics)
         except Refused as error:
-            for reader in self._subscriptions[topics]:
+            for reader in self._subscriptions.get(topics, ()):
                 if reader.refused is None:
                     raise
                 reader.refused(error)
 
     def _dispatch(self, message: Message, filters: list[str]) -> None:
         """Hand a message to its readers."""
-        readers = [reader for topics in filters for reader in self._subscriptions[topics]]
+        readers = [reader for each in filters for reader in self._subscriptions.get(each, ())]
         if message.token is not None:
             connection, mid = _token(message)
             if not readers:

@@ -174,12 +174,23 @@ class MqttConnection:
         try:
             await agreed
         except Refused as error:
-            self._copies.refuse(topics)
+            self._copies.drop(topics)
             raise Refused(f"the broker refused the subscription to {topics!r}: {error}") from None
         finally:
             silence.cancel()
             self._subscribed.pop(mid, None)
         self._copies.agree(topics)
+
+    @property
+    def filters(self) -> set[str]:
+        """The filters that the broker brings."""
+        return self._copies.agreed
+
+    def unsubscribe(self, topics: str) -> None:
+        """Have the broker bring no more of a filter; what is on its way is for nobody."""
+        self._copies.drop(topics)
+        if not self.lost.done():
+            self._client.unsubscribe(topics)
 
     def acknowledge(self, mid: int) -> None:
         """Send the PUBACK of one message."""

@@ -33,7 +33,8 @@ class Copies:
     def __init__(self) -> None:
         self._asked: dict[str, int] = {}
         self._identifiers = itertools.count(1)
-        self._agreed: set[str] = set()
+        self.agreed: set[str] = set()
+        """The filters that the broker took."""
         self._last: Packet | None = None
         self._due = 0
         self._one_for_all = False
@@ -45,12 +46,13 @@ class Copies:
 
     def agree(self, topics: str) -> None:
         """Note that the broker took a filter."""
-        self._agreed.add(topics)
+        if topics in self._asked:  # nobody may want it any more
+            self.agreed.add(topics)
 
-    def refuse(self, topics: str) -> None:
-        """Note that the broker did not."""
+    def drop(self, topics: str) -> None:
+        """Note that the broker did not, or that nobody wants it any more."""
         self._asked.pop(topics, None)
-        self._agreed.discard(topics)
+        self.agreed.discard(topics)
 
     def filters(self, packet: Packet, identifiers: Sequence[int] = ()) -> list[str]:
         """Return the filters that a packet is for; none if it is a copy of what they had."""
@@ -74,6 +76,6 @@ class Copies:
             self._due -= 1
             return []
         self._one_for_all |= self._due > 0  # another message came where a copy was due
-        agreed = len(self._agreed.intersection(found))
+        agreed = len(self.agreed.intersection(found))
         self._last, self._due = packet, 0 if self._one_for_all else max(agreed - 1, 0)
         return found

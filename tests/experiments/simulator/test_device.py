@@ -32,7 +32,7 @@ def test_what_waits_goes_up_as_soon_as_an_agent_appears() -> None:
 
 
 def test_what_waits_goes_up_as_soon_as_an_agent_that_was_dead_is_back() -> None:
-    place = Place()
+    place = Place(listen_s=1000.0)
     edge = Edge(place)
     edge.announce()
     long_after_s = 4 * HEARTBEAT_S

@@ -52,3 +52,27 @@ def test_an_agent_that_answers_is_doubted_no_more() -> None:
     ask_in_turn(place, 10)
 
     assert doubted.took_s
+
+
+def test_a_status_costs_the_broker_a_copy_for_each_device_that_has_something_up_there() -> None:
+    place, *_ = two_edges()
+    place.clock.run(2 * HEARTBEAT_S)
+    assert place.board.listening["edge"] == 0
+
+    place.ask()
+    place.clock.run(2 * HEARTBEAT_S + 1.0)
+    assert place.board.listening["edge"] == 1
+
+    place.clock.run(3 * HEARTBEAT_S)
+    assert place.board.listening["edge"] == 0
+
+
+def test_while_nobody_listens_agents_stay_known_and_are_heard_once_a_prompt_goes_up() -> None:
+    place, first, second = two_edges()
+    place.clock.run(100 * HEARTBEAT_S)
+    first.announce()
+    second.announce()
+
+    ask_in_turn(place, 10)
+
+    assert (len(first.took_s) + len(second.took_s)) == 10

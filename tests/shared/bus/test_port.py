@@ -81,6 +81,50 @@ async def test_a_subscription_made_before_the_start_counts(wire: Wire) -> None:
     assert (await inbox.next()).payload == b"1"
 
 
+async def test_who_unsubscribes_is_given_no_more_and_other_readers_of_the_filter_are(
+    wire: Wire,
+) -> None:
+    sender, reader = await settled(wire.bus("sender")), await settled(wire.bus("reader"))
+    leaving, staying, again = Inbox(reader), Inbox(reader), Inbox(reader)
+    topic = f"{wire.root}/status/a"
+    await reader.subscribe(f"{wire.root}/status/+", leaving.take)
+    await reader.subscribe(f"{wire.root}/status/+", staying.take)
+    await sender.publish(topic, b"1", retain=True)
+    await eventually(lambda: leaving.payloads == staying.payloads == [b"1"])
+
+    reader.unsubscribe(f"{wire.root}/status/+", leaving.take)
+    reader.unsubscribe(f"{wire.root}/nothing", leaving.take)
+    await sender.publish(topic, b"2", retain=True)
+    await eventually(lambda: staying.payloads == [b"1", b"2"])
+    reader.unsubscribe(f"{wire.root}/status/+", staying.take)
+    await sender.publish(topic, b"3", retain=True)
+    await reader.subscribe(f"{wire.root}/status/+", again.take)
+    await eventually(lambda: bool(again.messages))
+    await sender.publish(topic, b"4", retain=True)
+
+    await eventually(lambda: again.payloads[-1] == b"4")
+    assert leaving.payloads == [b"1"]
+    assert staying.payloads == [b"1", b"2"]
+    assert again.payloads == [b"3", b"4"]
+    assert again.messages[0].retained
+
+
+async def test_what_was_unsubscribed_while_cut_off_does_not_come_back(wire: Wire) -> None:
+    sender, reader = await settled(wire.bus("sender")), await settled(wire.bus("reader"))
+    unwanted, wanted = Inbox(reader), Inbox(reader)
+    await reader.subscribe(f"{wire.root}/unwanted", unwanted.take)
+    await reader.subscribe(f"{wire.root}/wanted", wanted.take)
+    wire.cut(reader)
+    reader.unsubscribe(f"{wire.root}/unwanted", unwanted.take)
+    await wire.return_(reader)
+
+    await sender.publish(f"{wire.root}/unwanted", b"1")
+    await sender.publish(f"{wire.root}/wanted", b"2")
+
+    assert (await wanted.next()).payload == b"2"
+    assert unwanted.messages == []
+
+
 async def test_messages_of_one_sender_arrive_in_order(wire: Wire) -> None:
     bus = await settled(wire.bus("both"))
     inbox = Inbox(bus)

@@ -342,3 +342,36 @@ def test_labels_are_named_alike_whatever_their_order_and_shortly_however_many() 
     assert name_labels(many) == name_labels(many[::-1])
     assert len(name_labels(many)) < 100
     assert name_labels(many) != name_labels(many[1:])
+
+
+# -- between two times of listening ------------------------------------------------------------
+
+
+def test_nobody_was_silent_while_nobody_listened(draw: random.Random) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(), 0.0)
+    roster.resume(3600.0)
+    assert roster.alive("classify", 3615.0) == ["edge-1"]
+    assert roster.alive("classify", 3615.1) == []
+    assert not roster.doubt("edge-1", 3605.0, draw, stopped=False)
+
+
+def test_how_loaded_agents_were_before_says_nothing(draw: random.Random) -> None:
+    roster = Roster("edge")
+    roster.hear("edge-1", online(wait_ms=500.0), 0.0)
+    roster.hear("edge-2", online(), 0.0)
+    assert {roster.pick("classify", 0.0, draw) for _ in range(20)} == {"edge-2"}
+    roster.resume(60.0)
+    assert {roster.pick("classify", 60.0, draw) for _ in range(20)} == {"edge-1", "edge-2"}
+
+
+def test_what_the_broker_kept_is_no_word_of_an_agent_that_is_doubted(draw: random.Random) -> None:
+    roster = Roster("edge")
+    for agent in ("edge-1", "edge-2"):
+        roster.hear(agent, online(), 0.0)
+    roster.doubt("edge-1", 1.0, draw, stopped=False)
+
+    roster.hear("edge-1", online(), 2.0, kept=True)
+    assert {roster.pick("classify", 2.0, draw) for _ in range(20)} == {"edge-2"}
+    roster.hear("edge-1", online(), 3.0)
+    assert "edge-1" in {roster.pick("classify", 3.0, draw) for _ in range(20)}

@@ -8,7 +8,7 @@ import pytest
 
 from shared.bus.memory import MemoryBroker
 from shared.membership.status import Status, encode_status
-from shared.membership.watcher import StatusWatcher
+from shared.membership.watcher import HeardStatus, StatusWatcher
 from shared.telemetry.metrics import Metrics
 from shared.telemetry.rejections import RejectionLog
 from shared.wire.topics import StatusAddress, Topics
@@ -29,10 +29,12 @@ class Bench:
         self.bus: MemoryBus = broker.client("watcher")
         self.agents: MemoryBus = broker.client("agents")
         self.heard: list[tuple[StatusAddress, Status | None]] = []
+        self.kept: list[bool] = []
         self.watcher = StatusWatcher(self.bus, Topics(), self._note, rejections)
 
-    def _note(self, address: StatusAddress, status: Status | None) -> None:
-        self.heard.append((address, status))
+    def _note(self, heard: HeardStatus) -> None:
+        self.heard.append((heard.address, heard.status))
+        self.kept.append(heard.kept)
 
     async def start(self) -> Bench:
         await settled(self.bus)
@@ -40,7 +42,7 @@ class Bench:
         return self
 
     async def say(self, address: StatusAddress, payload: bytes) -> None:
-        await self.agents.publish(Topics().status(*address), payload)
+        await self.agents.publish(Topics().status(*address), payload, retain=True)
 
 
 async def test_statuses_are_handed_on_with_whose_they_are_and_an_empty_one_as_none() -> None:
@@ -63,6 +65,22 @@ async def test_only_the_tier_that_is_watched_is_heard() -> None:
 
     await eventually(lambda: bool(bench.heard))
     assert bench.heard == [(CLOUD, ONLINE)]
+
+
+async def test_who_listens_no_more_hears_nothing_and_later_what_the_broker_kept() -> None:
+    bench = await Bench().start()
+    await bench.watcher.watch("edge")
+    await bench.say(EDGE, encode_status(ONLINE))
+    await eventually(lambda: len(bench.heard) == 1)
+
+    bench.watcher.ignore("edge")
+    await bench.say(EDGE, encode_status(Status("online", 2)))
+    await bench.say(EDGE, encode_status(Status("online", 3)))
+    await bench.watcher.watch("edge")
+
+    await eventually(lambda: len(bench.heard) == 2)
+    assert bench.heard[1] == (EDGE, Status("online", 3))
+    assert bench.kept == [False, True]
 
 
 @pytest.mark.parametrize("counted", [True, False])

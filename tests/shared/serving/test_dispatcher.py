@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import random
 import time
 from typing import TYPE_CHECKING
@@ -31,13 +33,19 @@ if TYPE_CHECKING:
 HOP = Hop("device", "device-1", 0.5, 0.7, 10)
 PROMPT = Prompt(UUID(int=1), "device-1", "classify", "text", time.monotonic() + 60, (HOP,))
 ROOT = "recserve/v1"
+ONLINE = b'{"state":"online","epoch":1,"tasks":["classify"]}'
+GONE = b'{"state":"offline","epoch":1}'
 
 
 class Bench:
     """A dispatcher on a memory bus, and the test in the place of the agents above."""
 
     def __init__(
-        self, above: tuple[str, ...] = ("edge",), pool: str = "", labels: str = ""
+        self,
+        above: tuple[str, ...] = ("edge",),
+        pool: str = "",
+        labels: str = "",
+        listen_s: float = math.inf,
     ) -> None:
         self.broker = MemoryBroker()
         self.bus: MemoryBus = self.broker.client("device-1")
@@ -52,6 +60,7 @@ class Bench:
             above=above,
             pool=pool,
             labels=labels,
+            listen_s=listen_s,
             draw=random.Random(1),
         )
         self.dispatcher.on_agent(self._note)
@@ -80,6 +89,15 @@ class Bench:
     def alive(self, tier: str = "edge") -> list[str]:
         rosters = {roster.tier: roster for roster in self.dispatcher.choice.rosters}
         return rosters[tier].alive("classify", time.monotonic())
+
+    @property
+    def listens(self) -> bool:
+        """Whether the broker brings it statuses."""
+        return any("status" in topics for topics, _ in self.bus.subscriptions)
+
+    def known(self) -> float | None:
+        """Return how many agents there are above, as the metrics have it."""
+        return self.metrics.registry.get_sample_value("recserve_agents_above", {"tier": "edge"})
 
     def open_breakers(self, tier: str) -> float | None:
         labels = {"tier": tier}
@@ -264,6 +282,63 @@ async def test_a_pool_is_addressed_by_its_name() -> None:
     await bench.announce("edge-1")
     assert await bench.send() == "edge-1"
     assert (await inbox.next()).topic == f"{ROOT}/prompts/edges/classify/device-1"
+
+
+# -- listening on demand -----------------------------------------------------------------------
+
+LISTEN_S = 0.02
+
+
+async def test_statuses_are_heard_until_somebody_is_known_and_nothing_goes_up() -> None:
+    bench = await Bench(listen_s=LISTEN_S).start()
+    await asyncio.sleep(5 * LISTEN_S)
+    assert bench.listens, "nobody is known yet"
+
+    await bench.announce("edge-1")
+    await eventually(lambda: not bench.listens)
+
+    assert bench.known() == 1, "it was there when last heard of"
+
+
+async def test_the_first_prompt_goes_to_whom_we_knew_and_has_the_statuses_heard_again() -> None:
+    bench = await Bench(listen_s=LISTEN_S).start()
+    inbox = await bench.listen("edge-1")
+    await bench.announce("edge-1")
+    await eventually(lambda: not bench.listens)
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-2", ONLINE, retain=True)
+
+    assert await bench.send() == "edge-1"
+
+    await inbox.next()
+    await eventually(lambda: bench.known() == 2)
+    assert not bench.open_breakers("edge")
+    await eventually(lambda: not bench.listens)
+
+
+async def test_one_who_left_meanwhile_costs_one_try_and_the_statuses_say_who_came() -> None:
+    bench = await Bench(listen_s=LISTEN_S).start()
+    await bench.announce("edge-1")  # it reads no prompts
+    await eventually(lambda: not bench.listens)
+    await bench.listen("edge-2")
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", GONE, retain=True)
+    await bench.upper.publish(f"{ROOT}/status/edge/edge-2", ONLINE, retain=True)
+    appeared = bench.appeared
+
+    assert await bench.send() == ""
+    await eventually(lambda: bench.appeared > appeared)
+    assert await bench.send() == "edge-2"
+
+
+async def test_statuses_are_heard_for_as_long_as_a_prompt_finds_nobody() -> None:
+    bench = await Bench(listen_s=LISTEN_S).start()
+    await bench.announce("edge-1")
+    await eventually(lambda: not bench.listens)
+
+    assert await bench.send() == ""
+    await asyncio.sleep(5 * LISTEN_S)
+
+    assert bench.listens
+    bench.dispatcher.stop()
 
 
 # -- agents that fail --------------------------------------------------------------------------

@@ -75,7 +75,7 @@ def test_a_retained_message_comes_to_each_filter_with_its_own_subscription(
 def test_a_refused_filter_is_given_nothing_and_expects_no_copy() -> None:
     copies = subscribed(WIDE)
     copies.ask(NARROW)
-    copies.refuse(NARROW)
+    copies.drop(NARROW)
     assert handed(copies, [said(b"a"), said(b"a")]) == [[WIDE], [WIDE]]
 
 
