@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _HALF: Final = 0.5
 _TO_SEND: Final = 0.1
-_STATUSES_EVERY_S: Final = 0.1
+_STATUSES_EVERY_S: Final = 0.002
 _VIRTUAL_STATUSES_S: Final = 10.0
 
 
