@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from edge_agent.memory.checks import wrong_share
 from experiments.grid import Grid
 from experiments.report.page import KeyFigure, write_page
 
@@ -21,21 +22,18 @@ WAYS: Final = {
 _COLOURS: Final = ("#009E73", "#E69F00", "#0072B2", "#D55E00")
 
 
-def day_grid(days: Sequence[Mapping[str, Any]]) -> Grid:
-    """Return a row for each day."""
-    columns = (
-        "day",
-        "questions",
-        *WAYS.values(),
-        "cloud calls",
-        "tokens above",
-        "cost",
-        "checked",
-        "wrong, 95 %",
-        "entries",
-        "learned",
-    )
-    return Grid("Day by day", columns, [_row(day) for day in days])
+def day_grids(days: Sequence[Mapping[str, Any]]) -> list[Grid]:
+    """Return a row for each day: who answered, and what that cost and how often it was wrong."""
+    who = ("day", "questions", *WAYS.values(), "cloud calls")
+    what = ("day", "read above", "written above", "cost", "checked", "wrong, 95 %", "entries")
+    return [
+        Grid("Who answered", who, [_who(day) for day in days]),
+        Grid(
+            "What it cost, and how often it was wrong",
+            (*what, "learned"),
+            [_what(day) for day in days],
+        ),
+    ]
 
 
 def accuracy_grid(graded: Mapping[str, tuple[int, int]]) -> Grid:
@@ -69,14 +67,19 @@ def day_page(
     calls = sum(day["cloud_calls"] for day in days)
     reused = sum(day["ways"]["memory"] + day["ways"]["examples"] for day in days)
     checked, wrong = (sum(day[name] for day in days) for name in ("checked", "wrong"))
+    share = wrong_share(checked - wrong, wrong)
     cards = [
         KeyFigure(f"{questions:,}", "questions"),
         KeyFigure(_share(calls, questions), "went up"),
         KeyFigure(_share(reused, questions), "answered from memory, or after examples"),
         KeyFigure(f"{sum(day['cost'] for day in days):.4f}", "cost of the tokens"),
-        KeyFigure(f"{wrong} of {checked}", "checks found a remembered answer wrong", bad=wrong > 0),
+        KeyFigure(
+            f"{share.low:.1%} to {share.high:.1%}",
+            f"of remembered answers are wrong: {wrong} of {checked} checks (95 %)",
+            bad=wrong > 0,
+        ),
     ]
-    grids = [day_grid(days)]
+    grids = day_grids(days)
     if graded:
         grids.append(accuracy_grid(graded))
     if any(day["nights"] for day in days):
@@ -111,7 +114,7 @@ def draw_days(days: Sequence[Mapping[str, Any]]) -> list[Picture]:
             share = day["wrong_share"]
             if day["checked"]:
                 axes.plot([place] * 2, [100 * share["low"], 100 * share["high"]], color="#767676")
-                axes.plot(place, 100 * share["mean"], "o", color="#D55E00")
+                axes.plot(place, 100 * share["mean"], "o", color="#D55E00", clip_on=False)
         axes.set_xticks(range(len(days)), names)
         axes.set_ylim(0, 100)
         axes.set_ylabel("wrong, of those checked (%)")
@@ -125,15 +128,18 @@ def draw_days(days: Sequence[Mapping[str, Any]]) -> list[Picture]:
 _UPRIGHT: Final = 5
 
 
-def _row(day: Mapping[str, Any]) -> tuple[str, ...]:
+def _who(day: Mapping[str, Any]) -> tuple[str, ...]:
+    shares = (_share(day["ways"][way], day["questions"]) for way in WAYS)
+    return (day["day"], f"{day['questions']:,}", *shares, f"{day['cloud_calls']:,}")
+
+
+def _what(day: Mapping[str, Any]) -> tuple[str, ...]:
     share, tokens = day["wrong_share"], day["tokens"]
     interval = f"{share['low']:.1%} to {share['high']:.1%}" if day["checked"] else "–"
     return (
         day["day"],
-        f"{day['questions']:,}",
-        *(_share(day["ways"][way], day["questions"]) for way in WAYS),
-        f"{day['cloud_calls']:,}",
-        f"{tokens['above.read']:,} + {tokens['above.written']:,}",
+        f"{tokens['above.read']:,}",
+        f"{tokens['above.written']:,}",
         f"{day['cost']:.4f}",
         f"{day['checked']:,}",
         interval,

@@ -12,7 +12,7 @@ from rich.console import Console
 from edge_agent.memory.requests import ReportDays
 from experiments.grid import print_grid
 from experiments.replay.records import read_records
-from experiments.report.memory_days import accuracy_grid, day_grid, day_page, draw_days
+from experiments.report.memory_days import accuracy_grid, day_grids, day_page, draw_days
 from recserve.memory_client import Place, ask_memory, place_options
 from shared.cli import clear_errors
 from shared.errors import RuntimeUnavailable, SettingsError
@@ -66,7 +66,7 @@ def report(
             day["cost"] = _cost(day["tokens"], cloud_price, edge_price)
         graded = _graded(records) if records else {}
         if html:
-            _write(html, where, found, graded)
+            _write(html, Path(where).name, found, graded)
     if as_json:
         click.echo(msgspec.json.encode({"days": found} | ({"right": graded} if graded else {})))
         return
@@ -74,7 +74,7 @@ def report(
     if not found:
         console.print("nothing was asked yet")
         return
-    for grid in (day_grid(found), *([accuracy_grid(graded)] if graded else ())):
+    for grid in (*day_grids(found), *([accuracy_grid(graded)] if graded else ())):
         print_grid(console, grid)
 
 
