@@ -149,8 +149,8 @@ def _of_day(account: DayAccount) -> dict[str, Any]:
         },
         "checked": right + wrong,
         "wrong": wrong,
-        "wrong_share": {"low": share.low, "high": share.high}
-        | ({"mean": share.mean} if right + wrong else {}),
+        "wrong_share": {"low": round(share.low, 6), "high": round(share.high, 6)}
+        | ({"mean": round(share.mean, 6)} if right + wrong else {}),
         "entries": account.entries,
         "ghosts": account.ghosts,
         "bytes": account.bytes,

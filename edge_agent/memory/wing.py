@@ -177,6 +177,11 @@ class Wing:
         """Return how many entries could be learned, and how many of them came since then."""
         return await self._worker.do(self._worker.learnable, task, since_s)
 
+    def note_night(self, told: Mapping[str, float | str]) -> None:
+        """Keep what a night came to in today's account."""
+        self.memory.days.note_night(time.time(), told)
+        self._worker.do(self.memory.write_day, time.time())
+
     async def internalise(
         self, learned: Mapping[int, float], taught: Collection[int], by: str
     ) -> None:

@@ -111,6 +111,13 @@ class NightOutcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
 
 
+def told_of(outcome: NightOutcome) -> dict[str, float | str]:
+    """Return what a report of days says of a night: how it ended, and what each gate read."""
+    gates = {name: round(gate.value, 4) for name, gate in outcome.gates.items()}
+    learned = len(outcome.learned)
+    return {"night": outcome.number, "verdict": outcome.verdict, "learned": learned, **gates}
+
+
 class Believed(msgspec.Struct, frozen=True, kw_only=True):
     """The night whose model serves (0: the settings' own), and what it takes the place of.
 

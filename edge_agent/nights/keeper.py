@@ -17,7 +17,7 @@ import msgspec
 from edge_agent.nights.belief import believed_now, order_next, with_night
 from edge_agent.nights.canary import AgreedAbove, judge
 from edge_agent.nights.due import why_due
-from edge_agent.nights.folder import Believed
+from edge_agent.nights.folder import Believed, told_of
 from edge_agent.nights.trainer import train
 from shared.errors import RecServeError
 from shared.messages import Failure
@@ -118,6 +118,7 @@ class NightKeeper:
 
     async def _hold(self, slot: ModelSlot, order: NightOrder) -> None:
         outcome = await self._train(self._nights, order.number)
+        self._wing.note_night(told_of(outcome))
         said = {"night": order.number, "seconds": outcome.seconds, "new": outcome.new}
         if outcome.verdict != "passed":
             _log.warning(

@@ -39,6 +39,10 @@ class CountedWing:
     def __init__(self) -> None:
         self.waiting = 0
         self.gone: list[int] = []
+        self.told: list[Mapping[str, float | str]] = []
+
+    def note_night(self, told: Mapping[str, float | str]) -> None:
+        self.told.append(told)
 
     async def learnable(self, task: str, since_s: float) -> tuple[int, int]:
         del task, since_s
@@ -152,6 +156,7 @@ async def test_a_night_that_a_gate_rejects_is_never_served(tmp_path: Path) -> No
         assert await nights.answer() == before
         assert nights.nights.believed is None
         assert nights.wing.gone == []
+        assert [told["verdict"] for told in nights.wing.told] == ["rejected", "rejected"]
 
 
 async def test_a_model_that_does_worse_is_taken_back(tmp_path: Path) -> None:
