@@ -19,8 +19,8 @@ from device_agent.delivery.outbox_codec import (
 )
 from device_agent.delivery.outbox_file import OutboxRow
 from shared.cascade.policies import Observation, Routing
-from shared.cascade.tier import Escalation
-from shared.errors import MalformedMessage
+from shared.cascade.tier import Escalation, Tier
+from shared.errors import MalformedMessage, ServerAway
 from shared.messages import Failure, Hop, Prompt, Result
 from shared.tasks.classify import Label
 
@@ -73,6 +73,20 @@ def test_options_outlive_the_process_and_who_asked_is_found_behind_them() -> Non
     assert (read.escalated.prompt.options, read.escalated.prompt.task) == (options, "generate")
     assert read.escalated.observation.prompt_bytes == prompt.size_bytes > len("größer".encode())
     assert read.asker == asker_of(stored) == ASKER
+
+
+def test_a_prompt_that_went_up_unjudged_is_still_without_an_answer_of_ours() -> None:
+    now_s = time.monotonic()
+    prompt = Prompt(ID, "device-1", "generate", "write", now_s + 20)
+    tier = Tier("device", above=("edge",))
+    passed = tier.pass_on("device-1", prompt, ServerAway("gone"), arrived_s=now_s, now_s=now_s)
+
+    read = decode(OutboxRow(ID, encode_escalated(passed, ASKER), None), "device-1")
+
+    assert not read.escalated.scored
+    assert read.escalated.local_result == passed.local_result
+    late = read.escalated.degraded("nobody above is alive")
+    assert (late.outcome, late.degraded) == (Failure("busy", "gone; nobody above is alive"), "")
 
 
 def test_what_the_model_said_beside_its_head_outlives_the_process() -> None:
