@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from cloud_agent.center.grading import emotion, entities, label, question, summary, translation
+from cloud_agent.center.grading import (
+    emotion,
+    entities,
+    label,
+    question,
+    summary,
+    sums,
+    translation,
+)
 from shared.errors import DataError
 
 if TYPE_CHECKING:
@@ -57,6 +65,13 @@ KINDS: Final[dict[str, Kind]] = {
             "Answer this question with as few words as possible.",
             40.0,
             question.grade,
+        ),
+        Kind(
+            "sum",
+            "generate",
+            "Solve this step by step. End with the number alone in a line of its own.",
+            160.0,
+            sums.grade,
         ),
         Kind(
             "translation",

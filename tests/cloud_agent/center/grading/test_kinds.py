@@ -19,6 +19,7 @@ REFERENCES = {
     "emotion": "fear",
     "entities": '[{"text": "Oslo", "type": "LOC"}]',
     "question": "12 March 1894",
+    "sum": "It takes 2 + 1 = 3 bolts.\n#### 3",
     "translation": "The boat leaves at dawn.",
     "summary": "The council closed the old bridge for repairs.",
 }
