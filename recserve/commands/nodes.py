@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 import msgspec
@@ -23,9 +23,6 @@ from shared.cli import clear_errors
 from shared.settings.file import convert, load
 from shared.telemetry import log
 from shared.wire.topics import Topics
-
-if TYPE_CHECKING:
-    from cloud_agent.center.registry.members import FleetMember
 
 _LEASE_S: Final = 10.0
 _GIB: Final = 1 << 30
@@ -63,7 +60,7 @@ def command(
         registry = asyncio.run(_listen(mqtt, listen_s))
     if as_json:
         for member in registry:
-            click.echo(msgspec.json.encode(_plain(member)))
+            click.echo(msgspec.json.encode(member.told()))
         return
     Console().print(_table(registry) if len(registry) else "no agents")
 
@@ -81,17 +78,6 @@ async def _listen(mqtt: MqttSettings, listen_s: float) -> Registry:
     finally:
         await bus.close()
     return registry
-
-
-def _plain(member: FleetMember) -> dict[str, object]:
-    return {
-        "name": member.name,
-        "tier": member.tier,
-        "life": member.life,
-        "status": member.status,
-        "report": member.report,
-        "state": member.state,
-    }
 
 
 def _table(registry: Registry) -> Table:

@@ -8,7 +8,7 @@ so. What the broker had kept proves only that the agent was there once: it is su
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -23,6 +23,7 @@ Life: TypeAlias = Literal["alive", "suspect", "dead"]
 LIMIT: Final = 20_000
 """Agents that are kept in mind; on an open broker anybody can make up more."""
 _DEAD_LEASES: Final = 3
+_TOLD: Final = ("name", "tier", "life", "status", "report", "state", "desired", "telemetry")
 _LATE_HEARTBEATS: Final = 2.0
 
 
@@ -39,6 +40,10 @@ class FleetMember(msgspec.Struct, kw_only=True):
     heard_s: float = float("-inf")
     telemetry_s: float = float("-inf")
     life: Life = "suspect"
+
+    def told(self) -> dict[str, Any]:
+        """Return all that the agent told, and whether it lives, by name, as programs read it."""
+        return {name: getattr(self, name) for name in _TOLD}
 
 
 class Registry:

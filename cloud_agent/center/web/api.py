@@ -83,7 +83,7 @@ class CenterApi:
     # -- reading ---------------------------------------------------------------------------------
 
     async def _fleet(self, _: HttpRequest) -> Any:
-        return {"agents": [plain(member) for member in self._center.registry]}
+        return {"agents": [member.told() for member in self._center.registry]}
 
     async def _models(self, _: HttpRequest) -> Any:
         shipping = self._center.shipping
@@ -222,20 +222,6 @@ class CenterApi:
 def answer(value: Any, status: int = 200) -> Response:
     """Return a value as JSON."""
     return Response(msgspec.json.encode(value), status, media_type="application/json")
-
-
-def plain(member: Any) -> dict[str, Any]:
-    """Return all that is known of an agent, as JSON has it."""
-    return {
-        "name": member.name,
-        "tier": member.tier,
-        "life": member.life,
-        "status": member.status,
-        "report": member.report,
-        "state": member.state,
-        "desired": member.desired,
-        "telemetry": member.telemetry,
-    }
 
 
 def _read_at(path: Any, offset: int, length: int) -> bytes:
