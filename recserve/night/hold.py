@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import time
 from pathlib import Path
@@ -48,8 +49,18 @@ class NightPaths(NamedTuple):
 
 
 def main(folder: Path) -> NightOutcome:
-    """Hold the night of a folder; whatever goes wrong is its outcome, in one sentence."""
-    nights, number = NightFolder(folder.parent.parent), int(folder.name)
+    """Hold the night of a folder; whatever goes wrong is its outcome, in one sentence.
+
+    One process at a time does: that of an agent that was killed may still be at it.
+    """
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _main(NightFolder(folder.parent.parent), int(folder.name))
+
+
+def _main(nights: NightFolder, number: int) -> NightOutcome:
+    if (known := nights.outcome(number)) is not None:
+        return known
     started_s = time.monotonic()
     try:
         outcome = hold(NightPaths(nights, nights.order(number)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.nights.folder import NightFolder, NightOrder
+from edge_agent.nights.folder import NightFolder, NightOrder, NightOutcome
 from edge_agent.nights.settings import NightSettings
 from edge_agent.nights.trainer import train
 from shared.runtimes import ModelSettings
@@ -47,6 +47,16 @@ async def test_what_goes_wrong_in_the_process_is_its_outcome_in_one_line(tmp_pat
     assert "nowhere" in outcome.why
     assert "\n" not in outcome.why
     assert nights.outcome(1) == outcome
+
+
+async def test_a_night_that_another_process_has_held_meanwhile_is_not_held_again(
+    tmp_path: Path,
+) -> None:
+    nights = order_night(tmp_path)
+    outcome = NightOutcome(number=1, verdict="passed", bundle="digest")
+    nights.write_outcome(outcome)
+
+    assert await train(nights, 1) == outcome
 
 
 async def test_an_order_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def least(folder: Path, memory: str) -> str:
 def test_settings_without_nights_are_refused(tmp_path: Path) -> None:
     output = said(tmp_path / "edge.yaml", least(tmp_path, "{embedder: none}"))
 
-    assert output == "Error: memory.night is missing: it says which model learns, and how\n"
+    assert output == "error: memory.night is missing: it says which model learns, and how\n"
 
 
 def test_a_night_that_fails_is_said_and_nothing_new_is_believed(tmp_path: Path) -> None:
