@@ -145,7 +145,7 @@ def build_agent(
 
     def exchanged(model: Model, before: Model) -> None:
         introduce(model)
-        parts.node.reporter.changed()
+        parts.node.exchanged()
         if not model.digest or model.digest != before.digest:
             station.tier.begin_anew(expected_of(model))
 

@@ -75,8 +75,18 @@ class ModelKeeper:
         self._desired: Desired | None = None
         self._manifests: dict[str, SignedManifest] = {}
         self._changed = asyncio.Event()
+        self._flipping = False
         self.active = active
         self.state = NodeState(active=self.active)
+
+    def exchanged(self) -> None:
+        """Hear that a model took the place; one that we did not put there is none of the centre's.
+
+        It stays until the centre wants something anew, or the agent starts again.
+        """
+        if self.active and not self._flipping:
+            self.active = ""
+            self._say(self.state, phase="idle", detail="the agent took up a model of its own")
 
     async def run(self) -> None:
         """Hear what is wanted and bring it about, until cancelled."""
@@ -250,6 +260,7 @@ class ModelKeeper:
             if bundle is not None:
                 folder = await asyncio.to_thread(self._store.assemble, bundle)
                 wanted = replace(self._model, source=str(folder))
+            self._flipping = True
             await self._slot.exchange(lambda: load_model(wanted))
         except Stopping:
             raise
@@ -257,6 +268,8 @@ class ModelKeeper:
             self._say(self.state, phase="rolled back", detail=str(error))
             _log.warning("model rolled back", bundle=digest[:12], reason=str(error))
             return
+        finally:
+            self._flipping = False
         self.active = digest
         await asyncio.to_thread(self._remember, bundle)
         self._say(self.state, phase="active" if digest else "idle", active=digest)

@@ -186,6 +186,12 @@ class FleetNode:
         self.reporter.tell(self.keeper.state)
         self._running.append(Supervised("models", self.keeper.run))
 
+    def exchanged(self) -> None:
+        """Tell of a model that took the place of the one before, whoever put it there."""
+        if self.keeper is not None:
+            self.keeper.exchanged()
+        self.reporter.changed()
+
     def _sources(self, desired: Desired) -> list[ChunkSource]:
         """Return where to fetch from: neighbours, the settings' places, the centre, then MQTT."""
         own = self._blobs.url if self._blobs is not None else ""

@@ -62,9 +62,11 @@ class Wishes:
     def want(self, agent: str, digest: str, sources: tuple[str, ...], reason: str) -> bool:
         """Want a bundle of an agent, to be had from these sources; False: it was wanted already."""
         known = self._by_agent.get(agent)
-        if known is not None and known.desired.active == digest:
-            return False
         before = () if known is None else (*known.before, known.desired.active)[-_HISTORY:]
+        if known is not None and known.desired.active == digest:
+            if not self._left(agent, known.desired):
+                return False
+            before = known.before
         desired = Desired(
             generation=self._next_generation(agent, known),
             active=digest,
@@ -74,6 +76,17 @@ class Wishes:
         )
         self._by_agent[agent] = Wish(desired, before)
         return True
+
+    def _left(self, agent: str, desired: Desired) -> bool:
+        """Say whether an agent took up a model of its own after it had done what was wanted."""
+        member = self._registry.find(agent)
+        state = member.state if member is not None else None
+        return (
+            state is not None
+            and state.generation == desired.generation
+            and state.phase == "idle"
+            and state.active != desired.active
+        )
 
     def evict(self, agent: str, unused: Iterable[str]) -> tuple[str, ...]:
         """Want an agent to drop what it neither serves nor may go back to; return what that is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from experiments.testbed.processes import free_port
+from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
 from tests.support.shipping_sites import ShippingSite, opened_site
 from tests.support.tiny_models import write_bundle
@@ -33,6 +34,22 @@ async def test_a_bundle_is_fetched_probed_and_at_work(site: ShippingSite) -> Non
             return [(one.name, one.in_use) for one in held]
 
         await eventually(lambda: listed() == [("better", True)], "once, and in use")
+
+
+async def test_an_agent_that_takes_up_its_own_model_again_says_so(site: ShippingSite) -> None:
+    bundle = await site.catalogue(site.bundle("better"))
+    async with site.agent() as parts:
+        own = site.bundle("own-again")
+        await site.center.shipping.assign(["cloud-1"], bundle.digest, "")
+        await site.reaches("active", digest=bundle.digest)
+
+        await parts.slot.exchange(lambda: load_model(ModelSettings(source=str(own))))
+
+        await site.reaches("idle", digest=bundle.digest)
+        assert (site.state().active, "of its own" in site.state().detail) == ("", True)
+        await site.center.shipping.assign(["cloud-1"], bundle.digest, "")
+        await site.reaches("active", digest=bundle.digest)
+        assert parts.slot.model.digest == bundle.digest
 
 
 async def test_where_only_the_broker_can_be_reached_files_come_over_it(
