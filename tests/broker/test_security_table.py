@@ -53,6 +53,8 @@ PUBLISHES = {
     ),
     "edge-1": (
         *node("edge-1"),
+        f"{T}/prompts/cloud-1/+/edge-1",
+        f"{T}/prompts/sky/+/edge-1",
         f"{T}/prompts/cloud-1/+/+/edge-1",
         f"{T}/prompts/sky/+/+/edge-1",
         f"{T}/results/+",
@@ -62,6 +64,8 @@ PUBLISHES = {
     ),
     "edge-2": (
         *node("edge-2"),
+        f"{T}/prompts/cloud-1/+/edge-2",
+        f"{T}/prompts/sky/+/edge-2",
         f"{T}/prompts/cloud-1/+/+/edge-2",
         f"{T}/prompts/sky/+/+/edge-2",
         f"{T}/results/+",
