@@ -102,7 +102,7 @@ def result(data: bytes) -> None:
     with contextlib.suppress(MalformedMessage):
         read = decode_result(data)
         if isinstance(read, Result):
-            assert decode_result(encode_result(read, known_hops=0)) == read
+            assert decode_result(encode_result(read, known_hops=0, sourced=True)) == read
         else:
             assert decode_result(encode_notice(read[0], read[1].code, read[1].agent)) == read
 
