@@ -18,6 +18,7 @@
     privacy        what is never remembered
     shelf          the entries, their vectors and their rows
     ghosts         what the edge's own model has learned
+    rows           what its file holds of that
     store          the same on disk: a snapshot and a journal
     memory         all of that joined
 

@@ -13,7 +13,7 @@ from edge_agent.memory.wording import read_question
 if TYPE_CHECKING:
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.store import Loaded
+    from edge_agent.memory.rows import Loaded
     from edge_agent.memory.verifier import QuestionVerifier
     from edge_agent.memory.wording import Question
     from shared.tasks import Task

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
-    from edge_agent.memory.store import Loaded, MemoryStore
+    from edge_agent.memory.rows import Loaded
+    from edge_agent.memory.store import MemoryStore
 
 
 class Shelf:

@@ -8,14 +8,14 @@ and the centres of the clusters, so that no cluster is made again.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import numpy as np
 
 from edge_agent.memory.days import DayAccount
 from edge_agent.memory.entries import Entry, Ghost
-from edge_agent.memory.verifier import PairLabel
+from edge_agent.memory.rows import Loaded, load_rows, pack, small, unpack
 from shared.errors import StoreError
 from shared.storage.journal import Journal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.memory.index import Vector
+    from edge_agent.memory.verifier import PairLabel
 
 FILE: Final = "memory.db"
 LIMIT_BYTES: Final = 4 << 30
@@ -37,27 +38,7 @@ CREATE TABLE archive (id INTEGER PRIMARY KEY, entry BLOB NOT NULL, vectors BLOB 
 CREATE TABLE facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 """
 _entries = msgspec.msgpack.Decoder(Entry)
-_ghosts = msgspec.msgpack.Decoder(Ghost)
-_labels = msgspec.msgpack.Decoder(list[PairLabel])
 _days = msgspec.msgpack.Decoder(DayAccount)
-_checks = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
-_moment = msgspec.msgpack.Decoder(float)
-_pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
-
-
-class Loaded(NamedTuple):
-    """Everything that was on the disk; ``broken`` counts rows that could not be read."""
-
-    entries: list[Entry]
-    vectors: list[Vector]
-    ghosts: list[Ghost]
-    ghost_vectors: list[Vector]
-    centres: Vector | None
-    labels: list[PairLabel]
-    rewordings: list[tuple[str, str, int, int]]
-    checks: dict[str, tuple[int, int]]
-    not_before_s: float
-    broken: int
 
 
 class MemoryStore:
@@ -118,11 +99,11 @@ class MemoryStore:
 
     def load(self) -> Loaded:
         """Read everything. A row that cannot be read is counted and left where it is."""
-        return self._journal.read_now(_load)
+        return self._journal.read_now(load_rows)
 
     def put(self, entry: Entry, vectors: Sequence[Vector]) -> None:
         """Write an entry with the vectors of its wordings."""
-        row = (entry.id, msgspec.msgpack.encode(entry), _pack(vectors))
+        row = (entry.id, msgspec.msgpack.encode(entry), pack(vectors))
         self._later("INSERT OR REPLACE INTO entries VALUES (?, ?, ?)", row)
 
     def drop(self, entry_id: int) -> None:
@@ -131,13 +112,13 @@ class MemoryStore:
 
     def bury(self, entry: Entry, vectors: Sequence[Vector], ghost: Ghost) -> None:
         """Move an entry to the archive, and write what stays of it; all or nothing."""
-        packed = _pack(vectors)
+        packed = pack(vectors)
 
         def work(connection: sqlite3.Connection) -> None:
             row = (entry.id, msgspec.msgpack.encode(entry), packed)
             connection.execute("INSERT OR REPLACE INTO archive VALUES (?, ?, ?)", row)
             connection.execute("DELETE FROM entries WHERE id = ?", (entry.id,))
-            stays = (ghost.id, msgspec.msgpack.encode(ghost), _small(vectors[0]))
+            stays = (ghost.id, msgspec.msgpack.encode(ghost), small(vectors[0]))
             connection.execute("INSERT OR REPLACE INTO ghosts VALUES (?, ?, ?)", stays)
 
         self._journal.write_later(work)
@@ -153,13 +134,13 @@ class MemoryStore:
             return None
         self.drop_ghost(ghost_id)
         entry = _entries.decode(row[0])
-        vectors = _unpack(row[1], len(entry.wordings))
+        vectors = unpack(row[1], len(entry.wordings))
         self.put(entry, vectors)
         return entry, vectors
 
     def put_ghost(self, ghost: Ghost, vector: Vector) -> None:
         """Write a ghost."""
-        row = (ghost.id, msgspec.msgpack.encode(ghost), _small(vector))
+        row = (ghost.id, msgspec.msgpack.encode(ghost), small(vector))
         self._later("INSERT OR REPLACE INTO ghosts VALUES (?, ?, ?)", row)
 
     def drop_ghost(self, ghost_id: int) -> None:
@@ -257,62 +238,3 @@ class MemoryStore:
 
     def _later(self, statement: str, values: tuple[Any, ...]) -> None:
         self._journal.write_later(lambda connection: connection.execute(statement, values))
-
-
-def _load(connection: sqlite3.Connection) -> Loaded:
-    facts = dict(connection.execute("SELECT name, value FROM facts").fetchall())
-    dimensions = int(facts.get("dimensions", b"384"))
-    entries, vectors, ghosts, ghost_vectors, broken = [], [], [], [], 0
-    for blob, packed in connection.execute("SELECT entry, vectors FROM entries ORDER BY id"):
-        try:
-            entry = _entries.decode(blob)
-            rows = _unpack(packed, len(entry.wordings))
-        except (msgspec.DecodeError, ValueError):
-            broken += 1
-            continue
-        entries.append(entry)
-        vectors.extend(rows)
-    for blob, packed in connection.execute("SELECT ghost, vector FROM ghosts ORDER BY id"):
-        try:
-            ghosts.append(_ghosts.decode(blob))
-        except msgspec.DecodeError:
-            broken += 1
-            continue
-        ghost_vectors.append(_large(packed))
-    centres = facts.get("centres")
-    return Loaded(
-        entries,
-        vectors,
-        ghosts,
-        ghost_vectors,
-        _as_rows(centres, dimensions) if centres else None,
-        _labels.decode(facts["labels"]) if "labels" in facts else [],
-        _pairs.decode(facts["rewordings"]) if "rewordings" in facts else [],
-        _checks.decode(facts["checks"]) if "checks" in facts else {},
-        _moment.decode(facts["not_before_s"]) if "not_before_s" in facts else 0.0,
-        broken,
-    )
-
-
-def _pack(vectors: Sequence[Vector]) -> bytes:
-    return np.asarray(vectors, np.float16).tobytes()
-
-
-def _unpack(packed: bytes, count: int) -> list[Vector]:
-    """Return ``count`` vectors. Raises ``ValueError`` when there are not so many."""
-    return list(np.frombuffer(packed, np.float16).reshape(count, -1).astype(np.float32))
-
-
-def _as_rows(packed: bytes, dimensions: int) -> Vector:
-    rows = np.frombuffer(packed, np.float16).reshape(-1, dimensions).astype(np.float32)
-    return np.ascontiguousarray(rows)
-
-
-def _small(vector: Vector) -> bytes:
-    """Return a vector in int8: what a ghost keeps."""
-    return np.round(vector / max(float(np.abs(vector).max()), 1e-9) * 127).astype(np.int8).tobytes()
-
-
-def _large(packed: bytes) -> Vector:
-    rows = np.frombuffer(packed, np.int8).astype(np.float32)
-    return np.asarray(rows / max(float(np.linalg.norm(rows)), 1e-9), np.float32)

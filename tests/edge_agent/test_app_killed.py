@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_agent.memory.store import FILE, Loaded, MemoryStore
+from edge_agent.memory.store import FILE, MemoryStore
 from tests.support.cascades import cascade
 from tests.support.embedders import write_embedder
 from tests.support.forked_edge import ForkedEdge
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from device_agent import Device
+    from edge_agent.memory.rows import Loaded
     from shared.messages import Result
 
 pytest.importorskip("onnx")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from structlog.testing import capture_logs
 
-from edge_agent.memory.store import FILE, Loaded, MemoryStore
+from edge_agent.memory.store import FILE, MemoryStore
 from shared.errors import StoreError
 from tests.support.processes import ROOT
 from tests.support.small_disk import fill, small_disk
@@ -20,6 +20,8 @@ from tests.support.word_vectors import DIMENSIONS, learn, recall, small_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_agent.memory.rows import Loaded
 
 QUESTION = "Who was the director of Glass River?"
 
