@@ -133,6 +133,9 @@ days: $(VENV)/.dev ## Play five days of an edge that remembers, as processes, an
 crowd: $(VENV)/.dev ## Register a thousand simulated agents with a centre and say what that takes (1 min)
 	@$(BIN)/python -m experiments.testbed.crowd 1000
 
+listeners: $(VENV)/.dev ## Have a thousand virtual devices ask, hearing statuses always and on demand (3 min)
+	@$(BIN)/python -m experiments.testbed.listeners 1000
+
 chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (30 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md
 	@$(BIN)/python -m chaos --mixed --write docs/reliability.md --out runs/chaos-mixed
