@@ -1,7 +1,8 @@
 """A thousand real virtual devices on one broker: what statuses cost, heard always and on demand.
 
 ``python -m experiments.testbed.listeners 1000`` (``make listeners``). Devices have a connection
-and a window each, and share one model; broker and edge agents are processes of their own. Both ways are taken in one run, on agents started anew, at the same prompts.
+and a window each, and share one model; broker and edge agents are processes of their own. Both
+ways are taken in one run, on agents started anew, at the same prompts.
 """
 
 from __future__ import annotations
