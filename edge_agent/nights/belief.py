@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_agent.memory.store import FILE
-from edge_agent.nights.folder import Believed, NightFolder, NightOrder
+from edge_agent.nights.folder import Believed, NightFolder, NightOrder, NightOutcome
 from shared.errors import RecServeError, SettingsError
 from shared.runtimes import digest_of
 from shared.telemetry.log import get_logger
@@ -67,6 +67,23 @@ def with_night(nights: NightFolder, own: ModelSettings, number: int) -> ModelSet
     if not number:
         return own
     return msgspec.structs.replace(own, source=str(nights.bundle(number)))
+
+
+def open_order(nights: NightFolder, own: str) -> NightOrder | None:
+    """Return the night that is to go on, if one is.
+
+    One that was to build on another model than that of the digest ``own`` ends here. Raises
+    ``StoreError``.
+    """
+    number = nights.unfinished
+    if number is None:
+        return None
+    order = nights.order(number)
+    if order.own == own:
+        return order
+    why = "model.source names another model than when it was ordered"
+    nights.write_outcome(NightOutcome(number=number, verdict="failed", why=why))
+    return None
 
 
 def order_next(nights: NightFolder, settings: NightSettings, own: ModelSettings) -> NightOrder:

@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 NIGHTS: Final = "nights"
 _KEPT: Final = 2
-"""Bundles kept besides that of the night before: to go back to."""
+"""Nights whose models are kept besides that of the night before: to go back to."""
+_MODEL: Final = ("bundle", "adapter")
+_MAKING: Final = (".*", "tuned", "checkpoint.pt")
+"""What a model is made of and by: a killed process leaves it, and others under such names."""
 
 Verdict = Literal["passed", "rejected", "failed", "nothing"]
 """Serve it; a gate says no; it could not be trained; there was nothing to learn."""
@@ -123,13 +126,15 @@ class Believed(msgspec.Struct, frozen=True, kw_only=True):
 
     ``watched`` until it has shown that it does not do worse than the one before, of whose answers
     ``same`` of ``compared`` were those from above; ``own`` is the digest of the settings' own
-    model, on which it was built.
+    model, on which it was built. ``latest`` is the last night that was decided on: one that was
+    taken back is not served again.
     """
 
     night: int
     before: int
     own: str
     since_s: float
+    latest: int = 0
     watched: bool = True
     compared: float = 0
     same: float = 0
@@ -152,11 +157,19 @@ class NightFolder:
 
     @property
     def unfinished(self) -> int | None:
-        """The last night, if it was ordered and nothing has come of it."""
+        """The last night, if nothing has come of it, or a model on which nobody has decided.
+
+        The latter is left where an agent was killed, and the process that trained was not.
+        Raises ``StoreError``.
+        """
         numbers = self.numbers
-        if numbers and not (self.of(numbers[-1]) / "outcome.json").exists():
-            return numbers[-1]
-        return None
+        if not numbers:
+            return None
+        outcome, believed = self.outcome(numbers[-1]), self.believed
+        decided = 0 if believed is None else max(believed.latest, believed.night)
+        passed = outcome is not None and outcome.verdict == "passed"
+        is_open = outcome is None or (passed and decided < numbers[-1])
+        return numbers[-1] if is_open else None
 
     def order(self, number: int) -> NightOrder:
         """Return what was ordered. Raises ``StoreError``."""
@@ -191,23 +204,30 @@ class NightFolder:
         """Say what a night is about."""
         _write(self.of(number) / "rows.json", rows)
 
-    def forget_texts(self, number: int) -> None:
-        """Keep of what a night was about only which entries: who forgets one means all of it."""
-        rows = self.rows(number)
-        if rows is not None:
-            bare = NightRows(new=_numbers_of(rows.new), old=_numbers_of(rows.old))
-            self.write_rows(number, bare)
-
     def write_outcome(self, outcome: NightOutcome) -> None:
         """End a night."""
         _write(self.of(outcome.number) / "outcome.json", outcome)
+        self.tidy(outcome)
+
+    def tidy(self, outcome: NightOutcome) -> None:
+        """Keep of a night that has ended only a model that may serve, and no text.
+
+        Of what it was about the numbers of entries stay: who forgets an entry means all of it.
+        """
+        rows = self.rows(outcome.number)
+        if rows is not None:
+            bare = NightRows(new=_numbers_of(rows.new), old=_numbers_of(rows.old))
+            self.write_rows(outcome.number, bare)
+        self._remove(outcome.number, *_MAKING)
+        if outcome.verdict != "passed":
+            self._remove(outcome.number, *_MODEL)
 
     def believe(self, believed: Believed) -> None:
         """Say which model serves from now on, and let go of those that nobody goes back to."""
         _write(self.path / "believed.json", believed)
         kept = {believed.night, believed.before, *self.numbers[-_KEPT:]}
         for number in set(self.numbers) - kept:
-            shutil.rmtree(self.bundle(number), ignore_errors=True)
+            self._remove(number, *_MODEL)
 
     def ask(self) -> None:
         """Have a running agent begin a night."""
@@ -221,6 +241,14 @@ class NightFolder:
         except FileNotFoundError:
             return False
         return True
+
+    def _remove(self, number: int, *names: str) -> None:
+        """Remove what has these names in a night's folder; ``*`` stands for anything."""
+        for path in [path for name in names for path in self.of(number).glob(name)]:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def _numbers_of(rows: tuple[NightRow, ...]) -> tuple[NightRow, ...]:

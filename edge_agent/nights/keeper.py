@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from edge_agent.nights.belief import believed_now, order_next, with_night
+from edge_agent.nights.belief import believed_now, open_order, order_next, with_night
 from edge_agent.nights.canary import AgreedAbove, judge
 from edge_agent.nights.due import why_due
 from edge_agent.nights.folder import Believed, told_of
@@ -98,12 +98,12 @@ class NightKeeper:
         if self._believed is not None and self._believed.watched:
             await self._watch(slot, self._believed)
             return
-        number = self._nights.unfinished
-        if number is None and (why := await self._why(slot)):
-            number = order_next(self._nights, self._settings, self._own).number
-            _log.info("a night begins", night=number, reason=why)
-        if number is not None:
-            await self._hold(slot, self._nights.order(number))
+        order = open_order(self._nights, self._digest)
+        if order is None and (why := await self._why(slot)):
+            order = order_next(self._nights, self._settings, self._own)
+            _log.info("a night begins", night=order.number, reason=why)
+        if order is not None:
+            await self._hold(slot, order)
 
     async def _why(self, slot: ModelSlot) -> str:
         """Return why a night is to begin; empty if none is."""
@@ -126,7 +126,18 @@ class NightKeeper:
             )
             return
         _log.info("a night's model passed its gates", learned=len(outcome.learned), **said)
-        await self._serve(slot, order.number)
+        try:
+            await self._serve(slot, order.number)
+        except RecServeError as error:
+            why = f"its model cannot be served: {error}"  # and it is not tried at every look
+            self._nights.write_outcome(
+                msgspec.structs.replace(outcome, verdict="failed", why=why, learned={})
+            )
+            raise
+        self._believe_new(order)
+
+    def _believe_new(self, order: NightOrder) -> None:
+        """Watch the model of a night, which serves now, against the one before."""
         before = self._agreement
         self._agreement = AgreedAbove()
         self._believe(
@@ -135,6 +146,7 @@ class NightKeeper:
                 before=order.warm,
                 own=order.own,
                 since_s=time.time(),
+                latest=order.number,
                 compared=before.compared,
                 same=before.same,
             )

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from edge_agent.nights.belief import nights_of, order_next
+from edge_agent.nights.belief import nights_of, open_order, order_next
 from edge_agent.nights.folder import Believed
 from edge_agent.nights.trainer import train
 from recserve.any_settings import AnySettings
 from shared.agent.command import settings_options
 from shared.cli import clear_errors
 from shared.errors import RecServeError, SettingsError
+from shared.runtimes import digest_of
 from shared.settings.file import load
 from shared.storage.state_dir import holder_of, state_folder
 from shared.telemetry import log
@@ -67,32 +68,37 @@ def _hold(nights: NightFolder, settings: AnySettings, memory: MemorySettings) ->
     """Hold a night here, where no agent runs."""
     assert memory.night is not None  # noqa: S101 - looked at above
     with state_folder(memory.folder or settings.state, "memory"):
-        number = nights.unfinished
-        if number is None:
-            number = order_next(nights, memory.night, settings.model).number
-        order = nights.order(number)
+        order = open_order(nights, digest_of(settings.model))
+        order = order or order_next(nights, memory.night, settings.model)
+        number = order.number
         click.echo(f"night {number}: learning on {order.night.threads} thread, at idle priority")
         outcome = asyncio.run(train(nights, number))
         if outcome.verdict == "passed":
             nights.believe(
-                Believed(night=number, before=order.warm, own=order.own, since_s=time.time())
+                Believed(
+                    night=number,
+                    before=order.warm,
+                    own=order.own,
+                    since_s=time.time(),
+                    latest=number,
+                )
             )
     return outcome
 
 
 def _ask(nights: NightFolder, memory: MemorySettings) -> NightOutcome:
-    """Have the running agent hold one, and wait for what comes of it. Raises ``NightFailed``."""
+    """Have the running agent hold one, unless it is at one, and wait for what comes of it.
+
+    Raises ``NightFailed``.
+    """
     assert memory.night is not None  # noqa: S101 - looked at above
     if (believed := nights.believed) is not None and believed.watched:
         raise NightFailed(
             f"the model of night {believed.night} is still watched, for memory.night.watch_s at "
             "most; try again after that"
         )
-    known = nights.numbers[-1] if nights.numbers and nights.unfinished is None else 0
-    nights.ask()
-    number = _wait(
-        lambda: _later(nights, known), _BEGINS_S, "the agent began no night; see its log"
-    )
+    under_way = nights.unfinished
+    number = _asked(nights) if under_way is None else under_way
     click.echo(f"night {number}: the agent learns")
     outcome = _wait(
         lambda: nights.outcome(number), memory.night.limit_s, "nothing came of it; see its log"
@@ -102,6 +108,18 @@ def _ask(nights: NightFolder, memory: MemorySettings) -> NightOutcome:
             lambda: _serves(nights, number), _SERVES_S, "the model was not exchanged; see its log"
         )
     return outcome
+
+
+def _asked(nights: NightFolder) -> int:
+    """Ask for a night, and return which it is once it has begun. Raises ``NightFailed``."""
+    known = nights.numbers[-1] if nights.numbers else 0
+    nights.ask()
+    try:
+        return _wait(
+            lambda: _later(nights, known), _BEGINS_S, "the agent began no night; see its log"
+        )
+    finally:
+        nights.take_asked()  # who gave up waiting wants none later
 
 
 def _later(nights: NightFolder, known: int) -> int | None:

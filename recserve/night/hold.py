@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import shutil
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -60,6 +59,7 @@ def main(folder: Path) -> NightOutcome:
 
 def _main(nights: NightFolder, number: int) -> NightOutcome:
     if (known := nights.outcome(number)) is not None:
+        nights.tidy(known)
         return known
     started_s = time.monotonic()
     try:
@@ -68,8 +68,6 @@ def _main(nights: NightFolder, number: int) -> NightOutcome:
         outcome = NightOutcome(number=number, verdict="failed", why=str(error))
     outcome = msgspec.structs.replace(outcome, seconds=round(time.monotonic() - started_s, 1))
     nights.write_outcome(outcome)
-    nights.forget_texts(number)
-    shutil.rmtree(nights.of(number) / "tuned", ignore_errors=True)
     return outcome
 
 

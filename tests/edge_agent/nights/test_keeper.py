@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
-from edge_agent.nights.folder import NightFolder, NightOutcome, NightRow, NightRows
+from edge_agent.nights.belief import order_next
+from edge_agent.nights.folder import NightFolder, NightOrder, NightOutcome, NightRow, NightRows
 from edge_agent.nights.keeper import NightKeeper
 from edge_agent.nights.settings import NightSettings
 from shared.agent.run import serving
@@ -66,6 +69,8 @@ class KeptNights:
         self.nights = NightFolder(state)
         self.wing = CountedWing()
         self.verdict = "passed"
+        self.lost = False
+        """Whether a night's bundle is gone by the time that it is to be served."""
         self.held: list[int] = []
         self.settings = NightSettings(base="base", after=1, least=1, **changes)
         self._own = ModelSettings(source=str(own.folder))
@@ -78,7 +83,7 @@ class KeptNights:
             self._own,
             self.nights,
             self.wing,  # type: ignore[arg-type] # as much of one as is asked for
-            hold=self._hold,
+            hold=self.hold,
             look_s=0.01,
         )
 
@@ -90,7 +95,16 @@ class KeptNights:
         assert isinstance(scored.answer, Label)
         return scored.answer.label
 
-    async def _hold(self, nights: NightFolder, number: int) -> NightOutcome:
+    def order(self, **changes: Any) -> NightOrder:
+        """Order a night, as an agent does that is killed then."""
+        order = order_next(self.nights, self.settings, self._own)
+        self.nights.write_order(msgspec.structs.replace(order, **changes))
+        return order
+
+    async def hold(self, nights: NightFolder, number: int) -> NightOutcome:
+        """Hold a night, unless it was held before."""
+        if (known := nights.outcome(number)) is not None:
+            return known
         self.held.append(number)
         self.wing.waiting = 0
         nights.write_rows(number, NightRows(new=(NightRow(entry=7, answer="x"),), old=()))
@@ -103,6 +117,8 @@ class KeptNights:
             bundle=bundle.digest,
         )
         nights.write_outcome(outcome)
+        if self.lost:
+            shutil.rmtree(bundle.folder)
         return outcome
 
 
@@ -181,3 +197,38 @@ async def test_a_night_that_was_broken_off_is_held_again(tmp_path: Path) -> None
         await eventually(lambda: nights.wing.gone == [7], "the first night")
         (nights.nights.of(1) / "outcome.json").unlink()  # as if its process had been killed
         await eventually(lambda: nights.held == [1, 1], "the same night")
+
+
+async def test_a_model_that_passed_while_its_agent_was_dead_is_served(tmp_path: Path) -> None:
+    async with kept(tmp_path, watch_s=0.0) as nights:
+        before = await nights.answer()
+        await nights.hold(nights.nights, nights.order().number)  # and nobody was told
+        await eventually(lambda: nights.wing.gone == [7], "the memory to let go")
+
+        assert await nights.answer() != before
+        assert nights.held == [1]
+
+
+async def test_a_night_that_was_to_build_on_another_model_ends(tmp_path: Path) -> None:
+    async with kept(tmp_path) as nights:
+        nights.order(own="another")
+        await eventually(lambda: nights.nights.outcome(1) is not None, "its end")
+
+        outcome = nights.nights.outcome(1)
+        assert outcome is not None
+        assert (outcome.verdict, nights.held) == ("failed", [])
+        assert outcome.why.startswith("model.source names another model")
+
+
+async def test_a_model_that_cannot_be_served_is_tried_once(tmp_path: Path) -> None:
+    async with kept(tmp_path) as nights:
+        before, nights.lost = await nights.answer(), True
+        nights.wing.waiting = 1
+
+        def failed() -> bool:
+            outcome = nights.nights.outcome(1) if nights.held else None
+            return outcome is not None and outcome.verdict == "failed"
+
+        await eventually(failed, "its end")
+        assert nights.nights.unfinished is None
+        assert await nights.answer() == before
