@@ -108,7 +108,8 @@ def _write(
         pictures = draw_days(days)
     except ImportError as error:
         raise RuntimeUnavailable(
-            "the page has pictures, which need matplotlib: pip install 'recserve[report]'"
+            "the page has pictures, which need matplotlib; in the folder of this project: "
+            'pip install -e ".[report]"'
         ) from error
     try:
         write_atomically(html, day_page(where, days, pictures, graded).encode())
