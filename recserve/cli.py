@@ -45,7 +45,7 @@ _COMMANDS: Final = {
         "recserve.commands.models",
         "The bundles of a fleet: what they cost, where they are.",
     ),
-    "pack": ("recserve.commands.pack", "Turn a Hugging Face classifier into a bundle."),
+    "pack": ("recserve.commands.pack", "Turn a Hugging Face model into a bundle."),
     "plan": (
         "recserve.commands.plan",
         "Simulate an installation, or find how many agents it needs.",

@@ -43,7 +43,7 @@ _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TIER = "the agent's own tier"
 _ABOVE = "a tier above"
-_TASK = "`classify`"
+_TASK = "`classify`, `tag`, `generate`"
 
 
 class MetricsSettings(Closed, frozen=True, kw_only=True):
@@ -216,7 +216,9 @@ class Metrics:
             broker="`own`, or `above` for the broker of `upstream.mqtt`",
         )
         self.agents_above = self._gauge(
-            "recserve_agents_above", "Living agents that prompts can be sent to.", tier=_ABOVE
+            "recserve_agents_above",
+            "Living agents that prompts can be sent to, as of when their statuses were last heard.",
+            tier=_ABOVE,
         )
         self.open_breakers = self._gauge(
             "recserve_open_breakers",
