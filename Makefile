@@ -12,7 +12,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights plan-check pictures days crowd chaos soak fuzz clean
+.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights plan-check pictures days crowd listeners shipping chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -135,6 +135,9 @@ crowd: $(VENV)/.dev ## Register a thousand simulated agents with a centre and sa
 
 listeners: $(VENV)/.dev ## Have a thousand virtual devices ask, hearing statuses always and on demand (3 min)
 	@$(BIN)/python -m experiments.testbed.listeners 1000
+
+shipping: $(VENV)/.dev ## Ship 256 MiB to a node that is killed five times, and to one that is asked (2 min)
+	@$(BIN)/python -m experiments.testbed.shipping
 
 chaos: $(VENV)/.dev ## Break a running cascade in every way we know and count every prompt (30 min)
 	@$(BIN)/python -m chaos --write docs/reliability.md

@@ -142,6 +142,10 @@ class Processes:
             for wait in waits:
                 wait.cancel()
 
+    async def ended(self, name: str) -> None:
+        """Return once a process has ended, and let go of it: its name is free again."""
+        await self._running.pop(name).wait()
+
     def pids(self) -> dict[str, int]:
         """Return the process ids by name."""
         return {name: process.pid for name, process in self._running.items()}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from experiments.testbed.processes import (
     AgentEntry,
+    Processes,
     UpSettings,
     free_port,
     on_free_ports,
@@ -32,6 +35,20 @@ def test_what_runs_on_free_ports_shares_none_and_keeps_its_other_settings() -> N
     assert len(ports) == 3
     assert moved.broker.data_dir == "kept"
     assert moved.agents[0].set["log.level"] == "warning"
+
+
+async def test_a_process_that_was_killed_is_let_go_of_and_its_name_is_free_again() -> None:
+    processes = Processes()
+    await processes.start("sleeper", ["sleep", "60"])
+    killed = processes.pids()["sleeper"]
+    os.kill(killed, signal.SIGKILL)
+
+    await processes.ended("sleeper")
+
+    assert processes.pids() == {}
+    await processes.start("sleeper", ["sleep", "60"])
+    assert processes.pids()["sleeper"] != killed
+    await processes.stop("sleeper")
 
 
 def test_tiers_are_told_upward_whatever_order_their_agents_have() -> None:
