@@ -153,16 +153,31 @@ class MemorySystem:
     def _alone(self, query: HotQuery, recall: Recall) -> SystemAnswer:
         own = self.edge.closed_book(query.fact, query.text, query.at)
         if own.confidence < _LEAST_SURE and query.open:
-            return self._up(query, recall, own.tokens)
+            given = self._up(query, recall, own.tokens)
+            self._compare(recall, own.answer, given.answer)
+            return given
         calls = 0
         if query.open and self._draw.random() < self._settings.shadow:
             said = self.cloud.ask(query.fact, query.text).answer
-            calls, right = 1, agree(said, own.answer)
+            calls, right = 1, self._compare(recall, own.answer, said)
             self.memory.standing.note("edge", recall.question.masked, right=right)
-            if recall.ghost is not None:
-                recall.ghost.ok += right
-                recall.ghost.bad += not right
         return SystemAnswer(own.answer, "edge", calls, own.tokens)
+
+    def _compare(self, recall: Recall, own: str, said: str) -> bool:
+        """Hold what the model has learned against the cloud; where they differ the ghost is gone.
+
+        Its entry comes back, with a vote for either answer, and answers nobody until one leads.
+        """
+        right, ghost = agree(said, own), recall.ghost
+        if ghost is None:
+            return right
+        ghost.ok += right
+        ghost.bad += not right
+        if not right and ghost.id in self._archive:
+            entry, vectors = self._archive[ghost.id]
+            entry.vote(said)
+            self.memory.restore(ghost, entry, vectors)
+        return right
 
     def _up(self, query: HotQuery, recall: Recall, tokens: int = 0) -> SystemAnswer:
         if not query.open:
