@@ -72,7 +72,7 @@ def _seeds(reports: Sequence[HotspotReport]) -> str:
 |---|---|---|---|---|---|---|
 {seeds_table(reports)}
 
-Intervals are Student's over the seeds. The memory was tuned on seed 0; the others are only reported.
+Intervals are Student's over the seeds. The memory was tuned on seed 0 and mended on seed 11; the others are only reported.
 "Wrongly reused" counts answers of another entry, not wrong answers: those that the cloud gave wrongly, and that were
 remembered or learned so, count as not right.
 """
