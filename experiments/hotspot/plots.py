@@ -35,23 +35,17 @@ def _tradeoff(report: HotspotReport, path: Path) -> Path:
         for name, system in sorted(report.systems.items(), key=lambda item: item[1].cloud_calls)
         if not name.startswith(f"{OURS},") and system.accuracy >= _SHOWN
     ]
-    for place, (name, system) in enumerate(shown):
-        ours = name == OURS
-        share = 100 * system.cloud_calls / report.questions
-        axes.scatter(share, 100 * system.accuracy, s=70, color="#c0392b" if ours else "#4e79a7")
-        axes.annotate(
-            name,
-            (share, 100 * system.accuracy),
-            xytext=(6, 9 if place % 2 else -15),
-            textcoords="offset points",
-            fontsize=9,
-            ha="right" if share > 90 else "left",  # noqa: PLR2004
-        )
+    for name, system in shown:
+        share, right = 100 * system.cloud_calls / report.questions, 100 * system.accuracy
+        marker, size = ("*", 220) if name == OURS else ("o", 70)
+        axes.scatter(share, right, s=size, marker=marker, label=name)
     axes.set_xlabel("questions that the cloud was asked (%)")
     axes.set_ylabel("answered right (%)")
     axes.set_title("Further left is cheaper, further up is better")
-    axes.set_ylim(100 * _SHOWN, 100)
+    axes.set_xlim(0, 105)
+    axes.margins(y=0.2)
     axes.grid(alpha=0.3)
+    axes.legend(fontsize=9)
     figure.savefig(path, dpi=110)
     return path
 
