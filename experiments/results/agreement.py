@@ -11,10 +11,10 @@ from experiments.evaluation.evaluate import cards
 from experiments.evaluation.statistics import accuracy, auroc, bootstrap, macro_f1, reliability
 from experiments.evaluation.statistics import agreement as agrees
 from experiments.evaluation.word_pairs import ask_expert
-from experiments.results.text import percents, table, verdict
+from experiments.results.text import needed, percents, table, verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from experiments.evaluation.equal_accuracy import Saving
     from experiments.evaluation.evaluate import SetResult
@@ -77,7 +77,8 @@ def agreement(results: Sequence[SetResult], study: Study, wide: Sequence[SetResu
         "are right, and which the cloud would give:\n\n"
         f"{_aurocs(results)}\n"
         "*agreement* is `skip` going by the head, over the same grid of `worth`; RecServe stays as "
-        "published, on the largest probability. Hops at RecServe's accuracy:\n\n"
+        "published, on the largest probability. Hops at RecServe's accuracy "
+        "(*never*: no number of them is enough):\n\n"
         f"{_table(published, 'agreement')}\n{_words(published)}\n\n"
         "The harder reference is RecServe's own rule going by the same head (`RecServe-head`): what "
         "the policy alone adds.\n\n"
@@ -204,8 +205,8 @@ def _table(savings: _Savings, contender: str) -> str:
         [
             f"{beta}",
             name,
-            f"{saved.reference:.3f}",
-            f"{saved.contender:.3f}",
+            needed(saved.reference),
+            needed(saved.contender),
             percents(saved),
         ]
         for name, beta, saved in savings
@@ -214,12 +215,10 @@ def _table(savings: _Savings, contender: str) -> str:
 
 
 def _words(savings: _Savings) -> str:
-    words = []
-    for beta in _BETAS:
-        shares = [saved.share for _, b, saved in savings if b == beta]
-        words.append(
-            f"At β = {beta} it saves {_mean(shares)} on average, {min(shares) * 100:.0f} % at least."
-        )
+    words = [
+        _saves(beta, {name: saved.share for name, b, saved in savings if b == beta})
+        for beta in _BETAS
+    ]
     sure = sum(saved.interval.low > 0 for _, _, saved in savings)
     goal = sum(saved.interval.low >= _GOAL for _, _, saved in savings)
     lost = [f"{name} at {beta}" for name, beta, saved in savings if saved.share < 0]
@@ -231,7 +230,12 @@ def _words(savings: _Savings) -> str:
     return " ".join(words)
 
 
-def _mean(shares: Sequence[float]) -> str:
-    if not np.isfinite(shares).all():
-        return "no finite share"
-    return f"{np.mean(shares) * 100:.0f} %"
+def _saves(beta: float, shares: Mapping[str, float]) -> str:
+    never = [name for name, share in shares.items() if not np.isfinite(share)]
+    if never:
+        return f"At β = {beta} it never gets as accurate on {', '.join(never)}."
+    each = list(shares.values())
+    return (
+        f"At β = {beta} it saves {np.mean(each) * 100:.0f} % on average, "
+        f"{min(each) * 100:.0f} % at least."
+    )

@@ -9,7 +9,7 @@ import numpy as np
 from experiments.evaluation.budget_study import KINDS, SHARE, spend
 from experiments.evaluation.comparisons import hops, saved_by, weighted
 from experiments.evaluation.evaluate import measure
-from experiments.results.text import mean_of, percents, rows_of, table
+from experiments.results.text import mean_of, needed, percents, rows_of, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,8 +66,8 @@ def _saving_table(savings: _Savings) -> str:
         [
             f"{beta}",
             name,
-            f"{saved.reference:.3f}",
-            f"{saved.contender:.3f}",
+            needed(saved.reference),
+            needed(saved.contender),
             percents(saved),
         ]
         for name, beta, saved in savings

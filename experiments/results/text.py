@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import math
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     Rows = list[dict[str, Any]]
 
 
+NEVER: Final = "never"
+
+
 def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """Return a table in Markdown."""
     rule = "|" + "---|" * len(heads)
@@ -25,9 +29,19 @@ def table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 
 def percents(saved: Saving) -> str:
-    """Return a share saved with its interval, in percent."""
-    share, (low, high) = saved.share, saved.interval
-    return f"{share * 100:.0f} % [{low * 100:.0f}, {high * 100:.0f}]"
+    """Return a share saved with its interval, in percent; *never* where no cost is enough."""
+    share = _percent(saved.share)
+    low, high = map(_percent, saved.interval)
+    return f"{share}{' %' if share != NEVER else ''} [{low}, {high}]"
+
+
+def needed(count: float) -> str:
+    """Return hops per prompt; *never* where no number of them is enough."""
+    return f"{count:.3f}" if math.isfinite(count) else NEVER
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}" if math.isfinite(share) else NEVER
 
 
 def rows_of(rows: Rows, name: str, policy: str, **parameters: float) -> Rows:
