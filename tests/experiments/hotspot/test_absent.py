@@ -5,16 +5,15 @@ from typing import TYPE_CHECKING
 from experiments.hotspot.absent import half_absent
 from experiments.hotspot.facts import generate
 from shared.runtimes.onnx_embedder import OnnxEmbedder
-from tests.support.embedders import pack_minilm
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_with_half_of_it_absent_the_verifier_is_seldom_wrong_where_a_threshold_often_is(
-    tmp_path: Path,
+    embedder: Path,
 ) -> None:
-    found = half_absent(generate(1_500, 5), OnnxEmbedder(str(pack_minilm(tmp_path / "minilm"))))
+    found = half_absent(generate(900, 5), OnnxEmbedder(str(embedder)))
 
     assert found["verifier"].false_reuse <= 0.015
     assert found["verifier"].recall >= 0.75

@@ -10,7 +10,6 @@ from click.testing import CliRunner
 
 from experiments.hotspot.study import HotspotReport
 from recserve.cli import main
-from tests.support.embedders import pack_minilm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +21,6 @@ SMALL = (
     *("--facts=900", "--days=6", "--questions-a-day=250", "--warm-up=400", "--capacity=80"),
     *("--seed=2", *(f"--system={name}" for name in SYSTEMS)),
 )
-
-
-@pytest.fixture(scope="module")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return pack_minilm(tmp_path_factory.mktemp("minilm") / "minilm")
 
 
 @pytest.fixture(scope="module")
