@@ -1,4 +1,4 @@
-"""Pack a model with an encoder that writes, such as T5, M2M or Marian: for CTranslate2, in int8.
+"""Pack a model with an encoder that writes, such as T5, M2M or NLLB: for CTranslate2, in int8.
 
 What its converter makes is held against the original on sample prompts: the original writes, and
 the packed model says of each token how likely it calls it, and what it would have chosen there.

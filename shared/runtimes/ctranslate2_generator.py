@@ -1,4 +1,4 @@
-"""Texts with CTranslate2: models with an encoder (T5, M2M, NLLB, Marian) on any tier, in int8.
+"""Texts with CTranslate2: models with an encoder (T5, M2M, NLLB) on any tier, in int8.
 
 Answers from a bundle (``shared.runtimes.bundle``) of its converter's making (``models.pack``). What
 has come by a step begins together, as one batch of the engine's own thread, which tells of every
