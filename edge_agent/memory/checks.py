@@ -41,7 +41,8 @@ class Checks:
     def note(self, way: str, *, right: bool) -> None:
         """Count one."""
         before = self.counts.get(way, (0, 0))
-        self.counts[way] = (before[0] + right, before[1] + (not right))
+        # A new mapping: whoever shows the shares may be in another thread.
+        self.counts = self.counts | {way: (before[0] + right, before[1] + (not right))}
 
     @property
     def right(self) -> int:

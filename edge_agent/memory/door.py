@@ -53,7 +53,13 @@ class MemoryDoor:
         except MalformedMessage as error:
             _log.warning("message refused", topic=message.topic, reason=str(error))
             return
-        self._begin(self._answer(ask), message.topic)
+        if len(self._in_hand) < _IN_HAND:
+            self._begin(self._answer(ask))
+        elif len(self._in_hand) >= 2 * _IN_HAND:
+            _log.warning("message dropped: too many are in hand", topic=message.topic)
+        else:
+            busy = f"the memory has {_IN_HAND} requests in hand; ask again in a moment"
+            self._begin(self._say(MemoryAnswer(ask.id, error=busy)))
 
     def _hear_epoch(self, message: Message) -> None:
         self._bus.acknowledge(message)
@@ -64,13 +70,9 @@ class MemoryDoor:
         except MalformedMessage as error:
             _log.warning("message refused", topic=message.topic, reason=str(error))
             return
-        self._begin(self._forget_before(epoch.not_before_s), message.topic)
+        self._begin(self._forget_before(epoch.not_before_s))  # however many requests are in hand
 
-    def _begin(self, doing: Coroutine[None, None, None], topic: str) -> None:
-        if len(self._in_hand) >= _IN_HAND:
-            doing.close()
-            _log.warning("message dropped: too many are in hand", topic=topic)
-            return
+    def _begin(self, doing: Coroutine[None, None, None]) -> None:
         task = asyncio.ensure_future(doing)
         self._in_hand.add(task)
         task.add_done_callback(self._in_hand.discard)
@@ -86,6 +88,9 @@ class MemoryDoor:
         except Exception as error:  # noqa: BLE001 - whoever asked is told, the agent serves on
             _log.exception("a request broke the memory")
             said = MemoryAnswer(ask.id, error=f"{type(error).__name__}: {error}")
+        await self._say(said)
+
+    async def _say(self, said: MemoryAnswer) -> None:
         try:
             await self._bus.publish(self._answers, msgspec.json.encode(said))
         except BusError as error:

@@ -62,8 +62,9 @@ class FleetHistory:
         thresholds: dict[str, list[float]] = {}
         slowest: dict[str, float] = {}
         links: dict[str, float] = {}
-        before, now = self._before, {}
+        before, now, names = self._before, {}, set()
         for member in members:
+            names.add(member.name)
             telemetry = member.telemetry
             if telemetry is None or member.life == "dead":
                 continue
@@ -82,6 +83,7 @@ class FleetHistory:
                 was = early.link_bytes.get(link, 0) if early else 0
                 links[link] = links.get(link, 0.0) + max(size - was, 0)
         self._before, self._at = now, at
+        self.traces = {name: trace for name, trace in self.traces.items() if name in names}
         sample = FleetSample(
             at,
             {tier: _tier(row, thresholds[tier], slowest[tier], elapsed_s)

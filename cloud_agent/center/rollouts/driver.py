@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ class Rollouts:
         self._registry = registry
         self._events = events
         self._place = shipping.store.folder / "rollout.json"
+        self._one_at_a_time = asyncio.Lock()
 
     def start(self) -> None:
         """Read the one that was under way when the process before ended."""
@@ -41,6 +43,20 @@ class Rollouts:
 
     async def begin(self, reference: str, pattern: str, rules: RolloutRules) -> Rollout:
         """Send a bundle to the canaries. Raises ``SettingsError`` where there is nothing to do."""
+        async with self._one_at_a_time:
+            return await self._begin(reference, pattern, rules)
+
+    async def abort(self, reason: str) -> Rollout:
+        """Take every canary back. Raises ``SettingsError`` when nothing is under way."""
+        async with self._one_at_a_time:  # else what goes to all meanwhile would stay there
+            return await self._abort(reason)
+
+    async def look(self) -> None:
+        """Do what the rules say now; nothing if nothing is under way."""
+        async with self._one_at_a_time:
+            await self._look()
+
+    async def _begin(self, reference: str, pattern: str, rules: RolloutRules) -> Rollout:
         if self.current is not None and self.current.phase == "canary":
             raise SettingsError(
                 f"a rollout of {self.current.name} is under way; recserve rollout abort ends it"
@@ -64,8 +80,7 @@ class Rollouts:
         await self._shipping.assign(rollout.canaries, bundle.digest, "canary of a rollout")
         return rollout
 
-    async def abort(self, reason: str) -> Rollout:
-        """Take every canary back. Raises ``SettingsError`` when nothing is under way."""
+    async def _abort(self, reason: str) -> Rollout:
         rollout = self.current
         if rollout is None or rollout.phase != "canary":
             raise SettingsError("no rollout is under way")
@@ -74,8 +89,7 @@ class Rollouts:
         self._set(aborted, reason)
         return aborted
 
-    async def look(self) -> None:
-        """Do what the rules say now; nothing if nothing is under way."""
+    async def _look(self) -> None:
         rollout = self.current
         if rollout is None or rollout.phase != "canary":
             return

@@ -111,18 +111,24 @@ class TaskRounds:
         await self._bus.subscribe(self._topics.results(self._name), self._hear)
 
     async def run(self) -> None:
-        """Give out rounds until this is cancelled; after the last one only wait."""
-        keeping = asyncio.ensure_future(self._keep())
+        """Give out rounds until this is cancelled; after the last one only wait.
+
+        Raises what breaks either the rounds or what keeps their jobs going.
+        """
+        work = [asyncio.ensure_future(self._keep()), asyncio.ensure_future(self._all_rounds())]
         try:
-            while not self._settings.rounds or self.round < self._settings.rounds:
-                await self._one_round()
-            while self.ledger.counts.open:
-                await self._next_change()
-            await self._close_rounds()
-            self.finished.set()
-            await asyncio.Event().wait()
+            await asyncio.gather(*work)
         finally:
-            keeping.cancel()
+            for each in work:
+                each.cancel()
+
+    async def _all_rounds(self) -> None:
+        while not self._settings.rounds or self.round < self._settings.rounds:
+            await self._one_round()
+        while self.ledger.counts.open:
+            await self._next_change()
+        await self._close_rounds()
+        self.finished.set()
 
     async def _one_round(self) -> None:
         settings, begun_s = self._settings, time.monotonic()

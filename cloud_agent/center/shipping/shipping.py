@@ -56,6 +56,7 @@ class Shipping:
         self._verifier = verifier
         self._bundles: dict[str, ShippedBundle] = {}
         self._wishes = Wishes(store.folder / "wishes.json", registry)
+        self._writing = asyncio.Lock()
 
     @property
     def bundles(self) -> list[ShippedBundle]:
@@ -132,7 +133,7 @@ class Shipping:
             for agent in agents
             if self._wishes.want(agent, digest, self._neighbours(agent, digest), reason)
         ]
-        await asyncio.to_thread(self._wishes.write)
+        await self._keep_wishes()
         await self._publish_wishes(changed)
         return changed
 
@@ -164,7 +165,7 @@ class Shipping:
             if evict:
                 dropped[member.name] = list(evict)
         await asyncio.to_thread(self.store.sweep)
-        await asyncio.to_thread(self._wishes.write)
+        await self._keep_wishes()
         await self._publish_wishes(agent for agent in dropped if agent)
         return dropped
 
@@ -178,6 +179,11 @@ class Shipping:
             del self._bundles[digest]
             await self._say(self._topics.manifest(digest), b"")
         return unneeded
+
+    async def _keep_wishes(self) -> None:
+        """Write what is wanted; one at a time, for each takes the place of the same file."""
+        async with self._writing:
+            await asyncio.to_thread(self._wishes.write)
 
     def _check(self, manifest: SignedManifest) -> ShippedBundle:
         if self._verifier is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -133,5 +134,32 @@ async def test_what_is_no_request_costs_a_line_and_the_next_is_answered(payload:
         await operator.bus.publish(topic, payload)
 
     assert (await operator.ask("edge-1", ShowMemory())).answer["entries"] == 1
+    await edge.close()
+    await wire.close()
+
+
+async def test_an_epoch_is_heard_however_many_requests_are_in_hand() -> None:
+    wire = MemoryWire()
+    topics = Topics(wire.root)
+    edge, operator = Edge(wire.bus("edge-1"), "edge-1"), Operator(wire.bus("operator"), topics)
+    await edge.open(topics)
+    await operator.listen()
+    free = threading.Event()
+    held = edge.worker.do(free.wait)  # the memory's thread is at something that takes long
+    try:
+        for _ in range(17):
+            payload = msgspec.json.encode(MemoryAsk("7", ShowMemory()))
+            await operator.bus.publish(topics.memory_ask("edge-1"), payload)
+        await eventually(lambda: bool(operator.heard), "a refusal")
+        epoch = msgspec.json.encode(MemoryEpoch(NOW_S - 50))
+        await operator.bus.publish(topics.memory_epoch, epoch)
+    finally:
+        free.set()
+    await held
+    await eventually(lambda: len(operator.heard) == 17, "an answer to each")
+    await eventually(lambda: not edge.worker.memory.entries, "it to forget")
+
+    refused = [answer.error for answer in operator.heard if answer.error]
+    assert refused == ["the memory has 16 requests in hand; ask again in a moment"]
     await edge.close()
     await wire.close()

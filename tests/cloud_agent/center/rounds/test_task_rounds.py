@@ -31,6 +31,7 @@ from tests.support.wires import CONNECT_S, Inbox, Wire, eventually, settled
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
+    from cloud_agent.center.rounds.ledger import JobEntry
     from shared.agent.build import AgentParts
 
 
@@ -203,3 +204,20 @@ async def test_a_centre_without_its_catalogue_says_so(wire: Wire, tmp_path: Path
     with pytest.raises(DataError, match=r"none\.json"):
         async with centre(wire, settings):
             pass
+
+
+async def test_what_breaks_the_keeping_of_jobs_ends_the_rounds_and_is_told(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = CenterPart(telemetry_s=0.2, lease_s=30.0)
+    async with Center.open(part, MqttSettings(root=wire.root), wire.bus) as center:
+        played = TaskRounds(
+            part.name, rounds(tmp_path), center.bus, center.topics, center.registry, center.events
+        )
+
+        def broken(now_s: float) -> list[JobEntry]:
+            raise ZeroDivisionError(now_s)
+
+        monkeypatch.setattr(played.ledger, "overdue", broken)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(played.run(), CONNECT_S)

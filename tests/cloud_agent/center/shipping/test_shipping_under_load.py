@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from cloud_agent.center.shipping.wishes import Wishes
 from shared.tasks import Request
 from tests.support.shipping_sites import ShippingSite, opened_site
 from tests.support.tiny_models import write_bundle
@@ -59,9 +60,21 @@ async def test_not_one_prompt_fails_while_models_are_exchanged_under_load(
 
         asking = [asyncio.create_task(ask()) for _ in range(4)]
         for bundle in made:
+            before = answered
             await site.center.shipping.assign(["cloud-1"], bundle.digest, "")
             await site.reaches("active", digest=bundle.digest)
+            await eventually(lambda before=before: answered > before, "an answer meanwhile")
             assert parts.slot.model.digest == bundle.digest
         over.set()
         await asyncio.gather(*asking)
-        assert answered > 100
+
+
+async def test_wishes_of_many_at_a_time_are_all_kept(site: ShippingSite) -> None:
+    bundle = await site.catalogue(site.bundle("better"))
+    shipping = site.center.shipping
+    names = [f"cloud-{number}" for number in range(40)]
+    await asyncio.gather(*(shipping.assign([name], bundle.digest, "") for name in names))
+    kept = Wishes(shipping.store.folder / "wishes.json", site.center.registry)
+    kept.read()
+
+    assert sorted(kept.by_agent) == sorted(names)
