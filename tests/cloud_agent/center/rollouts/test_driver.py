@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-import pytest
-
 from cloud_agent.center.rollouts.rules import Rollout, RolloutRules
 from tests.support.shipping_sites import opened_site
 from tests.support.wires import MemoryWire
@@ -15,6 +13,8 @@ from tests.support.wires import MemoryWire
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
+
+    import pytest
 
 
 async def test_an_abort_takes_everybody_back_though_it_is_time_to_go_on(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cloud_agent.center.shipping.wishes import Wishes
@@ -58,12 +59,15 @@ async def test_not_one_prompt_fails_while_models_are_exchanged_under_load(
                 await parts.batcher.solve(GOOD, deadline_s=time.monotonic() + 10)
                 answered += 1
 
+        def answered_since(known: int) -> bool:
+            return answered > known
+
         asking = [asyncio.create_task(ask()) for _ in range(4)]
         for bundle in made:
-            before = answered
+            known = answered
             await site.center.shipping.assign(["cloud-1"], bundle.digest, "")
             await site.reaches("active", digest=bundle.digest)
-            await eventually(lambda before=before: answered > before, "an answer meanwhile")
+            await eventually(partial(answered_since, known), "an answer meanwhile")
             assert parts.slot.model.digest == bundle.digest
         over.set()
         await asyncio.gather(*asking)
