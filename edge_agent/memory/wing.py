@@ -180,7 +180,7 @@ class Wing:
     def note_night(self, told: Mapping[str, float | str]) -> None:
         """Keep what a night came to in today's account."""
         self.memory.days.note_night(time.time(), told)
-        self._worker.do(self.memory.write_day, time.time())
+        self._write_day_now()
 
     async def internalise(
         self, learned: Mapping[int, float], taught: Collection[int], by: str
@@ -205,7 +205,11 @@ class Wing:
 
     def _write_day(self) -> None:
         if self.memory.days.due():
-            self._worker.do(self.memory.write_day, time.time())
+            self._write_day_now()
+
+    def _write_day_now(self) -> None:
+        written = self._worker.do(self.memory.write_day, time.time())
+        written.add_done_callback(partial(_broken, "the account of a day"))
 
     def drawn(self) -> bool:
         """Say, by lot, whether an answer is to go up whatever is thought of it, to be compared."""

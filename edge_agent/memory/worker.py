@@ -113,11 +113,16 @@ class MemoryWorker:
 
     async def close(self) -> None:
         """Do what waits, and stop."""
-        await asyncio.to_thread(self._thread.shutdown)
-        self.memory.refit()
-        self.memory.write_day(time.time())
+        try:
+            await self.do(self._finish)
+        finally:
+            await asyncio.to_thread(self._thread.shutdown)
 
     # -- in the thread -------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        self.memory.refit()
+        self.memory.write_day(time.time())
 
     def find(self, asked: LookUp) -> Remembered | Shown | None:
         """Return the answer that is remembered, if it may be given again; or good examples."""

@@ -100,7 +100,8 @@ class NightKeeper:
             return
         order = open_order(self._nights, self._digest)
         if order is None and (why := await self._why(slot)):
-            order = order_next(self._nights, self._settings, self._own)
+            # In a thread: every file of the bundle is hashed.
+            order = await asyncio.to_thread(order_next, self._nights, self._settings, self._own)
             _log.info("a night begins", night=order.number, reason=why)
         if order is not None:
             await self._hold(slot, order)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
@@ -37,9 +36,18 @@ class Rollouts:
 
     def start(self) -> None:
         """Read the one that was under way when the process before ended."""
-        with contextlib.suppress(OSError, msgspec.DecodeError):
+        try:
             self.current = msgspec.json.decode(self._place.read_bytes(), type=Rollout)
-            self.says = self.current.reason
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.error(
+                "the rollout cannot be read, and its canaries stay as they are: begin it again",
+                file=str(self._place),
+                reason=str(error),
+            )
+            return
+        self.says = self.current.reason
 
     async def begin(self, reference: str, pattern: str, rules: RolloutRules) -> Rollout:
         """Send a bundle to the canaries. Raises ``SettingsError`` where there is nothing to do."""

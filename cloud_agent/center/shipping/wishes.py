@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from shared.storage.files import write_atomically
+from shared.telemetry.log import get_logger
 from shared.wire.control import Desired
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.registry.members import Registry
 
+_log = get_logger()
 _HISTORY: Final = 20
 
 
@@ -52,8 +53,16 @@ class Wishes:
 
     def read(self) -> None:
         """Read what outlived the process before, if anything did."""
-        with contextlib.suppress(OSError, msgspec.DecodeError):
+        try:
             self._by_agent = msgspec.json.decode(self._place.read_bytes(), type=dict[str, Wish])
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            _log.error(
+                "what is wanted of agents cannot be read: assign their models again",
+                file=str(self._place),
+                reason=str(error),
+            )
 
     def write(self) -> None:
         """Keep all of it."""

@@ -10,6 +10,8 @@ from tests.support.wires import MemoryWire
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 async def test_an_agent_that_is_started_again_begins_with_what_it_had_and_downloads_nothing(
     site: ShippingSite,
@@ -51,3 +53,19 @@ async def test_wishes_outlive_the_centre_and_a_broker_that_forgot(tmp_path: Path
         await again.reaches("active", digest=bundle.digest)
         assert parts.slot.model.name == "better"
     await wire.close()
+
+
+async def test_files_that_cannot_be_read_are_named_and_the_centre_starts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire, models = MemoryWire(), tmp_path / "center" / "models"
+    models.mkdir(parents=True)
+    for name in ("wishes.json", "rollout.json"):
+        (models / name).write_bytes(b'{"cut')
+    async with opened_site(wire, tmp_path) as site:
+        assert (site.center.shipping.wishes, site.center.rollouts.current) == ({}, None)
+    await wire.close()
+
+    said = "".join(capsys.readouterr())
+    assert "wishes.json" in said
+    assert "rollout.json" in said
