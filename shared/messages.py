@@ -5,7 +5,7 @@ All are frozen. How they look on the wire is the business of ``shared.wire.codec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 from uuid import UUID
 
 import msgspec
@@ -24,8 +24,9 @@ ConfidenceKind = Literal[
 a text 1 / (1 + PPL); of a text or tags the mean or the least over the tokens (``shared.tasks``); of
 an answer from a memory how likely that takes it to be right. ``unknown`` is that of a server which
 does not tell how sure its model is: always 1."""
-Way = Literal["model", "memory", "examples"]
-"""Who gave an answer: the model, a memory, or the model after examples from a memory."""
+Way = Literal["memory", "examples", "model"]
+"""Who gave an answer: a memory, the model after examples from a memory, or the model."""
+WAYS: Final[tuple[Way, ...]] = get_args(Way)
 
 
 class Provenance(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.memory.checks import wrong_share
-from shared.messages import Failure, Result
+from shared.messages import WAYS, Failure, Result
 from shared.tasks.generate import Completion
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
 
 DAY_S: Final = 86_400.0
-WAYS: Final = ("memory", "examples", "model")
-"""Who gave an answer that the edge kept (``shared.messages.Way``)."""
 _KEPT_DAYS: Final = 400
 _EVERY_S: Final = 2.0
 """Between two writes; a process that is killed loses what it counted since."""

@@ -14,7 +14,7 @@ from edge_agent.nights.folder import NightFolder, NightOutcome, NightRow
 from edge_agent.nights.gates import closed, read_gates
 from edge_agent.nights.plan import choose
 from recserve.night.exam import PROBES, examine, learned
-from shared.errors import RecServeError, SettingsError
+from shared.errors import DataError, RecServeError, SettingsError
 from shared.json_lines import read_lines
 from shared.runtimes.bundle import Bundle
 from shared.tasks import Exemplar
@@ -129,13 +129,22 @@ def _chosen(night: NightPaths, served: Bundle) -> NightRows:
     rows = choose(
         store.load().entries,
         store.archived(),
-        read_lines(Path(order.night.old), NightRow) if order.night.old else [],
+        read_old(Path(order.night.old)) if order.night.old else [],
         task=served.manifest.task,
         settings=order.night,
         now_s=order.ordered_s,
         knew={row.entry for row in before.all if row.entry} if before else (),
     )
     nights.write_rows(order.number, rows)
+    return rows
+
+
+def read_old(path: Path) -> list[NightRow]:
+    """Return the rows of ``memory.night.old``. Raises ``DataError`` that names file and line."""
+    rows = read_lines(path, NightRow)
+    for number, row in enumerate(rows, start=1):
+        if not row.wordings:
+            raise DataError(f"{path}: line {number} has no wordings; give at least one")
     return rows
 
 

@@ -155,9 +155,16 @@ class Registry:
 
     def _known(self, name: str) -> FleetMember | None:
         member = self._members.get(name)
-        if member is None and len(self._members) < LIMIT:
+        if member is None and self._has_room():
             member = self._members[name] = FleetMember(name=name)
         return member
+
+    def _has_room(self) -> bool:
+        """Say whether one more is kept in mind; a dead one makes room."""
+        if len(self._members) < LIMIT:
+            return True
+        dead = next((name for name, one in self._members.items() if one.life == "dead"), None)
+        return dead is not None and self._members.pop(dead) is not None
 
 
 def _is_ghost(status: Status, known: Status | None, clock_ms: int) -> bool:

@@ -18,13 +18,13 @@ from msgspec import Meta
 from shared.cascade.policies.base import Routing
 from shared.cascade.policies.ledger import SpendingLedger
 from shared.cascade.policies.response_curve import CurveMemory, ResponseCurve, bin_of
+from shared.messages import WAYS
 from shared.settings.base import Closed
 
 if TYPE_CHECKING:
     from shared.cascade.policies.base import Feedback, Observation, PolicyContext
 
 _REFIT: Final = 20
-_WAYS: Final = ("model", "memory", "examples")
 _MOST_PRESSURE: Final = 0.5
 _SLOPE: Final = 4.0
 
@@ -81,7 +81,9 @@ class RecallPolicy:
         self._settings = settings
         self._z = NormalDist().inv_cdf(settings.certainty)
         memory = settings.window_prompts
-        self._changed = {way: ResponseCurve(memory=memory) for way in _WAYS}
+        self._changed: dict[str, ResponseCurve] = {
+            way: ResponseCurve(memory=memory) for way in WAYS
+        }
         self._calls = SpendingLedger(settings.period_s)
         self._since_fit = 0
 
@@ -106,7 +108,7 @@ class RecallPolicy:
 
     def report(self) -> dict[str, float]:
         """Return how many calls the last period had, and the comparisons known of each way."""
-        known = {f"{way}_comparisons": self._changed[way].observations for way in _WAYS}
+        known = {f"{way}_comparisons": self._changed[way].observations for way in WAYS}
         return {"calls": self._calls.total, **known}
 
     def remember(self, now_s: float) -> RecallMemory:
@@ -118,7 +120,7 @@ class RecallPolicy:
         """Take that up."""
         read = msgspec.convert(memory, RecallMemory)
         if read.ways.keys() != self._changed.keys():
-            raise ValueError(f"it knows the ways {', '.join(read.ways)}, not {', '.join(_WAYS)}")
+            raise ValueError(f"it knows the ways {', '.join(read.ways)}, not {', '.join(WAYS)}")
         for way, curve in self._changed.items():
             curve.recall(read.ways[way])
         self._since_fit = read.since_fit

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from recserve.night.hold import main
+from recserve.night.hold import main, read_old
+from shared.errors import DataError
 from tests.support.processes import ROOT
 from tests.support.tiny_nights import Learner, order_night, write_learner
 
@@ -34,6 +35,14 @@ _HOLD = "import sys, pathlib; from recserve.night.hold import main; main(pathlib
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Learner:
     return write_learner(tmp_path_factory.mktemp("learner"))
+
+
+def test_a_row_of_old_knowledge_without_wordings_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    path.write_text('{"wordings": ["who?"], "answer": "Ida"}\n{"answer": "Holm"}\n')
+
+    with pytest.raises(DataError, match=r"old\.jsonl: line 2 has no wordings"):
+        read_old(path)
 
 
 def test_a_night_teaches_what_the_memory_knows_and_keeps_the_rest(

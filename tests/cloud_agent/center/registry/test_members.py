@@ -6,6 +6,7 @@ from typing import Literal
 
 import pytest
 
+from cloud_agent.center.registry import members
 from cloud_agent.center.registry.members import Registry
 from shared.membership.status import Status
 from shared.wire.control import NodeReport, Telemetry
@@ -122,3 +123,16 @@ def test_a_fault_of_a_clock_keeps_nobody_out_for_ever(registry: Registry) -> Non
     registry.hear_status("pi", "device", status("offline"), 101.0, live=True, clock_ms=10)
 
     assert life(registry) == "dead"
+
+
+def test_of_more_agents_than_are_kept_in_mind_the_dead_make_room(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "LIMIT", 2)
+    registry.hear_status("pi", "device", status("offline"), 100.0, live=True)
+    registry.hear_status("nano", "device", status(), 100.0, live=True)
+
+    assert registry.hear_status("orin", "device", status(), 100.0, live=True) is not None
+    assert registry.hear_status("one-more", "device", status(), 100.0, live=True) is None
+    assert registry.find("pi") is None
+    assert registry.find("nano") is not None

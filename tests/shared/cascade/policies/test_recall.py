@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.cascade.policies import Feedback, Observation, PolicyContext, RecallRule, make_policy
+from shared.messages import WAYS
 
 if TYPE_CHECKING:
     from shared.cascade.policies import Policy, Routing
     from shared.messages import Way
-
-WAYS: tuple[Way, ...] = ("model", "memory", "examples")
 
 
 def recall(**settings: float) -> Policy:
