@@ -103,6 +103,7 @@ VALUES = {
     "onward": "0,10",
     "learn": "false,true",
     "explore": "0.01,0.1",
+    "calls": "0,50",
 }
 """Values to try for each key that some policy has."""
 
