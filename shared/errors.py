@@ -15,6 +15,7 @@
     │       └── TooLarge      it carries no message of that size
     ├── AgentRunning          another process on this machine runs as this agent
     ├── Fenced                a newer process runs under this agent's name
+    ├── MemoryRefused         a memory does not do what it was asked
     ├── StoreError            what must outlive the process cannot be kept
     │   └── StoreFull         its disk, or the room it was given there, is full
     ├── MalformedMessage      bytes or a topic that do not mean anything to us
@@ -33,7 +34,7 @@
 
 These belong to one place and stand in it: ``ProcessFailed`` (``experiments.testbed``),
 ``SourceFailed`` (``shared.nodes.sources``), ``CenterRefused`` (``recserve.center_client``),
-``ReloadFailed`` (``recserve.commands.reload``),
+``ReloadFailed`` (``recserve.commands.reload``), ``NightFailed`` (``recserve.commands.night``),
 ``TrainingError`` (``models.train``) and ``ChaosFailed`` (``chaos``); ``WrongProtocol`` never leaves
 the MQTT connection.
 

@@ -35,15 +35,22 @@ def nothing_outlives_the_suite(tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert not left, f"left running: {left}"
 
 
-@pytest.fixture(autouse=True)
-def logging_of_its_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Lets a test configure logging without a trace in the tests after it."""
+@pytest.fixture(scope="session", autouse=True)
+def logging_uncached() -> Iterator[None]:
+    """Keeps loggers from remembering how they were configured, also by what modules share."""
     whole = structlog.configure
 
     def uncached(**settings: Any) -> None:
         whole(**settings | {"cache_logger_on_first_use": False})
 
-    monkeypatch.setattr(structlog, "configure", uncached)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", uncached)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def logging_of_its_own() -> Iterator[None]:
+    """Lets a test configure logging without a trace in the tests after it."""
     yield
     structlog.reset_defaults()
 
