@@ -14,7 +14,7 @@ import numpy as np
 from edge_agent.memory.checks import Checks
 from edge_agent.memory.days import Days
 from edge_agent.memory.eviction import to_evict
-from edge_agent.memory.fast_path import refusal
+from edge_agent.memory.fast_path import agree, refusal
 from edge_agent.memory.ghosts import Ghosts, ghost_of
 from edge_agent.memory.lessons import Lessons
 from edge_agent.memory.recall import Recall, situation_of
@@ -59,6 +59,8 @@ class Memory:
         """The moment that was told last."""
         self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
+        self._archive: dict[int, tuple[Entry, list[Vector]]] = {}
+        """What the model has learned, of a memory without a store."""
         self._shelf = Shelf(dimensions, store)
         self._ghosts = Ghosts(dimensions, self.verifier)
         if store is not None:
@@ -218,6 +220,8 @@ class Memory:
         self._ghosts.add(ghost, vectors[0])
         if self._store is not None:
             self._store.bury(entry, vectors, ghost)
+        else:
+            self._archive[ghost.id] = entry, vectors
         return ghost
 
     def not_learned(self, entry: Entry) -> None:
@@ -233,14 +237,51 @@ class Memory:
             self._store.put_ghost(ghost, vectors[0])
         return ghost
 
-    def restore(self, ghost: Ghost, entry: Entry, vectors: Sequence[Vector]) -> None:
-        """Put an entry back whose ghost has failed."""
+    def judge_ghost(self, recall: Recall, own: str, answer: str) -> Outcome | None:
+        """Hold what the model said of what it has learned against the answer from above.
+
+        Where they differ the ghost goes and its entry comes back, with a vote for either answer: it
+        answers nobody until one leads. None where nothing was learned, or nothing is kept of it.
+        """
+        ghost = recall.ghost
+        if ghost is None:
+            return None
+        right = agree(answer, own)
+        ghost.ok += right
+        ghost.bad += not right
+        if right:
+            return "confirmed"
+        entry = self.restore(ghost)
+        if entry is None:
+            return None
+        if not refusal(recall.task, recall.question.text, answer):
+            entry.vote(answer)
+            self._shelf.put(entry)
+        return "conflict"
+
+    def buried(self, ghost: Ghost) -> Entry | None:
+        """Return the entry that a ghost was."""
+        kept = self._buried(ghost)
+        return None if kept is None else kept[0]
+
+    def restore(self, ghost: Ghost) -> Entry | None:
+        """Put the entry of a ghost that has failed back; None where nothing is kept of it."""
+        kept = self._buried(ghost)
+        if kept is None:
+            return None
         self.days.count(self._told_s, "restored")
         self.drop_ghost(ghost)
-        self._shelf.add(entry, vectors)
+        self._shelf.add(*kept)
+        return kept[0]
+
+    def _buried(self, ghost: Ghost) -> tuple[Entry, list[Vector]] | None:
+        if self._store is not None:
+            return self._store.buried(ghost.id)
+        return self._archive.get(ghost.id)
 
     def drop_ghost(self, ghost: Ghost) -> None:
         """Let go of a ghost: the model does not know it any more."""
+        self._archive.pop(ghost.id, None)
         if self._ghosts.drop(ghost.id) is not None and self._store is not None:
             self._store.drop_ghost(ghost.id)
 
@@ -249,6 +290,7 @@ class Memory:
         ids, count = list(entries), 0
         for entry_id in ids:
             entry, ghost = self.entries.get(entry_id), self._ghosts.drop(entry_id)
+            self._archive.pop(entry_id, None)
             count += entry is not None or ghost is not None
             if entry is not None:
                 self._shelf.take(entry)

@@ -123,20 +123,17 @@ class MemoryStore:
 
         self._journal.write_later(work)
 
-    def raise_again(self, ghost_id: int) -> tuple[Entry, list[Vector]] | None:
-        """Take an entry back from the archive, and its ghost away; None where none is kept."""
-        row = self._journal.read_now(
+    def buried(self, ghost_id: int) -> tuple[Entry, list[Vector]] | None:
+        """Return what the archive has of a ghost, not for the event loop; None for nothing."""
+        row = self._journal.read_later(
             lambda connection: connection.execute(
                 "SELECT entry, vectors FROM archive WHERE id = ?", (ghost_id,)
             ).fetchone()
         )
         if row is None:
             return None
-        self.drop_ghost(ghost_id)
         entry = _entries.decode(row[0])
-        vectors = unpack(row[1], len(entry.wordings))
-        self.put(entry, vectors)
-        return entry, vectors
+        return entry, unpack(row[1], len(entry.wordings))
 
     def put_ghost(self, ghost: Ghost, vector: Vector) -> None:
         """Write a ghost."""

@@ -158,7 +158,7 @@ class Wing:
             return
         model, version = self._above.model_of(result.hops[-1].agent)
         seen = escalation.observation
-        known = seen.check and seen.way != "model"
+        known = seen.check or seen.way == "model"
         said = text_of(escalation.local_result.outcome) if known else ""
         asked = self._asked(prompt.request, self._again.waiting.origin_of(prompt))
         self._lessons += 1

@@ -77,7 +77,7 @@ class Shown(NamedTuple):
 
 
 class FromAbove(NamedTuple):
-    """An answer from above; ``said`` is what we would have answered, if it is a check."""
+    """An answer from above; ``said`` is what we answered, of the model's own or in a check."""
 
     asked: LookUp
     answer: str
@@ -159,7 +159,11 @@ class MemoryWorker:
     def learn(self, given: FromAbove) -> str:
         """Take an answer from above in, and return what became of it."""
         recall, now_s = self._recall(given.asked), time.time()
-        if given.said and recall.best is not None:
+        if given.said and given.way == "model":
+            outcome = self.memory.judge_ghost(recall, given.said, given.answer)
+            if outcome is not None:
+                return outcome
+        elif given.said and recall.best is not None:
             right, kind = agree(given.answer, given.said), recall.question.masked
             way = "direct" if given.way == "memory" else "examples"
             self.memory.judged(recall.best, now_s, right=right, kind=kind, way=way)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_agent.memory.entries import Entry
-    from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
     from experiments.hotspot.baselines import HotQuery
@@ -63,7 +62,6 @@ class MemorySystem:
         self.cloud, self.edge, self.parts = cloud, edge, parts or MemoryParts()
         self._texts, self._settings = texts, settings
         self.memory = Memory(MemorySettings(entries=settings.capacity), dimensions=width)
-        self._archive: dict[int, tuple[Entry, list[Vector]]] = {}
         self._draw = random.Random(f"memory {settings.seed}")  # noqa: S311 - guards nothing
         self._taught: set[int] = set()
 
@@ -154,30 +152,15 @@ class MemorySystem:
         own = self.edge.closed_book(query.fact, query.text, query.at)
         if own.confidence < _LEAST_SURE and query.open:
             given = self._up(query, recall, own.tokens)
-            self._compare(recall, own.answer, given.answer)
+            self.memory.judge_ghost(recall, own.answer, given.answer)
             return given
         calls = 0
         if query.open and self._draw.random() < self._settings.shadow:
             said = self.cloud.ask(query.fact, query.text).answer
-            calls, right = 1, self._compare(recall, own.answer, said)
+            calls, right = 1, agree(said, own.answer)
+            self.memory.judge_ghost(recall, own.answer, said)
             self.memory.standing.note("edge", recall.question.masked, right=right)
         return SystemAnswer(own.answer, "edge", calls, own.tokens)
-
-    def _compare(self, recall: Recall, own: str, said: str) -> bool:
-        """Hold what the model has learned against the cloud; where they differ the ghost is gone.
-
-        Its entry comes back, with a vote for either answer, and answers nobody until one leads.
-        """
-        right, ghost = agree(said, own), recall.ghost
-        if ghost is None:
-            return right
-        ghost.ok += right
-        ghost.bad += not right
-        if not right and ghost.id in self._archive:
-            entry, vectors = self._archive[ghost.id]
-            entry.vote(said)
-            self.memory.restore(ghost, entry, vectors)
-        return right
 
     def _up(self, query: HotQuery, recall: Recall, tokens: int = 0) -> SystemAnswer:
         if not query.open:
@@ -216,13 +199,11 @@ class MemorySystem:
         return agree(self.edge.closed_book(fact, entry.question, -1).answer, entry.answer)
 
     def _internalise(self, entry: Entry, day: int) -> None:
-        vectors = self.memory.vectors_of(entry)
         if not self.parts.awareness:
             if self.parts.eviction:
                 self.memory.forget([entry.id])
             return
         if self.parts.eviction:
-            self._archive[entry.id] = (entry, vectors)
             self.memory.internalise(entry, f"night {day}", 1.0)
         else:
             self._taught.add(entry.id)
@@ -231,14 +212,11 @@ class MemorySystem:
     def _watch(self) -> None:
         """Probe a few ghosts; one that the model does not know any more gives its entry back."""
         for ghost in list(self.memory.ghosts.values()):
-            if (
-                self._draw.random() >= self._settings.probed_a_night
-                or ghost.id not in self._archive
-            ):
+            if self._draw.random() >= self._settings.probed_a_night:
                 continue
-            entry, vectors = self._archive[ghost.id]
-            if not self._knows(entry):
-                self.memory.restore(ghost, entry, vectors)
+            entry = self.memory.buried(ghost)
+            if entry is not None and not self._knows(entry):
+                self.memory.restore(ghost)
 
     def _lose_half(self) -> None:
         """Without replay a night costs half of what the nights before taught."""

@@ -124,15 +124,28 @@ def test_what_the_model_learned_leaves_a_ghost_without_its_text() -> None:
 
 def test_a_ghost_that_failed_gives_its_entry_back() -> None:
     memory = small_memory()
-    made = recall(memory, QUESTION)
-    entry = memory.learn(made, "Ida Holm", NOW_S).entry
+    entry = learn(memory, QUESTION, "Ida Holm").entry
     assert entry is not None
-    memory.restore(memory.internalise(entry, "night-1", 1.0), entry, [made.vector])
+    memory.restore(memory.internalise(entry, "night-1", 1.0))
 
     assert not memory.ghosts
     best = recall(memory, QUESTION).best
     assert best is not None
     assert best.entry.answer == "Ida Holm"
+
+
+def test_what_the_cloud_says_otherwise_than_the_model_has_learned_is_open_again() -> None:
+    memory = small_memory()
+    entry = learn(memory, QUESTION, "Ida Holm").entry
+    assert entry is not None
+    memory.internalise(entry, "night-1", 1.0)
+
+    assert memory.judge_ghost(recall(memory, QUESTION), "Ida Holm", "ida holm.") == "confirmed"
+    assert memory.ghosts
+    assert memory.judge_ghost(recall(memory, QUESTION), "Ida Holm", "Lars Berg") == "conflict"
+    assert not memory.ghosts
+    assert recall(memory, QUESTION).usable == []
+    assert memory.judge_ghost(recall(memory, QUESTION), "Ida Holm", "Lars Berg") is None
 
 
 def test_what_is_forgotten_is_gone_with_its_ghost() -> None:

@@ -65,9 +65,7 @@ async def test_a_ghost_that_failed_comes_back_from_the_archive(tmp_path: Path) -
 
     store = opened(tmp_path)
     memory = small_memory(store)
-    found = store.raise_again(ghost.id)
-    assert found is not None
-    memory.restore(memory.ghosts[ghost.id], *found)
+    assert memory.restore(memory.ghosts[ghost.id]) is not None
     best = recall(memory, QUESTION).best
 
     assert best is not None
