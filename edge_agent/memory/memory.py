@@ -158,11 +158,16 @@ class Memory:
     ) -> Lesson:
         """Take in an answer from above: store it, or count it for or against what is known."""
         lesson = self._lessons.learn(recall, answer, now_s, model, version)
-        self.counts[lesson.outcome] += 1
-        self.days.count(now_s, f"lesson.{lesson.outcome}")
+        self._lesson(lesson.outcome, now_s)
         if lesson.outcome == "stored":
             self.make_room(now_s)
         return lesson
+
+    def _lesson(self, outcome: Outcome, now_s: float) -> Outcome:
+        """Count what became of an answer from above."""
+        self.counts[outcome] += 1
+        self.days.count(now_s, f"lesson.{outcome}")
+        return outcome
 
     def used(self, candidate: Recalled, now_s: float, *, agreed: bool = False) -> None:
         """Count that an entry answered, or helped to; ``agreed`` if the model said the same."""
@@ -240,8 +245,9 @@ class Memory:
     def judge_ghost(self, recall: Recall, own: str, answer: str) -> Outcome | None:
         """Hold what the model said of what it has learned against the answer from above.
 
-        Where they differ the ghost goes and its entry comes back, with a vote for either answer: it
-        answers nobody until one leads. None where nothing was learned, or nothing is kept of it.
+        Where they differ the ghost goes and its entry comes back, with a vote for that answer: if
+        its own was another, it answers nobody until one leads. None where nothing was learned, or
+        nothing is kept of it.
         """
         ghost = recall.ghost
         if ghost is None:
@@ -250,14 +256,14 @@ class Memory:
         ghost.ok += right
         ghost.bad += not right
         if right:
-            return "confirmed"
+            return self._lesson("confirmed", self._told_s)
         entry = self.restore(ghost)
         if entry is None:
             return None
         if not refusal(recall.task, recall.question.text, answer):
             entry.vote(answer)
             self._shelf.put(entry)
-        return "conflict"
+        return self._lesson("conflict", self._told_s)
 
     def buried(self, ghost: Ghost) -> Entry | None:
         """Return the entry that a ghost was."""

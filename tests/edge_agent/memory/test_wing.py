@@ -93,6 +93,23 @@ async def test_a_question_asked_twice_goes_up_once(embedder: str) -> None:
         assert tiers.edge.seen == [QUESTION]
 
 
+async def test_what_the_model_does_not_know_after_all_is_remembered_again(
+    embedder: str,
+) -> None:
+    async with cascade(MemoryWire()) as cascaded:
+        tiers = Tiers(cascaded, settings(embedder))
+        await tiers.start()
+        await tiers.ask(QUESTION)
+        (entry,) = tiers.memory.entries.values()
+        tiers.memory.internalise(entry, "night-1", 1.0)
+        assert tiers.memory.ghosts
+        assert await tiers.ask(QUESTION) == (Label("cloud-1"), "cloud")
+
+        assert not tiers.memory.ghosts
+        assert list(tiers.memory.entries) == [entry.id]
+        assert await tiers.ask(QUESTION) == (Label("cloud-1"), "edge")
+
+
 async def test_whoever_asks_the_device_is_told_where_an_answer_comes_from(embedder: str) -> None:
     async with cascade(MemoryWire()) as cascaded:
         tiers = Tiers(cascaded, settings(embedder))
