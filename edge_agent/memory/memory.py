@@ -17,7 +17,7 @@ from edge_agent.memory.eviction import to_evict
 from edge_agent.memory.fast_path import agree, refusal
 from edge_agent.memory.ghosts import Ghosts, ghost_of
 from edge_agent.memory.lessons import Lessons
-from edge_agent.memory.recall import Recall, situation_of
+from edge_agent.memory.recall import Recall
 from edge_agent.memory.retriever import WORDINGS_STEP, Retriever, examples
 from edge_agent.memory.router import Decision, Situation, by_rule, by_worth
 from edge_agent.memory.settings import MemorySettings
@@ -120,28 +120,6 @@ class Memory:
         found = self._retriever.candidates(asked, vector, index, self.entries, eligible)
         ghost = self._ghosts.find(asked, vector, task, owner)
         return Recall(asked, vector, task, owner, found, ghost)
-
-    def situation(
-        self,
-        recall: Recall,
-        *,
-        cloud: float = 0.93,
-        cloud_open: bool = True,
-        direct: bool = True,
-        examples: bool = True,
-    ) -> Situation:
-        """Return what the router goes by; ``direct`` says whether answers may be given again.
-
-        ``examples`` says whether the edge's model reads any.
-        """
-        return situation_of(
-            recall,
-            self.standing,
-            cloud=cloud,
-            cloud_open=cloud_open,
-            direct=direct,
-            examples=examples,
-        )
 
     def decide(self, situation: Situation) -> Decision:
         """Return the way, by the rule that the settings name."""

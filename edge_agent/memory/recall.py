@@ -50,13 +50,9 @@ def situation_of(
     *,
     cloud: float = 0.93,
     cloud_open: bool = True,
-    direct: bool = True,
     examples: bool = True,
 ) -> Situation:
-    """Return what the router goes by; ``direct`` says whether answers may be given again.
-
-    ``examples`` says whether the edge's model reads any.
-    """
+    """Return what the router goes by; ``examples`` says whether the edge's model reads any."""
     best, kind, ghost = recall.best, recall.question.masked, recall.ghost
     edge = ghost.chance if ghost else standing.lower("edge", kind)
     if best is None:
@@ -71,7 +67,7 @@ def situation_of(
         same=best.same,
         exact=best.exact,
         stable=best.entry.state == "stable",
-        short=direct and is_short(best.entry.answer),
+        short=is_short(best.entry.answer),
         ghost=ghost is not None,
         good_examples=sum(not each.likeness.guard for each in recall.candidates),
         direct=best.same * best.entry.chance_ok,

@@ -12,6 +12,7 @@ from edge_agent.memory.answers import answer_of
 from edge_agent.memory.assembler import SURELY, assemble
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
+from edge_agent.memory.recall import situation_of
 from edge_agent.nights.plan import may_be_learned
 from shared.messages import Provenance
 from shared.telemetry.log import get_logger
@@ -127,8 +128,11 @@ class MemoryWorker:
     def find(self, asked: LookUp) -> Remembered | Shown | None:
         """Return the answer that is remembered, if it may be given again; or good examples."""
         recall, now_s = self._recall(asked), time.time()
-        situation = self.memory.situation(
-            recall, examples=asked.room is not None, cloud_open=asked.open
+        situation = situation_of(
+            recall,
+            self.memory.standing,
+            examples=asked.room is not None,
+            cloud_open=asked.open,
         )
         decision, best = self.memory.decide(situation), recall.best
         way, unlikely = decision.way, decision.chance < _LIKELIER

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 
 from edge_agent.memory.memory import Memory
+from edge_agent.memory.recall import situation_of
 from edge_agent.memory.settings import MemorySettings
 from experiments.hotspot.facts import generate
 from shared.cli import clear_errors
@@ -69,7 +70,7 @@ def _time(
         began_s = time.thread_time()
         vector = embedder.embed([text])[0]
         embedded_s = time.thread_time()
-        memory.decide(memory.situation(memory.recall(text, vector, _NOW_S)))
+        memory.decide(situation_of(memory.recall(text, vector, _NOW_S), memory.standing))
         done_s = time.thread_time()
         embedding.append(1e3 * (embedded_s - began_s))
         looking_up.append(1e3 * (done_s - embedded_s))

@@ -14,6 +14,7 @@ import msgspec
 from edge_agent.memory.eviction import to_learn
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
+from edge_agent.memory.recall import situation_of
 from edge_agent.memory.settings import MemorySettings
 from experiments.hotspot.baselines import SystemAnswer
 
@@ -78,8 +79,11 @@ class MemorySystem:
         """Recall, decide, answer, learn."""
         recall = self._recall(query)
         decision = self.memory.decide(
-            self.memory.situation(
-                recall, cloud=1.0 - self._settings.cloud_wrong, cloud_open=query.open
+            situation_of(
+                recall,
+                self.memory.standing,
+                cloud=1.0 - self._settings.cloud_wrong,
+                cloud_open=query.open,
             )
         )
         best = recall.best

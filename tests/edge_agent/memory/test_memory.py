@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.memory.recall import situation_of
 from edge_agent.memory.store import MemoryStore
 from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory
 
@@ -26,9 +27,9 @@ def test_an_answer_from_above_is_remembered_at_once() -> None:
 def test_it_answers_by_itself_once_a_second_answer_agrees() -> None:
     memory = small_memory()
     learn(memory, QUESTION, "Ida Holm")
-    first = memory.decide(memory.situation(recall(memory, QUESTION)))
+    first = memory.decide(situation_of(recall(memory, QUESTION), memory.standing))
     assert learn(memory, QUESTION, "ida holm").outcome == "confirmed"
-    second = memory.decide(memory.situation(recall(memory, QUESTION)))
+    second = memory.decide(situation_of(recall(memory, QUESTION), memory.standing))
 
     assert (first.way, second.way) == ("examples", "direct")
 
@@ -46,14 +47,14 @@ def test_a_near_duplicate_is_not_answered_from_it(asked: str) -> None:
     for _ in range(3):
         learn(memory, QUESTION, "Ida Holm")
 
-    assert memory.decide(memory.situation(recall(memory, asked))).way == "cloud"
+    assert memory.decide(situation_of(recall(memory, asked), memory.standing)).way == "cloud"
 
 
 def test_answers_that_contradict_each_other_are_put_aside_until_one_leads() -> None:
     memory = small_memory()
     learn(memory, QUESTION, "Ida Holm")
     conflict = learn(memory, QUESTION, "Lars Berg")
-    aside = memory.decide(memory.situation(recall(memory, QUESTION)))
+    aside = memory.decide(situation_of(recall(memory, QUESTION), memory.standing))
     learn(memory, QUESTION, "Lars Berg")
     after = recall(memory, QUESTION).best
 
@@ -116,7 +117,7 @@ def test_what_the_model_learned_leaves_a_ghost_without_its_text() -> None:
     other = recall(memory, "Who was the director of Glass Tower?")
 
     assert not memory.entries
-    assert memory.decide(memory.situation(again)).way == "edge"
+    assert memory.decide(situation_of(again, memory.standing)).way == "edge"
     assert (again.ghost, other.ghost) == (ghost, None)
     assert "Ida" not in repr(ghost)
     assert "Glass" not in repr(ghost)
@@ -163,7 +164,7 @@ def test_what_is_forgotten_is_gone_with_its_ghost() -> None:
 def test_without_the_cloud_what_is_remembered_answers_and_says_so() -> None:
     memory = small_memory()
     learn(memory, QUESTION, "Ida Holm")
-    situation = memory.situation(recall(memory, QUESTION), cloud_open=False)
+    situation = situation_of(recall(memory, QUESTION), memory.standing, cloud_open=False)
 
     assert memory.decide(situation).way == "direct"
     assert memory.decide(situation).degraded
