@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
     from edge_agent.memory.rows import Loaded
+    from edge_agent.memory.store import MemoryStore
     from edge_agent.memory.verifier import QuestionVerifier
     from edge_agent.memory.wording import Question
     from shared.tasks import Task
@@ -25,27 +26,64 @@ KNOWN_REWORDING: Final = 0.6
 
 
 class Ghosts:
-    """Ghosts by id, and their vectors. Their rows are for whoever adds or drops them to write."""
+    """Ghosts by id, their vectors, and the archive of what they were; with a store, on disk, too.
 
-    def __init__(self, dimensions: int, verifier: QuestionVerifier) -> None:
+    ``lose`` leaves the rows to whoever has more to remove with them.
+    """
+
+    def __init__(
+        self, dimensions: int, verifier: QuestionVerifier, store: MemoryStore | None
+    ) -> None:
         self.known: dict[int, Ghost] = {}
         self._index = ClusterIndex(dimensions)
         self._verifier = verifier
+        self._store = store
+        self._archive: dict[int, tuple[Entry, list[Vector]]] = {}
+        """That of a memory without a store."""
 
     def take_in(self, loaded: Loaded) -> None:
         """Fill it with what was on the disk."""
         for ghost, vector in zip(loaded.ghosts, loaded.ghost_vectors, strict=True):
-            self.add(ghost, vector)
+            self._add(ghost, vector)
 
-    def add(self, ghost: Ghost, vector: Vector) -> None:
-        """Keep a ghost with the vector of its question."""
-        self.known[ghost.id] = ghost
-        self._index.add(ghost.id, vector)
+    def bury(self, entry: Entry, vectors: list[Vector], version: str, score: float) -> Ghost:
+        """Move an entry that the model of ``version`` knows to the archive; return its ghost."""
+        ghost = ghost_of(entry, version, score)
+        self._add(ghost, vectors[0])
+        if self._store is not None:
+            self._store.bury(entry, vectors, ghost)
+        else:
+            self._archive[ghost.id] = entry, vectors
+        return ghost
 
-    def drop(self, ghost_id: int) -> Ghost | None:
-        """Let go of a ghost, and return it if there was one."""
+    def stand_beside(self, entry: Entry, vector: Vector, version: str, score: float) -> Ghost:
+        """Return the ghost of an entry that stays."""
+        ghost = ghost_of(entry, version, score)
+        self._add(ghost, vector)
+        if self._store is not None:
+            self._store.put_ghost(ghost, vector)
+        return ghost
+
+    def buried(self, ghost: Ghost) -> tuple[Entry, list[Vector]] | None:
+        """Return what the archive has of a ghost."""
+        if self._store is not None:
+            return self._store.buried(ghost.id)
+        return self._archive.get(ghost.id)
+
+    def drop(self, ghost: Ghost) -> None:
+        """Let go of a ghost and of what the archive has of it."""
+        if self.lose(ghost.id) is not None and self._store is not None:
+            self._store.drop_ghost(ghost.id)
+
+    def lose(self, ghost_id: int) -> Ghost | None:
+        """Do the same but for the rows, and return the ghost if there was one."""
+        self._archive.pop(ghost_id, None)
         self._index.remove(ghost_id)
         return self.known.pop(ghost_id, None)
+
+    def _add(self, ghost: Ghost, vector: Vector) -> None:
+        self.known[ghost.id] = ghost
+        self._index.add(ghost.id, vector)
 
     def find(self, asked: Question, vector: Vector, task: Task, owner: str) -> Ghost | None:
         """Return the ghost of a question: the same names, and the same asked of them."""

@@ -15,7 +15,7 @@ from edge_agent.memory.checks import Checks
 from edge_agent.memory.days import Days
 from edge_agent.memory.eviction import to_evict
 from edge_agent.memory.fast_path import agree, refusal
-from edge_agent.memory.ghosts import Ghosts, ghost_of
+from edge_agent.memory.ghosts import Ghosts
 from edge_agent.memory.lessons import Lessons
 from edge_agent.memory.recall import Recall
 from edge_agent.memory.retriever import WORDINGS_STEP, Retriever, examples
@@ -59,10 +59,8 @@ class Memory:
         """The moment that was told last."""
         self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
-        self._archive: dict[int, tuple[Entry, list[Vector]]] = {}
-        """What the model has learned, of a memory without a store."""
         self._shelf = Shelf(dimensions, store)
-        self._ghosts = Ghosts(dimensions, self.verifier)
+        self._ghosts = Ghosts(dimensions, self.verifier, store)
         if store is not None:
             self._load(store)
         next_id = 1 + max([0, *self.entries, *self.ghosts])
@@ -199,13 +197,7 @@ class Memory:
     def internalise(self, entry: Entry, version: str, score: float) -> Ghost:
         """Leave a ghost where the edge's model has learned an entry; the archive keeps the rest."""
         self.days.count(self._told_s, "learned")
-        vectors, ghost = self._shelf.take(entry), ghost_of(entry, version, score)
-        self._ghosts.add(ghost, vectors[0])
-        if self._store is not None:
-            self._store.bury(entry, vectors, ghost)
-        else:
-            self._archive[ghost.id] = entry, vectors
-        return ghost
+        return self._ghosts.bury(entry, self._shelf.take(entry), version, score)
 
     def not_learned(self, entry: Entry) -> None:
         """Count a night on which the edge's model was taught an entry in vain."""
@@ -214,11 +206,7 @@ class Memory:
 
     def shadow_of(self, entry: Entry, version: str, score: float) -> Ghost:
         """Leave a ghost beside an entry that stays, where the model has learned it."""
-        vectors, ghost = self.vectors_of(entry), ghost_of(entry, version, score)
-        self._ghosts.add(ghost, vectors[0])
-        if self._store is not None:
-            self._store.put_ghost(ghost, vectors[0])
-        return ghost
+        return self._ghosts.stand_beside(entry, self.vectors_of(entry)[0], version, score)
 
     def judge_ghost(self, recall: Recall, own: str, answer: str) -> Outcome | None:
         """Hold what the model said of what it has learned against the answer from above.
@@ -245,12 +233,12 @@ class Memory:
 
     def buried(self, ghost: Ghost) -> Entry | None:
         """Return the entry that a ghost was."""
-        kept = self._buried(ghost)
+        kept = self._ghosts.buried(ghost)
         return None if kept is None else kept[0]
 
     def restore(self, ghost: Ghost) -> Entry | None:
         """Put the entry of a ghost that has failed back; None where nothing is kept of it."""
-        kept = self._buried(ghost)
+        kept = self._ghosts.buried(ghost)
         if kept is None:
             return None
         self.days.count(self._told_s, "restored")
@@ -258,23 +246,15 @@ class Memory:
         self._shelf.add(*kept)
         return kept[0]
 
-    def _buried(self, ghost: Ghost) -> tuple[Entry, list[Vector]] | None:
-        if self._store is not None:
-            return self._store.buried(ghost.id)
-        return self._archive.get(ghost.id)
-
     def drop_ghost(self, ghost: Ghost) -> None:
         """Let go of a ghost: the model does not know it any more."""
-        self._archive.pop(ghost.id, None)
-        if self._ghosts.drop(ghost.id) is not None and self._store is not None:
-            self._store.drop_ghost(ghost.id)
+        self._ghosts.drop(ghost)
 
     def forget(self, entries: Iterable[int]) -> int:
         """Forget entries with their ghosts and what the archive has of them; return how many."""
         ids, count = list(entries), 0
         for entry_id in ids:
-            entry, ghost = self.entries.get(entry_id), self._ghosts.drop(entry_id)
-            self._archive.pop(entry_id, None)
+            entry, ghost = self.entries.get(entry_id), self._ghosts.lose(entry_id)
             count += entry is not None or ghost is not None
             if entry is not None:
                 self._shelf.take(entry)
