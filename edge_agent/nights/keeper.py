@@ -55,19 +55,19 @@ class NightKeeper:
         nights: NightFolder,
         wing: Wing,
         *,
-        hold: Callable[[NightFolder, int], Awaitable[NightOutcome]] = train,
+        training: Callable[[NightFolder, int], Awaitable[NightOutcome]] = train,
         look_s: float = LOOK_S,
     ) -> None:
         """Keep the nights in a folder; ``own`` is the settings' model, on which they are built.
 
-        ``hold`` trains, in a process of its own.
+        ``training`` is done in a process of its own.
         """
         self._settings = settings
         self._own = own
         self._digest = digest_of(own)
         self._nights = nights
         self._wing = wing
-        self._train = hold
+        self._train = training
         self._look_s = look_s
         self._believed = believed_now(nights, self._digest)
         self._agreement = AgreedAbove()
@@ -92,6 +92,8 @@ class NightKeeper:
                 await self._look(parts.slot)
             except RecServeError as error:
                 _log.error("a night went wrong, and the model goes on", reason=str(error))
+            except Exception:  # noqa: BLE001 - nights are not what the agent is there for
+                _log.exception("a night broke, and the model goes on")
             await asyncio.sleep(self._look_s)
 
     async def _look(self, slot: ModelSlot) -> None:

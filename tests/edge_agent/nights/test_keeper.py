@@ -41,6 +41,8 @@ class CountedWing:
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.broken = 0
+        """How often it does not say what waits."""
         self.gone: list[int] = []
         self.told: list[Mapping[str, float | str]] = []
 
@@ -49,6 +51,9 @@ class CountedWing:
 
     async def learnable(self, task: str, since_s: float) -> tuple[int, int]:
         del task, since_s
+        if self.broken:
+            self.broken -= 1
+            raise OSError("no file is left to open")
         return self.waiting, self.waiting
 
     async def internalise(
@@ -83,7 +88,7 @@ class KeptNights:
             self._own,
             self.nights,
             self.wing,  # type: ignore[arg-type] # as much of one as is asked for
-            hold=self.hold,
+            training=self.hold,
             look_s=0.01,
         )
 
@@ -232,3 +237,11 @@ async def test_a_model_that_cannot_be_served_is_tried_once(tmp_path: Path) -> No
         await eventually(failed, "its end")
         assert nights.nights.unfinished is None
         assert await nights.answer() == before
+
+
+async def test_whatever_breaks_the_next_look_begins_a_night(tmp_path: Path) -> None:
+    async with kept(tmp_path, watch_s=0.0) as nights:
+        nights.wing.waiting, nights.wing.broken = 1, 2
+        await eventually(lambda: nights.wing.gone == [7], "the memory to let go")
+
+        assert nights.wing.broken == 0
