@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import math
-import random
 import time
-from typing import TYPE_CHECKING
-from uuid import UUID
 
 import msgspec
 import pytest
@@ -16,97 +11,14 @@ from shared.bus.memory import MemoryBroker
 from shared.errors import NotConnected
 from shared.membership.breaker import FAILURES
 from shared.membership.status import VERSION, Status, encode_status, name_labels
-from shared.messages import Hop, Prompt, Result
+from shared.messages import Hop
 from shared.serving.dispatcher import Dispatcher
-from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import decode_prompt
 from shared.wire.topics import Topics
+from tests.support.dispatching import HOP, PROMPT, ROOT, Bench
 from tests.support.wires import Inbox, eventually, settled
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from shared.bus.memory import MemoryBus
-
-HOP = Hop("device", "device-1", 0.5, 0.7, 10)
-PROMPT = Prompt(UUID(int=1), "device-1", "classify", "text", time.monotonic() + 60, (HOP,))
-ROOT = "recserve/v1"
-ONLINE = b'{"state":"online","epoch":1,"tasks":["classify"]}'
-GONE = b'{"state":"offline","epoch":1}'
-
-
-class Bench:
-    """A dispatcher on a memory bus, and the test in the place of the agents above."""
-
-    def __init__(
-        self,
-        above: tuple[str, ...] = ("edge",),
-        pool: str = "",
-        labels: str = "",
-        listen_s: float = math.inf,
-    ) -> None:
-        self.broker = MemoryBroker()
-        self.bus: MemoryBus = self.broker.client("device-1")
-        self.upper = self.broker.client("upper")
-        self.metrics = Metrics()
-        self.appeared = 0
-        self.dispatcher = Dispatcher(
-            self.bus,
-            Topics(),
-            self.metrics,
-            tier="device",
-            above=above,
-            pool=pool,
-            labels=labels,
-            listen_s=listen_s,
-            draw=random.Random(1),
-        )
-        self.dispatcher.on_agent(self._note)
-
-    def _note(self) -> None:
-        self.appeared += 1
-
-    async def start(self) -> Bench:
-        await settled(self.bus)
-        await settled(self.upper)
-        await self.dispatcher.start()
-        return self
-
-    async def send(
-        self, up: int = 1, *, to: str = "", tried: Collection[str] = (), again: bool = False
-    ) -> str:
-        """Send the prompt and return the agent that has it, or nothing."""
-        chosen = await self.dispatcher.send(PROMPT, up, to=to, tried=tried, again=again)
-        return chosen.agent if chosen else ""
-
-    async def announce(self, agent: str, *, tier: str = "edge", state: str = "online") -> None:
-        status = f'{{"state":"{state}","epoch":1,"tasks":["classify"]}}'
-        await self.upper.publish(f"{ROOT}/status/{tier}/{agent}", status.encode(), retain=True)
-        await eventually(lambda: (agent in self.alive(tier)) == (state == "online"))
-
-    def alive(self, tier: str = "edge") -> list[str]:
-        rosters = {roster.tier: roster for roster in self.dispatcher.choice.rosters}
-        return rosters[tier].alive("classify", time.monotonic())
-
-    @property
-    def listens(self) -> bool:
-        """Whether the broker brings it statuses."""
-        return any("status" in topics for topics, _ in self.bus.subscriptions)
-
-    def known(self) -> float | None:
-        """Return how many agents there are above, as the metrics have it."""
-        return self.metrics.registry.get_sample_value("recserve_agents_above", {"tier": "edge"})
-
-    def open_breakers(self, tier: str) -> float | None:
-        labels = {"tier": tier}
-        return self.metrics.registry.get_sample_value("recserve_open_breakers", labels)
-
-    async def listen(self, agent: str) -> Inbox:
-        inbox = Inbox(self.upper)
-        await self.upper.subscribe(f"{ROOT}/prompts/{agent}/#", inbox.take)
-        return inbox
 
 
 async def test_with_nobody_above_nothing_is_sent() -> None:
@@ -217,52 +129,6 @@ async def test_without_a_connection_that_is_what_is_raised() -> None:
         await bench.send()
 
 
-async def test_word_of_agents_reaches_only_who_should_hear_it() -> None:
-    bench = await Bench().start()
-    await bench.announce("edge-1")
-    await bench.announce("edge-1")
-    assert bench.appeared == 1, "a second word is nothing new"
-
-    await bench.announce("edge-1", state="offline")
-    assert bench.alive() == []
-    await bench.announce("edge-1")
-    assert bench.appeared == 2
-
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"", retain=True)
-    await eventually(lambda: bench.alive() == [])
-
-
-async def test_hops_are_told_by_the_statuses_of_their_agents_which_number_they_went_by() -> None:
-    bench = await Bench(("edge", "cloud")).start()
-    await bench.announce("edge-2")
-    edge = Status("online", 1, ("classify",), version=VERSION, confidence_kind="agreement")
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", encode_status(edge), retain=True)
-    await eventually(lambda: "edge-1" in bench.alive())
-    hops = [Hop("edge", "edge-1", 0.9, 0.5, 10), Hop("cloud", "edge-1", 0.9, 0.5, 10), HOP]
-    silent = [Hop("edge", "edge-2", 0.9, 0.5, 10), Hop("edge", "edge-3", 0.9, 0.5, 10)]
-
-    named = bench.dispatcher.choice.name_confidences(
-        Result(UUID(int=1), Label("positive"), (*hops, *silent))
-    )
-
-    assert [hop.confidence_kind for hop in named.hops] == ["agreement", "", "", "", ""]
-
-
-async def test_a_malformed_status_is_counted_logged_once_and_changes_nothing(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    bench = await Bench().start()
-    await bench.announce("edge-1")
-    for _ in range(5):
-        await bench.upper.publish(f"{ROOT}/status/edge/edge-1", b"junk")
-    labels = {"fault": "malformed"}
-    await eventually(
-        lambda: bench.metrics.registry.get_sample_value("recserve_refused_total", labels) == 5
-    )
-    assert bench.alive() == ["edge-1"]
-    assert capsys.readouterr().out.count("message refused") == 1
-
-
 async def test_a_prompt_may_pass_over_a_tier_and_takes_the_nearest_if_it_cannot() -> None:
     bench = await Bench(above=("edge", "cloud")).start()
     for agent, tier in (("edge-1", "edge"), ("cloud-1", "cloud")):
@@ -285,63 +151,6 @@ async def test_a_pool_is_addressed_by_its_name() -> None:
 
 
 # -- listening on demand -----------------------------------------------------------------------
-
-LISTEN_S = 0.02
-
-
-async def test_statuses_are_heard_until_somebody_is_known_and_nothing_goes_up() -> None:
-    bench = await Bench(listen_s=LISTEN_S).start()
-    await asyncio.sleep(5 * LISTEN_S)
-    assert bench.listens, "nobody is known yet"
-
-    await bench.announce("edge-1")
-    await eventually(lambda: not bench.listens)
-
-    assert bench.known() == 1, "it was there when last heard of"
-
-
-async def test_the_first_prompt_goes_to_whom_we_knew_and_has_the_statuses_heard_again() -> None:
-    bench = await Bench(listen_s=LISTEN_S).start()
-    inbox = await bench.listen("edge-1")
-    await bench.announce("edge-1")
-    await eventually(lambda: not bench.listens)
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-2", ONLINE, retain=True)
-
-    assert await bench.send() == "edge-1"
-
-    await inbox.next()
-    await eventually(lambda: bench.known() == 2)
-    assert not bench.open_breakers("edge")
-    await eventually(lambda: not bench.listens)
-
-
-async def test_one_who_left_meanwhile_costs_one_try_and_the_statuses_say_who_came() -> None:
-    bench = await Bench(listen_s=LISTEN_S).start()
-    await bench.announce("edge-1")  # it reads no prompts
-    await eventually(lambda: not bench.listens)
-    await bench.listen("edge-2")
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-1", GONE, retain=True)
-    await bench.upper.publish(f"{ROOT}/status/edge/edge-2", ONLINE, retain=True)
-    appeared = bench.appeared
-
-    assert await bench.send() == ""
-    await eventually(lambda: bench.appeared > appeared)
-    assert await bench.send() == "edge-2"
-
-
-async def test_statuses_are_heard_for_as_long_as_a_prompt_finds_nobody() -> None:
-    bench = await Bench(listen_s=LISTEN_S).start()
-    await bench.announce("edge-1")
-    await eventually(lambda: not bench.listens)
-
-    assert await bench.send() == ""
-    await asyncio.sleep(5 * LISTEN_S)
-
-    assert bench.listens
-    bench.dispatcher.stop()
-
-
-# -- agents that fail --------------------------------------------------------------------------
 
 
 async def test_a_tier_whose_agents_all_fail_is_passed_over_as_if_it_were_dead() -> None:
