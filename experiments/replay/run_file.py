@@ -57,6 +57,32 @@ def make_folder(folder: Path) -> None:
         raise DataError(f"{folder}: cannot be made ({error.strerror})") from error
 
 
+def set_aside(folder: Path) -> Path | None:
+    """Rename a folder that holds a whole run, so that another may take its name; return to what.
+
+    None where no run is there. Raises ``DataError`` for a run that somebody may go on with, or
+    whose folder cannot be renamed.
+    """
+    if not (folder / FILE).exists():
+        return None
+    if (state := read_run(folder).state) != "whole":
+        said = "is still running, or was killed" if state == "running" else "was interrupted"
+        raise DataError(
+            f"{folder} holds a run that {said}; go on with it (recserve replay --resume {folder}) "
+            "or name another folder"
+        )
+    folder = folder.absolute()
+    number = 1
+    while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
+        number += 1
+    try:
+        return folder.rename(aside)
+    except OSError as error:
+        raise DataError(
+            f"{folder} holds a run and cannot be renamed ({error.strerror}); name another folder"
+        ) from error
+
+
 def write_run(folder: Path, run: RunFile) -> None:
     """Write a run's file in one step; raises ``DataError`` when that cannot be done."""
     path = folder / FILE

@@ -17,8 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from experiments.grid import print_grid
 from experiments.replay import records, samples, saturation
-from experiments.replay.run_file import FILE as RUN
-from experiments.replay.run_file import RunFile, make_folder, write_run
+from experiments.replay.run_file import RunFile, make_folder, set_aside, write_run
 from experiments.replay.schedule import fingerprint, make_plays
 from experiments.replay.workload import read_arrivals
 from experiments.report.write import JSON, PAGE, print_report, write_json, write_report
@@ -30,7 +29,6 @@ from experiments.simulator.tables import busy_grid, tried_grid, verdict
 from experiments.testbed.fleet import names_like
 from recserve.commands.replay import new_folder
 from shared.cli import clear_errors
-from shared.errors import DataError
 from shared.json_lines import appending
 from shared.settings.file import load
 from shared.telemetry import log
@@ -69,8 +67,8 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
             load(PlanSettings, config, flags=[*_assignments(flags), *sets]), flags["devices"]
         )
         folder = out or new_folder(plan.name)
-        if (folder / RUN).exists():
-            raise DataError(f"{folder} holds a run already; name another folder")
+        if aside := set_aside(folder):
+            console.print(f"The run that was in {folder} is in {aside} now")
         tiers = read_tiers(plan)
         make_folder(folder)
         plays = _plays(plan, tiers, console)

@@ -17,8 +17,7 @@ from rich.console import Console
 
 from experiments.replay.environment import open_place
 from experiments.replay.run import play
-from experiments.replay.run_file import FILE as RUN
-from experiments.replay.run_file import RunFile, read_run, write_run
+from experiments.replay.run_file import RunFile, read_run, set_aside, write_run
 from experiments.replay.schedule import ScheduledRequest, fingerprint, make_plays
 from experiments.replay.settings import ReplaySettings
 from experiments.replay.workload import absolute, read_arrivals
@@ -137,8 +136,8 @@ def new_folder(name: str) -> Path:
 
 def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: bool) -> RunFile:
     """Play a run, or the rest of it; its file says afterwards what it came to."""
-    if not resumed and (folder / RUN).exists():
-        raise DataError(f"{folder} holds a run already; --resume it or name another folder")
+    if not resumed and (aside := set_aside(folder)):
+        console.print(f"The run that was in {folder} is in {aside} now")
     fleet = settings.fleet
     names = fleet.ask or names_like(fleet.name, fleet.devices)
     arrivals = read_arrivals(settings.trace)

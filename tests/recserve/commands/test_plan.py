@@ -255,13 +255,15 @@ def test_settings_of_a_tier_can_differ_from_its_file(planner: Planner) -> None:
     assert planner.read("report.json")["tiers"]["device"]["escalated_share"] == 0
 
 
-def test_a_folder_that_holds_a_run_is_left_alone(planner: Planner) -> None:
+def test_a_run_that_is_there_is_set_aside(planner: Planner) -> None:
     planner.run()
+    first = planner.read("run.json")
 
     ran = planner.run()
 
-    assert ran.exit_code == 2
-    assert "holds a run already" in " ".join(ran.output.split())
+    assert ran.exit_code == 0, ran.output
+    assert planner.read("../out.1/run.json") == first
+    assert planner.read("report.json")["prompts"]["lost"] == 0
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
