@@ -14,7 +14,7 @@ from tests.support.replay_runs import made_run
 if TYPE_CHECKING:
     from pathlib import Path
 
-WHOLE = made_run()
+WHOLE = made_run(id="1")
 
 
 def folder_with(run: RunFile, folder: Path) -> Path:
