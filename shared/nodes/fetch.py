@@ -1,8 +1,9 @@
 """Fetches the files of a bundle from several sources at once, and never trusts one of them.
 
 Every source takes the next chunk that is missing; what it brings is held against the chunk's hash
-before it is written. One that brings wrong chunks three times is not asked again; one that fails
-is left alone for a while. While prompts wait for the model, bytes come no faster than is allowed.
+before it is written. Those of the lowest rank come first: one of a higher rank waits for as long as
+they bring anything. One that brings wrong chunks three times is not asked again; one that fails is
+left alone for a while. While prompts wait for the model, bytes come no faster than is allowed.
 """
 
 from __future__ import annotations
@@ -106,8 +107,7 @@ class BundleFetcher:
             raise BundleError(
                 "no source has the bundle: the centre names none, nor do the settings"
             )
-        filling = _Filling(part, progress, told)
-        filling.sole = all(source.last_resort for source in sources)
+        filling = _Filling(part, sources, progress, told)
         workers = [asyncio.create_task(self._drain(source, filling)) for source in sources]
         try:
             await asyncio.gather(*workers)
@@ -129,22 +129,22 @@ class BundleFetcher:
                 )
                 good = await asyncio.to_thread(filling.part.put, index, data)
             except FAILURES as error:
-                filling.give_back(index, str(error))
+                filling.give_back(index, source, str(error))
                 if time.monotonic() - filling.moved_s > self._patience_s:
                     return
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 continue
             except BaseException:
-                filling.give_back(index, "")
+                filling.give_back(index, source, "")
                 raise
             if good:
                 pause_s = _FIRST_PAUSE_S
-                filling.came(index, source.name)
+                filling.came(index, source)
                 continue
             wrong += 1
             filling.progress.repaired += 1
-            filling.give_back(index, f"{source.name} has it wrong")
+            filling.give_back(index, source, f"{source.name} has it wrong")
             _log.warning("a wrong chunk", source=source.name, chunk=index, wrong=wrong)
             if wrong >= _WRONG_CHUNKS:
                 return
@@ -165,13 +165,18 @@ class BundleFetcher:
 class _Filling:
     """One file that several sources fill."""
 
-    def __init__(self, part: PartFile, progress: Progress, told: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        part: PartFile,
+        sources: Sequence[ChunkSource],
+        progress: Progress,
+        told: Callable[[], None],
+    ) -> None:
         self.part = part
         self.progress = progress
         self.reason = ""
-        self.sole = False
         self.moved_s = time.monotonic()
-        self._moved_by = ""
+        self._brought_s = dict.fromkeys(sources, self.moved_s)
         self._told = told
         self._open = part.missing[::-1]
         self._out: set[int] = set()
@@ -181,10 +186,10 @@ class _Filling:
         """Return the next chunk for a source to bring, None when all are there.
 
         One that another source is bringing is waited for, and brought twice only when it is late. A
-        last resort gets none while others bring some.
+        source gets none while one of a lower rank brings some.
         """
         late = False
-        while source.last_resort and not self.sole and self._others_bring(source):
+        while self._nearer_bring(source):
             if not (self._open or self._out):
                 return None
             await asyncio.sleep(_ACCOUNT_S)
@@ -202,22 +207,28 @@ class _Filling:
                 late = True
         return None
 
-    def _others_bring(self, source: ChunkSource) -> bool:
-        return self._moved_by != source.name and time.monotonic() - self.moved_s < _STALLED_S
+    def _nearer_bring(self, source: ChunkSource) -> bool:
+        """Say whether one of a lower rank brought something lately, or has only just begun."""
+        since_s = time.monotonic() - _STALLED_S
+        return any(
+            other.rank < source.rank and brought_s > since_s
+            for other, brought_s in self._brought_s.items()
+        )
 
-    def give_back(self, index: int, reason: str) -> None:
-        """Have somebody else bring a chunk."""
+    def give_back(self, index: int, source: ChunkSource, reason: str) -> None:
+        """Have somebody else bring a chunk, and wait no longer for this one to bring any."""
         self.reason = reason or self.reason
+        self._brought_s.pop(source, None)
         if index in self._out:
             self._out.discard(index)
             self._open.append(index)
         self._changed.set()
 
-    def came(self, index: int, source: str) -> None:
+    def came(self, index: int, source: ChunkSource) -> None:
         """Take note of a chunk that is there; brought twice, it counts once."""
-        self.moved_s = time.monotonic()
+        self.moved_s = self._brought_s[source] = time.monotonic()
         self.progress.fetched += self.part.length(index)
-        self.progress.source = self._moved_by = source
+        self.progress.source = source.name
         if index in self._out:
             self._out.discard(index)
             self.progress.bytes_done += self.part.length(index)

@@ -265,6 +265,10 @@ class ModelKeeper:
         except Stopping:
             raise
         except RecServeError as error:
+            if bundle is not None and await asyncio.to_thread(self._store.drop_damaged, bundle):
+                raise BundleError(
+                    f"files of {bundle.name} were damaged on this disk; they are fetched again"
+                ) from error
             self._say(self.state, phase="rolled back", detail=str(error))
             _log.warning("model rolled back", bundle=digest[:12], reason=str(error))
             return

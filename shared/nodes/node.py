@@ -16,7 +16,7 @@ from shared.nodes.machine import disk_of, this_machine
 from shared.nodes.pieces import PieceSource
 from shared.nodes.reporter import NodeReporter
 from shared.nodes.signing import ManifestVerifier
-from shared.nodes.sources import HttpSource
+from shared.nodes.sources import CENTER, NEAR, HttpSource
 from shared.nodes.store import BundleStore
 from shared.nodes.telemetry import TelemetryReader
 from shared.supervision import Supervised
@@ -193,11 +193,12 @@ class FleetNode:
         self.reporter.changed()
 
     def _sources(self, desired: Desired) -> list[ChunkSource]:
-        """Return where to fetch from: neighbours, the settings' places, the centre, then MQTT."""
+        """Return where to fetch from: neighbours and the settings' places, the centre, MQTT."""
         own = self._blobs.url if self._blobs is not None else ""
-        places = [*desired.sources, *self._settings.sources, self.reporter.center.blobs]
+        ranks = {self.reporter.center.blobs: CENTER}
+        ranks |= dict.fromkeys((*desired.sources, *self._settings.sources), NEAR)
         chosen: list[ChunkSource] = [
-            HttpSource(place) for place in dict.fromkeys(places) if place and place != own
+            HttpSource(place, rank) for place, rank in ranks.items() if place and place != own
         ]
         return [*chosen, self._pieces]
 

@@ -14,7 +14,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import BusError, MalformedMessage, NotConnected, StoreError
-from shared.nodes.sources import SourceFailed
+from shared.nodes.sources import BROKER, SourceFailed
 from shared.telemetry.log import get_logger
 from shared.wire.control import PieceWanted, decode_word, encode_word
 
@@ -39,7 +39,7 @@ class PieceSource:
     """Asks the centre for files over a bus."""
 
     name = "mqtt"
-    last_resort = True
+    rank = BROKER
 
     def __init__(self, open_bus: Callable[[], Awaitable[Bus]], topics: Topics, agent: str) -> None:
         """Use the bus that ``open_bus`` returns, which is called when it is needed first."""

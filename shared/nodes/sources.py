@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 20.0
 PARTIAL: Final = 206
+NEAR: Final = 0
+"""The rank of whoever has a bundle already and lends it, and of the places in the settings."""
+CENTER: Final = 1
+BROKER: Final = 2
+"""The rank of files over MQTT: last, for every byte then goes by the way of the prompts."""
 
 
 class SourceFailed(RecServeError):
@@ -30,8 +35,8 @@ class ChunkSource(Protocol):
         """Name of the source, for people."""
 
     @property
-    def last_resort(self) -> bool:
-        """Whether it is only asked when all others bring nothing."""
+    def rank(self) -> int:
+        """When it is asked: only while none of a lower rank brings anything."""
 
     def fetch(self, sha256: str, offset: int, length: int) -> Awaitable[bytes]:
         """Return a range of a file. Raises ``SourceFailed`` or ``BusError``."""
@@ -46,10 +51,9 @@ FAILURES: Final = (SourceFailed, BusError)
 class HttpSource:
     """A URL below which files have their SHA-256 for a name: ``{base}/blobs/{sha256}``."""
 
-    last_resort = False
-
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, rank: int = NEAR) -> None:
         self.name = base
+        self.rank = rank
         self._address = urlsplit(base)
         self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()

@@ -24,6 +24,7 @@ import msgspec
 
 from shared.errors import BundleError, MalformedMessage, StoreError
 from shared.nodes.part_file import PartFile
+from shared.runtimes.bundle_files import sha256_of
 from shared.storage.files import lock_alone, sync_folder, write_atomically
 from shared.wire.control import HeldBundle
 from shared.wire.manifest import decode_manifest, encode_manifest, read_body
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 _HEX: Final = frozenset("0123456789abcdef")
 _SHA256_DIGITS: Final = 64
+_FRESH_S: Final = 3600.0
 
 
 class StoreNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,8 +111,12 @@ class BundleStore:
         return None
 
     def keep_manifest(self, digest: str, manifest: SignedManifest) -> None:
-        """Keep a manifest. Raises ``OSError``."""
-        write_atomically(self._manifest_path(digest), encode_manifest(manifest))
+        """Keep a manifest. Raises ``StoreError``."""
+        path = self._manifest_path(digest)
+        try:
+            write_atomically(path, encode_manifest(manifest))
+        except OSError as error:
+            raise StoreError(f"{path}: a manifest cannot be kept ({error.strerror})") from error
 
     def manifests(self) -> dict[str, SignedManifest]:
         """Return all that are kept, by digest."""
@@ -194,30 +200,55 @@ class BundleStore:
             os.utime(self._manifest_path(digest), (time.time(), time.time()))
 
     def drop(self, digest: str) -> None:
-        """Remove a bundle and the blobs that no other one has."""
+        """Remove a bundle and the files that no other one has."""
+        manifest = self.manifest(digest)
         shutil.rmtree(self.bundle(digest), ignore_errors=True)
         self._manifest_path(digest).unlink(missing_ok=True)
-        self.sweep()
+        wanted = self._wanted()
+        for sha256 in _files_of(manifest) - wanted:
+            self.blob(sha256).unlink(missing_ok=True)
+            for path in (self.folder / "parts").glob(f"{sha256}.*"):
+                path.unlink(missing_ok=True)
 
     def sweep(self) -> int:
-        """Remove blobs and parts of no bundle that is known here; return the bytes freed."""
-        wanted = set()
-        for manifest in self.manifests().values():
-            with contextlib.suppress(MalformedMessage):
-                wanted |= {file.sha256 for file in read_body(manifest).files}
-        freed = 0
+        """Remove blobs and parts of no bundle that is known here; return the bytes freed.
+
+        What came in the last hour stays: its manifest may be on its way.
+        """
+        wanted, freed = self._wanted(), 0
         for name in ("blobs", "parts"):
             for path in (self.folder / name).glob("*"):
-                if path.name.partition(".")[0] not in wanted:
-                    freed += path.stat().st_size
-                    path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    found = path.stat()
+                    old = time.time() - found.st_mtime > _FRESH_S
+                    if old and path.name.partition(".")[0] not in wanted:
+                        path.unlink()
+                        freed += found.st_size
         return freed
+
+    def _wanted(self) -> set[str]:
+        """Return the hashes of all files of the bundles that are known here."""
+        return set().union(*map(_files_of, self.manifests().values()))
+
+    def drop_damaged(self, bundle: ShippedBundle) -> bool:
+        """Remove those files of a bundle that are not as they were signed; say if any was not."""
+        folder = self.bundle(bundle.digest)
+        damaged = False
+        for file in bundle.files:
+            for path in (folder / file.name, self.blob(file.sha256)):
+                if path.exists() and sha256_of(path) != file.sha256:
+                    path.unlink()
+                    damaged = True
+        if damaged:
+            shutil.rmtree(folder, ignore_errors=True)
+        return damaged
 
     def make_room(self, more_bytes: int, quota_bytes: int, keep: Collection[str]) -> None:
         """Drop what was unused for longest until ``more_bytes`` fit into the quota.
 
         Raises ``BundleError`` when what must be kept leaves no room.
         """
+        self.sweep()
         paths = sorted(
             (self.folder / "manifests").glob("*.json"), key=lambda path: path.stat().st_mtime
         )
@@ -234,3 +265,10 @@ class BundleStore:
 
     def _manifest_path(self, digest: str) -> Path:
         return self.folder / "manifests" / f"{self.blob(digest).name}.json"
+
+
+def _files_of(manifest: SignedManifest | None) -> set[str]:
+    """Return the hashes of a bundle's files; none where its manifest is none."""
+    with contextlib.suppress(MalformedMessage):
+        return {file.sha256 for file in read_body(manifest).files} if manifest else set()
+    return set()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 from typing import TYPE_CHECKING
 
+from shared.nodes.blob_server import BlobServer
 from shared.nodes.signing import ManifestSigner, ManifestVerifier, new_key
-from shared.nodes.sources import SourceFailed
+from shared.nodes.sources import NEAR, SourceFailed
 from shared.nodes.store import BundleStore
 from shared.wire.manifest import CHUNK_BYTES, ShippedBundle, ShippedFile
 
@@ -60,14 +62,38 @@ def store_of(folder: Path, *blobs: bytes) -> BundleStore:
     return store
 
 
+class CountedOrigin:
+    """A blob server that is slow, and counts what it sent, in whole chunks."""
+
+    def __init__(self, store: BundleStore) -> None:
+        self.sent = 0
+        self._server = BlobServer(store, "127.0.0.1", 0)
+        self.url = self._server.url
+        handler = self._server._server.RequestHandlerClass
+        serve = handler.do_GET  # type: ignore[attr-defined] # of the handler made in BlobServer
+
+        def slow(this: object) -> None:
+            time.sleep(0.02)
+            serve(this)
+            self.sent += CHUNK_BYTES
+
+        handler.do_GET = slow  # type: ignore[attr-defined]
+
+    def has_sent(self, size: int) -> bool:
+        return self.sent >= size
+
+    def close(self) -> None:
+        self._server.close()
+
+
 class TestSource:
     """Has blobs in memory, and a fault that a test chooses for each chunk that is asked for."""
 
     __test__ = False
-    last_resort = False
 
-    def __init__(self, *blobs: bytes, name: str = "memory") -> None:
+    def __init__(self, *blobs: bytes, name: str = "memory", rank: int = NEAR) -> None:
         self.name = name
+        self.rank = rank
         self.asked: list[tuple[str, int]] = []
         self.flips: set[int] = set()
         """Counted from 0: the answers in which a bit is flipped."""

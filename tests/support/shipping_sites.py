@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.agent.build import AgentParts
+    from shared.agent.settings import AgentSettings
     from shared.wire.control import NodeState
     from shared.wire.manifest import ShippedBundle
 
@@ -47,18 +48,22 @@ class ShippingSite:
         await asyncio.to_thread(put_files, bundle, folder, self.center.shipping.store)
         return await self.center.shipping.take(sign(bundle, SIGNER))
 
-    @contextlib.asynccontextmanager
-    async def agent(self, name: str = "cloud-1", **node: Any) -> AsyncIterator[AgentParts]:
+    def settings(self, name: str, **node: Any) -> AgentSettings:
+        """Return the settings of an agent that takes this site's bundles."""
         key = self.folder / "models.pub"
         key.write_bytes(SIGNER.public)
         own = self.folder / "made" / "own"
-        settings = cloud_settings(
+        return cloud_settings(
             self.wire,
             name,
             model=ModelSettings(source=str(own if own.exists() else self.bundle("own"))),
             state=str(self.folder / name),
             node=NodeSettings(authority=str(key), site=SITE, reserve_megabytes=0, **node),
         )
+
+    @contextlib.asynccontextmanager
+    async def agent(self, name: str = "cloud-1", **node: Any) -> AsyncIterator[AgentParts]:
+        settings = self.settings(name, **node)
         async with serving(settings, connect=self.wire.connect) as parts:
             await eventually(lambda: self.center.registry.find(name) is not None)
             yield parts

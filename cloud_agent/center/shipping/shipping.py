@@ -13,14 +13,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from cloud_agent.center.shipping.wishes import Wishes
-from shared.errors import BundleError, BusError, MalformedMessage, SettingsError
+from shared.errors import BundleError, BusError, MalformedMessage, SettingsError, StoreError
 from shared.nodes.pieces import PieceServer
 from shared.telemetry.log import get_logger
 from shared.wire.control import encode_word
 from shared.wire.manifest import ShippedBundle, encode_manifest, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import AsyncIterator, Iterable
 
     from cloud_agent.center.events import EventLog
     from cloud_agent.center.registry.members import Registry
@@ -56,7 +56,8 @@ class Shipping:
         self._verifier = verifier
         self._bundles: dict[str, ShippedBundle] = {}
         self._wishes = Wishes(store.folder / "wishes.json", registry)
-        self._writing = asyncio.Lock()
+        self._wishing = asyncio.Lock()
+        self._moving = asyncio.Lock()
 
     @property
     def bundles(self) -> list[ShippedBundle]:
@@ -89,18 +90,13 @@ class Shipping:
         return [file.sha256 for file in self.store.missing(self._check(manifest))]
 
     async def take(self, manifest: SignedManifest) -> ShippedBundle:
-        """Take a bundle into the catalogue. Raises ``BundleError``."""
+        """Take a bundle into the catalogue. Raises ``BundleError`` or ``StoreError``."""
         bundle = self._check(manifest)
-        known = self._bundles.get(bundle.digest)
-        if known is not None and known.serial > bundle.serial:
-            raise BundleError(f"a later manifest of {bundle.name} {bundle.version} is here")
-        missing = self.store.missing(bundle)
-        if missing:
-            names = ", ".join(file.name for file in missing)
-            raise BundleError(f"files of {bundle.name} are missing here: {names}")
-        await asyncio.to_thread(self.store.keep_manifest, bundle.digest, manifest)
-        self._bundles[bundle.digest] = bundle
-        await self._publish_manifest(bundle.digest)
+        async with self._moving:
+            self._check_complete(bundle)
+            await asyncio.to_thread(self.store.keep_manifest, bundle.digest, manifest)
+            self._bundles[bundle.digest] = bundle
+            await self._publish_manifest(bundle.digest)
         data = {"name": bundle.name, "version": bundle.version, "digest": bundle.digest}
         self._events.add("bundle", "", data, time.time())
         return bundle
@@ -124,16 +120,17 @@ class Shipping:
     async def assign(self, agents: Iterable[str], digest: str, reason: str) -> list[str]:
         """Have agents serve a bundle; an empty digest: what their settings name.
 
-        Returns those of whom that was not wanted already. Raises ``SettingsError``.
+        Returns those of whom that was not wanted already. Raises ``SettingsError``, and
+        ``StoreError`` where that cannot be kept: nothing is wanted anew then.
         """
-        if digest and digest not in self._bundles:
-            raise SettingsError(f"no bundle here has the digest {digest!r}")
-        changed = [
-            agent
-            for agent in agents
-            if self._wishes.want(agent, digest, self._neighbours(agent, digest), reason)
-        ]
-        await self._keep_wishes()
+        async with self._wishes_kept():
+            if digest and digest not in self._bundles:
+                raise SettingsError(f"no bundle here has the digest {digest!r}")
+            changed = [
+                agent
+                for agent in agents
+                if self._wishes.want(agent, digest, self._neighbours(agent, digest), reason)
+            ]
         await self._publish_wishes(changed)
         return changed
 
@@ -154,36 +151,60 @@ class Shipping:
 
         Returns what was dropped, by agent; the centre's own under an empty name.
         """
-        dropped: dict[str, list[str]] = {}
         here = await self._drop_unneeded()
-        if here:
-            dropped[""] = here
-        for member in self._registry:
-            held = member.report.bundles if member.report is not None else ()
-            unused = [bundle.digest for bundle in held if bundle.digest and not bundle.in_use]
-            evict = self._wishes.evict(member.name, unused)
-            if evict:
-                dropped[member.name] = list(evict)
         await asyncio.to_thread(self.store.sweep)
-        await self._keep_wishes()
-        await self._publish_wishes(agent for agent in dropped if agent)
-        return dropped
+        evicted: dict[str, list[str]] = {}
+        async with self._wishes_kept():
+            for member in self._registry:
+                held = member.report.bundles if member.report is not None else ()
+                unused = [bundle.digest for bundle in held if bundle.digest and not bundle.in_use]
+                evict = self._wishes.evict(member.name, unused)
+                if evict:
+                    evicted[member.name] = list(evict)
+        await self._publish_wishes(evicted)
+        return ({"": here} if here else {}) | evicted
 
     async def _drop_unneeded(self) -> list[str]:
-        """Drop the bundles here that nobody needs, but for the latest of each name."""
-        latest = {bundle.name: bundle.digest for bundle in reversed(self.bundles)}
-        kept = self._wishes.needed | set(latest.values())
-        unneeded = [digest for digest in self._bundles if digest not in kept]
-        for digest in unneeded:
-            await asyncio.to_thread(self.store.drop, digest)
-            del self._bundles[digest]
-            await self._say(self._topics.manifest(digest), b"")
-        return unneeded
+        """Drop the bundles here that nobody needs, but for the latest of each name.
 
-    async def _keep_wishes(self) -> None:
-        """Write what is wanted; one at a time, for each takes the place of the same file."""
-        async with self._writing:
-            await asyncio.to_thread(self._wishes.write)
+        Each is looked at again when its turn comes: it may be wanted, or pushed anew, meanwhile.
+        """
+        dropped = []
+        for digest in [*self._bundles]:
+            async with self._moving:
+                latest = {bundle.name: bundle.digest for bundle in reversed(self.bundles)}
+                if digest in self._wishes.needed | set(latest.values()):
+                    continue
+                del self._bundles[digest]  # from now on nobody can want it
+                await asyncio.to_thread(self.store.drop, digest)
+                await self._say(self._topics.manifest(digest), b"")
+                dropped.append(digest)
+        return dropped
+
+    @contextlib.asynccontextmanager
+    async def _wishes_kept(self) -> AsyncIterator[None]:
+        """Write what is wanted once it was changed, one change at a time, or take the change back.
+
+        Raises ``StoreError`` where it cannot be written.
+        """
+        async with self._wishing:
+            before = self._wishes.by_agent
+            yield
+            try:
+                await asyncio.to_thread(self._wishes.write)
+            except StoreError:
+                self._wishes.put_back(before)
+                raise
+
+    def _check_complete(self, bundle: ShippedBundle) -> None:
+        """Raise ``BundleError`` for a bundle that is older than what is here, or not all here."""
+        known = self._bundles.get(bundle.digest)
+        if known is not None and known.serial > bundle.serial:
+            raise BundleError(f"a later manifest of {bundle.name} {bundle.version} is here")
+        missing = self.store.missing(bundle)
+        if missing:
+            names = ", ".join(file.name for file in missing)
+            raise BundleError(f"files of {bundle.name} are missing here: {names}; push it again")
 
     def _check(self, manifest: SignedManifest) -> ShippedBundle:
         if self._verifier is None:

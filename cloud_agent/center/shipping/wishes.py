@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from shared.errors import StoreError
 from shared.storage.files import write_atomically
 from shared.telemetry.log import get_logger
 from shared.wire.control import Desired
@@ -65,8 +66,18 @@ class Wishes:
             )
 
     def write(self) -> None:
-        """Keep all of it."""
-        write_atomically(self._place, msgspec.json.encode(self._by_agent))
+        """Keep all of it. Raises ``StoreError``."""
+        try:
+            write_atomically(self._place, msgspec.json.encode(self._by_agent))
+        except OSError as error:
+            raise StoreError(
+                f"{self._place}: what is wanted of agents cannot be kept ({error.strerror}), so "
+                "nothing was changed; make room on the centre's disk and say it again"
+            ) from error
+
+    def put_back(self, by_agent: dict[str, Wish]) -> None:
+        """Want again what was wanted before."""
+        self._by_agent = by_agent
 
     def want(self, agent: str, digest: str, sources: tuple[str, ...], reason: str) -> bool:
         """Want a bundle of an agent, to be had from these sources; False: it was wanted already."""

@@ -181,8 +181,11 @@ class CenterApi:
             if digest.hexdigest() != place.name:
                 return answer({"error": "the file has another SHA-256 than its address"}, 400)
             beside.replace(place)
-        except (StoreError, OSError) as error:
+        except StoreError as error:
             return answer({"error": str(error)}, 400)
+        except OSError as error:
+            said = f"{store.folder}: the file cannot be kept ({error.strerror})"
+            return answer({"error": said}, 507)
         finally:
             beside.unlink(missing_ok=True)
         return answer({"bytes": size})

@@ -16,10 +16,10 @@ import pytest
 from shared.errors import BundleError
 from shared.nodes.blob_server import BlobServer
 from shared.nodes.fetch import BundleFetcher, Progress
-from shared.nodes.sources import HttpSource
+from shared.nodes.sources import BROKER, CENTER, HttpSource
 from shared.wire.manifest import CHUNK_BYTES
 from tests.support.processes import ROOT
-from tests.support.shipped import TestSource, content, shipped, store_of
+from tests.support.shipped import CountedOrigin, TestSource, content, shipped, store_of
 from tests.support.wires import eventually
 
 if TYPE_CHECKING:
@@ -143,17 +143,31 @@ async def test_while_prompts_wait_bytes_come_no_faster_than_they_may(tmp_path: P
 
 
 async def test_a_last_resort_is_not_asked_while_others_bring_something(tmp_path: Path) -> None:
-    first, last = TestSource(WEIGHTS, TOKENIZER), TestSource(WEIGHTS, TOKENIZER, name="last")
-    last.last_resort = True
+    first = TestSource(WEIGHTS, TOKENIZER)
+    last = TestSource(WEIGHTS, TOKENIZER, name="last", rank=BROKER)
 
     await BundleFetcher(store_of(tmp_path)).fetch(BUNDLE, [first, last], Progress())
 
     assert last.asked == []
 
 
+async def test_who_has_it_near_is_asked_first_and_the_centre_when_they_fail(
+    tmp_path: Path,
+) -> None:
+    near, centre = TestSource(WEIGHTS, TOKENIZER), TestSource(WEIGHTS, TOKENIZER, rank=CENTER)
+
+    await BundleFetcher(store_of(tmp_path / "one")).fetch(BUNDLE, [centre, near], Progress())
+    assert (len(near.asked), centre.asked) == (7, [])
+
+    near.fails = set(range(9, 1_000))
+    store = store_of(tmp_path / "two")
+    await BundleFetcher(store).fetch(BUNDLE, [centre, near], Progress())
+    assert whole(store)
+    assert len(centre.asked) == 7 - 2
+
+
 async def test_a_last_resort_is_asked_when_it_is_all_there_is(tmp_path: Path) -> None:
-    store, last = store_of(tmp_path), TestSource(WEIGHTS, TOKENIZER)
-    last.last_resort = True
+    store, last = store_of(tmp_path), TestSource(WEIGHTS, TOKENIZER, rank=BROKER)
 
     await BundleFetcher(store).fetch(BUNDLE, [last], Progress())
 
@@ -166,7 +180,7 @@ async def test_a_download_killed_again_and_again_is_whole_in_the_end_and_pays_on
     size = 24 * CHUNK_BYTES + 77
     data = content(3, size)
     bundle = shipped({"model.onnx": data})
-    origin = _Counting(store_of(tmp_path / "origin", data))
+    origin = CountedOrigin(store_of(tmp_path / "origin", data))
     description = tmp_path / "bundle.json"
     description.write_bytes(msgspec.json.encode(bundle))
     draw, kills = random.Random(5), 0
@@ -196,32 +210,9 @@ async def test_a_download_killed_again_and_again_is_whole_in_the_end_and_pays_on
     store = store_of(tmp_path / "store")
     assert store.blob(bundle.digest).read_bytes() == data
     assert kills == 5
+    assert (tmp_path / "store/store.lock").exists(), "left behind each time, in nobody's way"
     # One chunk is on its way at each kill, and one in the hands of the kernel.
     assert origin.sent <= size + 2 * kills * CHUNK_BYTES
-
-
-class _Counting:
-    """A blob server that is slow, and counts what it sent."""
-
-    def __init__(self, store: BundleStore) -> None:
-        self.sent = 0
-        self._server = BlobServer(store, "127.0.0.1", 0)
-        self.url = self._server.url
-        handler = self._server._server.RequestHandlerClass
-        serve = handler.do_GET  # type: ignore[attr-defined] # of the handler made in BlobServer
-
-        def slow(this: object) -> None:
-            time.sleep(0.02)
-            serve(this)
-            self.sent += CHUNK_BYTES
-
-        handler.do_GET = slow  # type: ignore[attr-defined]
-
-    def has_sent(self, size: int) -> bool:
-        return self.sent >= size
-
-    def close(self) -> None:
-        self._server.close()
 
 
 async def test_any_url_that_answers_ranges_is_a_source_and_one_that_does_not_is_told(

@@ -95,6 +95,20 @@ def test_a_link_that_is_too_slow_for_a_model_keeps_the_old_one() -> None:
     assert planner(cards).plan([there], outlooks, demand(), HORIZON).changes
 
 
+def test_of_two_nodes_alike_the_one_that_holds_the_model_gets_it() -> None:
+    cards = catalogue()
+    outlooks = CatalogueOutlooks(cards)
+    eager = planner(cards, transfer_price=0.05, epistemic=0.0, hysteresis=0.0)
+    plain = {name: holding(name, bytes_per_s=GIB / 60) for name in ("a", "b")}
+    for holder in plain:
+        nodes = [
+            node._replace(on_disk=frozenset({"small", "large"})) if name == holder else node
+            for name, node in plain.items()
+        ]
+        plan = eager.plan(nodes, outlooks, demand(), HORIZON)
+        assert [change.node for change in plan.changes] == [holder]
+
+
 def test_a_model_that_cannot_be_sent_to_a_node_is_planned_only_where_it_is() -> None:
     cards = catalogue()
     outlooks = CatalogueOutlooks(cards)
