@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping
 
     from edge_agent.memory.checks import Checks
+    from edge_agent.memory.entries import Entry
     from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.worker import Remembered
@@ -189,6 +190,14 @@ class Wing:
         await self._worker.do(self._worker.internalise, learned, taught, by)
         if self._metrics is not None:
             self._show(self._metrics)
+
+    async def to_probe(self, share: float) -> list[Entry]:
+        """Return a share of what was learned, those asked for most rather than others."""
+        return await self._worker.do(self._worker.to_probe, share)
+
+    async def probed(self, entry: Entry, said: str) -> bool:
+        """Return whether the model still knows what was learned; what it lost comes back."""
+        return await self._worker.do(self._worker.probed, entry, said)
 
     async def close(self) -> None:
         """Learn what waits, and stop."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import heapq
+import math
+import random
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache, partial
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from edge_agent.memory.assembler import Assembled
+    from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
@@ -35,6 +39,8 @@ _Value = TypeVar("_Value")
 _VECTORS: Final = 1_000
 _LIKELIER: Final = 0.5
 """Below this a remembered answer is no better than the model's, whoever can be asked."""
+_DRAWN: Final = 5
+"""Of so many times as many ghosts those asked for most are probed: hot ones have more turns."""
 _REFIT: Final = 200
 """Lessons after which the verifier is fitted again."""
 
@@ -191,6 +197,24 @@ class MemoryWorker:
                 self.memory.internalise(entry, by, learned[entry_id])
             elif entry is not None:
                 self.memory.not_learned(entry)
+
+    def to_probe(self, share: float) -> list[Entry]:
+        """Return a share of what was learned, of more that are drawn the most asked for."""
+        ghosts = list(self.memory.ghosts.values())
+        count, now_s = math.ceil(share * len(ghosts)), time.time()
+        drawn = random.sample(ghosts, min(len(ghosts), _DRAWN * count))
+        buried = filter(None, map(self.memory.buried, drawn))
+        return heapq.nlargest(count, buried, key=lambda entry: entry.heat(now_s))
+
+    def probed(self, entry: Entry, said: str) -> bool:
+        """Return whether the model still knows what was learned; what it lost comes back."""
+        ghost = self.memory.ghosts.get(entry.id)
+        right = agree(entry.answer, said)
+        if ghost is not None and right:
+            ghost.ok += 1
+        elif ghost is not None:
+            self.memory.restore(ghost)
+        return right
 
     def _recall(self, asked: LookUp) -> Recall:
         task, text = asked.request.task, asked.request.content

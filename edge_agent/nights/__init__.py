@@ -5,6 +5,7 @@
     due       whether a night is to begin: a clock, or a volume: pure
     plan      what is learned, what is held out, what is repeated: pure
     gates     whether a model that has learned may serve: pure
+    probing   by day, whether the model still knows what it learned
     canary    whether it does worse in its first hours: pure
     folder    a night on the disk: what was ordered, what came of it, which model is believed
     settings  the key ``memory.night``

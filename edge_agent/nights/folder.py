@@ -57,15 +57,25 @@ class NightRow(msgspec.Struct, frozen=True, kw_only=True):
         return self.held_out or self.wordings[0]
 
 
+class GateReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What one gate read, where it had to be, and whether it was."""
+
+    value: float
+    bound: float
+    open: bool
+
+
 class NightRows(msgspec.Struct, frozen=True, kw_only=True):
     """What one night is about: what is new, and what must not be forgotten.
 
     ``fresh`` asks for a new adapter: the last one knows something that was to be forgotten.
+    ``rejected`` has the gates of a first try; with it, this is the second.
     """
 
     new: tuple[NightRow, ...]
     old: tuple[NightRow, ...]
     fresh: bool = False
+    rejected: dict[str, GateReading] = {}
 
     @property
     def all(self) -> tuple[NightRow, ...]:
@@ -91,21 +101,17 @@ class NightOrder(msgspec.Struct, frozen=True, kw_only=True):
     night: NightSettings
 
 
-class GateReading(msgspec.Struct, frozen=True, kw_only=True):
-    """What one gate read, where it had to be, and whether it was."""
-
-    value: float
-    bound: float
-    open: bool
-
-
 class NightOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a night; ``learned`` has the entries that the model now answers right."""
+    """What came of a night; ``learned`` has the entries that the model now answers right.
+
+    ``rejected`` has the gates of a first try, where there was a second.
+    """
 
     number: int
     verdict: Verdict
     why: str = ""
     gates: dict[str, GateReading] = {}
+    rejected: dict[str, GateReading] = {}
     new: int = 0
     old: int = 0
     learned: dict[int, float] = {}
@@ -203,6 +209,11 @@ class NightFolder:
     def write_rows(self, number: int, rows: NightRows) -> None:
         """Say what a night is about."""
         _write(self.of(number) / "rows.json", rows)
+
+    def try_again(self, number: int, rows: NightRows) -> None:
+        """Begin a night anew about fewer rows; what it was at is gone."""
+        self._remove(number, *_MAKING, *_MODEL)
+        self.write_rows(number, rows)
 
     def write_outcome(self, outcome: NightOutcome) -> None:
         """End a night."""

@@ -1,8 +1,8 @@
 """Whether a model that has learned may serve: what it and the one before say to the probes: pure.
 
-Three gates, all of which must be open: what is new, in wordings that were not learned; what was
-known, which is what a training without replay loses however good the new answers look; and whether
-it still says different things.
+All gates must be open: what is new, in wordings that were not learned; what was known, which is
+what a training without replay loses however good the new answers look; whether it still does as an
+example says, where the night teaches that; and whether it still says different things.
 """
 
 from __future__ import annotations
@@ -47,10 +47,11 @@ class Examined(NamedTuple):
 
 
 class Exam(NamedTuple):
-    """What a model said of what is new and of what it knew."""
+    """What a model said of what is new, of what it knew, and after examples."""
 
     new: Examined
     old: Examined
+    shown: Examined = Examined([], [])
 
 
 def read_gates(
@@ -60,11 +61,15 @@ def read_gates(
     least = settings.new_least if task == "generate" else before.new.share
     keep = before.old.share - settings.old_drop
     most, allowed = _commonest(after.new)
-    return {
+    gates = {
         "held-out wordings": _at_least(after.new.share, least),
         "old knowledge": _at_least(after.old.share, keep),
         "one answer everywhere": GateReading(value=most, bound=allowed, open=most <= allowed),
     }
+    if after.shown.rows:
+        heeds = before.shown.share - settings.shown_drop
+        gates["examples"] = _at_least(after.shown.share, heeds)
+    return gates
 
 
 def closed(gates: Mapping[str, GateReading]) -> str:

@@ -18,6 +18,7 @@ from edge_agent.nights.belief import believed_now, open_order, order_next, with_
 from edge_agent.nights.canary import AgreedAbove, judge
 from edge_agent.nights.due import why_due
 from edge_agent.nights.folder import Believed, told_of
+from edge_agent.nights.probing import probe_ghosts
 from edge_agent.nights.trainer import train
 from shared.errors import RecServeError
 from shared.messages import Failure
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from shared.messages import Result
     from shared.runtimes import ModelSettings
     from shared.serving.slot import ModelSlot
+    from shared.serving.solver import ModelRunner
     from shared.tasks import Task
 
 _log = get_logger()
@@ -71,6 +73,8 @@ class NightKeeper:
         self._look_s = look_s
         self._believed = believed_now(nights, self._digest)
         self._agreement = AgreedAbove()
+        self._probed = ""
+        """The day on which it was last asked for what it learned."""
 
     def observe(self, escalation: Escalation, result: Result) -> None:
         """Compare the model's own answer with the one from above; returns at once."""
@@ -90,6 +94,7 @@ class NightKeeper:
         while True:
             try:
                 await self._look(parts.slot)
+                await self._probe(parts.batcher)
             except RecServeError as error:
                 _log.error("a night went wrong, and the model goes on", reason=str(error))
             except Exception:  # noqa: BLE001 - nights are not what the agent is there for
@@ -107,6 +112,16 @@ class NightKeeper:
             _log.info("a night begins", night=order.number, reason=why)
         if order is not None:
             await self._hold(slot, order)
+
+    async def _probe(self, runner: ModelRunner) -> None:
+        """Ask once a day for some of what was learned."""
+        today = f"{datetime.now().astimezone():%Y-%m-%d}"
+        if today == self._probed:
+            return
+        self._probed = today
+        asked, lost = await probe_ghosts(self._wing, runner, self._settings.ghosts_probed)
+        if asked:
+            _log.info("the model was asked for what it learned", ghosts=asked, lost=lost)
 
     async def _why(self, slot: ModelSlot) -> str:
         """Return why a night is to begin; empty if none is."""

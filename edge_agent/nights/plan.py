@@ -10,6 +10,8 @@ import random
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from edge_agent.memory.wording import normalise
 from edge_agent.nights.folder import NightRow, NightRows
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from edge_agent.memory.entries import Entry
+    from edge_agent.nights.folder import GateReading
     from edge_agent.nights.settings import NightSettings
     from shared.tasks import Task
 
@@ -72,6 +75,17 @@ def choose(
     kept += [each for each in old if normalise(each.probe) not in asked]
     there = {entry.id for entry in (*entries, *archived)}
     return NightRows(new=tuple(new), old=tuple(kept), fresh=not there.issuperset(knew))
+
+
+def half_of(rows: NightRows, gates: dict[str, GateReading], least: int) -> NightRows | None:
+    """Return what is tried once more after gates rejected it: the half that is asked for most.
+
+    None where that is fewer than ``least``, or was tried already.
+    """
+    half = rows.new[: len(rows.new) // 2]
+    if rows.rejected or len(half) < least:
+        return None
+    return msgspec.structs.replace(rows, new=half, rejected=gates)
 
 
 def row_of(entry: Entry, task: Task) -> NightRow:

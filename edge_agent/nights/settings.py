@@ -44,6 +44,14 @@ class NightSettings(Closed, frozen=True, kw_only=True):
     old_rows: Annotated[
         int, Meta(ge=0, description="rows in each step of what is known already: the replay")
     ] = 28
+    shown_rows: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="rows in each step with an example before the question, so that a model "
+            "that writes goes on using those it is shown; 0: none, and no gate on it",
+        ),
+    ] = 6
     threads: Annotated[Count, Meta(description="threads of the training, at idle priority")] = 1
     limit_s: Annotated[Seconds, Meta(description="longest time for one night")] = 14_400.0
     new_least: Annotated[
@@ -58,6 +66,18 @@ class NightSettings(Closed, frozen=True, kw_only=True):
     old_drop: Annotated[
         float, Meta(ge=0, le=1, description="loss of right answers to what it knew, at most")
     ] = 0.04
+    shown_drop: Annotated[
+        float, Meta(ge=0, le=1, description="loss of answers taken from an example, at most")
+    ] = 0.03
+    ghosts_probed: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description="share of what was learned that the model is asked for each day, past the "
+            "memory; what it has lost comes back from the archive; 0: none",
+        ),
+    ] = 0.02
     watch_prompts: Annotated[
         Count, Meta(description="answers compared with those from above before it is believed")
     ] = 50

@@ -19,8 +19,10 @@ _MODULE: Final = "recserve.night"
 _GRACE_S: Final = 5.0
 
 
-async def train(nights: NightFolder, number: int) -> NightOutcome:
+async def train(nights: NightFolder, number: int, *, idle: bool = True) -> NightOutcome:
     """Have a night held in a process of its own, and return what came of it.
+
+    ``idle``: it waits for whoever else wants the processor.
 
     Cancelled, it stops the process; the night then goes on from its checkpoint when it is held
     again. A process that dies without a word is a failed night. Raises ``StoreError``.
@@ -29,7 +31,7 @@ async def train(nights: NightFolder, number: int) -> NightOutcome:
     with (folder / "log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", _MODULE, str(folder)),
+            *("-m", _MODULE, str(folder), *([] if idle else ["--awake"])),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

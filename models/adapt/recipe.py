@@ -26,8 +26,9 @@ class AdaptRow(NamedTuple):
 class AdaptRecipe:
     """How a model is adapted.
 
-    ``new_rows`` and ``old_rows`` are drawn for each step from the rows that are new and from those
-    that are known already; the rate rises over ``warmup_steps`` and falls to nothing by a cosine.
+    ``new_rows``, ``old_rows`` and ``shown_rows`` are drawn for each step from the rows that are
+    new, from those that are known already and from those with an example; the rate rises over
+    ``warmup_steps`` and falls to nothing by a cosine.
     """
 
     steps: int
@@ -35,6 +36,7 @@ class AdaptRecipe:
     learning_rate: float = 2e-3
     new_rows: int = 32
     old_rows: int = 28
+    shown_rows: int = 0
     warmup_steps: int = 30
     checkpoint_steps: int = 50
     gradient_norm_max: float = 1.0
@@ -45,8 +47,9 @@ class AdaptRecipe:
 
 @dataclass(frozen=True, kw_only=True)
 class AdaptRows:
-    """What is learned of which task."""
+    """What is learned of which task; ``shown`` are the rows with an example."""
 
     task: Task
     new: Sequence[AdaptRow]
     old: Sequence[AdaptRow]
+    shown: Sequence[AdaptRow] = ()

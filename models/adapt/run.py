@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import torch
@@ -13,7 +12,7 @@ from models.adapt.base import AdaptedBase
 from models.train.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from models.adapt.recipe import AdaptRecipe, AdaptRow, AdaptRows
@@ -39,13 +38,12 @@ def adapt(
     folder: Path,
     *,
     warm: Path | None = None,
-    until_s: float = math.inf,
 ) -> Adapted:
     """Train in ``folder``, going on from the checkpoint that lies there, if one does.
 
-    ``warm`` is the folder of an adapter to begin with, ``until_s`` a time of ``time.monotonic``.
-    Raises ``TrainingError`` when the loss runs away or the time is up, ``BundleError`` when the
-    base cannot be read, ``RuntimeUnavailable`` when a library is missing.
+    ``warm`` is the folder of an adapter to begin with. Raises ``TrainingError`` when the loss runs
+    away, ``BundleError`` when the base cannot be read, ``RuntimeUnavailable`` when a library is
+    missing.
     """
     torch.set_num_threads(recipe.threads)
     base = AdaptedBase(source, rows.task, recipe, warm)
@@ -53,11 +51,11 @@ def adapt(
     losses = _resumed(folder / _CHECKPOINT, base, optimizer)
     new = _Deck(rows.new, recipe.new_rows, f"new {recipe.seed}")
     old = _Deck(rows.old, recipe.old_rows, f"old {recipe.seed}")
+    shown = _Deck(rows.shown, recipe.shown_rows, f"shown {recipe.seed}")
     base.network.train()
     while (step := len(losses)) < recipe.steps:
-        if time.monotonic() > until_s:
-            raise TrainingError(f"its time was up after {step} of {recipe.steps} steps")
-        losses.append(_step(base, optimizer, [*new.at(step), *old.at(step)], recipe, step))
+        batches = [*new.at(step), *old.at(step)], shown.at(step)  # apart: these are twice as long
+        losses.append(_step(base, optimizer, batches, recipe, step))
         _refuse_divergence(losses)
         if len(losses) % recipe.checkpoint_steps == 0:
             _keep(folder / _CHECKPOINT, base, optimizer, losses)
@@ -94,19 +92,23 @@ class _Deck:
 def _step(
     base: AdaptedBase,
     optimizer: torch.optim.Optimizer,
-    rows: Sequence[AdaptRow],
+    batches: Iterable[Sequence[AdaptRow]],
     recipe: AdaptRecipe,
     step: int,
 ) -> float:
-    """Make one step; return the loss before it."""
+    """Make one step on the rows of all batches; return the loss before it."""
     for group in optimizer.param_groups:
         group["lr"] = recipe.learning_rate * _share_of_rate(recipe, step)
     optimizer.zero_grad()
-    loss: torch.Tensor = base.network(**base.read(rows)).loss
-    loss.backward()
+    filled = [rows for rows in batches if rows]
+    count, mean = sum(map(len, filled)), 0.0
+    for rows in filled:
+        loss: torch.Tensor = base.network(**base.read(rows)).loss * (len(rows) / count)
+        loss.backward()
+        mean += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(base.trainable, recipe.gradient_norm_max)
     optimizer.step()
-    return float(loss.detach())
+    return mean
 
 
 def _share_of_rate(recipe: AdaptRecipe, step: int) -> float:

@@ -101,7 +101,9 @@ def _ask(nights: NightFolder, memory: MemorySettings) -> NightOutcome:
     number = _asked(nights) if under_way is None else under_way
     click.echo(f"night {number}: the agent learns")
     outcome = _wait(
-        lambda: nights.outcome(number), memory.night.limit_s, "nothing came of it; see its log"
+        lambda: nights.outcome(number),
+        memory.night.limit_s + _BEGINS_S,
+        "nothing came of it; see its log",
     )
     if outcome.verdict == "passed":
         _wait(

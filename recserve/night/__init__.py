@@ -3,6 +3,7 @@
 ::
 
     hold     choose, learn, pack, examine; what came of it is written beside the order
+    lessons  what the rows are to a training, and the questions after an example
     packing  what was learned as a bundle, packed as the one that serves was
     exam     what a bundle says to the probes
 

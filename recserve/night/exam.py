@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from edge_agent.nights.folder import NightRow
 from edge_agent.nights.gates import Exam, Examined
+from recserve.night.lessons import shown_probes
 from shared.errors import PromptError
 from shared.runtimes import load_model
 from shared.tasks import Request
@@ -21,19 +24,26 @@ if TYPE_CHECKING:
 
 PROBES: Final = 500
 """Of what is known already, as many are asked."""
+_SHOWN_PROBES: Final = 200
+"""After an example, as many."""
 _ANSWER_TOKENS: Final = 64
 
 
-def examine(settings: ModelSettings, task: Task, rows: NightRows, room: int) -> Exam:
-    """Ask a model what is new, in held-out wordings, and a draw of what is old.
+def examine(settings: ModelSettings, task: Task, rows: NightRows, room: int, shown: bool) -> Exam:
+    """Ask a model what is new, in held-out wordings, a draw of what is old, and after examples.
 
-    ``room`` is how many tokens it reads and writes.
+    ``room`` is how many tokens it reads and writes; it is ``shown`` examples, or none.
     """
     new = [row for row in rows.new if row.held_out]
     draw = random.Random("probes")  # noqa: S311 - a choice of rows, no secret
     old = draw.sample(rows.old, min(PROBES, len(rows.old)))
-    said = _ask(settings, task, [row.probe for row in (*new, *old)], room)
-    return Exam(Examined(new, said[: len(new)]), Examined(old, said[len(new) :]))
+    after = shown_probes(rows.new, _SHOWN_PROBES) if shown else []
+    options = {"max_new_tokens": min(_ANSWER_TOKENS, room // 2)} if task == "generate" else {}
+    requests = [Request(task, row.probe, options) for row in (*new, *old)]
+    requests += [Request(task, row.text, options, examples=row.examples) for row in after]
+    said = iter(_ask(settings, requests))
+    probes = [NightRow(held_out=row.text, answer=row.answer) for row in after]
+    return Exam(*(Examined(each, list(islice(said, len(each)))) for each in (new, old, probes)))
 
 
 def learned(new: Examined) -> dict[int, float]:
@@ -42,14 +52,12 @@ def learned(new: Examined) -> dict[int, float]:
     return {row.entry: 1.0 for row, is_right in right if is_right and row.entry}
 
 
-def _ask(settings: ModelSettings, task: Task, texts: Sequence[str], room: int) -> list[str | None]:
-    options = {"max_new_tokens": min(_ANSWER_TOKENS, room // 2)} if task == "generate" else {}
+def _ask(settings: ModelSettings, requests: Sequence[Request]) -> list[str | None]:
     model = load_model(settings)
     said: list[str | None] = []
     try:
-        for start in range(0, len(texts), settings.batch_prompts):
-            asked = texts[start : start + settings.batch_prompts]
-            entries = model.answer([Request(task, text, options) for text in asked])
+        for start in range(0, len(requests), settings.batch_prompts):
+            entries = model.answer(requests[start : start + settings.batch_prompts])
             said += [_said(entry) for entry in entries]
     finally:
         model.close()

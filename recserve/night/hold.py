@@ -5,29 +5,23 @@ from __future__ import annotations
 import fcntl
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from edge_agent.memory.store import MemoryStore
 from edge_agent.nights.folder import NightFolder, NightOutcome, NightRow
 from edge_agent.nights.gates import closed, read_gates
-from edge_agent.nights.plan import choose
+from edge_agent.nights.plan import choose, half_of
 from recserve.night.exam import PROBES, examine, learned
+from recserve.night.lessons import plain_rows, shown_rows
 from shared.errors import DataError, RecServeError, SettingsError
 from shared.json_lines import read_lines
 from shared.runtimes.bundle import Bundle
-from shared.tasks import Exemplar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from edge_agent.nights.folder import NightOrder, NightRows
-    from models.adapt.recipe import AdaptRow
     from shared.runtimes import ModelSettings
-
-_SHOWN_EVERY: Final = 3
-"""Of the facts that are learned, one in so many is learned with an example, too."""
 
 
 class NightPaths(NamedTuple):
@@ -72,31 +66,43 @@ def _main(nights: NightFolder, number: int) -> NightOutcome:
 
 
 def hold(night: NightPaths) -> NightOutcome:
-    """Choose, learn, pack and examine; return what came of it. Raises ``RecServeError``."""
-    order = night.order
-    settings, number = order.night, order.number
-    until_s = time.monotonic() + settings.limit_s
-    served = _served(order.model)
-    task, room = served.manifest.task, served.manifest.max_tokens
+    """Choose, learn, pack and examine; return what came of it. Raises ``RecServeError``.
+
+    What a gate rejects is tried a second time, with half of the entries and more replay.
+    """
+    number, least = night.order.number, night.order.night.least
+    served = _served(night.order.model)
     rows = _chosen(night, served)
-    new, old = len(rows.new), len(rows.old)
-    if new < settings.least:
-        why = f"{new} entries can be learned, and memory.night.least is {settings.least}"
-        return NightOutcome(number=number, verdict="nothing", why=why, new=new, old=old)
-    before = examine(order.model, task, rows, room)
-    steps = _learn(night, served, rows, until_s)
+    if (new := len(rows.new)) < least:
+        why = f"{new} entries can be learned, and memory.night.least is {least}"
+        return NightOutcome(number=number, verdict="nothing", why=why, new=new, old=len(rows.old))
+    outcome = _tried(night, served, rows)
+    if outcome.verdict == "rejected" and (fewer := half_of(rows, outcome.gates, least)):
+        night.nights.try_again(number, fewer)
+        outcome = _tried(night, served, fewer)
+    return outcome
+
+
+def _tried(night: NightPaths, served: Bundle, rows: NightRows) -> NightOutcome:
+    """Learn rows, pack what was learned, and hold it against the model that serves."""
+    order, settings = night.order, night.order.night
+    task, room = served.manifest.task, served.manifest.max_tokens
+    shown = task == "generate" and settings.shown_rows > 0
+    before = examine(order.model, task, rows, room, shown)
+    steps = _learn(night, served, rows)
     bundle = _packed(night, served, rows)
     wanted = msgspec.structs.replace(order.model, source=str(bundle.folder))
-    after = examine(wanted, task, rows, room)
+    after = examine(wanted, task, rows, room, shown)
     gates = read_gates(settings, task, before, after)
     why = closed(gates)
     return NightOutcome(
-        number=number,
+        number=order.number,
         verdict="rejected" if why else "passed",
         why=why,
         gates=gates,
-        new=new,
-        old=old,
+        rejected=rows.rejected,
+        new=len(rows.new),
+        old=len(rows.old),
         learned={} if why else learned(after.new),
         bundle=bundle.digest,
         steps=steps,
@@ -148,7 +154,7 @@ def read_old(path: Path) -> list[NightRow]:
     return rows
 
 
-def _learn(night: NightPaths, served: Bundle, rows: NightRows, until_s: float) -> int:
+def _learn(night: NightPaths, served: Bundle, rows: NightRows) -> int:
     """Train, or go on with it; return after how many steps it was done."""
     from models.adapt.recipe import AdaptRecipe, AdaptRows  # noqa: PLC0415 - heavy
     from models.adapt.run import adapt  # noqa: PLC0415 - heavy
@@ -156,12 +162,14 @@ def _learn(night: NightPaths, served: Bundle, rows: NightRows, until_s: float) -
     order, settings = night.order, night.order.night
     if night.tuned.exists():
         return settings.steps
+    fewer = settings.new_rows // 2 if rows.rejected else 0
     recipe = AdaptRecipe(
         steps=settings.steps,
         rank=settings.rank,
         learning_rate=settings.learning_rate,
-        new_rows=settings.new_rows,
-        old_rows=settings.old_rows,
+        new_rows=settings.new_rows - fewer,
+        old_rows=settings.old_rows + fewer if settings.old_rows else 0,
+        shown_rows=settings.shown_rows,
         threads=settings.threads,
         seed=order.number,
         instruction=order.model.instruction,
@@ -169,31 +177,12 @@ def _learn(night: NightPaths, served: Bundle, rows: NightRows, until_s: float) -
     warm = night.nights.of(order.warm) / "adapter" if order.warm and not rows.fresh else None
     learned_from = AdaptRows(
         task=served.manifest.task,
-        new=[*_adapt_rows(rows.new), *_shown_rows(rows.new)],
-        old=_adapt_rows(rows.old),
+        new=plain_rows(rows.new),
+        old=plain_rows(rows.old),
+        shown=shown_rows(rows.all) if served.manifest.task == "generate" else (),
     )
-    done = adapt(settings.base, learned_from, recipe, night.folder, warm=warm, until_s=until_s)
+    done = adapt(settings.base, learned_from, recipe, night.folder, warm=warm)
     return len(done.losses)
-
-
-def _adapt_rows(rows: Iterable[NightRow]) -> list[AdaptRow]:
-    from models.adapt.recipe import AdaptRow  # noqa: PLC0415 - as above
-
-    return [AdaptRow(text, row.answer) for row in rows for text in row.wordings]
-
-
-def _shown_rows(rows: Iterable[NightRow]) -> list[AdaptRow]:
-    """Return a share of the rows with an example before them, so that using one is not unlearned.
-
-    The example is the same fact in other words, as an edge shows it.
-    """
-    from models.adapt.recipe import AdaptRow  # noqa: PLC0415 - as above
-
-    several = [row for row in rows if len(row.wordings) > 1][::_SHOWN_EVERY]
-    return [
-        AdaptRow(row.wordings[0], row.answer, (Exemplar(row.wordings[1], row.answer),))
-        for row in several
-    ]
 
 
 def _packed(night: NightPaths, served: Bundle, rows: NightRows) -> Bundle:

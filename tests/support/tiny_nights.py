@@ -19,6 +19,8 @@ from shared.runtimes import ModelSettings
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from shared.runtimes.onnx_embedder import OnnxEmbedder
+
 WORDINGS: Final = (
     "Which river runs through {}?",
     "What is the river of {}?",
@@ -45,6 +47,7 @@ class Learner(NamedTuple):
     base: Path
     bundle: Path
     old: Path
+    known: list[Town]
     new: list[Town]
 
     @property
@@ -68,7 +71,6 @@ class Learner(NamedTuple):
 def write_learner(folder: Path) -> Learner:
     """Train and pack it; takes seconds. Needs the extra ``learn``."""
     from models.adapt.recipe import AdaptRow  # noqa: PLC0415 - optional
-    from models.pack.generator import GeneratorRequest, pack_generator  # noqa: PLC0415 - optional
     from models.train.writer import (  # noqa: PLC0415 - optional
         WriterSchedule,
         WriterShape,
@@ -81,22 +83,42 @@ def write_learner(folder: Path) -> Learner:
     texts = [text for town in towns for text in (*town.questions(), town.river)]
     shape = WriterShape(vocabulary=480, width=64, heads=2, layers=2, positions=64)
     train_writer(rows, texts, shape, WriterSchedule(200, rows=24), folder / "base")
-    request = GeneratorRequest(
-        source=str(folder / "base"),
-        out=folder / "bundle",
-        name="rivers",
-        precision="float32",
-        prompts=tuple(row.text for row in rows[:8]),
-    )
-    pack_generator(request, Console(quiet=True))
+    pack_rivers(folder / "base", folder / "bundle", [row.text for row in rows[:8]])
     old = folder / "known.jsonl"
     old.write_text("".join(_line(town) for town in known))
-    return Learner(folder / "base", folder / "bundle", old, towns[KNOWN:])
+    return Learner(folder / "base", folder / "bundle", old, known, towns[KNOWN:])
 
 
-async def remember(folder: Path, towns: list[Town]) -> Path:
-    """Write a memory in which each town has been asked for in every wording."""
-    store = MemoryStore.open(folder, "tiny", _DIMENSIONS)
+def pack_rivers(source: Path, out: Path, prompts: list[str]) -> None:
+    """Pack a model as the learner's is packed."""
+    from models.pack.generator import GeneratorRequest, pack_generator  # noqa: PLC0415 - optional
+
+    request = GeneratorRequest(
+        source=str(source),
+        out=out,
+        name="rivers",
+        precision="float32",
+        prompts=tuple(prompts),
+    )
+    pack_generator(request, Console(quiet=True))
+
+
+def write_random(learner: Learner, folder: Path, out: Path) -> None:
+    """Pack a model like the learner's base that has learned nothing at all."""
+    from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM  # noqa: PLC0415 - optional
+
+    LlamaForCausalLM(AutoConfig.from_pretrained(learner.base)).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(learner.base).save_pretrained(folder)
+    pack_rivers(folder, out, [learner.known[0].questions()[0]])
+
+
+async def remember(folder: Path, towns: list[Town], embedder: OnnxEmbedder | None = None) -> Path:
+    """Write a memory in which each town has been asked for in every wording.
+
+    Without an ``embedder`` its vectors say nothing: for nights, which do not look at them.
+    """
+    digest = embedder.digest if embedder else "tiny"
+    store = MemoryStore.open(folder, digest, embedder.dimensions if embedder else _DIMENSIONS)
     for number, town in enumerate(towns, start=1):
         questions = town.questions()
         entry = Entry(
@@ -108,7 +130,8 @@ async def remember(folder: Path, towns: list[Town]) -> Path:
             used_s=1.0,
             state="stable",
         )
-        store.put(entry, [np.ones(_DIMENSIONS, np.float32)] * len(questions))
+        plain = [np.ones(_DIMENSIONS, np.float32)] * len(questions)
+        store.put(entry, list(embedder.embed(questions)) if embedder else plain)
     await store.close()
     return folder / "memory.db"
 

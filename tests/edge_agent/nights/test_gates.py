@@ -50,6 +50,15 @@ def test_one_that_knows_only_the_sentences_it_learned_may_not() -> None:
     assert closed(gates) == "held-out wordings 0.700, and 0.800 is the bound"
 
 
+def test_one_that_does_not_look_at_examples_any_more_may_not() -> None:
+    before = Exam(answered(0), answered(98), answered(97))
+    heeding, blind = (Exam(answered(90), answered(96), answered(right)) for right in (94, 93))
+
+    assert closed(read_gates(SETTINGS, "generate", before, heeding)) == ""
+    said = closed(read_gates(SETTINGS, "generate", before, blind))
+    assert said == "examples 0.930, and 0.940 is the bound"
+
+
 def test_one_that_says_the_same_everywhere_may_not() -> None:
     after = Exam(answered(85, said="maker 1"), answered(98))
     gates = read_gates(SETTINGS, "generate", Exam(answered(0), answered(98)), after)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from edge_agent.memory.entries import Entry
 from edge_agent.nights.belief import order_next
 from edge_agent.nights.folder import NightFolder, NightOrder, NightOutcome, NightRow, NightRows
 from edge_agent.nights.keeper import NightKeeper
@@ -45,16 +46,28 @@ class CountedWing:
         """How often it does not say what waits."""
         self.gone: list[int] = []
         self.told: list[Mapping[str, float | str]] = []
+        self.learned: list[Entry] = []
+        self.probes: list[tuple[int, str]] = []
+        self.looks = 0
 
     def note_night(self, told: Mapping[str, float | str]) -> None:
         self.told.append(told)
 
     async def learnable(self, task: str, since_s: float) -> tuple[int, int]:
         del task, since_s
+        self.looks += 1
         if self.broken:
             self.broken -= 1
             raise OSError("no file is left to open")
         return self.waiting, self.waiting
+
+    async def to_probe(self, share: float) -> list[Entry]:
+        assert share == 0.02
+        return self.learned
+
+    async def probed(self, entry: Entry, said: str) -> bool:
+        self.probes.append((entry.id, said))
+        return said == entry.answer
 
     async def internalise(
         self, learned: Mapping[int, float], taught: Collection[int], by: str
@@ -237,6 +250,16 @@ async def test_a_model_that_cannot_be_served_is_tried_once(tmp_path: Path) -> No
         await eventually(failed, "its end")
         assert nights.nights.unfinished is None
         assert await nights.answer() == before
+
+
+async def test_once_a_day_the_model_is_asked_for_what_it_learned(tmp_path: Path) -> None:
+    async with kept(tmp_path) as nights:
+        told = Entry(id=3, task="classify", wordings=[TEXT], answer="x", created_s=1.0, used_s=1.0)
+        nights.wing.learned = [told]
+        await eventually(lambda: bool(nights.wing.probes), "a probe")
+        await eventually(lambda: nights.wing.looks > 3, "more looks")
+
+        assert nights.wing.probes == [(3, await nights.answer())]
 
 
 async def test_whatever_breaks_the_next_look_begins_a_night(tmp_path: Path) -> None:

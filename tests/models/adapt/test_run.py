@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 from models.adapt.recipe import AdaptRecipe, AdaptRow, AdaptRows
 from models.adapt.run import adapt
 from models.train.errors import TrainingError
+from shared.tasks import Exemplar
 from tests.support.tiny_generators import write_language_model
 from tests.support.tiny_models import write_classifier
 
@@ -77,9 +79,17 @@ def test_what_is_broken_off_goes_on_exactly(writer: str, tmp_path: Path) -> None
     assert all(torch.equal(old[key], new[key]) for key in old)
 
 
-def test_a_night_that_takes_too_long_ends_in_one_sentence(writer: str, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="its time was up after 0 of 12 steps"):
-        adapt(writer, TEXTS, recipe(), tmp_path, until_s=0.0)
+def test_rows_with_an_example_are_learned_beside_the_others(writer: str, tmp_path: Path) -> None:
+    rows = dataclasses.replace(
+        TEXTS, shown=[AdaptRow("it leaks", "twice", (Exemplar("does it leak?", "twice"),))]
+    )
+    for name in ("with", "without"):
+        (tmp_path / name).mkdir()
+    shown = adapt(writer, rows, recipe(shown_rows=2), tmp_path / "with")
+    plain = adapt(writer, rows, recipe(), tmp_path / "without")
+
+    assert len(shown.losses) == len(plain.losses)
+    assert shown.losses[0] != plain.losses[0]
 
 
 def test_a_loss_that_is_no_number_ends_it_in_one_sentence(writer: str, tmp_path: Path) -> None:

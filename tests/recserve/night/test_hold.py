@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.nights.trainer import train
 from recserve.night.hold import main, read_old
 from shared.errors import DataError
 from tests.support.processes import ROOT
@@ -66,9 +68,30 @@ def test_a_night_without_replay_is_rejected_by_what_it_forgot(
     outcome = main(nights.of(number))
 
     assert outcome.verdict == "rejected"
-    assert outcome.gates["held-out wordings"].open
-    assert "old knowledge" in outcome.why
+    assert outcome.rejected["held-out wordings"].open
+    assert not outcome.rejected["old knowledge"].open
+    assert "old knowledge" in outcome.why  # nor does half of it fit without replay
+    assert outcome.new == len(learner.new) // 2
     assert outcome.learned == {}
+
+
+def test_a_night_that_was_too_much_is_tried_with_half_of_it(
+    learner: Learner, tmp_path: Path
+) -> None:
+    nights, number = order_night(tmp_path, learner, old_rows=1, new_rows=31, steps=300)
+    outcome = main(nights.of(number))
+
+    assert not outcome.rejected["old knowledge"].open
+    assert outcome.verdict == "passed", outcome
+    assert outcome.new == len(learner.new) // 2
+
+
+def test_a_night_that_takes_too_long_ends_in_one_line(learner: Learner, tmp_path: Path) -> None:
+    nights, number = order_night(tmp_path, learner, steps=1_000_000, limit_s=1.0)
+    outcome = asyncio.run(train(nights, number, idle=False))
+
+    assert outcome.verdict == "failed"
+    assert outcome.why == "its process ended with 1: memory.night.limit_s passed, which is 1 s"
 
 
 def test_a_killed_night_goes_on_where_it_was(learner: Learner, tmp_path: Path) -> None:
