@@ -146,7 +146,7 @@ def _node(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.center, "whether a centre is there"),
         Right("read", topics.manifest("+"), "signed manifests of bundles"),
         Right("publish", topics.pieces_asked(name), "asks for pieces of bundles"),
-        Right("read", topics.pieces(name), "those pieces"),
+        Right("read", topics.pieces("+"), "those pieces, whoever asked for them"),
     ]
 
 

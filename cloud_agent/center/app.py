@@ -63,6 +63,7 @@ class Center:
             BundleStore(Path(settings.state) / "models"),
             self.events,
             verifier,
+            settings.share_from,
         )
         self.rollouts = Rollouts(self.shipping, self.registry, self.events)
         self.rounds: TaskRounds | None = None

@@ -47,6 +47,14 @@ class CenterPart(Closed, frozen=True, kw_only=True):
     site: Annotated[str, Meta(description="name of the site that bundles are signed for")] = (
         "recserve"
     )
+    share_from: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="when as many agents are to fetch a bundle at once, it comes over the "
+            "broker, where the centre sends it once for all; 0: never",
+        ),
+    ] = 2
     lease_s: Annotated[
         Seconds,
         Meta(description="an agent silent for as long is suspect, for three times as long dead"),

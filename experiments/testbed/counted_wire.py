@@ -1,4 +1,4 @@
-"""A TCP wire that counts what goes down it, and has something happen at a byte that is chosen."""
+"""A TCP wire that counts what goes over it, and has something happen at a byte that is chosen."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _HOST: Final = "127.0.0.1"
 
 
 class CountedWire:
-    """Ports on loopback that lead to other ones, with one count of all that comes back by them.
+    """Ports on loopback that lead to other ones, with one count of what goes over them one way.
 
-    A byte counts when it is handed to the socket of whoever connected, read there or not.
+    A byte counts when it is handed to the socket of whoever it is for, read there or not.
     """
 
     def __init__(self) -> None:
@@ -39,11 +39,14 @@ class CountedWire:
                 task.cancel()
             await asyncio.gather(*wire._passing, return_exceptions=True)
 
-    async def to(self, port: int) -> int:
-        """Return a port that leads to another one, where nobody has to listen yet."""
+    async def to(self, port: int, *, up: bool = False) -> int:
+        """Return a port that leads to another one, where nobody has to listen yet.
+
+        What comes back by it counts; with ``up`` what goes there does.
+        """
 
         def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.create_task(self._pass(reader, writer, port))
+            task = asyncio.create_task(self._pass(reader, writer, port, up=up))
             self._passing.add(task)
             task.add_done_callback(self._passing.discard)
 
@@ -61,7 +64,7 @@ class CountedWire:
         return reached
 
     async def _pass(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, *, up: bool
     ) -> None:
         with contextlib.suppress(OSError):
             try:
@@ -69,9 +72,10 @@ class CountedWire:
             except OSError:
                 writer.close()
                 raise
+            counts = (self._count, _ignore) if up else (_ignore, self._count)
             ways = [
-                asyncio.create_task(_pump(reader, far_writer, lambda _: None)),
-                asyncio.create_task(_pump(far_reader, writer, self._count)),
+                asyncio.create_task(_pump(reader, far_writer, counts[0])),
+                asyncio.create_task(_pump(far_reader, writer, counts[1])),
             ]
             try:
                 await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -90,6 +94,10 @@ class CountedWire:
             act()
             if not reached.done():
                 reached.set_result(self.sent_bytes)
+
+
+def _ignore(size: int) -> None:
+    del size
 
 
 async def _pump(

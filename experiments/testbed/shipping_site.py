@@ -1,6 +1,6 @@
-"""A broker, a centre and one node as processes, which bundles are shipped to and which are killed.
+"""A broker, a centre and nodes as processes, which bundles are shipped to and which are killed.
 
-The centre and its keys are made anew; the node is an edge agent that answers all that it is asked.
+The centre and its keys are made anew; a node is an edge agent that answers all that it is asked.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ from shared.nodes.signing import ManifestSigner, new_key
 from shared.runtimes.bundle import Bundle
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from experiments.testbed.counted_wire import CountedWire
     from experiments.testbed.processes import Agent, Processes
 
 NODE: Final = "edge-1"
+THREE: Final = (NODE, "edge-2", "edge-3")
 _ROOT: Final = Path(__file__).parents[2]
 CONFIGS: Final = _ROOT / "configs"
 _BROKER: Final = BrokerSettings(kind="mosquitto")
@@ -70,45 +71,50 @@ class ShippedSite:
 
     folder: Path
     up: UpSettings
-    node: Agent
+    nodes: dict[str, Agent]
     page: int
     processes: Processes
 
     @classmethod
     @contextlib.asynccontextmanager
     async def open(
-        cls, folder: Path, wire: CountedWire | None = None
+        cls,
+        folder: Path,
+        wire: CountedWire | None = None,
+        *,
+        names: Sequence[str] = (NODE,),
+        origin: CountedWire | None = None,
+        share_from: int = 2,
     ) -> AsyncIterator[ShippedSite]:
-        """Run all of it; whatever comes to the node goes over ``wire``, if there is one."""
+        """Run all of it.
+
+        Whatever comes to a node goes over ``wire``, and whatever the centre sends over ``origin``,
+        if there is one.
+        """
         key = new_key()
         (folder / "models.key").write_bytes(key)
         (folder / "models.pub").write_bytes(ManifestSigner(key).public)
-        entry = AgentEntry(
-            role="edge",
-            config=str(CONFIGS / "edge.yaml"),
-            name=NODE,
-            set={
-                "tier.policy": {"kind": "keep"},
-                "state": f"{folder}/node",
-                "node.authority": f"{folder}/models.pub",
-                "log.level": "warning",
-            },
-        )
-        up = on_free_ports(UpSettings(broker=_BROKER, agents=(entry,)), folder / "broker")
-        page, blobs = free_port(), ""
+        entries = tuple(_entry(folder, name) for name in names)
+        up = on_free_ports(UpSettings(broker=_BROKER, agents=entries), folder / "broker")
+        page, broker, blobs = free_port(), up.broker.port, ""
         if wire is not None:
             blobs = f"http://127.0.0.1:{await wire.to(page)}"
-            further = {"mqtt.port": await wire.to(up.broker.port)}
-            moved = msgspec.structs.replace(up.agents[0], set=up.agents[0].set | further)
-            up = msgspec.structs.replace(up, agents=(moved,))
+            further = {"mqtt.port": await wire.to(broker)}
+            moved = [msgspec.structs.replace(agent, set=agent.set | further) for agent in up.agents]
+            up = msgspec.structs.replace(up, agents=tuple(moved))
+        if origin is not None:
+            blobs = f"http://127.0.0.1:{await origin.to(page)}"
+            broker = await origin.to(broker, up=True)
         agents = read_agents(up)
         logs = folder / "logs"
         async with running(up.broker, agents, logs) as processes:
-            site = cls(folder, up, agents[0], page, processes)
-            await processes.start("center", site._center(blobs), logs / "center.log")
+            nodes = {agent.settings.agent: agent for agent in agents}
+            site = cls(folder, up, nodes, page, processes)
+            line = site._center(broker, blobs, share_from)
+            await processes.start("center", line, logs / "center.log")
             try:
                 await wait_for_port("127.0.0.1", page, processes)
-                await site.until(site._known, "the centre knows the node")
+                await site.until(site._known, "the centre knows the nodes")
                 yield site
             finally:
                 await processes.stop("center")
@@ -124,41 +130,44 @@ class ShippedSite:
         if await pushing.wait():
             raise ProcessFailed("recserve models push did not bring the bundle to the centre")
 
-    async def want(self, bundle: Bundle) -> None:
-        """Have the node serve a bundle that is at the centre."""
-        order = {"to": NODE, "bundle": bundle.digest}
+    async def want(self, bundle: Bundle, of: str = NODE) -> None:
+        """Have a node, or all that a pattern names, serve a bundle that is at the centre."""
+        order = {"to": of, "bundle": bundle.digest}
         await asyncio.to_thread(self._ask, "POST", "/api/assign", order)
 
     async def comes(self, bundle: Bundle, *phases: str) -> None:
-        """Return when the node says that it is in one of these phases with a bundle."""
+        """Return when every node says that it is in one of these phases with a bundle."""
 
-        def there() -> bool:
-            state = self._ask("GET", "/api/models")["states"].get(NODE, {})
+        def is_there(name: str, state: dict[str, Any]) -> bool:
             if state.get("phase") in ("refused", "rolled back"):
-                raise ProcessFailed(f"{NODE}: {state['phase']}: {state.get('detail')}")
+                raise ProcessFailed(f"{name}: {state['phase']}: {state.get('detail')}")
             return state.get("wanted") == bundle.digest and state.get("phase") in phases
 
-        await self.until(there, f"the bundle is {' or '.join(phases)} at {NODE}")
+        def there() -> bool:
+            states = self._ask("GET", "/api/models")["states"]
+            return all(is_there(name, states.get(name, {})) for name in self.nodes)
+
+        await self.until(there, f"the bundle is {' or '.join(phases)} at {', '.join(self.nodes)}")
 
     def kill(self, name: str) -> None:
         """End a process at once, with nothing said to it."""
         os.kill(self.processes.pids()[name], signal.SIGKILL)
 
     async def start_again(self, name: str) -> None:
-        """Start the node, or the broker, that was killed."""
+        """Start a node, or the broker, that was killed."""
         await self.processes.ended(name)
-        line = broker_command(self.up.broker) if name == "broker" else self.node.command
+        line = broker_command(self.up.broker) if name == "broker" else self.nodes[name].command
         await self.processes.start(name, line, self.folder / "logs" / f"{name}-again.log")
 
-    def held(self, bundle: Bundle) -> Bundle:
-        """Return a bundle as the node serves it, with every file held against its hash.
+    def check_held(self, bundle: Bundle) -> None:
+        """Hold every file of a bundle, as each node serves it, against its hash.
 
         Raises ``BundleError``, also where it is another one than its place says.
         """
-        held = Bundle.open(self.folder / "node/models/bundles" / bundle.digest)
-        if held.digest != bundle.digest:
-            raise BundleError(f"{held.folder}: holds {held.digest}")
-        return held
+        for name in self.nodes:
+            held = Bundle.open(self.folder / name / "models/bundles" / bundle.digest)
+            if held.digest != bundle.digest:
+                raise BundleError(f"{held.folder}: holds {held.digest}")
 
     async def until(self, holds: Callable[[], bool], what: str) -> None:
         """Return when something holds, which is looked at in a thread. Raises ``ProcessFailed``."""
@@ -170,7 +179,7 @@ class ShippedSite:
 
     def _known(self) -> bool:
         agents = self._ask("GET", "/api/fleet")["agents"]
-        return any(agent["name"] == NODE and agent["report"] for agent in agents)
+        return self.nodes.keys() <= {agent["name"] for agent in agents if agent["report"]}
 
     def _ask(self, method: str, path: str, value: Any = None) -> Any:
         token = (self.folder / "center/token").read_text(encoding="utf-8").strip()
@@ -186,9 +195,10 @@ class ShippedSite:
             raise ProcessFailed(f"the centre refuses {path}: {told.get('error', answer.status)}")
         return told
 
-    def _center(self, blobs: str) -> list[str]:
+    def _center(self, broker: int, blobs: str, share_from: int) -> list[str]:
         settings = {
-            "mqtt.port": str(self.up.broker.port),
+            "mqtt.port": str(broker),
+            "share_from": str(share_from),
             "web.port": str(self.page),
             "web.url": blobs,
             "state": f"{self.folder}/center",
@@ -198,3 +208,17 @@ class ShippedSite:
         flags = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         config = str(CONFIGS / "center.yaml")
         return [sys.executable, "-m", "recserve", "center", "-c", config, *flags]
+
+
+def _entry(folder: Path, name: str) -> AgentEntry:
+    return AgentEntry(
+        role="edge",
+        config=str(CONFIGS / "edge.yaml"),
+        name=name,
+        set={
+            "tier.policy": {"kind": "keep"},
+            "state": f"{folder}/{name}",
+            "node.authority": f"{folder}/models.pub",
+            "log.level": "warning",
+        },
+    )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -178,7 +179,7 @@ class _Filling:
         self.moved_s = time.monotonic()
         self._brought_s = dict.fromkeys(sources, self.moved_s)
         self._told = told
-        self._open = part.missing[::-1]
+        self._open = part.missing
         self._out: set[int] = set()
         self._changed = asyncio.Event()
 
@@ -195,7 +196,8 @@ class _Filling:
             await asyncio.sleep(_ACCOUNT_S)
         while self._open or self._out:
             if self._open:
-                index = self._open.pop()
+                behind = bisect_left(self._open, source.place(self.part.file.sha256) // CHUNK_BYTES)
+                index = self._open.pop(behind % len(self._open))
                 self._out.add(index)
                 return index
             if late:
@@ -221,7 +223,7 @@ class _Filling:
         self._brought_s.pop(source, None)
         if index in self._out:
             self._out.discard(index)
-            self._open.append(index)
+            insort(self._open, index)
         self._changed.set()
 
     def came(self, index: int, source: ChunkSource) -> None:

@@ -16,7 +16,7 @@ from shared.nodes.machine import disk_of, this_machine
 from shared.nodes.pieces import PieceSource
 from shared.nodes.reporter import NodeReporter
 from shared.nodes.signing import ManifestVerifier
-from shared.nodes.sources import CENTER, NEAR, HttpSource
+from shared.nodes.sources import BROKER, CENTER, NEAR, SHARED, HttpSource
 from shared.nodes.store import BundleStore
 from shared.nodes.telemetry import TelemetryReader
 from shared.supervision import Supervised
@@ -200,6 +200,7 @@ class FleetNode:
         chosen: list[ChunkSource] = [
             HttpSource(place, rank) for place, rank in ranks.items() if place and place != own
         ]
+        self._pieces.rank = SHARED if desired.shared else BROKER
         return [*chosen, self._pieces]
 
     async def _bus_for_files(self) -> Bus:

@@ -1,20 +1,25 @@
-"""Files over MQTT, where only the broker can be reached: asked for piece by piece by the receiver.
+"""Files over MQTT: asked for piece by piece by whoever receives them, sent once for all who ask.
+
+Every file has a topic of its own, and whoever fetches it hears each piece that is sent there,
+whoever asked for it. What somebody else has just asked for is not sent again, so however many
+fetch a file at once, it is sent about once. A receiver goes on where the last piece that it heard
+stands in the file, which brings those who began at different times together.
 
 A piece is small, goes at QoS 0 and is asked for again when it does not come: the broker never has
 to keep anything of a file. The window opens by one with each clean round and halves with each loss.
-A frame is the number that the piece was asked for by, in eight bytes, and the piece.
+A frame is the place of the piece in the file, in eight bytes, and the piece.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
+import time
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import BusError, MalformedMessage, NotConnected, StoreError
-from shared.nodes.sources import BROKER, SourceFailed
+from shared.nodes.sources import BROKER, SHARED, SourceFailed
 from shared.telemetry.log import get_logger
 from shared.wire.control import PieceWanted, decode_word, encode_word
 
@@ -27,99 +32,126 @@ if TYPE_CHECKING:
 
 _log = get_logger()
 PIECE_BYTES: Final = 32 * 1024
-_NUMBER_BYTES: Final = 8
+_PLACE_BYTES: Final = 8
 _FIRST_WINDOW: Final = 4
 _MOST: Final = 32
 _PATIENCE_S: Final = 1.0
 _CONNECT_S: Final = 5.0
+_GATHER_S: Final = 1.0
+"""Those who begin within as long of each other begin together."""
 _ROUNDS_WITHOUT: Final = 5
+_KEPT: Final = 512
+"""Pieces that others asked for and nobody here has taken yet: 16 MiB of them."""
+_SENT_S: Final = 0.5
+"""A piece sent so lately is on its way to whoever asks for it; shorter than their patience."""
 
 
 class PieceSource:
-    """Asks the centre for files over a bus."""
+    """Asks the centre for files over a bus, one file at a time."""
 
     name = "mqtt"
-    rank = BROKER
 
     def __init__(self, open_bus: Callable[[], Awaitable[Bus]], topics: Topics, agent: str) -> None:
         """Use the bus that ``open_bus`` returns, which is called when it is needed first."""
+        self.rank = BROKER
         self._open_bus = open_bus
         self._bus: Bus | None = None
+        self._topics = topics
         self._ask_topic = topics.pieces_asked(agent)
-        self._data_topic = topics.pieces(agent)
-        self._numbers = itertools.count(int.from_bytes(os.urandom(4), "big"))
-        self._waiting: dict[int, asyncio.Future[bytes]] = {}
+        self._file = ""
+        self._heard: dict[int, bytes] = {}
+        self._last_heard = 0
+        self._came = asyncio.Event()
         self._window = float(_FIRST_WINDOW)
+
+    def place(self, sha256: str) -> int:
+        """Return where the last piece of a file that was heard stands in it."""
+        return self._last_heard if sha256 == self._file else 0
 
     async def fetch(self, sha256: str, offset: int, length: int) -> bytes:
         """Return a range, put together from its pieces."""
-        bus = self._bus
-        if bus is None:
-            bus = await self._open_bus()
-            await bus.wait_connected(_CONNECT_S)
-            await bus.subscribe(self._data_topic, self._hear)
-            self._bus = bus
+        bus = await self._listening(sha256)
         ends = offset + length
-        missing = list(range(offset, ends, PIECE_BYTES))
+        wanted = {at: min(PIECE_BYTES, ends - at) for at in range(offset, ends, PIECE_BYTES)}
         got: dict[int, bytes] = {}
         without = 0
-        while missing:
-            asked = missing[: int(self._window)]
-            found = await self._round(bus, sha256, asked, ends)
-            got |= found
-            missing = [at for at in missing if at not in got]
-            clean = len(found) == len(asked)
+        while self._take(wanted, got):
+            asked = {at: size for at, size in wanted.items() if at not in got}
+            asked = dict([*asked.items()][: int(self._window)])
+            before = len(got)
+            await self._round(bus, asked, got)
+            clean = asked.keys() <= got.keys()
             self._window = min(self._window + 1, _MOST) if clean else max(self._window / 2, 1.0)
-            without = 0 if found else without + 1
+            without = 0 if len(got) > before else without + 1
             if without >= _ROUNDS_WITHOUT:
                 raise SourceFailed("mqtt: the centre does not answer")
-        return b"".join(got[at] for at in sorted(got))
+        return b"".join(got[at] for at in wanted)
 
     def close(self) -> None:
-        """Keep the bus for the next bundle; its owner closes it."""
+        """Hear no more of the file; the bus is kept for the next one, and its owner closes it."""
+        self._stop_listening()
 
-    async def _round(self, bus: Bus, sha256: str, asked: list[int], ends: int) -> dict[int, bytes]:
-        """Ask for pieces at once; return those that came in time."""
-        futures: dict[int, asyncio.Future[bytes]] = {}
-        numbers = []
-        for at in asked:
-            number = next(self._numbers)
-            length = min(PIECE_BYTES, ends - at)
-            wanted = PieceWanted(number=number, sha256=sha256, offset=at, length=length)
-            futures[at] = asyncio.get_running_loop().create_future()
-            self._waiting[number] = futures[at]
-            numbers.append(number)
+    async def _listening(self, sha256: str) -> Bus:
+        """Return the bus once this file, and no other one, is heard there."""
+        if self._bus is None:
+            bus = await self._open_bus()
+            await bus.wait_connected(_CONNECT_S)
+            self._bus = bus
+        if self._file != sha256:
+            first = not self._file
+            self._stop_listening()
+            await self._bus.subscribe(self._topics.pieces(sha256), self._hear)
+            self._file = sha256
+            if first and self.rank == SHARED:
+                await asyncio.sleep(_GATHER_S)
+        return self._bus
+
+    async def _round(self, bus: Bus, asked: dict[int, int], got: dict[int, bytes]) -> None:
+        """Ask for pieces at once, and take those that come in time."""
+        for at, size in asked.items():
+            wanted = PieceWanted(sha256=self._file, offset=at, length=size)
             bus.send_soon(self._ask_topic, encode_word(wanted))
-        try:
-            await asyncio.wait(futures.values(), timeout=_PATIENCE_S)
-        finally:
-            for number in numbers:
-                self._waiting.pop(number, None)
-        return {
-            at: future.result()
-            for at, future in futures.items()
-            if future.done() and len(future.result()) == min(PIECE_BYTES, ends - at)
-        }
+        give_up_s = time.monotonic() + _PATIENCE_S
+        while self._take(asked, got) and (left_s := give_up_s - time.monotonic()) > 0:
+            self._came.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._came.wait(), left_s)
+
+    def _take(self, wanted: dict[int, int], got: dict[int, bytes]) -> bool:
+        """Take what was heard of these pieces; say whether any is still to come."""
+        for at, size in wanted.items():
+            if at not in got and len(piece := self._heard.pop(at, b"")) == size:
+                got[at] = piece
+        return not wanted.keys() <= got.keys()
+
+    def _stop_listening(self) -> None:
+        if self._bus is not None and self._file:
+            self._bus.unsubscribe(self._topics.pieces(self._file), self._hear)
+        self._file, self._last_heard = "", 0
+        self._heard.clear()
 
     def _hear(self, message: Message) -> None:
         if self._bus is not None:
             self._bus.acknowledge(message)
-        if message.topic != self._data_topic or len(message.payload) < _NUMBER_BYTES:
+        if message.topic != self._topics.pieces(self._file) or len(message.payload) < _PLACE_BYTES:
             return
-        number = int.from_bytes(message.payload[:_NUMBER_BYTES], "big")
-        future = self._waiting.get(number)
-        if future is not None and not future.done():
-            future.set_result(message.payload[_NUMBER_BYTES:])
+        place = int.from_bytes(message.payload[:_PLACE_BYTES], "big")
+        self._heard[place] = message.payload[_PLACE_BYTES:]
+        self._last_heard = place
+        while len(self._heard) > _KEPT:
+            del self._heard[next(iter(self._heard))]
+        self._came.set()
 
 
 class PieceServer:
-    """Answers whoever asks for pieces of what a store has."""
+    """Sends what is asked for of what a store has, once for all who ask at the same time."""
 
     def __init__(self, bus: Bus, topics: Topics, store: BundleStore) -> None:
         self.sent_bytes = 0
         self._bus = bus
         self._topics = topics
         self._store = store
+        self._sent_s: dict[tuple[str, int], float] = {}
 
     async def start(self) -> None:
         """Begin to answer."""
@@ -129,17 +161,30 @@ class PieceServer:
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         try:
-            agent = self._topics.read_pieces_asked(message.topic)
+            self._topics.read_pieces_asked(message.topic)
             wanted = decode_word(PieceWanted, message.payload)
+            if self._is_on_its_way(wanted):
+                return
             piece = self._read(wanted)
-        except (MalformedMessage, StoreError, OSError) as error:
+        except (MalformedMessage, StoreError, OSError, OverflowError) as error:
             _log.debug("piece not sent", topic=message.topic, reason=str(error))
             return
         with contextlib.suppress(BusError):
-            frame = wanted.number.to_bytes(_NUMBER_BYTES, "big") + piece
-            self._bus.send_soon(self._topics.pieces(agent), frame)
+            frame = wanted.offset.to_bytes(_PLACE_BYTES, "big") + piece
+            self._bus.send_soon(self._topics.pieces(wanted.sha256), frame)
+            self._sent_s[wanted.sha256, wanted.offset] = time.monotonic()
             self.sent_bytes += len(piece)
+
+    def _is_on_its_way(self, wanted: PieceWanted) -> bool:
+        """Say whether a piece was sent just now, and forget those that were sent before."""
+        since_s = time.monotonic() - _SENT_S
+        while self._sent_s and next(iter(self._sent_s.values())) < since_s:
+            del self._sent_s[next(iter(self._sent_s))]
+        return (wanted.sha256, wanted.offset) in self._sent_s
 
     def _read(self, wanted: PieceWanted) -> bytes:
         with self._store.blob(wanted.sha256).open("rb") as file:
-            return os.pread(file.fileno(), min(wanted.length, PIECE_BYTES), wanted.offset)
+            piece = os.pread(file.fileno(), min(wanted.length, PIECE_BYTES), wanted.offset)
+        if not piece:
+            raise MalformedMessage(f"the file ends before byte {wanted.offset}")
+        return piece

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _TIMEOUT_S: Final = 20.0
 PARTIAL: Final = 206
+SHARED: Final = -1
+"""The rank of files over MQTT where several fetch the same at once: the centre sends it once."""
 NEAR: Final = 0
 """The rank of whoever has a bundle already and lends it, and of the places in the settings."""
 CENTER: Final = 1
@@ -38,6 +40,9 @@ class ChunkSource(Protocol):
     def rank(self) -> int:
         """When it is asked: only while none of a lower rank brings anything."""
 
+    def place(self, sha256: str) -> int:
+        """Return where in a file it had best go on: the first chunk behind that is missing."""
+
     def fetch(self, sha256: str, offset: int, length: int) -> Awaitable[bytes]:
         """Return a range of a file. Raises ``SourceFailed`` or ``BusError``."""
 
@@ -57,6 +62,11 @@ class HttpSource:
         self._address = urlsplit(base)
         self._connection: http.client.HTTPConnection | None = None
         self._lock = threading.Lock()
+
+    def place(self, sha256: str) -> int:
+        """Begin at the beginning: any range is as good as another."""
+        del sha256
+        return 0
 
     async def fetch(self, sha256: str, offset: int, length: int) -> bytes:
         """Return a range; the connection is kept for the next one."""

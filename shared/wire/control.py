@@ -132,7 +132,8 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the centre wants of one agent; a later ``generation`` replaces an earlier one.
 
     ``active`` is the digest of the bundle to serve; empty: whatever its settings name. ``keep`` are
-    not to be dropped and ``evict`` are, as far as they are not in use.
+    not to be dropped and ``evict`` are, as far as they are not in use. ``shared`` says that others
+    fetch it now too: over the broker the centre sends it once for all of them.
     """
 
     generation: _Amount
@@ -141,6 +142,7 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     keep: tuple[Digest, ...] = ()
     evict: tuple[Digest, ...] = ()
     sources: tuple[_Text, ...] = ()
+    shared: bool = False
     reason: _Text = ""
 
 
@@ -175,9 +177,8 @@ class CenterWord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class PieceWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a file that an agent asks for over MQTT, and the number it will know it by."""
+    """A piece of a file that an agent asks for over MQTT."""
 
-    number: _Amount
     sha256: Digest
     offset: _Amount
     length: Annotated[int, Meta(ge=1, le=1 << 20)]

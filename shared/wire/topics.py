@@ -87,7 +87,11 @@ TABLE: Final = (
         "retained JSON: the signed manifest of a bundle",
     ),
     ("{root}/v1/models/ask/{agent}", "the agent", "at QoS 0: which piece of a file it wants next"),
-    ("{root}/v1/models/data/{agent}", "the centre", "at QoS 0: that piece"),
+    (
+        "{root}/v1/models/data/{sha256}",
+        "the centre",
+        "at QoS 0: the pieces of a file, each once for all who ask for it",
+    ),
 )
 """Topic, who writes it, what it carries."""
 
@@ -220,9 +224,9 @@ class Topics:
         """Return the topic on which an agent (``+`` for all) asks for pieces of files."""
         return f"{self._base}models/ask/{agent}"
 
-    def pieces(self, agent: str) -> str:
-        """Return the topic on which an agent gets them."""
-        return f"{self._base}models/data/{agent}"
+    def pieces(self, sha256: str) -> str:
+        """Return the topic on which the pieces of a file (``+`` for all) are sent."""
+        return f"{self._base}models/data/{sha256}"
 
     def read_control(self, topic: str) -> ControlAddress:
         """Take a topic of the control plane apart, or raise ``MalformedMessage``."""

@@ -64,11 +64,10 @@ def test_of_other_peoples_traffic_only_results_and_what_an_operator_asks_are_ope
         others = [r for r in rights(member, site, TOPICS) if member.name not in levels(r)]
         for right in others:
             kind, *rest = levels(right)
-            if kind in {"status", "center", "placement"} or (kind, *rest) == (
-                "models",
-                "manifest",
-                "+",
-            ):
+            if kind in {"status", "center", "placement"} or (kind, *rest) in {
+                ("models", "manifest", "+"),
+                ("models", "data", "+"),
+            }:
                 assert right.verb == "read" or member.role == "center"
             elif member.role == "center" or (member.role == "operator" and kind == "control"):
                 assert (right.verb, kind, *rest) in CENTRE

@@ -39,7 +39,7 @@ def told(name: str) -> tuple[str, ...]:
         f"{T}/control/{name}/desired",
         f"{T}/center",
         f"{T}/models/manifest/+",
-        f"{T}/models/data/{name}",
+        f"{T}/models/data/+",
     )
 
 

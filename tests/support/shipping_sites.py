@@ -92,7 +92,7 @@ class ShippingSite:
 
 
 @contextlib.asynccontextmanager
-async def opened_site(wire: Wire, folder: Path) -> AsyncIterator[ShippingSite]:
+async def opened_site(wire: Wire, folder: Path, **more: Any) -> AsyncIterator[ShippingSite]:
     (folder / "center.pub").write_bytes(SIGNER.public)
     part = CenterPart(
         state=str(folder / "center"),
@@ -100,6 +100,7 @@ async def opened_site(wire: Wire, folder: Path) -> AsyncIterator[ShippingSite]:
         authority=str(folder / "center.pub"),
         web=WebSettings(port=0),
         telemetry_s=0.1,
+        **more,
     )
     mqtt = MqttSettings(root=wire.root)
     async with Center.open(part, mqtt, wire.bus) as center, page(center) as url:

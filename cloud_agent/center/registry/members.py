@@ -64,6 +64,12 @@ class Registry:
         """Return what is known of one agent."""
         return self._members.get(name)
 
+    def holds(self, name: str, digest: str) -> bool:
+        """Say whether an agent told that it has a bundle."""
+        member = self._members.get(name)
+        held = member.report.bundles if member is not None and member.report is not None else ()
+        return any(bundle.digest == digest for bundle in held)
+
     def hear_status(
         self,
         name: str,

@@ -46,8 +46,14 @@ class Shipping:
         store: BundleStore,
         events: EventLog,
         verifier: ManifestVerifier | None,
+        share_from: int,
     ) -> None:
+        """Have a bundle that ``share_from`` agents or more are to fetch at once come by the broker.
+
+        0: never.
+        """
         self.store = store
+        self._share_from = share_from
         self.pieces = PieceServer(bus, topics, store)
         self._bus = bus
         self._topics = topics
@@ -126,10 +132,14 @@ class Shipping:
         async with self._wishes_kept():
             if digest and digest not in self._bundles:
                 raise SettingsError(f"no bundle here has the digest {digest!r}")
+            agents = [*agents]
+            shared = bool(digest) and self._is_shared(agents, digest)
             changed = [
                 agent
                 for agent in agents
-                if self._wishes.want(agent, digest, self._neighbours(agent, digest), reason)
+                if self._wishes.want(
+                    agent, digest, self._neighbours(agent, digest), reason, shared=shared
+                )
             ]
         await self._publish_wishes(changed)
         return changed
@@ -213,6 +223,12 @@ class Shipping:
             )
         return self._verifier.check(manifest)
 
+    def _is_shared(self, agents: Iterable[str], digest: str) -> bool:
+        """Say whether so many are to fetch a bundle now that the broker is the way for it."""
+        wanting = {name for name, wish in self.wishes.items() if wish.desired.active == digest}
+        lacking = [name for name in wanting.union(agents) if not self._registry.holds(name, digest)]
+        return 0 < self._share_from <= len(lacking)
+
     def _neighbours(self, agent: str, digest: str) -> tuple[str, ...]:
         """Return where agents lend the bundle that is wanted."""
         lending = [
@@ -222,7 +238,7 @@ class Shipping:
             and member.life == "alive"
             and member.report is not None
             and member.report.blobs
-            and any(bundle.digest == digest for bundle in member.report.bundles)
+            and self._registry.holds(member.name, digest)
         ]
         return tuple(lending[:_SOURCES])
 

@@ -79,8 +79,19 @@ class Wishes:
         """Want again what was wanted before."""
         self._by_agent = by_agent
 
-    def want(self, agent: str, digest: str, sources: tuple[str, ...], reason: str) -> bool:
-        """Want a bundle of an agent, to be had from these sources; False: it was wanted already."""
+    def want(
+        self,
+        agent: str,
+        digest: str,
+        sources: tuple[str, ...],
+        reason: str,
+        *,
+        shared: bool = False,
+    ) -> bool:
+        """Want a bundle of an agent, to be had from these sources; False: it was wanted already.
+
+        ``shared``: others fetch it now too.
+        """
         known = self._by_agent.get(agent)
         before = () if known is None else (*known.before, known.desired.active)[-_HISTORY:]
         if known is not None and known.desired.active == digest:
@@ -92,6 +103,7 @@ class Wishes:
             active=digest,
             keep=tuple(one for one in before[-1:] if one),
             sources=sources,
+            shared=shared,
             reason=reason,
         )
         self._by_agent[agent] = Wish(desired, before)

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 WEIGHTS = content(7, 3 * CHUNK_BYTES + 999)
 BUNDLE = shipped({"model.onnx": WEIGHTS})
+LARGE = content(8, 12 * CHUNK_BYTES + 999)
+LARGE_BUNDLE = shipped({"model.onnx": LARGE})
 
 
-def source_on(bus: Bus, topics: Topics) -> PieceSource:
+def source_on(bus: Bus, topics: Topics, name: str = "pi-1") -> PieceSource:
     async def opened() -> Bus:
         return bus
 
-    return PieceSource(opened, topics, "pi-1")
+    return PieceSource(opened, topics, name)
 
 
 async def test_a_file_comes_whole_over_each_broker(wire: Wire, tmp_path: Path) -> None:
@@ -75,6 +77,52 @@ async def test_a_file_comes_whole_though_its_broker_dies_on_the_way(tmp_path: Pa
         broker.stop()
 
 
+async def test_to_several_who_fetch_it_at_once_a_file_is_sent_about_once(
+    wire: Wire, tmp_path: Path
+) -> None:
+    topics, names = Topics(wire.root), ("pi-1", "pi-2", "pi-3")
+    server = PieceServer(
+        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", LARGE)
+    )
+    await server.start()
+    stores = {name: store_of(tmp_path / name) for name in names}
+    sources = [source_on(await settled(wire.bus(name)), topics, name) for name in names]
+
+    await asyncio.gather(
+        *(
+            BundleFetcher(store).fetch(LARGE_BUNDLE, [source], Progress())
+            for store, source in zip(stores.values(), sources, strict=True)
+        )
+    )
+
+    for store in stores.values():
+        assert store.blob(LARGE_BUNDLE.digest).read_bytes() == LARGE
+    assert len(LARGE) <= server.sent_bytes <= 1.3 * len(LARGE)
+
+
+async def test_one_who_begins_later_goes_on_with_the_others_and_asks_for_what_it_missed(
+    wire: Wire, tmp_path: Path
+) -> None:
+    topics = Topics(wire.root)
+    server = PieceServer(
+        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", LARGE)
+    )
+    await server.start()
+    first = source_on(await settled(wire.bus("pi-1")), topics)
+    late = source_on(await settled(wire.bus("pi-2")), topics, "pi-2")
+    stores = [store_of(tmp_path / name) for name in ("pi-1", "pi-2")]
+
+    before = asyncio.create_task(BundleFetcher(stores[0]).fetch(LARGE_BUNDLE, [first], Progress()))
+    await eventually(lambda: server.sent_bytes >= len(LARGE) / 3, "a third of it")
+    missed = server.sent_bytes
+    await BundleFetcher(stores[1]).fetch(LARGE_BUNDLE, [late], Progress())
+    await before
+
+    for store in stores:
+        assert store.blob(LARGE_BUNDLE.digest).read_bytes() == LARGE
+    assert server.sent_bytes <= 1.3 * len(LARGE) + missed
+
+
 async def test_a_centre_that_does_not_answer_is_told(wire: Wire) -> None:
     source = source_on(await settled(wire.bus("pi-1")), Topics(wire.root))
 
@@ -92,18 +140,20 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
     await server.start()
     node = await settled(wire.bus("pi-1"))
     inbox = Inbox(node)
-    await node.subscribe(topics.pieces("pi-1"), inbox.take)
-    good = PieceWanted(number=7, sha256=BUNDLE.digest, offset=5, length=1 << 20)
+    await node.subscribe(topics.pieces("+"), inbox.take)
+    good = PieceWanted(sha256=BUNDLE.digest, offset=5, length=1 << 20)
     for payload in (
         b"",
         b"{}",
-        encode_word(PieceWanted(number=1, sha256="a" * 64, offset=0, length=9)),
-        b'{"number":2,"sha256":"../../../../etc/passwd","offset":0,"length":9}',
+        encode_word(PieceWanted(sha256="a" * 64, offset=0, length=9)),
+        encode_word(PieceWanted(sha256=BUNDLE.digest, offset=1 << 80, length=9)),
+        encode_word(PieceWanted(sha256=BUNDLE.digest, offset=len(WEIGHTS), length=9)),
+        b'{"sha256":"../../../../etc/passwd","offset":0,"length":9}',
         encode_word(good),
     ):
         await node.publish(topics.pieces_asked("pi-1"), payload)
 
     frame = (await inbox.next()).payload
-    assert int.from_bytes(frame[:8], "big") == 7
+    assert int.from_bytes(frame[:8], "big") == 5
     assert frame[8:] == WEIGHTS[5 : 5 + PIECE_BYTES], "as much as a piece holds"
     assert len(inbox.messages) == 1

@@ -41,7 +41,7 @@ WORDS = (
             ),
         )
     ),
-    PieceWanted(number=1, sha256="f" * 64, offset=0, length=9),
+    PieceWanted(sha256="f" * 64, offset=0, length=9),
 )
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
+
+import pytest
 
 from experiments.testbed.processes import free_port
 from shared.runtimes import ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
+from shared.wire.manifest import CHUNK_BYTES
+from tests.support.shipped import content
 from tests.support.shipping_sites import ShippingSite, opened_site
 from tests.support.tiny_models import write_bundle
-from tests.support.wires import Wire, eventually
+from tests.support.wires import MemoryWire, Wire, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +89,33 @@ async def test_neighbours_lend_what_they_have(site: ShippingSite) -> None:
             assert lender is not None
             assert lender.report is not None
             assert site.state("cloud-2").source == lender.report.blobs
+
+
+@pytest.mark.parametrize("share_from", [0, 2])
+async def test_a_bundle_for_several_at_once_comes_over_the_broker_where_it_is_sent_once(
+    tmp_path: Path, share_from: int
+) -> None:
+    wire, names = MemoryWire(), ("cloud-1", "cloud-2", "cloud-3")
+    async with contextlib.AsyncExitStack() as stack:
+        site = await stack.enter_async_context(opened_site(wire, tmp_path, share_from=share_from))
+        folder = site.bundle("better")
+        (folder / "ballast.bin").write_bytes(content(5, 8 * CHUNK_BYTES))
+        Bundle.write(folder, Bundle.open(folder).manifest)
+        bundle = await site.catalogue(folder)
+        for name in names:
+            await stack.enter_async_context(site.agent(name))
+        await site.center.shipping.assign(names, bundle.digest, "")
+        for name in names:
+            await site.reaches("active", name, digest=bundle.digest)
+
+        sent = site.center.shipping.pieces.sent_bytes / bundle.size_bytes
+        sources = {site.state(name).source for name in names}
+        if share_from:
+            assert sources == {"mqtt"}
+            assert 1 <= sent <= 2, "not three times"
+        else:
+            assert (sources, sent) == ({site.url}, 0)
+    await wire.close()
 
 
 async def test_a_quota_makes_room_by_dropping_what_was_unused_for_longest(
