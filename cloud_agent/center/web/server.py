@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -51,6 +52,9 @@ _HEADERS: Final = (
 _IDLE_S: Final = 15.0
 _GATHER_S: Final = 0.05
 """Events of so long go out together: at a thousand agents hundreds come a second."""
+_LAID_OUT_ONCE: Final = ("tile", "fleet_row")
+"""Parts of which a page has hundreds: with the same values each is laid out once."""
+_KEPT: Final = 4_096
 _LOGIN_BYTES: Final = 4_096
 _FIRST: Final = views.PAGES[0]
 """Stands at the root."""
@@ -135,6 +139,9 @@ class CenterPages:
             lstrip_blocks=True,
         )
         self._templates.filters |= formats.FILTERS
+        parts: Any = self._templates.get_template("parts.html").module
+        for name in _LAID_OUT_ONCE:
+            self._templates.globals[name] = lru_cache(_KEPT)(getattr(parts, name))
 
     def routes(self) -> list[Route]:
         """Return them all."""

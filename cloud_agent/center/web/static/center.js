@@ -16,6 +16,7 @@
 
   // Makes one tree like another, and leaves alone what is alike: focus, selection and scrolling stay.
   function morph(here, next) {
+    if (here.isEqualNode(next)) return;
     if (here.nodeName !== next.nodeName) { here.replaceWith(next); return; }
     if (here.nodeType === Node.TEXT_NODE) { if (here.data !== next.data) here.data = next.data; return; }
     for (const { name } of [...here.attributes]) if (!next.hasAttribute(name)) here.removeAttribute(name);

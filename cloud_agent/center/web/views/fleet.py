@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from cloud_agent.center.registry.history import in_order
 
@@ -22,33 +22,51 @@ def fleet(center: Center, now_s: float) -> dict[str, Any]:
     for member in center.registry:
         tiers.setdefault(member.tier or "unknown", []).append(member)
     order = in_order(tiers)
-    rows = [row_of(member, now_s) for tier in order for member in tiers[tier]]
+    members = [member for tier in order for member in tiers[tier]]
     return {
         "tiers": [(tier, [(m.name, m.life) for m in tiers[tier]]) for tier in order],
-        "rows": rows[:_ROWS],
-        "more": max(len(rows) - _ROWS, 0),
+        "rows": [row_of(member, now_s) for member in members[:_ROWS]],
+        "more": max(len(members) - _ROWS, 0),
         "now": _now(center),
         "events": lately(center),
     }
 
 
-def row_of(member: FleetMember, now_s: float) -> dict[str, Any]:
+class FleetRow(NamedTuple):
+    """One agent in a line; the same values make the same line, which is laid out once."""
+
+    name: str
+    tier: str
+    life: str
+    model: str
+    bundle: str
+    machine: str
+    cores: int | None
+    memory: int | None
+    p95_ms: float | None
+    waiting: int | None
+    phase: str
+    silent_s: float | None
+    """None for one that lives."""
+
+
+def row_of(member: FleetMember, now_s: float) -> FleetRow:
     """Return one agent in a line."""
     report, status, telemetry = member.report, member.status, member.telemetry
-    return {
-        "name": member.name,
-        "tier": member.tier,
-        "life": member.life,
-        "silent_s": silent_s(member, now_s),
-        "model": status.model if status else "",
-        "bundle": status.bundle if status else "",
-        "machine": (report.processor or report.machine) if report else "",
-        "cores": report.cores if report else None,
-        "memory": report.memory_bytes if report else None,
-        "p95_ms": telemetry.p95_ms if telemetry else None,
-        "waiting": telemetry.waiting if telemetry else None,
-        "phase": member.state.phase if member.state else "idle",
-    }
+    return FleetRow(
+        name=member.name,
+        tier=member.tier,
+        life=member.life,
+        model=status.model if status else "",
+        bundle=status.bundle if status else "",
+        machine=(report.processor or report.machine) if report else "",
+        cores=report.cores if report else None,
+        memory=report.memory_bytes if report else None,
+        p95_ms=telemetry.p95_ms if telemetry else None,
+        waiting=telemetry.waiting if telemetry else None,
+        phase=member.state.phase if member.state else "idle",
+        silent_s=None if member.life == "alive" else silent_s(member, now_s),
+    )
 
 
 def lately(center: Center, agent: str = "") -> list[dict[str, Any]]:

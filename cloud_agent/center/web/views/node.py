@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from cloud_agent.center.web.views.fleet import lately, row_of
+from cloud_agent.center.web.views.fleet import lately, row_of, silent_s
 from cloud_agent.center.web.views.models import transfer_of
 from cloud_agent.center.web.views.prompts import told
 
@@ -23,7 +23,7 @@ def node(center: Center, member: FleetMember, now_s: float) -> dict[str, Any]:
     judged = telemetry.kept + telemetry.escalated if telemetry else 0
     return {
         "member": member,
-        "row": row_of(member, now_s),
+        "row": row_of(member, now_s)._replace(silent_s=silent_s(member, now_s)),
         "status": status,
         "report": member.report,
         "telemetry": telemetry,
