@@ -68,15 +68,19 @@ class CarefulAsker:
         await self._bus.close()
 
     async def ask_for(
-        self, seconds: float, rate_s: float, *, timeout_s: float, pad_bytes: int = 0
+        self, seconds: float, rate_s: float, *, timeout_s: float, pad_bytes: int = 0, texts: int = 0
     ) -> None:
-        """Ask at a rate, by an absolute clock, and repeat what stays unanswered."""
+        """Ask at a rate, by an absolute clock, and repeat what stays unanswered.
+
+        ``texts`` are how many different ones are asked, if not all that there are.
+        """
         started_s = time.monotonic()
         again_s = started_s + _AGAIN_S
         for number in range(int(seconds * rate_s)):
             due_s = started_s + number / rate_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-            text = self._draw.choice(self._texts[task_of(self._next_device)])
+            known = self._texts[task_of(self._next_device)]
+            text = self._draw.choice(known[: texts or len(known)])
             self.ask(text + " " * pad_bytes, timeout_s=timeout_s)
             if time.monotonic() >= again_s:
                 again_s += _AGAIN_S

@@ -23,6 +23,7 @@ class _Question:
     answered_s: float = 0.0
     revised: Sighting | None = None
     receipts: int = 0
+    memory: str = ""
 
 
 @dataclass
@@ -66,6 +67,7 @@ class Ledger:
             question.revised = seen
         elif question.first is None:
             question.first, question.answered_s = seen, now_s
+            question.memory = _memory(answer)
         elif seen in (question.first, question.revised):
             self.suppressed += 1
         else:
@@ -90,6 +92,11 @@ class Ledger:
                 kind = "degraded" if question.first.degraded else question.first.tier
                 counts["error" if question.first.error else kind] += 1
         return counts
+
+    def remembered(self, *, asked_after_s: float = 0.0) -> Counter[str]:
+        """Return how many of the questions asked after a time each agent's memory answered."""
+        asked = (each for each in self._questions.values() if each.asked_s >= asked_after_s)
+        return Counter(each.memory for each in asked if each.memory)
 
     def reasons(self, *, asked_after_s: float = 0.0) -> Counter[str]:
         """Return why answers were degraded, of the questions asked after a time, and how many."""
@@ -141,3 +148,9 @@ def _said(answer: dict[str, Any]) -> str:
     if "entities" in answer:
         return str([(each["type"], each["start"], each["end"]) for each in answer["entities"]])
     return str(answer.get("label", answer.get("text", "")))
+
+
+def _memory(answer: dict[str, Any]) -> str:
+    """Return the agent whose memory gave an answer; empty where none did."""
+    remembered = answer.get("source", {}).get("way") == "memory"
+    return str(answer["agent"]) if remembered else ""

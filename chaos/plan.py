@@ -46,7 +46,7 @@ class Plan:
     broker of its own, and edge agents on both. Agents of the role of ``disk`` keep their state on
     that. ``packet_bytes`` is what the broker carries at most, if not the usual. ``logs`` are
     machines whose standard error has no reader any more, or a full disk. With ``lines`` devices
-    read a file of prompts, too.
+    read a file of prompts, too. With ``remembers`` each edge agent has a memory.
     """
 
     tasks: tuple[Task, ...] = ("classify",)
@@ -58,6 +58,7 @@ class Plan:
     hasty: bool = True
     upper: bool = False
     lines: bool = False
+    remembers: bool = False
     packet_bytes: int = 0
     disk: Disk | None = None
     logs: dict[str, Literal["no reader", "full"]] = field(default_factory=dict)
@@ -112,6 +113,8 @@ class Plan:
             settings["upstream"] = settings.get("upstream", {}) | {"mqtt": {"port": upper_port}}
         if role == "device" and self.lines:
             settings["sources"] = {"lines": lines_of(state, name)}
+        if role == "edge" and self.remembers:
+            settings["memory"] = _remembering(state, name)
         _merge(settings, self.settings.get(role, {}))
         return settings
 
@@ -138,6 +141,26 @@ def lines_of(state: Path, device: str) -> dict[str, Any]:
     """Return the source of a device's file of prompts, which lies beside its state folder."""
     path, answers = (state.with_name(f"{device}.{kind}") for kind in ("lines", "answers"))
     return {"kind": "file", "path": str(path), "answers": str(answers)}
+
+
+def embedder_of(state: Path) -> Path:
+    """Return the folder of what edge agents find like questions by."""
+    return state.with_name("embedder")
+
+
+def memory_of(state: Path, edge: str) -> Path:
+    """Return the folder of what an edge agent remembers, which lies beside its state folder."""
+    return state.with_name(f"{edge}-memory")
+
+
+def _remembering(state: Path, edge: str) -> dict[str, Any]:
+    """Return settings of a memory that gives an answer again after one from above."""
+    return {
+        "embedder": str(embedder_of(state)),
+        "folder": str(memory_of(state, edge)),
+        "rule": "worth",
+        "patience_s": 2.0,
+    }
 
 
 def _merge(settings: dict[str, Any], changes: dict[str, Any]) -> None:

@@ -80,6 +80,7 @@ async def _try(
             scenario.rate_s,
             timeout_s=scenario.timeout_s,
             pad_bytes=scenario.pad_bytes,
+            texts=scenario.texts,
         )
         await asyncio.gather(asking, scenario.disturb(trial))
         await asker.until_answered(_GRACE_S + scenario.timeout_s)

@@ -21,7 +21,8 @@ import yaml
 from broker.start import BrokerSettings
 from broker.start import command as broker_command
 from chaos import disks
-from chaos.plan import ROOT, Plan, Role, machine_of
+from chaos.embedder import write_site_embedder
+from chaos.plan import ROOT, Plan, Role, embedder_of, machine_of
 from chaos.presence import ChaosFailed, all_online
 from chaos.proxy import Proxy
 from chaos.troubled import KILLED_BY_PROMPT
@@ -46,6 +47,7 @@ class ChaosSite:
     def __init__(self, plan: Plan, folder: Path, seed: int) -> None:
         self.plan = plan
         self.folder = folder
+        self.state = folder / "state"
         self.disk = folder / "disk"
         self.port = free_port()
         self.upper_port = free_port() if plan.upper else self.port
@@ -61,6 +63,8 @@ class ChaosSite:
     async def __aenter__(self) -> ChaosSite:  # noqa: PYI034 - typing has Self from 3.11 on
         if self.plan.disk:
             self.plan.disk.mount(self.disk)
+        if self.plan.remembers:
+            write_site_embedder(embedder_of(self.state))
         try:
             for broker, port in self.brokers().items():
                 self._start(broker)
@@ -205,7 +209,7 @@ class ChaosSite:
         settings = self.plan.settings_of(
             name,
             port=self.proxies[name].port if name in self.proxies else self._port_of(role),
-            state=self.disk if disk and role == disk.role else self.folder / "state",
+            state=self.disk if disk and role == disk.role else self.state,
             metrics=self.metrics.get(name, 0),
             upper_port=self.upper_port,
         )

@@ -73,6 +73,7 @@ class ChaosScenario:
     """A plan, a pace, and what happens meanwhile. ``timeout_s`` is what every question allows.
 
     ``allowed`` is how many answers may be degraded: more is a broken promise, as a lost one is.
+    ``texts`` are how many different ones are asked, if not all that there are.
     ``loses_answers`` says that the broker or its link to a device may lose an answer that is out.
     """
 
@@ -85,6 +86,7 @@ class ChaosScenario:
     seconds: float = 14.0
     timeout_s: float = 8.0
     pad_bytes: int = 0
+    texts: int = 0
     loses_answers: bool = False
 
     def mixed(self) -> ChaosScenario:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from chaos.scenarios import disks, links, processes, slow, work
+from chaos.scenarios import disks, links, memory, processes, slow, work
 
 SCENARIOS: Final = (
     *processes.SCENARIOS,
@@ -12,6 +12,7 @@ SCENARIOS: Final = (
     *slow.SCENARIOS,
     *disks.SCENARIOS,
     *work.SCENARIOS,
+    *memory.SCENARIOS,
 )
 SHORT: Final = (
     "kill-device",
@@ -22,6 +23,7 @@ SHORT: Final = (
     "log-unwritable",
     "panic",
     "packet-limit",
+    "memory",
 )
 """What is most likely to happen: the form that runs with the tests."""
 SHORT_SHARE: Final = 0.5

@@ -95,3 +95,11 @@ def test_reasons_errors_and_labels_are_told() -> None:
     assert ledger.reasons(asked_after_s=0.5) == {"nobody is there": 1}
     assert ledger.errors() == {"busy": 1}
     assert (ledger.said("a"), ledger.said("c")) == ("positive", "")
+
+
+def test_answers_from_memories_are_counted_by_agent_and_by_when_they_were_asked() -> None:
+    ledger = asked("a", "b", "c")
+    for question_id, way in (("a", "memory"), ("b", "memory"), ("c", "model")):
+        ledger.hear(answer(question_id, agent="edge-1", source={"way": way}), 5.0)
+    assert ledger.remembered() == {"edge-1": 2}
+    assert ledger.remembered(asked_after_s=0.5) == {"edge-1": 1}

@@ -8,15 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from chaos.plan import Plan, machine_of, task_of
+from chaos.plan import Plan, Role, machine_of, task_of
 from chaos.scenarios import MIXED, SCENARIOS, SHORT
 from device_agent.settings import DeviceSettings
+from edge_agent.settings import EdgeSettings
 from shared.agent.settings import AgentSettings
 from shared.settings.file import load
 from shared.tasks import TASKS
 
 if TYPE_CHECKING:
     from chaos.trial import ChaosScenario
+
+_KINDS: dict[Role, type[AgentSettings]] = {
+    "device": DeviceSettings,
+    "edge": EdgeSettings,
+    "cloud": AgentSettings,
+}
 
 
 @pytest.mark.parametrize("scenario", [*SCENARIOS, *MIXED], ids=lambda scenario: scenario.name)
@@ -27,7 +34,7 @@ def test_the_settings_of_every_agent_are_accepted(scenario: ChaosScenario, tmp_p
             name, port=1883, state=tmp_path, metrics=0, upper_port=1884
         )
         path.write_text(yaml.safe_dump(settings), encoding="utf-8")
-        kind = DeviceSettings if role == "device" else AgentSettings
+        kind = _KINDS[role]
         assert load(kind, path, environment={}).agent == name
 
 
@@ -60,6 +67,18 @@ def test_a_cloud_behind_a_broker_of_its_own_is_reached_through_the_edge_alone() 
     assert "beyond" not in device["tier"]
     assert edge["upstream"]["mqtt"] == {"port": 2}
     assert edge["upstream"]["patience_s"] == 4.0
+
+
+def test_edges_that_remember_have_a_file_each_and_an_embedder_that_the_site_writes() -> None:
+    plan = Plan(remembers=True)
+    memories = [
+        plan.settings_of(name, port=1, state=Path("at/state"), metrics=0).get("memory")
+        for name in ("edge-1", "edge-2", "cloud-1", "device-1")
+    ]
+    assert [memory and memory["folder"] for memory in memories] == [
+        "at/edge-1-memory", "at/edge-2-memory", None, None,
+    ]  # fmt: skip
+    assert {memory["embedder"] for memory in memories if memory} == {"at/embedder"}
 
 
 def test_a_crowd_is_one_process() -> None:

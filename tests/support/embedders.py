@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.runtimes.embedder_bundle import EmbedderBundle, EmbedderManifest
-from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
+from chaos.embedder import write_embedder as write_words
 from tests.support.tiny_models import MAX_TOKENS, tiny_tokenizer, write_tokenizer
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-_WIDTH = 32
 
 
 def write_encoder(folder: Path) -> Path:
@@ -42,40 +39,7 @@ def write_embedder(folder: Path) -> Path:
 
     It needs onnx, and no torch; words that the tiny tokenizer does not know are one word to it.
     """
-    import numpy as np  # noqa: PLC0415 - optional
-    import onnx  # noqa: PLC0415 - optional
-    from onnx import TensorProto, helper, numpy_helper  # noqa: PLC0415 - optional
-
-    folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = tiny_tokenizer()
-    tokenizer.save(str(folder / TOKENIZER))
-    size = (tokenizer.get_vocab_size(), _WIDTH)
-    table = np.random.default_rng(5).standard_normal(size).astype(np.float32)
-    nodes = [
-        helper.make_node("Gather", ["table", "input_ids"], ["looked_up"]),
-        helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.FLOAT),
-        helper.make_node("Unsqueeze", ["mask", "last"], ["column"]),
-        helper.make_node("Mul", ["looked_up", "column"], ["masked"]),
-        helper.make_node("ReduceSum", ["masked", "first"], ["sum"], keepdims=0),
-        helper.make_node("LpNormalization", ["sum"], ["vectors"], axis=-1, p=2),
-    ]
-    ids, mask = (
-        helper.make_tensor_value_info(name, TensorProto.INT64, ["texts", "tokens"])
-        for name in ("input_ids", "attention_mask")
-    )
-    vectors = helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["texts", _WIDTH])
-    constants = {"table": table, "last": np.array([-1]), "first": np.array([1])}
-    graph = helper.make_graph(
-        nodes,
-        "mean of words",
-        [ids, mask],
-        [vectors],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    opset = [helper.make_opsetid("", 17)]
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=9), folder / WEIGHTS)
-    manifest = EmbedderManifest(name="words", version="1", dimensions=_WIDTH, max_tokens=MAX_TOKENS)
-    return EmbedderBundle.write(folder, manifest).folder
+    return write_words(folder, tiny_tokenizer().to_str(), max_tokens=MAX_TOKENS)
 
 
 def pack_minilm(folder: Path) -> Path:
