@@ -97,6 +97,7 @@ class ChaosScenario:
             rate_s=self.rate_s * _MIXED_PACE,
             seconds=self.seconds * _MIXED_TIME,
             timeout_s=self.timeout_s * _MIXED_TIMEOUT,
+            texts=self.texts // len(TASKS),
         )
 
 
