@@ -7,6 +7,7 @@
     verifier       how likely two questions are one
     entries        what is remembered of one question, and what stays of it once it is learned
     index          the nearest entries of a vector
+    eligible       which entries may answer a question at all
     retriever      candidates of a question, and the examples worth showing
     recall         what a question brought to mind, as the router sees it
     assembler      which examples are shown, within the model's own tokens, as data
@@ -18,6 +19,7 @@
     privacy        what is never remembered
     shelf          the entries, their vectors and their rows
     ghosts         what the edge's own model has learned
+    forgetting     how what is remembered is let go of for good
     rows           what its file holds of that
     store          the same on disk: a snapshot and a journal
     memory         all of that joined

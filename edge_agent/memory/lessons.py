@@ -13,6 +13,8 @@ from edge_agent.memory.wording import read_question
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from edge_agent.memory.entries import Ghost
+    from edge_agent.memory.ghosts import Ghosts
     from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
@@ -37,8 +39,11 @@ class Lesson(NamedTuple):
 class Lessons:
     """Takes answers from above in, and lets the verifier learn from them; counts ids from one."""
 
-    def __init__(self, shelf: Shelf, verifier: QuestionVerifier, next_id: int) -> None:
+    def __init__(
+        self, shelf: Shelf, ghosts: Ghosts, verifier: QuestionVerifier, next_id: int
+    ) -> None:
         self._shelf = shelf
+        self._ghosts = ghosts
         self._verifier = verifier
         self._next_id = next_id
 
@@ -53,6 +58,37 @@ class Lessons:
             if best.exact or best.same >= SAME or (said_same and best.same >= _MERGED):
                 return self._second_opinion(recall, best.entry, answer, now_s)
         return self._begin(recall, answer, now_s, model, version)
+
+    def judge_ghost(self, recall: Recall, own: str, answer: str) -> Outcome | None:
+        """Hold what the edge's model said of what it has learned against the answer from above.
+
+        Where they differ, which is a conflict, the entry is back. None where nothing was learned,
+        or nothing is kept of it.
+        """
+        ghost = recall.ghost
+        if ghost is None:
+            return None
+        right = agree(answer, own)
+        ghost.ok += right
+        ghost.bad += not right
+        if right:
+            return "confirmed"
+        entry = self.restore(ghost)
+        if entry is None:
+            return None
+        if not refusal(recall.task, recall.question.text, answer):
+            entry.vote(answer)
+            self._shelf.put(entry)
+        return "conflict"
+
+    def restore(self, ghost: Ghost) -> Entry | None:
+        """Put the entry of a ghost back in its place; None where nothing is kept of it."""
+        kept = self._ghosts.buried(ghost)
+        if kept is None:
+            return None
+        self._ghosts.drop(ghost)
+        self._shelf.add(*kept)
+        return kept[0]
 
     def store(self, entry: Entry, vectors: Sequence[Vector]) -> None:
         """Keep an entry under the next id, with a vector for each of its wordings."""

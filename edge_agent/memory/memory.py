@@ -13,11 +13,13 @@ import numpy as np
 
 from edge_agent.memory.checks import Checks
 from edge_agent.memory.days import Days
+from edge_agent.memory.eligible import Eligible
 from edge_agent.memory.eviction import to_evict
-from edge_agent.memory.fast_path import agree, refusal
+from edge_agent.memory.fast_path import refusal
+from edge_agent.memory.forgetting import Forgetting
 from edge_agent.memory.ghosts import Ghosts
 from edge_agent.memory.lessons import Lessons
-from edge_agent.memory.recall import Recall
+from edge_agent.memory.recall import NO_VECTOR, Recall
 from edge_agent.memory.retriever import WORDINGS_STEP, Retriever, examples
 from edge_agent.memory.router import Decision, Situation, by_rule, by_worth
 from edge_agent.memory.settings import MemorySettings
@@ -53,18 +55,17 @@ class Memory:
         self.counts: Counter[str] = Counter()
         """What became of the answers from above, by outcome."""
         self.checks = Checks()
-        self.not_before_s = self.settings.not_before_s
-        """Answers from before do not count."""
         self._told_s = 0.0
         """The moment that was told last."""
         self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
         self._shelf = Shelf(dimensions, store)
         self._ghosts = Ghosts(dimensions, self.verifier, store)
+        self._forgetting = Forgetting(self._shelf, self._ghosts, store, self.settings.not_before_s)
         if store is not None:
             self._load(store)
         next_id = 1 + max([0, *self.entries, *self.ghosts])
-        self._lessons = Lessons(self._shelf, self.verifier, next_id)
+        self._lessons = Lessons(self._shelf, self._ghosts, self.verifier, next_id)
         self._retriever = Retriever(self.verifier)
 
     @property
@@ -76,6 +77,11 @@ class Memory:
     def ghosts(self) -> dict[int, Ghost]:
         """What the edge's model has learned, by the id of the entry it was."""
         return self._ghosts.known
+
+    @property
+    def not_before_s(self) -> float:
+        """The moment before which no answer counts."""
+        return self._forgetting.not_before_s
 
     @property
     def vectors(self) -> int:
@@ -101,23 +107,38 @@ class Memory:
         self._told_s = now_s
         asked = read_question(text)
         vector = np.asarray(np.asarray(vector, np.float16), np.float32)  # as it is on the disk
-        owner = owner if self.settings.owners == "apart" else ""
-
-        def eligible(entry: Entry) -> bool:
-            return (
-                entry.owner == owner
-                and entry.task == task
-                and entry.state != "expired"
-                and (entry.expires_s is None or entry.expires_s > now_s)
-                and (not versions or not entry.version or entry.version in versions)
-                and entry.created_s >= self.not_before_s
-                and (not self.settings.only_version or entry.version == self.settings.only_version)
-            )
-
+        eligible = self._eligible(task, owner, now_s, versions)
         index = self._shelf.index
         found = self._retriever.candidates(asked, vector, index, self.entries, eligible)
-        ghost = self._ghosts.find(asked, vector, task, owner)
-        return Recall(asked, vector, task, owner, found, ghost)
+        ghost = self._ghosts.find(asked, vector, task, eligible.owner)
+        return Recall(asked, vector, task, eligible.owner, found, ghost)
+
+    def asked_before(
+        self,
+        text: str,
+        now_s: float,
+        *,
+        task: Task = "generate",
+        owner: str = "",
+        versions: Collection[str] | None = None,
+    ) -> Recall:
+        """Return what was asked in the words of a question: that needs no vector, and has none."""
+        asked = read_question(text)
+        eligible = self._eligible(task, owner, now_s, versions)
+        found = self._retriever.asked_before(asked, self._shelf.asked_as(asked.normal), eligible)
+        return Recall(asked, NO_VECTOR, task, eligible.owner, found, None)
+
+    def _eligible(
+        self, task: Task, owner: str, now_s: float, versions: Collection[str] | None
+    ) -> Eligible:
+        return Eligible(
+            task,
+            owner if self.settings.owners == "apart" else "",
+            now_s,
+            versions or (),
+            self.not_before_s,
+            self.settings.only_version,
+        )
 
     def decide(self, situation: Situation) -> Decision:
         """Return the way, by the rule that the settings name."""
@@ -215,21 +236,10 @@ class Memory:
         its own was another, it answers nobody until one leads. None where nothing was learned, or
         nothing is kept of it.
         """
-        ghost = recall.ghost
-        if ghost is None:
-            return None
-        right = agree(answer, own)
-        ghost.ok += right
-        ghost.bad += not right
-        if right:
-            return self._lesson("confirmed", self._told_s)
-        entry = self.restore(ghost)
-        if entry is None:
-            return None
-        if not refusal(recall.task, recall.question.text, answer):
-            entry.vote(answer)
-            self._shelf.put(entry)
-        return self._lesson("conflict", self._told_s)
+        outcome = self._lessons.judge_ghost(recall, own, answer)
+        if outcome == "conflict":
+            self.days.count(self._told_s, "restored")
+        return None if outcome is None else self._lesson(outcome, self._told_s)
 
     def buried(self, ghost: Ghost) -> Entry | None:
         """Return the entry that a ghost was."""
@@ -238,13 +248,10 @@ class Memory:
 
     def restore(self, ghost: Ghost) -> Entry | None:
         """Put the entry of a ghost that has failed back; None where nothing is kept of it."""
-        kept = self._ghosts.buried(ghost)
-        if kept is None:
-            return None
-        self.days.count(self._told_s, "restored")
-        self.drop_ghost(ghost)
-        self._shelf.add(*kept)
-        return kept[0]
+        entry = self._lessons.restore(ghost)
+        if entry is not None:
+            self.days.count(self._told_s, "restored")
+        return entry
 
     def drop_ghost(self, ghost: Ghost) -> None:
         """Let go of a ghost: the model does not know it any more."""
@@ -252,35 +259,15 @@ class Memory:
 
     def forget(self, entries: Iterable[int]) -> int:
         """Forget entries with their ghosts and what the archive has of them; return how many."""
-        ids, count = list(entries), 0
-        for entry_id in ids:
-            entry, ghost = self.entries.get(entry_id), self._ghosts.lose(entry_id)
-            count += entry is not None or ghost is not None
-            if entry is not None:
-                self._shelf.take(entry)
-        if self._store is not None and ids:
-            self._store.forget(ids)
-        return count
+        return self._forgetting.forget(entries)
 
     def begin_epoch(self, not_before_s: float) -> int:
-        """Forget what was answered before a moment, for good; return how many entries.
-
-        What is older and comes later, from an import, does not count either.
-        """
-        if not_before_s <= self.not_before_s:
-            return 0
-        self.not_before_s = not_before_s
-        if self._store is not None:
-            self._store.put_epoch(not_before_s)
-        return self.forget(
-            entry.id for entry in self.everything() if entry.created_s < not_before_s
-        )
+        """Forget what was answered before a moment, for good; return how many entries."""
+        return self._forgetting.begin_epoch(not_before_s)
 
     def everything(self) -> list[Entry]:
         """Return all entries, and those that the edge's model has learned, by id."""
-        learned = self._store.archived() if self._store is not None else []
-        known = {entry.id: entry for entry in learned} | self.entries
-        return [known[entry_id] for entry_id in sorted(known)]
+        return self._forgetting.everything()
 
     def like(self, vector: Vector) -> list[Entry]:
         """Return the entries whose wordings are nearest to a vector, each once."""
@@ -313,7 +300,7 @@ class Memory:
     def _load(self, store: MemoryStore) -> None:
         loaded = store.load()
         self.checks = Checks(loaded.checks)
-        self.not_before_s = max(self.not_before_s, loaded.not_before_s)
+        self._forgetting.not_before_s = max(self.not_before_s, loaded.not_before_s)
         self._shelf.take_in(loaded)
         self._ghosts.take_in(loaded)
         self.verifier.take(loaded.labels)

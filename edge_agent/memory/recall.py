@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
+
 from edge_agent.memory.fast_path import is_short
 from edge_agent.memory.router import Situation
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 SAME: Final = 0.97
 """So likely one question that an answer from above is a second opinion on the entry's."""
 _USUAL_HELP: Final = 0.9
+NO_VECTOR: Final[Vector] = np.empty(0, np.float32)
+"""Of a question that was found by its words: nothing can be learned with it."""
 
 
 class Recall(NamedTuple):

@@ -8,8 +8,9 @@ from edge_agent.memory.verifier import logit
 from edge_agent.memory.wording import normalise, read_question
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from edge_agent.memory.eligible import Eligible
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import ClusterIndex, Vector
     from edge_agent.memory.verifier import Likeness, QuestionVerifier
@@ -39,7 +40,7 @@ class Recalled(NamedTuple):
 
 
 class Retriever:
-    """Finds candidates in an index; entries that are not ``eligible`` are passed over."""
+    """Finds candidates; entries that are not ``eligible`` are passed over."""
 
     def __init__(self, verifier: QuestionVerifier) -> None:
         self._verifier = verifier
@@ -50,13 +51,13 @@ class Retriever:
         vector: Vector,
         index: ClusterIndex,
         entries: Mapping[int, Entry],
-        eligible: Callable[[Entry], bool],
+        eligible: Eligible,
     ) -> list[Recalled]:
         """Return the candidates, the likeliest first."""
         nearest: dict[int, tuple[int, float]] = {}
         for key, cosine in index.search(vector):
             entry_id, wording = divmod(key, WORDINGS_STEP)
-            if entry_id not in nearest and eligible(entries[entry_id]):
+            if entry_id not in nearest and eligible.counts(entries[entry_id]):
                 nearest[entry_id] = (wording, cosine)
         ranked = list(nearest.items())
         found = []
@@ -66,6 +67,16 @@ class Retriever:
             found.append(self._judge(asked, entries[entry_id], wording, cosine, runner_up))
         return sorted(found, key=lambda each: -each.same)
 
+    def asked_before(
+        self, asked: Question, entries: Iterable[Entry], eligible: Eligible
+    ) -> list[Recalled]:
+        """Return those of the entries that count, of which one wording is the question's own."""
+        return [
+            self._judge(asked, entry, _place_of(asked, entry), 1.0, 0.0)
+            for entry in entries
+            if eligible.counts(entry)
+        ]
+
     def _judge(
         self, asked: Question, entry: Entry, wording: int, cosine: float, runner_up: float
     ) -> Recalled:
@@ -74,6 +85,10 @@ class Retriever:
         exact = any(asked.normal == normalise(text) for text in entry.wordings)
         same = 1.0 if exact else self._verifier.probability(likeness, entry.offset)
         return Recalled(entry, wording, likeness, same, exact)
+
+
+def _place_of(asked: Question, entry: Entry) -> int:
+    return [normalise(text) for text in entry.wordings].index(asked.normal)
 
 
 def score(candidate: Recalled, now_s: float, budget_tokens: int = 512) -> float:

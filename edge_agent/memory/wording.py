@@ -110,6 +110,7 @@ def read_question(text: str) -> Question:
     )
 
 
+@lru_cache(maxsize=65_536)
 def stem(word: str) -> str:
     """Return what is left of a word without its commonest English endings."""
     for ending, instead in (

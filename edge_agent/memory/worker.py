@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from edge_agent.memory.index import Vector
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
+    from edge_agent.memory.router import Decision, Situation
+    from edge_agent.memory.router import Way as RouterWay
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.store import MemoryStore
     from shared.messages import Way
@@ -83,6 +85,19 @@ class Shown(NamedTuple):
         return self.best.same >= SURELY and not agree(answer, self.best.entry.answer)
 
 
+class _Weighed(NamedTuple):
+    """What a question brought to mind, the way that it goes, and the entry to go by, if any."""
+
+    recall: Recall
+    situation: Situation
+    decision: Decision
+    best: Recalled | None
+
+    @property
+    def way(self) -> RouterWay:
+        return self.decision.way
+
+
 class FromAbove(NamedTuple):
     """An answer from above; ``said`` is what we answered, of the model's own or in a check."""
 
@@ -132,34 +147,43 @@ class MemoryWorker:
         self.memory.write_day(time.time())
 
     def find(self, asked: LookUp) -> Remembered | Shown | None:
-        """Return the answer that is remembered, if it may be given again; or good examples."""
-        recall, now_s = self._recall(asked), time.time()
-        situation = situation_of(
-            recall,
-            self.memory.standing,
-            examples=asked.room is not None,
-            cloud_open=asked.open,
-        )
-        decision, best = self.memory.decide(situation), recall.best
-        way, unlikely = decision.way, decision.chance < _LIKELIER
-        if best is None or (decision.degraded and unlikely):
-            return None
-        if way == "direct":
-            entry = best.entry
-            self.memory.used(best, now_s)
-            answer = answer_of(asked.request.task, entry.answer)
-            source = Provenance("memory", entry.model, entry.version, (entry.id,))
-            return Remembered(answer, situation.direct or 0.0, source, decision.degraded)
-        if way != "examples" or asked.room is None:
-            return None
-        chosen = self.memory.examples(recall, now_s)
-        budget = self.memory.settings.example_tokens
-        assembled = assemble(chosen, asked.request, asked.room, budget)
+        """Return the answer that is remembered, if it may be given again; or good examples.
+
+        What was asked in the same words is found by them; only the rest needs a vector.
+        """
+        found = self._weigh(asked, self._by_words(asked))
+        if found.way != "direct":
+            found = self._weigh(asked, self._by_vector(asked))
+        if found.best is not None and found.way == "direct":
+            return self._given(asked, found, found.best)
+        if found.best is not None and found.way == "examples" and asked.room is not None:
+            return self._shown(asked, found, found.best, asked.room)
+        return None
+
+    def _weigh(self, asked: LookUp, recall: Recall) -> _Weighed:
+        room, standing = asked.room is not None, self.memory.standing
+        situation = situation_of(recall, standing, examples=room, cloud_open=asked.open)
+        decision = self.memory.decide(situation)
+        unlikely = decision.degraded and decision.chance < _LIKELIER
+        return _Weighed(recall, situation, decision, None if unlikely else recall.best)
+
+    def _given(self, asked: LookUp, found: _Weighed, best: Recalled) -> Remembered:
+        entry = best.entry
+        self.memory.used(best, time.time())
+        answer = answer_of(asked.request.task, entry.answer)
+        source = Provenance("memory", entry.model, entry.version, (entry.id,))
+        return Remembered(answer, found.situation.direct or 0.0, source, found.decision.degraded)
+
+    def _shown(
+        self, asked: LookUp, found: _Weighed, best: Recalled, room: ExampleRoom
+    ) -> Shown | None:
+        chosen = self.memory.examples(found.recall, time.time())
+        assembled = assemble(chosen, asked.request, room, self.memory.settings.example_tokens)
         if not assembled.examples:
             return None
         _log.debug("examples shown", entries=str(assembled))
         source = Provenance("examples", entries=assembled.entries)
-        return Shown(assembled, best, situation.examples or 0.0, source)
+        return Shown(assembled, best, found.situation.examples or 0.0, source)
 
     def answered(self, shown: Shown, answer: str) -> None:
         """Take note of what the model said after examples."""
@@ -168,7 +192,7 @@ class MemoryWorker:
 
     def learn(self, given: FromAbove) -> str:
         """Take an answer from above in, and return what became of it."""
-        recall, now_s = self._recall(given.asked), time.time()
+        recall, now_s = self._by_vector(given.asked), time.time()
         if given.said and given.way == "model":
             outcome = self.memory.judge_ghost(recall, given.said, given.answer)
             if outcome is not None:
@@ -216,7 +240,13 @@ class MemoryWorker:
             self.memory.restore(ghost)
         return right
 
-    def _recall(self, asked: LookUp) -> Recall:
+    def _by_words(self, asked: LookUp) -> Recall:
+        task, text = asked.request.task, asked.request.content
+        return self.memory.asked_before(
+            text, time.time(), task=task, owner=asked.owner, versions=asked.versions
+        )
+
+    def _by_vector(self, asked: LookUp) -> Recall:
         task, text = asked.request.task, asked.request.content
         vector = self.embed(text)
         return self.memory.recall(

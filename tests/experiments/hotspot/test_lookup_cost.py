@@ -16,7 +16,8 @@ def test_every_question_is_timed_in_a_memory_that_is_full(embedder: str) -> None
 
     assert cost.entries == 60
     assert len(cost.embedding) == len(cost.looking_up) == 20
-    assert all(time_ms > 0 for time_ms in cost.both)
+    assert len(cost.by_words) == 10
+    assert all(time_ms > 0 for time_ms in (*cost.both, *cost.by_words))
 
 
 def test_it_wants_an_embedder(capsys: pytest.CaptureFixture[str]) -> None:
