@@ -35,6 +35,7 @@
     wing           a memory in a running agent
 
     requests       what people may ask of a memory
+    taking_over    entries of another memory, all or none of them
     desk           what is answered to that
     door           the same over the wire, and epochs that hold for every memory
     files          the same for an edge that is not running

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.memory.days import report
-from edge_agent.memory.entries import WORDINGS
 from edge_agent.memory.requests import (
     PAGE,
     REQUEST_BYTES,
@@ -22,6 +21,7 @@ from edge_agent.memory.requests import (
     SearchMemory,
     ShowMemory,
 )
+from edge_agent.memory.taking_over import take_over
 from shared.errors import MemoryRefused
 
 if TYPE_CHECKING:
@@ -144,15 +144,7 @@ class MemoryDesk:
             raise MemoryRefused(
                 "entries are found by their vectors: name the embedder that they are made with"
             )
-        now_s, outcomes = time.time(), Counter[str]()
-        for entry in entries:
-            if not 1 <= len(entry.wordings) <= WORDINGS:
-                raise MemoryRefused(
-                    f"entry {entry.id} has {len(entry.wordings)} wordings, not 1 to {WORDINGS}"
-                )
-            vectors = [self._embed(text) for text in entry.wordings]
-            outcomes[self._memory.take_over(entry, vectors, now_s)] += 1
-        return dict(outcomes)
+        return take_over(self._memory, entries, self._embed, time.time())
 
 
 def _has(entry: Entry, words: list[str]) -> bool:

@@ -15,7 +15,6 @@ from edge_agent.memory.checks import Checks
 from edge_agent.memory.days import Days
 from edge_agent.memory.eligible import Eligible
 from edge_agent.memory.eviction import to_evict
-from edge_agent.memory.fast_path import refusal
 from edge_agent.memory.forgetting import Forgetting
 from edge_agent.memory.ghosts import Ghosts
 from edge_agent.memory.lessons import Lessons
@@ -275,18 +274,10 @@ class Memory:
         ids = dict.fromkeys(key // WORDINGS_STEP for key, _ in found)
         return [self.entries[entry_id] for entry_id in ids]
 
-    def take_over(self, entry: Entry, vectors: Sequence[Vector], now_s: float) -> Outcome:
-        """Take an entry of another memory in, with a vector for each of its wordings."""
-        if entry.created_s < self.not_before_s or any(
-            refusal(entry.task, wording, entry.answer) for wording in entry.wordings
-        ):
-            return "refused"
-        recall = self.recall(entry.question, vectors[0], now_s, task=entry.task, owner=entry.owner)
-        if any(each.exact for each in recall.candidates):
-            return self.learn(recall, entry.answer, now_s).outcome
+    def keep(self, entry: Entry, vectors: Sequence[Vector], now_s: float) -> None:
+        """Keep an entry of another memory, with a vector for each of its wordings."""
         self._lessons.store(entry, vectors)
         self.make_room(now_s)
-        return "stored"
 
     def vectors_of(self, entry: Entry) -> list[Vector]:
         """Return the vectors of an entry's wordings."""

@@ -7,7 +7,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
@@ -15,27 +15,20 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from edge_agent.memory.entries import Entry
 from edge_agent.memory.requests import (
     PAGE,
     CheckMemory,
-    ExportEntries,
     ForgetEntries,
-    ImportEntries,
     SearchMemory,
     ShowMemory,
 )
 from recserve.commands.memory_report import report
-from recserve.memory_client import Place, ask_memory, asking, begin_epoch, place_options
+from recserve.memory_client import Place, ask_memory, begin_epoch, place_options
+from recserve.memory_entries import export_entries, import_entries, read_entries
 from shared.cli import clear_errors
-from shared.errors import DataError, MemoryRefused, SettingsError
+from shared.errors import MemoryRefused, SettingsError
 from shared.storage.files import write_atomically
 from shared.telemetry import log
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_BATCH_BYTES = 100_000
 
 
 @click.group("memory", help="See, search, forget, carry over and check what an edge remembers.")
@@ -130,7 +123,7 @@ def forget(
 def export(where: str, file: Path, **place: Any) -> None:
     """Write the entries, those that the edge's model has learned among them; no vectors."""
     with clear_errors():
-        rows = asyncio.run(_export(where, Place(**place)))
+        rows = asyncio.run(export_entries(where, Place(**place)))
         try:
             write_atomically(file, b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
         except OSError as error:
@@ -145,7 +138,7 @@ def export(where: str, file: Path, **place: Any) -> None:
 def import_(where: str, file: Path, **place: Any) -> None:
     """Print what became of the entries; what is personal or too old is refused."""
     with clear_errors():
-        outcomes = asyncio.run(_import(where, _batches(file), Place(**place)))
+        outcomes = asyncio.run(import_entries(where, read_entries(file), Place(**place)))
     said = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
     click.echo(said or "nothing was in the file")
 
@@ -161,50 +154,6 @@ def check(where: str, as_json: bool, **place: Any) -> None:
     faults = answer["faults"]
     _print(answer, as_json)
     sys.exit(1 if faults else 0)
-
-
-async def _export(where: str, place: Place) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    after: int | None = 0
-    async with asking(where, place, changes=False) as ask:
-        while after is not None:
-            page = await ask(ExportEntries(after))
-            rows += page["entries"]
-            after = page["after"]
-    return rows
-
-
-async def _import(where: str, batches: Iterator[tuple[Entry, ...]], place: Place) -> dict[str, int]:
-    outcomes: dict[str, int] = {}
-    async with asking(where, place, changes=True) as ask:
-        for batch in batches:
-            for outcome, count in (await ask(ImportEntries(batch))).items():
-                outcomes[outcome] = outcomes.get(outcome, 0) + count
-    return outcomes
-
-
-def _batches(file: Path) -> Iterator[tuple[Entry, ...]]:
-    """Read entries, as many as go into one message at a time. Raises ``DataError``."""
-    batch: list[Entry] = []
-    size = 0
-    try:
-        with file.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
-                try:
-                    entry = msgspec.json.decode(line, type=Entry)
-                except msgspec.DecodeError as error:
-                    raise DataError(
-                        f"{file}, line {number}: no entry of a memory ({error})"
-                    ) from error
-                if batch and (len(batch) == PAGE or size + len(line) > _BATCH_BYTES):
-                    yield tuple(batch)
-                    batch, size = [], 0
-                batch.append(entry)
-                size += len(line)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-    if batch:
-        yield tuple(batch)
 
 
 def _moment(text: str) -> float:

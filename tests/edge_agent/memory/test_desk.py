@@ -13,7 +13,6 @@ from edge_agent.memory.requests import (
     CheckMemory,
     ExportEntries,
     ForgetEntries,
-    ImportEntries,
     SearchMemory,
     ShowMemory,
 )
@@ -127,23 +126,6 @@ def test_an_epoch_outlives_the_process(room: Room, tmp_path: Path) -> None:
     assert recall(again, RIVER, NOW_S + 300).best is None
 
 
-def test_what_is_exported_can_be_imported_elsewhere(room: Room, tmp_path: Path) -> None:
-    rows = room.do(ExportEntries())["entries"]
-    (tmp_path / "other").mkdir()
-    store = MemoryStore.open(tmp_path / "other", "digest-2", DIMENSIONS)
-    other = small_memory(store)
-    learn(other, "Who painted Red Door?", "Mia Lund")
-    took = MemoryDesk(other, store, vector_of).do(ImportEntries(tuple(map(_entry, rows))))
-    again = MemoryDesk(other, store, vector_of).do(ImportEntries(tuple(map(_entry, rows))))
-    asyncio.run(store.close())
-
-    assert took == {"stored": 2}
-    assert again == {"confirmed": 2}
-    best = recall(other, FERRY).best
-    assert best is not None
-    assert (best.entry.id, best.entry.answer, best.entry.version) == (3, "Lars Berg", "v2")
-
-
 def test_an_export_comes_in_pages_to_its_end(room: Room) -> None:
     for number in range(150):
         learn(room.memory, f"Who wrote Book {number}?", f"Author {number}")
@@ -154,33 +136,6 @@ def test_an_export_comes_in_pages_to_its_end(room: Room) -> None:
         seen += [row["id"] for row in page["entries"]]
 
     assert seen == list(range(1, 153))
-
-
-@pytest.mark.parametrize(
-    ("changes", "outcome"),
-    [
-        ({"wordings": ["Is 4111 1111 1111 1111 a card?"]}, {"refused": 1}),
-        ({"wordings": [FERRY, "Is 4111 1111 1111 1111 a card?"]}, {"refused": 1}),
-        ({"created_s": 1.0}, {"refused": 1}),
-    ],
-)
-def test_what_is_personal_or_before_the_epoch_is_not_imported(
-    room: Room, changes: dict[str, Any], outcome: dict[str, int]
-) -> None:
-    room.memory.begin_epoch(100.0)
-    row = {"id": 9, "task": "generate", "wordings": ["Who?"], "answer": "Me", "created_s": NOW_S}
-
-    assert room.do(ImportEntries((_entry(row | {"used_s": NOW_S} | changes),))) == outcome
-
-
-@pytest.mark.parametrize("wordings", [[], ["Who?"] * 6])
-def test_an_entry_with_too_few_or_too_many_wordings_is_named(
-    room: Room, wordings: list[str]
-) -> None:
-    row = Entry(id=9, task="generate", wordings=wordings, answer="x", created_s=1, used_s=1)
-
-    with pytest.raises(MemoryRefused, match="entry 9 has"):
-        room.do(ImportEntries((row,)))
 
 
 def test_a_sound_memory_has_no_faults_and_a_bent_one_says_which(room: Room) -> None:

@@ -181,7 +181,7 @@ async def test_a_running_edge_is_asked_over_its_broker(tmp_path: Path) -> None:
     assert json.loads(await run("show", "edge-1", "--json"))["entries"] == 120
     assert await run("forget", "edge-1", "--entry", "8") == "forgotten: 1\n"
     assert "119 entries" in await run("export", "edge-1", out)
-    assert await run("import", "edge-1", out) == "119 confirmed\n"
+    assert await run("import", "edge-1", out) == "119 known\n"
     await run("forget", "--everywhere", "--before", "2026-11-27")
     silent = await asyncio.to_thread(
         recserve_memory, "show", "edge-9", *where, "--timeout-s", "0.3"
