@@ -82,11 +82,6 @@ class Memory:
         """The moment before which no answer counts."""
         return self._forgetting.not_before_s
 
-    @property
-    def vectors(self) -> int:
-        """How many vectors are searched."""
-        return len(self._shelf.index)
-
     # -- what a question meets -----------------------------------------------------------------
 
     def recall(
@@ -186,13 +181,14 @@ class Memory:
         if way == "examples":
             candidate.entry.helped += right
             candidate.entry.idle += not right
-        self.standing.note(way, kind, right=right)
+        changed = self.standing.note(way, kind, right=right)
         self.checks.note(way, right=right)
         used = "memory" if way == "direct" else way
         self.days.count(now_s, f"right.{used}" if right else f"wrong.{used}")
         self._shelf.put(candidate.entry)
         if self._store is not None:
             self._store.put_checks(self.checks.counts)
+            self._store.put_standing(changed)
 
     def refit(self) -> None:
         """Fit the verifier to what was learned, and make new clusters where they are stale."""
@@ -291,6 +287,7 @@ class Memory:
     def _load(self, store: MemoryStore) -> None:
         loaded = store.load()
         self.checks = Checks(loaded.checks)
+        self.standing.take(loaded.standing)
         self._forgetting.not_before_s = max(self.not_before_s, loaded.not_before_s)
         self._shelf.take_in(loaded)
         self._ghosts.take_in(loaded)

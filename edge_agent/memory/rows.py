@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_agent.memory.index import Vector
+    from edge_agent.memory.standing import Counted
 
+STANDING: Final = "standing "
+"""Before the name of a way of answering, and of a kind of question, among the facts."""
 _entries = msgspec.msgpack.Decoder(Entry)
 _ghosts = msgspec.msgpack.Decoder(Ghost)
 _labels = msgspec.msgpack.Decoder(list[PairLabel])
 _checks = msgspec.msgpack.Decoder(dict[str, tuple[int, int]])
+_counted = msgspec.msgpack.Decoder(tuple[float, float])
 _moment = msgspec.msgpack.Decoder(float)
 _pairs = msgspec.msgpack.Decoder(list[tuple[str, str, int, int]])
 
@@ -35,6 +39,7 @@ class Loaded(NamedTuple):
     labels: list[PairLabel]
     rewordings: list[tuple[str, str, int, int]]
     checks: dict[str, tuple[int, int]]
+    standing: dict[str, Counted]
     not_before_s: float
     broken: int
 
@@ -70,9 +75,18 @@ def load_rows(connection: sqlite3.Connection) -> Loaded:
         _labels.decode(facts["labels"]) if "labels" in facts else [],
         _pairs.decode(facts["rewordings"]) if "rewordings" in facts else [],
         _checks.decode(facts["checks"]) if "checks" in facts else {},
+        _standing(facts),
         _moment.decode(facts["not_before_s"]) if "not_before_s" in facts else 0.0,
         broken,
     )
+
+
+def _standing(facts: dict[str, bytes]) -> dict[str, Counted]:
+    return {
+        name.removeprefix(STANDING): _counted.decode(value)
+        for name, value in facts.items()
+        if name.startswith(STANDING)
+    }
 
 
 def pack(vectors: Sequence[Vector]) -> bytes:

@@ -15,7 +15,7 @@ import numpy as np
 
 from edge_agent.memory.days import DayAccount
 from edge_agent.memory.entries import Entry, Ghost
-from edge_agent.memory.rows import Loaded, load_rows, pack, small, unpack
+from edge_agent.memory.rows import STANDING, Loaded, load_rows, pack, small, unpack
 from shared.errors import StoreError
 from shared.storage.journal import Journal
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_agent.memory.index import Vector
+    from edge_agent.memory.standing import Counted
     from edge_agent.memory.verifier import PairLabel
 
 FILE: Final = "memory.db"
@@ -200,6 +201,11 @@ class MemoryStore:
     def put_checks(self, counts: Mapping[str, tuple[int, int]]) -> None:
         """Write how many checks of each way of answering agreed, and how many did not."""
         self.put_fact("checks", msgspec.msgpack.encode(dict(counts)))
+
+    def put_standing(self, changed: Mapping[str, Counted]) -> None:
+        """Write how often a way of answering was right, and how often wrong, by name."""
+        for name, counted in changed.items():
+            self.put_fact(f"{STANDING}{name}", msgspec.msgpack.encode(counted))
 
     def put_epoch(self, not_before_s: float) -> None:
         """Write the moment before which no answer counts."""

@@ -80,7 +80,7 @@ def test_the_memory_never_holds_more_than_it_may() -> None:
         learn(memory, f"Who wrote Book {number}?", f"Author {number}", NOW_S + number)
         assert len(memory.entries) <= 20
 
-    assert memory.vectors == 20
+    assert len(memory._shelf.index) == 20
 
 
 def test_what_is_true_for_hours_is_not_answered_the_next_day() -> None:
@@ -158,7 +158,7 @@ def test_what_is_forgotten_is_gone_with_its_ghost() -> None:
     memory.internalise(second, "night-1", 1.0)
 
     assert memory.forget([first.id, second.id, 99]) == 2
-    assert (memory.entries, memory.ghosts, memory.vectors) == ({}, {}, 0)
+    assert (memory.entries, memory.ghosts, len(memory._shelf.index)) == ({}, {}, 0)
 
 
 def test_without_the_cloud_what_is_remembered_answers_and_says_so() -> None:
