@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from shared.wire.topics import Topics, split_pool
+from shared.wire.filters import split_pool
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -151,11 +152,13 @@ def _node(member: Member, topics: Topics) -> list[Right]:
 
 
 def _memory(member: Member, topics: Topics) -> list[Right]:
-    """Return what an edge may do for its memory: be asked of it, answer, and be told to forget."""
+    """Return what an edge may do for its memory: be asked of it, be told to forget, and share."""
     return [
         Right("read", topics.memory_ask(member.name), "what is asked of its memory"),
         Right("publish", topics.memory_answers(member.name), "what that answers"),
         Right("read", topics.memory_epoch, "before when no remembered answer counts"),
+        Right("publish", topics.memory_offers(member.name), "entries that it shares"),
+        Right("read", topics.memory_offers("+"), "entries that others share"),
     ]
 
 

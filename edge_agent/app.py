@@ -78,7 +78,7 @@ async def remembering(
             )
         )
         wing.join(parts)
-        await wing.door.open(parts.bus, parts.topics, settings.agent)
+        await wing.open(parts)
         if keeper is not None:
             running = Supervised("nights", lambda: keeper.run(parts))
             stack.push_async_callback(running.stop)

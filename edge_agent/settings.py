@@ -27,6 +27,11 @@ class EdgeSettings(AgentSettings, frozen=True, kw_only=True):
                 "memory.embedder is missing: a memory finds questions by their vectors; make a "
                 "bundle (recserve pack --task embed) and name its folder"
             )
+        if self.memory is not None and self.memory.share and self.memory.owners == "apart":
+            raise SettingsError(
+                "memory.share offers entries to other edges, and memory.owners keeps them for each "
+                "device apart; remove one of the two"
+            )
         if self.memory is not None and self.memory.night is not None:
             self._check_night(self.memory)
 

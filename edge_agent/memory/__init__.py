@@ -38,6 +38,8 @@
     taking_over    entries of another memory, all or none of them
     desk           what is answered to that
     door           the same over the wire, and epochs that hold for every memory
+    offers         an entry as one edge offers it to others
+    sharing        what edges offer each other, heard and offered
     files          the same for an edge that is not running
 
 Leaves out the model that answers, the way to the cloud, and the training at night.

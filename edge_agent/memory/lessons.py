@@ -29,11 +29,15 @@ Outcome = Literal["stored", "confirmed", "conflict", "refused"]
 
 
 class Lesson(NamedTuple):
-    """What an answer from above changed, and why nothing was kept if nothing was."""
+    """What an answer from above changed, and why nothing was kept if nothing was.
+
+    It has ``settled`` an entry that it made stable.
+    """
 
     outcome: Outcome
     entry: Entry | None
     why: str = ""
+    settled: bool = False
 
 
 class Lessons:
@@ -117,13 +121,14 @@ class Lessons:
 
     def _second_opinion(self, recall: Recall, entry: Entry, answer: str, now_s: float) -> Lesson:
         """Count an answer to a question that is known; another wording of it is kept."""
+        before = entry.state
         entry.vote(answer)
         entry.hit(now_s)
         self._shelf.add_wording(entry, recall.question.text, recall.vector)
         self._shelf.put(entry)
         if entry.state == "quarantined":
             return Lesson("conflict", entry, "its answers disagree")
-        return Lesson("confirmed", entry)
+        return Lesson("confirmed", entry, settled=before != entry.state == "stable")
 
     def _teach(self, asked: Question, best: Recalled, *, same: bool) -> None:
         """Let the verifier learn from an answer; a slip of the cloud is no other question."""

@@ -122,6 +122,10 @@ class Memory:
         found = self._retriever.asked_before(asked, self._shelf.asked_as(asked.normal), eligible)
         return Recall(asked, NO_VECTOR, task, eligible.owner, found, None)
 
+    def would_count(self, entry: Entry, now_s: float, versions: Collection[str]) -> bool:
+        """Return whether an entry of another memory would answer here."""
+        return self._eligible(entry.task, entry.owner, now_s, versions).counts(entry)
+
     def _eligible(
         self, task: Task, owner: str, now_s: float, versions: Collection[str] | None
     ) -> Eligible:

@@ -55,6 +55,13 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
         Literal["together", "apart"],
         Meta(description="whether devices share what is remembered, or each has its own"),
     ] = "together"
+    share: Annotated[
+        bool,
+        Meta(
+            description="whether entries whose answer was confirmed are offered to the other edges "
+            "on the broker, and theirs are taken in"
+        ),
+    ] = False
     examples: Annotated[
         int, Meta(ge=0, le=16, description="remembered answers shown to the edge's model, at most")
     ] = 4

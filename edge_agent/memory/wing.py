@@ -21,6 +21,7 @@ from edge_agent.memory.days import count_above, count_judged
 from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
+from edge_agent.memory.sharing import MemorySharing
 from edge_agent.memory.store import MemoryStore
 from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker, Shown
 from shared.messages import Result, Scored
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
-    from edge_agent.memory.worker import Remembered
+    from edge_agent.memory.worker import Learned, Remembered
     from shared.agent.build import AgentParts
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
@@ -63,8 +64,8 @@ class Wing:
             apart, embedder.dimensions, lambda text: embedder.embed([text])[0], store
         )
         desk = MemoryDesk(self._worker.memory, store, self._worker.embed, running=True)
-        self.door = MemoryDoor(self._worker, desk, store)
-        """Where people ask of it."""
+        self._door = MemoryDoor(self._worker, desk, store)
+        self._sharing = MemorySharing(self._worker, self._versions) if settings.share else None
         self._again = AskingAgain()
         self._above: AnswersAbove | None = None
         self._metrics: Metrics | None = None
@@ -92,6 +93,13 @@ class Wing:
         self._again.join(parts)
         metrics.entries.set_function(lambda: len(self.memory.entries))
         self._show(metrics)
+
+    async def open(self, parts: AgentParts) -> None:
+        """Hear what people ask of the memory, epochs, and what other edges offer."""
+        agent = parts.station.agent
+        await self._door.open(parts.bus, parts.topics, agent)
+        if self._sharing is not None:
+            await self._sharing.open(parts.bus, parts.topics, agent)
 
     async def recall(
         self, request: Request, origin: str, room: ExampleRoom | None
@@ -201,16 +209,20 @@ class Wing:
 
     async def close(self) -> None:
         """Learn what waits, and stop."""
-        await self.door.close()
+        await self._door.close()
+        if self._sharing is not None:
+            await self._sharing.close()
         await self._worker.close()
 
     # -- inside --------------------------------------------------------------------------------
 
     def _asked(self, request: Request, origin: str) -> LookUp:
         owner = owner_of(request, origin if self._settings.owners == "apart" else "")
-        versions = self._above.versions(request.task) if self._above is not None else ()
-        above = self._above
+        above, versions = self._above, self._versions(request.task)
         return LookUp(request, owner, versions, open=above is None or above.open(request.task))
+
+    def _versions(self, task: Task) -> Collection[str]:
+        return self._above.versions(task) if self._above is not None else ()
 
     def _write_day(self) -> None:
         if self.memory.days.due():
@@ -245,14 +257,18 @@ class Wing:
             self._count(task, "unknown")
         return known
 
-    def _learned(self, task: Task, done: asyncio.Future[str]) -> None:
+    def _learned(self, task: Task, done: asyncio.Future[Learned]) -> None:
         self._lessons -= 1
         if done.cancelled():
             return
         if (error := done.exception()) is not None:
             _log.error("an answer broke the memory", reason=repr(error))
-        elif self._metrics is not None:
-            self._metrics.lessons.labels(task, done.result()).inc()
+            return
+        learned = done.result()
+        if self._sharing is not None and learned.offer:
+            self._sharing.offer(learned.offer)
+        if self._metrics is not None:
+            self._metrics.lessons.labels(task, learned.outcome).inc()
             self._show(self._metrics)
 
     def _count(self, task: Task, outcome: str) -> None:

@@ -15,7 +15,9 @@ from edge_agent.memory.answers import answer_of
 from edge_agent.memory.assembler import SURELY, assemble
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
+from edge_agent.memory.offers import encode_offer
 from edge_agent.memory.recall import situation_of
+from edge_agent.memory.taking_over import take_over
 from edge_agent.nights.plan import may_be_learned
 from shared.messages import Provenance
 from shared.telemetry.log import get_logger
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.assembler import Assembled
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
+    from edge_agent.memory.offers import EntryOffer
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
     from edge_agent.memory.router import Decision, Situation
@@ -83,6 +86,13 @@ class Shown(NamedTuple):
     def refuted(self, answer: str) -> bool:
         """Return whether the model said another thing than an entry that is surely the question."""
         return self.best.same >= SURELY and not agree(answer, self.best.entry.answer)
+
+
+class Learned(NamedTuple):
+    """What became of an answer from above, and the offer of the entry that it has made stable."""
+
+    outcome: str
+    offer: bytes = b""
 
 
 class _Weighed(NamedTuple):
@@ -190,23 +200,34 @@ class MemoryWorker:
         agreed = agree(answer, shown.best.entry.answer)
         self.memory.used(shown.best, time.time(), agreed=agreed)
 
-    def learn(self, given: FromAbove) -> str:
+    def learn(self, given: FromAbove) -> Learned:
         """Take an answer from above in, and return what became of it."""
         recall, now_s = self._by_vector(given.asked), time.time()
         if given.said and given.way == "model":
             outcome = self.memory.judge_ghost(recall, given.said, given.answer)
             if outcome is not None:
-                return outcome
+                return Learned(outcome)
         elif given.said and recall.best is not None:
             right, kind = agree(given.answer, given.said), recall.question.masked
             way = "direct" if given.way == "memory" else "examples"
             self.memory.judged(recall.best, now_s, right=right, kind=kind, way=way)
-        learned = self.memory.learn(
+        lesson = self.memory.learn(
             recall, given.answer, now_s, model=given.model, version=given.version
         )
         if sum(self.memory.counts.values()) % _REFIT == 0:
             self.memory.refit()
-        return learned.outcome
+        shared = self.memory.settings.share and lesson.settled and lesson.entry is not None
+        return Learned(lesson.outcome, encode_offer(lesson.entry) if shared else b"")
+
+    def take_offer(self, offer: EntryOffer, versions: Collection[str]) -> str:
+        """Take an entry of another edge in, if its answer would count here."""
+        entry = offer.entry(now_s := time.time())
+        if offer.task not in self.memory.settings.tasks or not self.memory.would_count(
+            entry, now_s, versions
+        ):
+            return "refused"
+        (outcome,) = take_over(self.memory, [entry], self.embed, now_s, versions)
+        return outcome
 
     def learnable(self, task: Task, since_s: float) -> tuple[int, int]:
         """Return how many entries could be learned, and how many of them came since then."""

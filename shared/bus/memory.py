@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from shared.bus import Message, Published
 from shared.errors import NotConnected, Refused, TooLarge
-from shared.wire.topics import matches, split_pool
+from shared.wire.filters import matches, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

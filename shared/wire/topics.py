@@ -69,6 +69,7 @@ TABLE: Final = (
     ),
     ("{root}/v1/memory/{agent}/ask", "the operator", "JSON: what is asked of an edge's memory"),
     ("{root}/v1/memory/{agent}/answers", "the edge", "JSON: the answers to that"),
+    ("{root}/v1/memory/{agent}/offers", "the edge", "JSON: an entry that it shares with others"),
     (
         "{root}/v1/memory/epoch",
         "the operator",
@@ -196,6 +197,10 @@ class Topics:
         """Return the topic on which an edge's memory (``+`` for all) answers."""
         return f"{self._base}memory/{agent}/answers"
 
+    def memory_offers(self, agent: str) -> str:
+        """Return the topic on which an edge (``+`` for all) offers entries to others."""
+        return f"{self._base}memory/{agent}/offers"
+
     @property
     def memory_epoch(self) -> str:
         """Return the topic of the moment before which no remembered answer counts."""
@@ -261,25 +266,6 @@ class Topics:
         if len(levels) not in counts or any(_fault(level) for level in levels):
             raise MalformedMessage(f"topic {topic!r} is not one of {prefix}…")
         return levels
-
-
-def split_pool(topics: str) -> tuple[str, str]:
-    """Split ``$share/{pool}/{filter}`` into pool and filter; the pool is empty without one."""
-    if not topics.startswith("$share/"):
-        return "", topics
-    _, pool, plain = topics.split("/", 2)
-    return pool, plain
-
-
-def matches(topics: str, topic: str) -> bool:
-    """Say whether an MQTT filter without ``$share`` matches a topic."""
-    wanted, levels = topics.split("/"), topic.split("/")
-    for index, level in enumerate(wanted):
-        if level == "#":
-            return True
-        if index == len(levels) or level not in ("+", levels[index]):
-            return False
-    return len(wanted) == len(levels)
 
 
 def _fault(name: str) -> str:

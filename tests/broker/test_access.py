@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.access import ROLES, Member, Right, dynamic_security, rights, table
-from shared.wire.topics import Topics, split_pool
+from shared.wire.filters import split_pool
+from shared.wire.topics import Topics
 
 TOPICS = Topics("plant/7")
 BASE = "plant/7/v1"

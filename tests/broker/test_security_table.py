@@ -14,7 +14,7 @@ import pytest
 
 from shared.bus import Will
 from shared.errors import BusError, Refused
-from shared.wire.topics import split_pool
+from shared.wire.filters import split_pool
 from tests.support.sites import SEER, SecuredSite, connect, say
 from tests.support.wires import eventually
 
@@ -61,6 +61,7 @@ PUBLISHES = {
         f"{T}/status/edge/edge-1",
         f"{T}/answers/edge-1",
         f"{T}/memory/edge-1/answers",
+        f"{T}/memory/edge-1/offers",
     ),
     "edge-2": (
         *node("edge-2"),
@@ -72,6 +73,7 @@ PUBLISHES = {
         f"{T}/status/edge/edge-2",
         f"{T}/answers/edge-2",
         f"{T}/memory/edge-2/answers",
+        f"{T}/memory/edge-2/offers",
     ),
     "cloud-1": (
         *node("cloud-1"),
@@ -117,6 +119,7 @@ READS = {
         f"{T}/answers/edge-1",
         f"{T}/memory/edge-1/ask",
         f"{T}/memory/epoch",
+        f"{T}/memory/+/offers",
     ),
     "edge-2": (
         *told("edge-2"),
@@ -127,6 +130,7 @@ READS = {
         f"{T}/answers/edge-2",
         f"{T}/memory/edge-2/ask",
         f"{T}/memory/epoch",
+        f"{T}/memory/+/offers",
     ),
     "cloud-1": (
         *told("cloud-1"),
@@ -165,6 +169,7 @@ NAMES = (
     *("center", "alice", "operator", "nobody"),
 )
 CONTROL = ("report", "state", "telemetry", "desired", "whatever")
+MEMORY = ("ask", "answers", "offers", "whatever")
 TIERS = ("device", "edge", "cloud", "attic")
 TOPICS = (
     *(
@@ -188,7 +193,7 @@ TOPICS = (
     *(f"{T}/control/{name}/{kind}" for name in NAMES for kind in CONTROL),
     *(f"{T}/models/{kind}/{name}" for kind in ("ask", "data", "manifest") for name in NAMES),
     *(f"{T}/placement/{kind}" for kind in ("plan", "round", "whatever")),
-    *(f"{T}/memory/{name}/{kind}" for name in NAMES for kind in ("ask", "answers", "whatever")),
+    *(f"{T}/memory/{name}/{kind}" for name in NAMES for kind in MEMORY),
     f"{T}/memory/epoch",
     *(
         f"{T}/center",

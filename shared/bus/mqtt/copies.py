@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shared.wire.topics import matches, split_pool
+from shared.wire.filters import matches, split_pool
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

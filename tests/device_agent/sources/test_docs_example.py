@@ -22,7 +22,8 @@ from shared.bus.mqtt.settings import MqttSettings
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
 from shared.telemetry.metrics import Metrics
-from shared.wire.topics import Topics, matches
+from shared.wire.filters import matches
+from shared.wire.topics import Topics
 from tests.support.processes import BrokerProcess
 from tests.support.wires import CONNECT_S, Inbox, settled
 

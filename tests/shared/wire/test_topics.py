@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shared.errors import MalformedMessage, SettingsError
 from shared.tasks import TASKS, Task
-from shared.wire.topics import NAME_BYTES, Topics, check_name, is_name, matches, split_pool
+from shared.wire.filters import matches, split_pool
+from shared.wire.topics import NAME_BYTES, Topics, check_name, is_name
 
 names = st.text(
     st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="/+#$"),
