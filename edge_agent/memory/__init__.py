@@ -31,6 +31,7 @@
     open_questions what is asked again once somebody above can be reached
     asking_again   who does that
     checks         how often what was remembered was wrong
+    latencies      how long answers took, in few numbers
     days           what was asked and answered day by day
     wing           a memory in a running agent
 

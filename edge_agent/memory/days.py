@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from edge_agent.memory.checks import wrong_share
+from edge_agent.memory.latencies import bin_of, quantile_ms
 from shared.messages import WAYS, Failure, Result
 from shared.tasks.generate import Completion
 
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
 
 DAY_S: Final = 86_400.0
+CLOUD: Final = "cloud"
+"""Who answered, where a tier above did."""
 _KEPT_DAYS: Final = 400
+_QUANTILES: Final = {"p50": 0.5, "p95": 0.95}
 _EVERY_S: Final = 2.0
 """Between two writes; a process that is killed loses what it counted since."""
 
@@ -36,7 +40,8 @@ class DayAccount(msgspec.Struct, kw_only=True):
     ``above`` those that a tier above answered, ``failed`` errors; ``right`` and ``wrong`` checks by
     way; ``own`` and ``above`` tokens (``own.read``, ``above.written``); ``lesson`` what became of
     answers from above, ``learned`` and ``restored`` entries that the edge's model took over or gave
-    back. ``nights`` holds the gates of each night, as it tells them.
+    back. ``took`` has by who answered how long that took (``latencies``), from when a question came
+    to the edge. ``nights`` holds the gates of each night, as it tells them.
     """
 
     day: str
@@ -45,6 +50,7 @@ class DayAccount(msgspec.Struct, kw_only=True):
     ghosts: int = 0
     bytes: int = 0
     nights: list[dict[str, Any]] = []
+    took: dict[str, dict[int, int]] = {}
 
 
 class Days:
@@ -63,6 +69,13 @@ class Days:
             counts = self._at(now_s).counts
             for name, amount in (*((name, 1) for name in names), *_dotted(amounts)):
                 counts[name] = counts.get(name, 0) + amount
+
+    def took(self, now_s: float, way: str, elapsed_us: int) -> None:
+        """Count how long an answer took, by who gave it."""
+        with self._lock:
+            bins = self._at(now_s).took.setdefault(way, {})
+            number = bin_of(elapsed_us)
+            bins[number] = bins.get(number, 0) + 1
 
     def note_night(self, now_s: float, told: Mapping[str, Any]) -> None:
         """Keep what a night came to: its gates and what was learned."""
@@ -109,15 +122,25 @@ def count_judged(days: Days, decided: Result | Escalation, now_s: float) -> None
         return
     way = source.way if (source := own.hops[-1].source) is not None else "model"
     days.count(now_s, f"{'kept' if own is decided else 'up'}.{way}")
+    if own is decided:
+        days.took(now_s, way, own.hops[-1].elapsed_us)
     if isinstance(own.outcome, Completion) and way != "memory":
         days.count(now_s, own_read=own.outcome.tokens_in, own_written=own.outcome.tokens_out)
 
 
-def count_above(days: Days, result: Result, now_s: float) -> None:
-    """Count an answer of a tier above."""
+def count_above(
+    days: Days, escalation: Escalation, result: Result, now_s: float, clock_s: float | None
+) -> None:
+    """Count an answer of a tier above, which came at ``clock_s`` on the monotonic clock.
+
+    None says that nobody has waited for it.
+    """
     if isinstance(result.outcome, Failure):
         return
     days.count(now_s, "above")
+    if clock_s is not None:
+        here_us = escalation.local_result.hops[-1].elapsed_us
+        days.took(now_s, CLOUD, here_us + int((clock_s - escalation.observation.at_s) * 1e6))
     if isinstance(result.outcome, Completion):
         read, written = result.outcome.tokens_in, result.outcome.tokens_out
         days.count(now_s, above_read=read, above_written=written)
@@ -138,7 +161,11 @@ def _of_day(account: DayAccount) -> dict[str, Any]:
     return {
         "day": account.day,
         "questions": sum(kept.values()) + up,
-        "ways": kept | {"cloud": above},
+        "ways": kept | {CLOUD: above},
+        "took_ms": {
+            way: {name: round(quantile_ms(bins, share), 3) for name, share in _QUANTILES.items()}
+            for way, bins in account.took.items()
+        },
         "unanswered_above": up - above,
         "failed": of("failed", 0),
         "cloud_calls": up,

@@ -66,6 +66,10 @@ class OpenQuestions:
         local = msgspec.structs.replace(escalation.local_result, id=prompt.id, hops=prompt.hops)
         return msgspec.structs.replace(escalation, prompt=prompt, local_result=local)
 
+    def asked(self, prompt: Prompt) -> bool:
+        """Return whether a prompt is one that was asked again: nobody waits for its answer."""
+        return prompt.id in self._origins
+
     def origin_of(self, prompt: Prompt) -> str:
         """Return who asked a prompt's question first."""
         return self._origins.get(prompt.id, prompt.origin)

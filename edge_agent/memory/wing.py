@@ -154,7 +154,8 @@ class Wing:
         ours = prompt.task in self._settings.tasks
         above = self._above is not None and self._above.gave(result.tier)
         if ours and above:
-            count_above(self.memory.days, result, time.time())
+            clock_s = None if self._again.waiting.asked(prompt) else time.monotonic()
+            count_above(self.memory.days, escalation, result, time.time(), clock_s)
             self._write_day()
         if not ours or varies(prompt.request):
             return

@@ -216,8 +216,9 @@ class MemoryWorker:
         )
         if sum(self.memory.counts.values()) % _REFIT == 0:
             self.memory.refit()
-        shared = self.memory.settings.share and lesson.settled and lesson.entry is not None
-        return Learned(lesson.outcome, encode_offer(lesson.entry) if shared else b"")
+        if self.memory.settings.share and lesson.settled and lesson.entry is not None:
+            return Learned(lesson.outcome, encode_offer(lesson.entry))
+        return Learned(lesson.outcome)
 
     def take_offer(self, offer: EntryOffer, versions: Collection[str]) -> str:
         """Take an entry of another edge in, if its answer would count here."""

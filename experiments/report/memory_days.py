@@ -23,11 +23,16 @@ _COLOURS: Final = ("#009E73", "#E69F00", "#0072B2", "#D55E00")
 
 
 def day_grids(days: Sequence[Mapping[str, Any]]) -> list[Grid]:
-    """Return a row for each day: who answered, and what that cost and how often it was wrong."""
+    """Return a row for each day: who answered, how soon, at what cost, and how often wrong."""
     who = ("day", "questions", *WAYS.values(), "cloud calls")
     what = ("day", "read above", "written above", "cost", "checked", "wrong, 95 %", "entries")
     return [
         Grid("Who answered", who, [_who(day) for day in days]),
+        Grid(
+            "How long an answer took, p50 / p95 ms",
+            ("day", *WAYS.values()),
+            [_took(day) for day in days],
+        ),
         Grid(
             "What it cost, and how often it was wrong",
             (*what, "learned"),
@@ -131,6 +136,14 @@ _UPRIGHT: Final = 5
 def _who(day: Mapping[str, Any]) -> tuple[str, ...]:
     shares = (_share(day["ways"][way], day["questions"]) for way in WAYS)
     return (day["day"], f"{day['questions']:,}", *shares, f"{day['cloud_calls']:,}")
+
+
+def _took(day: Mapping[str, Any]) -> tuple[str, ...]:
+    took = [day["took_ms"].get(way) for way in WAYS]
+    return (
+        day["day"],
+        *(f"{its['p50']:,.1f} / {its['p95']:,.1f}" if its else "–" for its in took),
+    )
 
 
 def _what(day: Mapping[str, Any]) -> tuple[str, ...]:
