@@ -87,6 +87,8 @@ class Ghosts:
 
     def find(self, asked: Question, vector: Vector, task: Task, owner: str) -> Ghost | None:
         """Return the ghost of a question: the same names, and the same asked of them."""
+        if not self.known:
+            return None
         names = hash_of_names(asked)
         for key, cosine in self._index.search(vector, _CHECKED):
             ghost = self.known[key]

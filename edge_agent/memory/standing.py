@@ -60,7 +60,7 @@ class Standing:
         return max(0.0, chance - _TENTH * math.sqrt(chance * (1 - chance) / (seen + 1)))
 
     def _of(self, way: str, kind: str) -> Counted:
-        return self._kinds.get(_name(way, kind), _NONE) if kind else _NONE
+        return self._kinds.get(_name(way, kind), _NONE) if kind and self._kinds else _NONE
 
     def _overall(self, way: str) -> float:
         right, wrong = self._all[way]
