@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
-    from edge_agent.memory.worker import Learned, Remembered
+    from edge_agent.memory.worker import Remembered, TakenLesson
     from shared.agent.build import AgentParts
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
@@ -258,7 +258,7 @@ class Wing:
             self._count(task, "unknown")
         return known
 
-    def _learned(self, task: Task, done: asyncio.Future[Learned]) -> None:
+    def _learned(self, task: Task, done: asyncio.Future[TakenLesson]) -> None:
         self._lessons -= 1
         if done.cancelled():
             return

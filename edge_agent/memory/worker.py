@@ -88,7 +88,7 @@ class Shown(NamedTuple):
         return self.best.same >= SURELY and not agree(answer, self.best.entry.answer)
 
 
-class Learned(NamedTuple):
+class TakenLesson(NamedTuple):
     """What became of an answer from above, and the offer of the entry that it has made stable."""
 
     outcome: str
@@ -200,13 +200,13 @@ class MemoryWorker:
         agreed = agree(answer, shown.best.entry.answer)
         self.memory.used(shown.best, time.time(), agreed=agreed)
 
-    def learn(self, given: FromAbove) -> Learned:
+    def learn(self, given: FromAbove) -> TakenLesson:
         """Take an answer from above in, and return what became of it."""
         recall, now_s = self._by_vector(given.asked), time.time()
         if given.said and given.way == "model":
             outcome = self.memory.judge_ghost(recall, given.said, given.answer)
             if outcome is not None:
-                return Learned(outcome)
+                return TakenLesson(outcome)
         elif given.said and recall.best is not None:
             right, kind = agree(given.answer, given.said), recall.question.masked
             way = "direct" if given.way == "memory" else "examples"
@@ -217,8 +217,8 @@ class MemoryWorker:
         if sum(self.memory.counts.values()) % _REFIT == 0:
             self.memory.refit()
         if self.memory.settings.share and lesson.settled and lesson.entry is not None:
-            return Learned(lesson.outcome, encode_offer(lesson.entry))
-        return Learned(lesson.outcome)
+            return TakenLesson(lesson.outcome, encode_offer(lesson.entry))
+        return TakenLesson(lesson.outcome)
 
     def take_offer(self, offer: EntryOffer, versions: Collection[str]) -> str:
         """Take an entry of another edge in, if its answer would count here."""
