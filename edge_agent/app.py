@@ -62,7 +62,7 @@ async def remembering(
 
     ``own`` is the model on which nights are built, where the settings have any.
     """
-    from edge_agent.memory.wing import opened  # noqa: PLC0415 - only where it is wanted
+    from edge_agent.memory.opening import opened  # noqa: PLC0415 - only where it is wanted
 
     async with contextlib.AsyncExitStack() as stack:
         wing = await stack.enter_async_context(opened(memory, settings.state))

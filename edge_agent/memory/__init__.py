@@ -34,6 +34,7 @@
     latencies      how long answers took, in few numbers
     days           what was asked and answered day by day
     wing           a memory in a running agent
+    opening        how one is opened with the agent
 
     requests       what people may ask of a memory
     taking_over    entries of another memory, all or none of them

@@ -6,7 +6,6 @@ A question that the memory's thread does not get to in time is the model's, as i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from functools import partial
@@ -22,25 +21,24 @@ from edge_agent.memory.desk import MemoryDesk
 from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.sharing import MemorySharing
-from edge_agent.memory.store import MemoryStore
 from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker, Shown
 from shared.messages import Result, Scored
-from shared.runtimes.onnx_embedder import OnnxEmbedder
-from shared.storage.state_dir import state_folder
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from edge_agent.memory.checks import Checks
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.memory import Memory
     from edge_agent.memory.settings import MemorySettings
+    from edge_agent.memory.store import MemoryStore
     from edge_agent.memory.worker import Remembered, TakenLesson
     from shared.agent.build import AgentParts
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
     from shared.runtimes import ExampleRoom
+    from shared.runtimes.onnx_embedder import OnnxEmbedder
     from shared.serving.solver import ModelRunner, Solver
     from shared.tasks import Request, Task
     from shared.telemetry.metrics import Metrics
@@ -284,20 +282,3 @@ class Wing:
 def _broken(what: str, done: asyncio.Future[None]) -> None:
     if not done.cancelled() and (error := done.exception()) is not None:
         _log.error(f"{what} broke in the memory", reason=repr(error))
-
-
-@contextlib.asynccontextmanager
-async def opened(settings: MemorySettings, state: str) -> AsyncIterator[Wing]:
-    """Load the embedder and what is remembered, for as long as the context lasts.
-
-    Raises ``BundleError``, ``StoreError``, ``SettingsError``, or ``AgentRunning`` when another
-    process has the memory.
-    """
-    embedder = OnnxEmbedder(settings.embedder)
-    async with contextlib.AsyncExitStack() as closing:
-        folder = closing.enter_context(state_folder(settings.folder or state, "memory"))
-        store = MemoryStore.open(folder, embedder.digest, embedder.dimensions)
-        closing.push_async_callback(store.close)
-        wing = Wing(settings, embedder, store)
-        closing.push_async_callback(wing.close)
-        yield wing

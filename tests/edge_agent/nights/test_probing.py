@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.memory.opening import opened
 from edge_agent.memory.settings import MemorySettings
-from edge_agent.memory.wing import Wing, opened
 from edge_agent.nights.probing import probe_ghosts
 from shared.errors import Busy
 from shared.messages import Scored
@@ -17,6 +17,7 @@ from shared.tasks.generate import Completion
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge_agent.memory.wing import Wing
     from shared.serving.solver import ModelRunner
     from shared.tasks import Request, Task
 
