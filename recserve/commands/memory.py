@@ -26,7 +26,7 @@ from recserve.commands.memory_report import report
 from recserve.memory_client import Place, ask_memory, begin_epoch, place_options
 from recserve.memory_entries import export_entries, import_entries, read_entries
 from shared.cli import clear_errors
-from shared.errors import MemoryRefused, SettingsError
+from shared.errors import MemoryRefused, RecServeError, SettingsError
 from shared.storage.files import write_atomically
 from shared.telemetry import log
 
@@ -78,7 +78,7 @@ def search(where: str, text: str, most: int, as_json: bool, **place: Any) -> Non
     help="Forget entries, what the edge's model learned of them, and their place in the next "
     "night's training: those for which all holds that is given.",
 )
-@click.argument("where", required=False)
+@click.argument("wheres", metavar="WHERE...", nargs=-1)
 @click.option("--entry", "entries", type=int, multiple=True, help="Number of an entry.")
 @click.option("--containing", default="", help="Words in the question or the answer.")
 @click.option(
@@ -91,7 +91,7 @@ def search(where: str, text: str, most: int, as_json: bool, **place: Any) -> Non
 )
 @place_options
 def forget(
-    where: str | None,
+    wheres: tuple[str, ...],
     entries: tuple[int, ...],
     containing: str,
     before: str,
@@ -100,20 +100,21 @@ def forget(
     everywhere: bool,
     **place: Any,
 ) -> None:
-    """Print how many were forgotten."""
+    """Print how many were forgotten; one edge that cannot be asked does not keep the others."""
     with clear_errors():
         before_s = _moment(before) if before else None
         if everywhere:
-            if where or before_s is None or entries or containing or version or owner:
+            if wheres or before_s is None or entries or containing or version or owner:
                 raise SettingsError("--everywhere takes --before alone, and no WHERE")
             begin_epoch(before_s, Place(**place))
             click.echo(f"no memory answers with what is from before {_date(before_s)}")
             return
-        if not where:
+        if not wheres:
             raise SettingsError("name the edge or its folder, or say --everywhere")
+        if entries and len(wheres) > 1:
+            raise SettingsError("--entry takes one WHERE: every edge has numbers of its own")
         wanted = ForgetEntries(entries, containing, before_s, version, owner)
-        forgotten = ask_memory(where, wanted, Place(**place))["forgotten"]
-    click.echo(f"forgotten: {forgotten}")
+        _forget(wheres, wanted, Place(**place))
 
 
 @command.command("export", help="Write what is remembered into a file, one JSON object a line.")
@@ -154,6 +155,21 @@ def check(where: str, as_json: bool, **place: Any) -> None:
     faults = answer["faults"]
     _print(answer, as_json)
     sys.exit(1 if faults else 0)
+
+
+def _forget(wheres: tuple[str, ...], wanted: ForgetEntries, place: Place) -> None:
+    """Have each memory forget. Raises ``MemoryRefused``, at the end, for those that did not."""
+    faults, named = [], len(wheres) > 1
+    for where in wheres:
+        try:
+            forgotten = ask_memory(where, wanted, place)["forgotten"]
+            click.echo(f"{where}: forgotten: {forgotten}" if named else f"forgotten: {forgotten}")
+        except RecServeError as error:  # noqa: PERF203 - each is asked, whatever another says
+            if not named:
+                raise
+            faults.append(str(error))
+    if faults:
+        raise MemoryRefused("not forgotten everywhere: " + "; ".join(faults))
 
 
 def _moment(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from typing import TYPE_CHECKING
 
@@ -102,6 +103,21 @@ def test_what_a_stopped_edge_forgets_is_gone(folder: Path) -> None:
     assert b"Night Ferry" not in (folder / FILE).read_bytes()
 
 
+def test_of_several_edges_each_forgets_and_one_that_cannot_is_named_at_the_end(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(folder, tmp_path / "other")
+    words = (folder, tmp_path / "none", tmp_path / "other", "--containing", "ferry")
+    ran = recserve_memory("forget", *words)
+
+    assert ran.exit_code == 2
+    told, other, fault = ran.output.splitlines()
+    assert (told, other) == (f"{folder}: forgotten: 1", f"{tmp_path / 'other'}: forgotten: 1")
+    assert fault.startswith("error: not forgotten everywhere: ")
+    assert "none: there is no such file" in fault
+    assert b"Night Ferry" not in (tmp_path / "other" / FILE).read_bytes()
+
+
 def test_a_memory_is_exported_and_the_file_says_all_of_it(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
 
@@ -131,6 +147,7 @@ def test_a_running_edge_s_files_are_read_and_not_changed(folder: Path) -> None:
         (("forget", "FOLDER"), "nothing was named"),
         (("forget", "FOLDER", "--before", "soon"), "--before 'soon' is no date"),
         (("forget", "FOLDER", "--before", "2999-01-01"), "that moment is still to come"),
+        (("forget", "FOLDER", "FOLDER", "--entry", "1"), "--entry takes one WHERE"),
         (("forget", "--everywhere", "--entry", "1"), "--everywhere takes --before alone"),
         (("import", "FOLDER", "FOLDER/none.jsonl"), "none.jsonl: cannot be read"),
         (("import", "FOLDER", "FOLDER/bad.jsonl"), "bad.jsonl, line 1: no entry of a memory"),
