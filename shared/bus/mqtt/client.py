@@ -85,6 +85,7 @@ class LoopAdapter:
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError:
+            opening.add_done_callback(_pass_over)
             with self._lock:
                 self._given_up = True
                 if self._opened:
@@ -185,6 +186,12 @@ class LoopAdapter:
 
     def _on_want_write(self, _client: paho.Client, _data: Any, _sock: Any) -> None:
         self._loop.call_soon(self._write)
+
+
+def _pass_over(opening: asyncio.Future[None]) -> None:
+    """Take the outcome that nobody waits for any more: else the loop reports it as forgotten."""
+    if not opening.cancelled():
+        opening.exception()
 
 
 def _no_delay(_client: paho.Client, _data: Any, sock: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 
 from shared.bus.mqtt.client import LoopAdapter
@@ -15,12 +16,15 @@ class SlowClient:
     def __init__(self) -> None:
         self.accepted = threading.Event()
         self.connecting = threading.Event()
+        self.refuses = False
         self.disconnects = 0
 
     def connect(self, host: str, port: int, keepalive_s: int) -> None:
         assert (host, port, keepalive_s) == ("broker", 1883, 15)
         self.connecting.set()
         assert self.accepted.wait(5)
+        if self.refuses:
+            raise ConnectionRefusedError
 
     def disconnect(self) -> None:
         self.disconnects += 1
@@ -46,6 +50,24 @@ async def test_a_connect_that_is_given_up_is_undone_when_it_comes_through() -> N
     await asyncio.get_running_loop().shutdown_default_executor()
 
     assert client.disconnects == 1
+
+
+async def test_a_connect_that_is_given_up_and_then_refused_is_not_reported() -> None:
+    client, loop, reported = SlowClient(), asyncio.get_running_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: reported.append(context["message"]))
+    client.refuses = True
+    connecting = asyncio.create_task(driver(client).connect(Address("broker", 1883), 15))
+    await until_set(client.connecting)
+    connecting.cancel()
+    await asyncio.gather(connecting, return_exceptions=True)
+
+    client.accepted.set()
+    await loop.shutdown_default_executor()
+    await asyncio.sleep(0)
+    del connecting  # and with its frames what it waited for
+    gc.collect()
+
+    assert reported == []
 
 
 async def test_a_connect_that_is_wanted_is_left_alone() -> None:
