@@ -5,7 +5,8 @@ Leaves out training (``models.train``) and serving (``shared.runtimes``). Needs 
 """
 
 from models.pack.adding import HeadRequest
+from models.pack.agreement import Bounds
 from models.pack.command import main, refit
-from models.pack.packing import Bounds, pack
+from models.pack.packing import pack
 
 __all__ = ["Bounds", "HeadRequest", "main", "pack", "refit"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from models.pack.expected import quantiles
+from models.pack.folders import beside
 from models.pack.head import SLOTS, Answered, fit_head
+from models.pack.head_words import describe, describe_fusion, spell
 from models.pack.labelled import read_columns, read_texts
 from models.pack.teacher import SHOWN, TeacherServer, answers, ask_teacher
 from shared.errors import BundleError, DataError
@@ -30,6 +30,7 @@ from shared.runtimes.text_manifest import WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from models.pack.head import FittedFusion, FittedHead
     from models.pack.head_gain import Figure, HeadGain
-    from shared.runtimes.model import Answers
+    from shared.runtimes.model_settings import Answers
 
     Floats = NDArray[np.float64]
 
@@ -96,8 +97,8 @@ def refit_head(folder: Path, request: HeadRequest, console: Console) -> Bundle:
     Raises as ``add_head`` does, and then leaves the folder as it was.
     """
     bundle, asked = Bundle.open(folder), read_head_texts(request)
-    with beside(folder) as work:
-        copy = add_head(copy_of(bundle, Path(work) / "copy"), request, asked, console)
+    with beside(folder.resolve()) as work:
+        copy = add_head(copy_of(bundle, work / "copy"), request, asked, console)
         for name in (TABLE, MANIFEST):  # a bundle is torn between the two, and then refused
             (copy.folder / name).replace(folder / name)
     return Bundle.open(folder)
@@ -161,22 +162,14 @@ def write_head(
     New windows start from the confidences that it gave the held-out texts ``of`` these files.
     Raises ``BundleError`` where the head, or fusing that is asked for, would not help.
     """
-    gain = fitted.gain
-    if not gain.helps:
-        raise BundleError(
-            f"{bundle.folder}: the head does not help: on {gain.texts:,} held-out texts its AUROC "
-            f"is {_spell(gain.after)}, and that of the largest probability {_spell(gain.before)}; "
-            "it was not written; give more texts, or leave --teacher out"
-        )
-    confidences, fusion = fitted.confidences, fitted.fusion
-    if answer == "fused":
-        if fusion is None or not fusion.gain.helps:
-            raise BundleError(
-                f"{bundle.folder}: fused answers do not help on {gain.texts:,} held-out texts; the "
-                "head was not written; leave --answer fused out, or give more texts"
-            )
+    _refuse_unhelpful(bundle, fitted, answer)
+    manifest, fusion = bundle.manifest, fitted.fusion
+    confidences = fitted.confidences
+    if fusion is not None and answer == "fused":
         confidences = fusion.confidences
-    manifest = bundle.manifest
+    expected = Confidences(
+        prompts=fitted.gain.texts, of=of, quantiles=tuple(quantiles(confidences.tolist()))
+    )
     head = HeadManifest(
         model=manifest.files[WEIGHTS],
         labels=manifest.labels,
@@ -186,19 +179,10 @@ def write_head(
         scale=fitted.table.scale,
         constants=fitted.table.constants,
         weights=fitted.weights,
-        held_out=HeldOut(
-            texts=gain.texts,
-            agreed=round(gain.agreed, _DIGITS),
-            auroc_max_probability=_rounded(gain.before),
-            auroc=_rounded(gain.after),
-            saved={f"{rate}": _rounded(saved) for rate, saved in gain.saved.items()},
-        ),
+        held_out=_held_out(fitted.gain),
         fusion=None if fusion is None else _fusion_manifest(fusion),
     )
     (bundle.folder / TABLE).write_bytes(fitted.table.weights)
-    expected = Confidences(
-        prompts=gain.texts, of=of, quantiles=tuple(quantiles(confidences.tolist()))
-    )
     changed = msgspec.structs.replace(
         manifest,
         confidence="agreement",
@@ -207,6 +191,32 @@ def write_head(
         confidences={manifest.task: expected},
     )
     return Bundle.write(bundle.folder, changed)
+
+
+def _refuse_unhelpful(bundle: Bundle, fitted: FittedHead, answer: Answers) -> None:
+    """Raise ``BundleError`` where the head, or fusing that is asked for, would not help."""
+    gain, fusion = fitted.gain, fitted.fusion
+    if not gain.helps:
+        raise BundleError(
+            f"{bundle.folder}: the head does not help: on {gain.texts:,} held-out texts its AUROC "
+            f"is {spell(gain.after)}, and that of the largest probability {spell(gain.before)}; "
+            "it was not written; give more texts, or leave --teacher out"
+        )
+    if answer == "fused" and (fusion is None or not fusion.gain.helps):
+        raise BundleError(
+            f"{bundle.folder}: fused answers do not help on {gain.texts:,} held-out texts; the "
+            "head was not written; leave --answer fused out, or give more texts"
+        )
+
+
+def _held_out(gain: HeadGain) -> HeldOut:
+    return HeldOut(
+        texts=gain.texts,
+        agreed=round(gain.agreed, _DIGITS),
+        auroc_max_probability=_rounded(gain.before),
+        auroc=_rounded(gain.after),
+        saved={f"{rate}": _rounded(saved) for rate, saved in gain.saved.items()},
+    )
 
 
 def _fusion_manifest(fusion: FittedFusion) -> FusionManifest:
@@ -233,42 +243,6 @@ def copy_of(bundle: Bundle, folder: Path) -> Bundle:
     return Bundle.open(folder)
 
 
-def beside(place: Path) -> tempfile.TemporaryDirectory[str]:
-    """Return a folder to work in, on the disk of ``place``."""
-    return tempfile.TemporaryDirectory(prefix=f".{place.name}-", dir=place.resolve().parent)
-
-
-def describe(gain: HeadGain) -> str:
-    """Say in two lines what a head does on held-out texts."""
-    return (
-        f"head: on {gain.texts:,} held-out texts, {gain.agreed:.1%} answered as the teacher does, "
-        f"AUROC {_spell(gain.before)} with the largest probability, {_spell(gain.after)} with the "
-        "head\nescalations it spares at the same agreement with the teacher: "
-        f"{_spell_saved(gain.saved)}"
-    )
-
-
-def describe_fusion(fusion: FittedFusion | None) -> str:
-    """Say in a few lines what fusing the model's answers with the expert's would bring."""
-    if fusion is None:
-        return "fused with the expert: it has nothing to add to the model's answers"
-    gain = fusion.gain
-    right = (
-        f", and right on {gain.right:.1%} of the {gain.labelled:,} labelled, fused "
-        f"{_spell_points(gain.right_more)} points"
-        if gain.right_more is not None
-        else ""
-    )
-    return (
-        f"fused with the expert (weight {fusion.weight:.2f}): its own answers are the teacher's on "
-        f"{gain.agreed:.1%}, fused {_spell_points(gain.more)} points{right}\n"
-        "escalations that fused answers spare beside the model's own with their head: "
-        f"{_spell_saved(gain.saved)}\n"
-        "fused answers are "
-        + ("better beyond chance: --answer fused packs them" if gain.helps else "no better")
-    )
-
-
 def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, int]:
     """Return each text with the index of its label, from its name or its number from 0."""
     known: dict[str, int] = {
@@ -282,21 +256,6 @@ def _indexes(labelled: Mapping[str, str], labels: Sequence[str]) -> dict[str, in
                 f"model knows {', '.join(labels)}; use these or their numbers from 0"
             )
     return {text: known[label] for text, label in labelled.items()}
-
-
-def _spell(figure: Figure) -> str:
-    return f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
-
-
-def _spell_points(figure: Figure) -> str:
-    return f"{figure.value * 100:+.1f} [{figure.low * 100:+.1f}, {figure.high * 100:+.1f}]"
-
-
-def _spell_saved(saved: Mapping[float, Figure]) -> str:
-    return ", ".join(
-        f"{measured.value:.0%} [{measured.low:.0%}, {measured.high:.0%}] of those at {rate}"
-        for rate, measured in saved.items()
-    )
 
 
 def _rounded(figure: Figure) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from models.pack.labelled import scored_or_raise
 from models.spans import score_spans
+from shared.errors import BundleError
 from shared.tasks import Request, agrees
 from shared.tasks.tag import Entities
 
@@ -39,6 +40,44 @@ class Agreement:
             f"same answer to {self.same_answer:.1%} of {self.texts} texts, probabilities apart by "
             f"{self.mean_difference:.1g} in the mean and {self.max_difference:.1g} at most"
         )
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How far a packed model may be from its original.
+
+    ``float32_difference`` bounds the largest difference of any probability after export;
+    ``int8_same_answer`` the share of texts with the same answer, from below, and
+    ``int8_mean_difference`` the mean difference of probabilities, after quantising.
+    """
+
+    float32_difference: float = 1e-3
+    int8_same_answer: float = 0.95
+    int8_mean_difference: float = 0.05
+
+    def hold_float32(self, found: Agreement, together: int) -> None:
+        """Raise ``BundleError`` when an exported model is too far from its original."""
+        if found.max_difference > self.float32_difference:
+            how = (
+                "with prompts one by one" if together == 1 else f"with {together} prompts at a time"
+            )
+            raise BundleError(
+                f"the exported model does not agree with its original {how}: {found}, where "
+                f"{self.float32_difference} at most is allowed; nothing was written; serve the "
+                "model with the runtime transformers instead (model.runtime: transformers)"
+            )
+
+    def hold_int8(self, found: Agreement) -> None:
+        """Raise ``BundleError`` when a quantised model is too far from its original."""
+        if (
+            found.same_answer < self.int8_same_answer
+            or found.mean_difference > self.int8_mean_difference
+        ):
+            raise BundleError(
+                f"the quantised model does not agree with its original: {found}, where "
+                f"{self.int8_same_answer:.0%} at least and {self.int8_mean_difference} in the mean "
+                "at most are allowed; nothing was written; pack it with --no-quantise"
+            )
 
 
 def compare(original: Model, packed: Model, texts: Sequence[str]) -> Agreement:

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from models.conll import read_sentences
 from models.pack.adding import HeadRequest, refit_head
+from models.pack.agreement import Bounds
 from models.pack.embedding import pack_embedder
 from models.pack.generator import GeneratorRequest, pack_generator
 from models.pack.labelled import read_labelled, read_texts
-from models.pack.packing import Bounds, pack, task_of
+from models.pack.packing import pack, task_of
 from models.pack.samples import SAMPLES
 from models.pack.tagged import read_tagged
 from models.pack.translator import encodes, pack_translator

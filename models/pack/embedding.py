@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,9 +9,11 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from models.pack.packing import put_aside_and_move, refuse_other_folder, write_tokenizer
+from models.pack.folders import beside, put_folder, refuse_other_folder
+from models.pack.needs import needs
+from models.pack.packing import write_tokenizer
 from models.pack.samples import SAMPLES, beyond
-from shared.errors import BundleError, RuntimeUnavailable
+from shared.errors import BundleError
 from shared.runtimes.embedder_bundle import EmbedderBundle, EmbedderManifest, Fidelity
 from shared.runtimes.onnx_embedder import OnnxEmbedder
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
@@ -48,56 +49,45 @@ def pack_embedder(
     """
     console = console or Console(quiet=True)
     refuse_other_folder(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        console.status("loading") as status,
-        tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work,
-    ):
+    with console.status("loading") as status, beside(out) as work:
         original = _load(source, max_tokens)
         texts = [*samples, *beyond(samples, original.count_tokens, original.max_tokens)]
-        manifest = EmbedderManifest(
-            name=name,
+        manifest = msgspec.structs.replace(
+            _manifest(original, _source(source), name),
             version=version,
-            dimensions=original.dimensions,
-            max_tokens=original.max_tokens,
-            truncation=original.tokenizer.truncation_side,
-            padding=original.tokenizer.padding_side,
-            pad_token=original.pad_token,
-            source=_source(source),
             licence=licence,
             description=description,
         )
         status.update("exporting")
-        bundle = _export(original, Path(work) / "float32", manifest)
-        found = _fidelity(original, bundle, texts)
-        console.print(f"exported: {found}")
-        if found.least < _FLOAT32_LEAST:
-            raise BundleError(f"the exported model is not its original: {found}; nothing written")
+        bundle = _export(original, work / "float32", manifest)
+        found = _held_float32(original, bundle, texts, console)
         if quantise:
             status.update("quantising")
-            bundle = _quantise(bundle, Path(work) / "int8")
-            found = _fidelity(original, bundle, texts)
-            console.print(f"quantised: {found}")
-            if found.mean < _INT8_MEAN:
-                raise BundleError(
-                    f"the quantised model is not its original: {found}; nothing was written; pack "
-                    "it with --no-quantise"
-                )
+            bundle = _quantise(bundle, work / "int8")
+            found = _held_int8(original, bundle, texts, console)
         sealed = msgspec.structs.replace(bundle.manifest, fidelity=found)
         bundle = EmbedderBundle.write(bundle.folder, sealed)
-        put_aside_and_move(bundle.folder, out, Path(work) / "replaced")
+        put_folder(bundle.folder, out, work)
         return EmbedderBundle.open(out)
 
 
 def _load(source: str, max_tokens: int | None) -> SentenceEncoder:
-    try:
+    with needs("train"):
         from models.pack.encoder import SentenceEncoder  # noqa: PLC0415 - heavy
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing needs {error.name}, which is not here; in the folder of this project: "
-            'pip install -e ".[train]"'
-        ) from error
     return SentenceEncoder(source, max_tokens)
+
+
+def _manifest(original: SentenceEncoder, source: str, name: str) -> EmbedderManifest:
+    return EmbedderManifest(
+        name=name,
+        version="1",
+        dimensions=original.dimensions,
+        max_tokens=original.max_tokens,
+        truncation=original.tokenizer.truncation_side,
+        padding=original.tokenizer.padding_side,
+        pad_token=original.pad_token,
+        source=source,
+    )
 
 
 def _source(source: str) -> str:
@@ -125,6 +115,31 @@ def _quantise(bundle: EmbedderBundle, folder: Path) -> EmbedderBundle:
     quantise(bundle.weights, folder / WEIGHTS)
     (folder / TOKENIZER).write_bytes(bundle.tokenizer.read_bytes())
     return EmbedderBundle.write(folder, msgspec.structs.replace(bundle.manifest, precision="int8"))
+
+
+def _held_float32(
+    original: SentenceEncoder, bundle: EmbedderBundle, texts: Sequence[str], console: Console
+) -> Fidelity:
+    """Say how near the exported model is. Raises ``BundleError`` where it is not its original."""
+    found = _fidelity(original, bundle, texts)
+    console.print(f"exported: {found}")
+    if found.least < _FLOAT32_LEAST:
+        raise BundleError(f"the exported model is not its original: {found}; nothing written")
+    return found
+
+
+def _held_int8(
+    original: SentenceEncoder, bundle: EmbedderBundle, texts: Sequence[str], console: Console
+) -> Fidelity:
+    """Say how near the quantised model is. Raises ``BundleError`` where it is too far."""
+    found = _fidelity(original, bundle, texts)
+    console.print(f"quantised: {found}")
+    if found.mean < _INT8_MEAN:
+        raise BundleError(
+            f"the quantised model is not its original: {found}; nothing was written; pack "
+            "it with --no-quantise"
+        )
+    return found
 
 
 def _fidelity(original: SentenceEncoder, bundle: EmbedderBundle, texts: Sequence[str]) -> Fidelity:

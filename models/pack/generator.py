@@ -14,15 +14,14 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
 from models.pack.expected import quantiles
 from models.pack.fidelity import TokenFidelity, compare_tokens
+from models.pack.folders import beside, put, refuse_other_folder
 from models.pack.original import load_original
-from models.pack.packing import put, refuse_other_folder
 from models.pack.prompts import PROMPTS
 from shared.errors import BundleError, RuntimeUnavailable
 from shared.runtimes import ModelSettings, load_model
@@ -34,6 +33,7 @@ from shared.tasks.generate import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -112,14 +112,13 @@ class GeneratorRequest:
 def pack_generator(request: GeneratorRequest, console: Console) -> Bundle:
     """Build, compare with the original, measure, write. Raises ``BundleError`` and others."""
     refuse_other_folder(request.out)
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     with (
         console.status("loading") as status,
-        tempfile.TemporaryDirectory(prefix=f".{request.out.name}-", dir=request.out.parent) as work,
+        beside(request.out) as work,
     ):
-        original = load_original(request.source, Path(work) / "original")
+        original = load_original(request.source, work / "original")
         status.update(f"building, {request.precision}")
-        folder = Path(work) / "bundle"
+        folder = work / "bundle"
         _build(original, folder, request.precision)
         bundle = Bundle.write(folder, _manifest(request, original, folder))
         status.update("comparing with the original")
@@ -127,7 +126,7 @@ def pack_generator(request: GeneratorRequest, console: Console) -> Bundle:
         console.print(f"packed: {found}")
         hold(found, request.allowed or ALLOWED[request.precision], request.precision)
         status.update("looking how fast and how sure it is")
-        return put(measured(bundle, request, found), request.out, Path(work) / "replaced")
+        return put(measured(bundle, request, found), request.out, work)
 
 
 def _manifest(request: GeneratorRequest, original: Original, folder: Path) -> Manifest:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from models.pack.facts import read_facts
-from shared.errors import BundleError, RuntimeUnavailable
+from models.pack.needs import needs
+from shared.errors import BundleError
 
 GGUF: Final = ".gguf"
 _LICENCE: Final = "general.license"
@@ -28,14 +29,9 @@ def load_original(source: str, folder: Path) -> Original:
     ``folder`` is where it is written unless it lies in one. Raises ``BundleError`` when it is
     none, ``RuntimeUnavailable`` when a library is missing.
     """
-    try:
+    with needs("train,generate"):
         import torch  # noqa: PLC0415 - heavy
         from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: PLC0415 - heavy
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing needs {error.name}, which is not here; in the folder of this project: "
-            'pip install -e ".[train,generate]"'
-        ) from error
     place, options, licence = source, dict[str, Any](), ""
     if source.endswith(GGUF):
         path = Path(source)

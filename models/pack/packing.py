@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 import re
-import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 from rich.console import Console
 
 from models.pack.adding import HeadRequest, add_head, read_head_texts
-from models.pack.agreement import Agreement, compare
+from models.pack.agreement import Bounds, compare
 from models.pack.expected import measure_confidences
 from models.pack.facts import read_facts
+from models.pack.folders import beside, put, refuse_other_folder
+from models.pack.needs import needs
 from models.pack.samples import SAMPLES, beyond
-from shared.errors import BundleError, RuntimeUnavailable
+from shared.errors import BundleError
 from shared.runtimes import Model, ModelSettings, load_model
 from shared.runtimes.bundle import Bundle
-from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.manifest import Manifest, MeasuredEntities
 from shared.runtimes.text_manifest import TOKENIZER, WEIGHTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
+    from models.pack.agreement import Agreement
+    from models.pack.facts import Facts
     from models.pack.labelled import MeasuringSet
     from shared.runtimes.torch_classifier import TorchClassifier
     from shared.runtimes.torch_tagger import TorchTagger
@@ -34,47 +34,9 @@ if TYPE_CHECKING:
     from shared.tasks.tag import Certainty
 
 
-_TOGETHER: Final = 16
-"""Prompts at a time in the second comparison, as agents run them."""
+_TOGETHER: Final = (1, 16)
+"""Prompts at a time in the first comparison, and in the second, as agents run them."""
 _NAMELESS: Final = re.compile("LABEL_[0-9]+")
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far a packed model may be from its original.
-
-    ``float32_difference`` bounds the largest difference of any probability after export;
-    ``int8_same_answer`` the share of texts with the same answer, from below, and
-    ``int8_mean_difference`` the mean difference of probabilities, after quantising.
-    """
-
-    float32_difference: float = 1e-3
-    int8_same_answer: float = 0.95
-    int8_mean_difference: float = 0.05
-
-    def hold_float32(self, found: Agreement, together: int) -> None:
-        """Raise ``BundleError`` when an exported model is too far from its original."""
-        if found.max_difference > self.float32_difference:
-            how = (
-                "with prompts one by one" if together == 1 else f"with {together} prompts at a time"
-            )
-            raise BundleError(
-                f"the exported model does not agree with its original {how}: {found}, where "
-                f"{self.float32_difference} at most is allowed; nothing was written; serve the "
-                "model with the runtime transformers instead (model.runtime: transformers)"
-            )
-
-    def hold_int8(self, found: Agreement) -> None:
-        """Raise ``BundleError`` when a quantised model is too far from its original."""
-        if (
-            found.same_answer < self.int8_same_answer
-            or found.mean_difference > self.int8_mean_difference
-        ):
-            raise BundleError(
-                f"the quantised model does not agree with its original: {found}, where "
-                f"{self.int8_same_answer:.0%} at least and {self.int8_mean_difference} in the mean "
-                "at most are allowed; nothing was written; pack it with --no-quantise"
-            )
 
 
 def pack(
@@ -107,53 +69,23 @@ def pack(
     console, bounds = console or Console(quiet=True), bounds or Bounds()
     refuse_other_folder(out)
     asked = read_head_texts(head) if head else None
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        console.status("loading") as status,
-        tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as work,
-    ):
+    with console.status("loading") as status, beside(out) as work:
         original = _load_original(source, labels, max_tokens)
-        for data in sets:
-            data.check(original.names)
-        facts = read_facts(source)
-        manifest = Manifest(
-            name=name,
-            version=version,
-            task=next(iter(original.tasks)),
-            labels=original.names,
-            max_tokens=original.network.max_tokens,
-            truncation=original.network.tokenizer.truncation_side,
-            padding=original.network.padding.side,
-            pad_token=original.network.padding.token,
-            shapes=original.shapes,
-            source=facts.source,
-            licence=licence,
-            description=description or facts.description,
-            trained_on=facts.trained_on,
-        )
-        if head and manifest.task != "classify":
-            raise BundleError(
-                f"{source}: an agreement head is for a classifier alone; leave it out"
-            )
-        if any(_NAMELESS.fullmatch(label) for label in original.names):
-            console.print(
-                f"its labels have no names ({', '.join(original.names)}): --label names them"
-            )
-        samples = [
-            *samples,
-            *beyond(samples, original.network.count_tokens, original.network.max_tokens),
-        ]
+        _refuse_unfit(original, source, sets, head)
+        _mention_nameless(original.names, console)
+        network = original.network
+        samples = [*samples, *beyond(samples, network.count_tokens, network.max_tokens)]
+        manifest = _manifest(original, read_facts(source), name, description)
+        manifest = replace(manifest, version=version, licence=licence)
         status.update("exporting")
-        bundle = _export(original, Path(work) / "float32", manifest)
-        for together in (1, _TOGETHER):
-            found = _agreement(original, bundle, samples, together)
+        bundle = _export(original, work / "float32", manifest)
+        for found, together in _agreements(original, bundle, samples):
             bounds.hold_float32(found, together)
             console.print(f"exported: {found}, {together} at a time")
         if quantise:
             status.update("quantising")
-            bundle = _quantise(bundle, Path(work) / "int8")
-            for together in (1, _TOGETHER):
-                found = _agreement(original, bundle, samples, together)
+            bundle = _quantise(bundle, work / "int8")
+            for found, together in _agreements(original, bundle, samples):
                 bounds.hold_int8(found)
                 console.print(f"quantised: {found}, {together} at a time")
         bundle = Bundle.write(bundle.folder, replace(bundle.manifest, certainty=certainty))
@@ -166,7 +98,7 @@ def pack(
         if head and asked:
             bundle = add_head(bundle, head, asked, console)
             bundle = with_confidences(bundle, typical) if typical else bundle
-        return put(bundle, out, Path(work) / "replaced")
+        return put(bundle, out, work)
 
 
 def task_of(source: str) -> Task:
@@ -174,21 +106,15 @@ def task_of(source: str) -> Task:
 
     Raises ``BundleError`` when it cannot be read, ``RuntimeUnavailable`` when a library is missing.
     """
-    with _needing_torch():
+    with needs("train"):
         from shared.runtimes.torch_models import trained_for  # noqa: PLC0415 - heavy
     return trained_for(source)
-
-
-def refuse_other_folder(out: Path) -> None:
-    """Refuse to write over what is not a bundle."""
-    if out.exists() and not (out / MANIFEST).is_file():
-        raise BundleError(f"{out}: is there already and is no bundle; choose another folder")
 
 
 def _load_original(
     source: str, labels: tuple[str, ...], max_tokens: int | None
 ) -> TorchClassifier | TorchTagger:
-    with _needing_torch():
+    with needs("train"):
         from shared.runtimes.torch_models import open_torch  # noqa: PLC0415 - heavy
     settings = ModelSettings(
         source=source,
@@ -205,15 +131,42 @@ def _load_original(
     return open_torch(settings)  # type: ignore[return-value] # one that writes is none of these
 
 
-@contextmanager
-def _needing_torch() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing needs {error.name}, which is not here; in the folder of this project: "
-            'pip install -e ".[train]"'
-        ) from error
+def _refuse_unfit(
+    original: TorchClassifier | TorchTagger,
+    source: str,
+    sets: Sequence[MeasuringSet],
+    head: HeadRequest | None,
+) -> None:
+    """Raise ``BundleError`` or ``DataError`` where the model cannot be measured, or take a head."""
+    for data in sets:
+        data.check(original.names)
+    if head and "classify" not in original.tasks:
+        raise BundleError(f"{source}: an agreement head is for a classifier alone; leave it out")
+
+
+def _mention_nameless(labels: Sequence[str], console: Console) -> None:
+    if any(_NAMELESS.fullmatch(label) for label in labels):
+        console.print(f"its labels have no names ({', '.join(labels)}): --label names them")
+
+
+def _manifest(
+    original: TorchClassifier | TorchTagger, facts: Facts, name: str, description: str
+) -> Manifest:
+    network = original.network
+    return Manifest(
+        name=name,
+        version="1",
+        task=next(iter(original.tasks)),
+        labels=original.names,
+        max_tokens=network.max_tokens,
+        truncation=network.tokenizer.truncation_side,
+        padding=network.padding.side,
+        pad_token=network.padding.token,
+        shapes=original.shapes,
+        source=facts.source,
+        description=description or facts.description,
+        trained_on=facts.trained_on,
+    )
 
 
 def _export(original: TorchClassifier | TorchTagger, folder: Path, manifest: Manifest) -> Bundle:
@@ -247,13 +200,17 @@ def _quantise(bundle: Bundle, folder: Path) -> Bundle:
     return Bundle.write(folder, replace(bundle.manifest, precision="int8"))
 
 
-def _agreement(original: Model, bundle: Bundle, samples: Sequence[str], together: int) -> Agreement:
-    """Compare with the original, which answers one prompt at a time."""
-    packed = _serve(bundle, together)
-    try:
-        return compare(original, packed, samples)
-    finally:
-        packed.close()
+def _agreements(
+    original: Model, bundle: Bundle, samples: Sequence[str]
+) -> Iterator[tuple[Agreement, int]]:
+    """Compare with the original, which answers one prompt at a time; give how many this one did."""
+    for together in _TOGETHER:
+        packed = _serve(bundle, together)
+        try:
+            found = compare(original, packed, samples)
+        finally:
+            packed.close()
+        yield found, together
 
 
 def _with_quality(bundle: Bundle, data: MeasuringSet) -> Bundle:
@@ -287,16 +244,3 @@ def _serve(bundle: Bundle, together: int = 1) -> Model:
     """Load the bundle as a device would; one prompt at a time is exactly repeatable."""
     settings = ModelSettings(source=str(bundle.folder), threads=0, batch_prompts=together)
     return load_model(settings)
-
-
-def put(bundle: Bundle, out: Path, aside: Path) -> Bundle:
-    """Move the finished bundle to ``out``."""
-    put_aside_and_move(bundle.folder, out, aside)
-    return Bundle.open(out)
-
-
-def put_aside_and_move(folder: Path, out: Path, aside: Path) -> None:
-    """Move a finished folder to ``out``; one that was there goes ``aside``."""
-    if out.exists():
-        out.rename(aside)
-    folder.rename(out)

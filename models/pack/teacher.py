@@ -15,7 +15,8 @@ import numpy as np
 from rich.progress import track
 
 from models.pack.labelled import scored_or_raise
-from shared.errors import BundleError, RuntimeUnavailable
+from models.pack.needs import needs
+from shared.errors import BundleError
 from shared.runtimes import ModelSettings, labels_of, load_model
 from shared.runtimes.bundle_files import MANIFEST
 from shared.tasks.classify import requests
@@ -122,13 +123,8 @@ def answers(
 def _ask_server(
     server: TeacherServer, texts: Sequence[str], labels: Sequence[str], console: Console
 ) -> Taught:
-    try:
+    with needs("teacher", "a teacher behind a URL"):
         from models.pack.teacher_server import ask_server  # noqa: PLC0415 - optional
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"a teacher behind a URL needs {error.name}, which is not here; in the folder of this "
-            'project: pip install -e ".[teacher]"'
-        ) from error
     said = ask_server(server, texts, labels, console)
     certain = np.eye(len(labels))
     return Taught(server.name, tuple(said), certain[[labels.index(name) for name in said.values()]])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,14 +15,16 @@ import msgspec
 
 from models.pack.facts import read_facts
 from models.pack.fidelity import TokenFidelity
+from models.pack.folders import beside, put, refuse_other_folder
 from models.pack.generator import ALLOWED, WRITTEN_TOKENS, hold, measured
-from models.pack.packing import put, refuse_other_folder
-from shared.errors import BundleError, RuntimeUnavailable
+from models.pack.needs import needs
+from shared.errors import BundleError
 from shared.runtimes.bundle import Bundle
 from shared.runtimes.text_manifest import TOKENIZER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from rich.console import Console
 
@@ -38,7 +39,7 @@ def encodes(source: str) -> bool:
     """Say whether a model has an encoder. Raises ``BundleError`` and ``RuntimeUnavailable``."""
     if source.endswith(".gguf"):
         return False
-    with _needing_libraries():
+    with _libraries():
         from shared.runtimes.torch_folder import read_config, silence  # noqa: PLC0415 - heavy
     with silence():
         return bool(read_config(source).is_encoder_decoder)
@@ -49,13 +50,12 @@ def pack_translator(request: GeneratorRequest, console: Console) -> Bundle:
     refuse_other_folder(request.out)
     if request.precision == "int4":
         raise BundleError("CTranslate2 has no int4; take --precision int8 or float32")
-    request.out.parent.mkdir(parents=True, exist_ok=True)
     with (
         console.status("loading") as status,
-        tempfile.TemporaryDirectory(prefix=f".{request.out.name}-", dir=request.out.parent) as work,
+        beside(request.out) as work,
     ):
         network, tokenizer = _load(request.source)
-        folder = Path(work) / "bundle"
+        folder = work / "bundle"
         status.update(f"converting, {request.precision}")
         _convert(request, tokenizer, folder)
         bundle = Bundle.write(folder, _manifest(request, network, tokenizer))
@@ -64,11 +64,11 @@ def pack_translator(request: GeneratorRequest, console: Console) -> Bundle:
         console.print(f"packed: {found}")
         hold(found, request.allowed or ALLOWED[request.precision], request.precision)
         status.update("looking how fast and how sure it is")
-        return put(measured(bundle, request, found), request.out, Path(work) / "replaced")
+        return put(measured(bundle, request, found), request.out, work)
 
 
 def _load(source: str) -> tuple[Any, Any]:
-    with _needing_libraries():
+    with _libraries():
         import ctranslate2  # noqa: F401, PLC0415 - heavy
         import torch  # noqa: PLC0415 - heavy
         from transformers import AutoModelForSeq2SeqLM  # noqa: PLC0415 - heavy
@@ -168,12 +168,5 @@ def _compare(network: Any, tokenizer: Any, bundle: Bundle, prompts: Sequence[str
     return TokenFidelity(len(distances), same / count, sum(distances) / count)
 
 
-@contextmanager
-def _needing_libraries() -> Iterator[None]:
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing a model that writes needs {error.name}, which is not here; in the folder of "
-            'this project: pip install -e ".[train,generate,seq2seq]"'
-        ) from error
+def _libraries() -> AbstractContextManager[None]:
+    return needs("train,generate,seq2seq", "packing a model that writes")

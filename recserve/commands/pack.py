@@ -2,29 +2,55 @@
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from models.pack.adding import HeadRequest
 from models.pack.command import embedder, refit, writer
 from models.pack.command import main as pack
 from models.pack.generator import GeneratorRequest
 from models.pack.labelled import read_texts
 from models.pack.prompts import PROMPTS
-from models.pack.teacher import TeacherServer
 from models.pack.translator import encodes
+from recserve.commands.pack_head import HeadFlags
 from shared.cli import clear_errors
 from shared.errors import SettingsError
 
 if TYPE_CHECKING:
+    from models.pack.adding import HeadRequest
     from models.pack.generator import Precision
-    from shared.runtimes.model import Answers
     from shared.tasks.generate import Certainty as TextCertainty
     from shared.tasks.tag import Certainty
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackFlags:
+    """What is asked for, flag by flag, but for those of a head."""
+
+    source: str
+    out: Path | None
+    task: Literal["classify", "embed", "generate"]
+    precision: Precision | None
+    confidence: TextCertainty | None
+    name: str | None
+    version: str
+    quantise: bool
+    evaluate: tuple[str, ...]
+    evaluate_rows: int | None
+    samples: Path | None
+    typical: tuple[Path, ...]
+    refit_head: bool
+    labels: tuple[str, ...]
+    max_tokens: int | None
+    certainty: Certainty
+    licence: str
+    description: str
+
+    def needs_labels(self, head: HeadRequest | None) -> bool:
+        """Say whether any flag is given that only a model with labels can follow."""
+        return bool(head or self.evaluate or self.typical or self.labels)
 
 
 @click.command(
@@ -137,164 +163,92 @@ if TYPE_CHECKING:
 )
 @click.option("--licence", default="", help="Licence of the model.")
 @click.option("--description", default="", help="A sentence for the model card.")
-def command(
-    source: str,
-    out: Path | None,
-    task: str,
-    precision: Precision | None,
-    confidence: TextCertainty | None,
-    name: str | None,
-    version: str,
-    quantise: bool,
-    evaluate: tuple[str, ...],
-    evaluate_rows: int | None,
-    samples: Path | None,
-    typical: tuple[Path, ...],
-    teacher: str | None,
-    teacher_model: str | None,
-    teacher_key_env: str | None,
-    teacher_answers: Path | None,
-    teacher_in_flight: int | None,
-    teacher_timeout_s: float | None,
-    texts: tuple[Path, ...],
-    labelled: tuple[Path, ...],
-    answer: Answers | None,
-    refit_head: bool,
-    labels: tuple[str, ...],
-    max_tokens: int | None,
-    certainty: Certainty,
-    licence: str,
-    description: str,
-) -> None:
+def command(**given: Any) -> None:
     """Export, quantise, compare with the original, measure, write."""
+    of_head = {field.name: given.pop(field.name) for field in fields(HeadFlags)}
+    flags = PackFlags(**given)
     with clear_errors():
-        asked = _teacher(
-            teacher,
-            teacher_key_env,
-            model=teacher_model,
-            kept=teacher_answers,
-            in_flight=teacher_in_flight,
-            timeout_s=teacher_timeout_s,
-        )
-        head = _head(asked, texts, labelled, answer)
-        if refit_head:
-            if head is None or out or name:
-                raise SettingsError(
-                    "--refit-head takes a bundle, --teacher and --texts, and neither OUT nor --name"
-                )
-            refit(Path(source), head)
+        head = HeadFlags(**of_head).request()
+        if flags.refit_head:
+            _refit(flags, head)
             return
-        if out is None or not name:
+        if flags.out is None or not flags.name:
             raise SettingsError("give SOURCE, OUT and --name, or a bundle and --refit-head")
-        if task != "generate" and (precision or confidence):
+        if flags.task != "generate" and (flags.precision or flags.confidence):
             raise SettingsError("--precision and --confidence are for --task generate")
-        if task == "generate":
-            if head or evaluate or typical or labels or not quantise:
-                raise SettingsError(
-                    "a language model has no labels: --task generate takes none of --evaluate, "
-                    "--typical, --teacher and --label, and --precision in place of --no-quantise"
-                )
-            writer(
-                GeneratorRequest(
-                    source=source,
-                    out=out,
-                    name=name,
-                    version=version,
-                    precision=precision or ("int8" if encodes(source) else "int4"),
-                    confidence=confidence or "perplexity",
-                    max_tokens=max_tokens,
-                    licence=licence,
-                    description=description,
-                    prompts=read_texts(samples) if samples else PROMPTS,
-                )
-            )
-            return
-        if task == "embed":
-            if head or evaluate or typical or labels:
-                raise SettingsError(
-                    "an embedder has no labels: --task embed takes none of --evaluate, --typical, "
-                    "--teacher and --label"
-                )
-            embedder(
-                source,
-                out,
-                name=name,
-                version=version,
-                quantise=quantise,
-                samples=samples,
-                max_tokens=max_tokens,
-                licence=licence,
-                description=description,
-            )
-            return
-        pack(
-            source,
-            out,
+        if flags.task == "generate":
+            _pack_writer(flags, flags.out, flags.name, head)
+        elif flags.task == "embed":
+            _pack_embedder(flags, flags.out, flags.name, head)
+        else:
+            _pack_labeller(flags, flags.out, flags.name, head)
+
+
+def _refit(flags: PackFlags, head: HeadRequest | None) -> None:
+    if head is None or flags.out or flags.name:
+        raise SettingsError(
+            "--refit-head takes a bundle, --teacher and --texts, and neither OUT nor --name"
+        )
+    refit(Path(flags.source), head)
+
+
+def _pack_writer(flags: PackFlags, out: Path, name: str, head: HeadRequest | None) -> None:
+    if flags.needs_labels(head) or not flags.quantise:
+        raise SettingsError(
+            "a language model has no labels: --task generate takes none of --evaluate, "
+            "--typical, --teacher and --label, and --precision in place of --no-quantise"
+        )
+    writer(
+        GeneratorRequest(
+            source=flags.source,
+            out=out,
             name=name,
-            version=version,
-            quantise=quantise,
-            evaluate=evaluate,
-            evaluate_rows=evaluate_rows,
-            samples=samples,
-            typical=typical,
-            head=head,
-            labels=labels,
-            max_tokens=max_tokens,
-            certainty=certainty,
-            licence=licence,
-            description=description,
+            version=flags.version,
+            precision=flags.precision or ("int8" if encodes(flags.source) else "int4"),
+            confidence=flags.confidence or "perplexity",
+            max_tokens=flags.max_tokens,
+            licence=flags.licence,
+            description=flags.description,
+            prompts=read_texts(flags.samples) if flags.samples else PROMPTS,
         )
+    )
 
 
-def _teacher(teacher: str | None, key_env: str | None, **flags: Any) -> str | TeacherServer | None:
-    """Return the teacher that the flags name; ``flags`` are the fields of a server that are set."""
-    given = {name: value for name, value in flags.items() if value is not None}
-    if not teacher or not teacher.startswith(("http://", "https://")):
-        if given or key_env:
-            raise SettingsError(
-                "--teacher-model, --teacher-key-env, --teacher-answers, --teacher-in-flight and "
-                "--teacher-timeout-s are for a server: give its URL as --teacher"
-            )
-        return teacher
-    if not given.get("model"):
-        raise SettingsError(f"--teacher {teacher} is a server: name its model as --teacher-model")
-    return TeacherServer(_url(teacher), key=_key(key_env), **given)
-
-
-def _url(url: str) -> str:
-    """Return the URL of an API, or raise ``SettingsError``."""
-    try:
-        parts = urlsplit(url)
-        named = bool(parts.hostname) and parts.port != 0
-    except ValueError as error:
-        raise SettingsError(f"--teacher {url}: is no URL ({error})") from error
-    if "@" in parts.netloc:
-        raise SettingsError("--teacher: a key has no place in a URL; see --teacher-key-env")
-    if not named or parts.query or parts.fragment:
-        raise SettingsError(f"--teacher {url}: is not the URL of an API, as http://HOST:PORT/v1")
-    return url.rstrip("/")
-
-
-def _key(variable: str | None) -> str:
-    """Return the key in an environment variable, or raise ``SettingsError`` without showing it."""
-    key = os.environ.get(variable, "").strip() if variable else ""
-    if variable and not key:
+def _pack_embedder(flags: PackFlags, out: Path, name: str, head: HeadRequest | None) -> None:
+    if flags.needs_labels(head):
         raise SettingsError(
-            f"--teacher-key-env: the environment has no {variable}, or an empty one"
+            "an embedder has no labels: --task embed takes none of --evaluate, --typical, "
+            "--teacher and --label"
         )
-    if not (key.isascii() and (not key or key.isprintable())):
-        raise SettingsError(f"--teacher-key-env: {variable} holds what cannot be a key")
-    return key
+    embedder(
+        flags.source,
+        out,
+        name=name,
+        version=flags.version,
+        quantise=flags.quantise,
+        samples=flags.samples,
+        max_tokens=flags.max_tokens,
+        licence=flags.licence,
+        description=flags.description,
+    )
 
 
-def _head(
-    teacher: str | TeacherServer | None,
-    texts: tuple[Path, ...],
-    labelled: tuple[Path, ...],
-    answer: Answers | None,
-) -> HeadRequest | None:
-    if bool(teacher) != bool(texts) or ((labelled or answer) and not texts):
-        raise SettingsError(
-            "--teacher and --texts go together, and --labels and --answer with them"
-        )
-    return HeadRequest(teacher, texts, labelled, answer) if teacher else None
+def _pack_labeller(flags: PackFlags, out: Path, name: str, head: HeadRequest | None) -> None:
+    """Pack a classifier or a tagger."""
+    pack(
+        flags.source,
+        out,
+        name=name,
+        version=flags.version,
+        quantise=flags.quantise,
+        evaluate=flags.evaluate,
+        evaluate_rows=flags.evaluate_rows,
+        samples=flags.samples,
+        typical=flags.typical,
+        head=head,
+        labels=flags.labels,
+        max_tokens=flags.max_tokens,
+        certainty=flags.certainty,
+        licence=flags.licence,
+        description=flags.description,
+    )

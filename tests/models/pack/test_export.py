@@ -90,6 +90,14 @@ FAMILIES: dict[str, tuple[Callable[[], Any], dict[str, object]]] = {
     "a decoder that pads with 7": (lambda: gpt2(7), {}),
     "a decoder that pads with 0, at the left": (lambda: gpt2(0), {"padding_side": "left"}),
 }
+TOLD: dict[str, dict[str, object]] = {
+    "an encoder that reads the end of a long text": {"truncation": "left", "padding": "right"},
+    "an encoder whose tokenizer fills up at the left": {"truncation": "right", "padding": "left"},
+    "a RoBERTa": {"max_tokens": MAX_TOKENS},
+    "a decoder that pads with 7": {"pad_token": 7, "padding": "right", "max_tokens": MAX_TOKENS},
+    "a decoder that pads with 0, at the left": {"pad_token": 0, "padding": "left"},
+}
+"""What the manifest has to tell whoever serves a model of a family."""
 
 
 def answers(source: Path, runtime: str, together: int) -> list[Scored]:
@@ -111,7 +119,7 @@ def apart(one: Sequence[Scored], other: Sequence[Scored]) -> float:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_packed_model_says_what_its_original_says_alone_and_together(
+def test_a_packed_model_says_what_its_original_says_and_its_manifest_how_to_serve_it(
     tmp_path: Path, family: str
 ) -> None:
     make, tokenizer = FAMILIES[family]
@@ -123,20 +131,8 @@ def test_a_packed_model_says_what_its_original_says_alone_and_together(
     for runtime, place in (("transformers", source), ("onnx", bundle.folder)):
         for together in (1, 8):
             assert apart(original, answers(place, runtime, together)) < 1e-3, (runtime, together)
-
-
-def test_the_manifest_tells_what_serving_has_to_know(tmp_path: Path) -> None:
-    source = write_network(tmp_path / "source", gpt2(7), truncation_side="left")
-    manifest = pack(str(source), tmp_path / "bundle", name="tiny", quantise=False).manifest
-    told = (manifest.pad_token, manifest.padding, manifest.truncation, manifest.max_tokens)
-    assert told == (7, "right", "left", MAX_TOKENS)
-    longer = pack(
-        str(write_network(tmp_path / "roberta", roberta(), model_max_length=None)),
-        tmp_path / "other",
-        name="tiny",
-        quantise=False,
-    )
-    assert longer.manifest.max_tokens == MAX_TOKENS
+    for key, value in TOLD.get(family, {}).items():
+        assert getattr(bundle.manifest, key) == value
 
 
 def test_the_texts_of_the_comparison_fill_the_limit_and_go_beyond() -> None:
