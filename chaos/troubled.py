@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from tokenizers import Regex
 from tokenizers.pre_tokenizers import Split
 
-from shared.runtimes import Generator, labels_of
+from shared.runtimes import Generator
+from shared.runtimes.around import GenerationAround, GeneratorAround, ModelAround
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.runtimes import Entry, Generation, Model
-    from shared.tasks import Request, Task
+    from shared.tasks import Request
 
 KILLED_BY_PROMPT: Final = 42
 """Exit status of an agent that a poison prompt has killed."""
@@ -63,16 +64,12 @@ def troubled(model: Model, trouble: Trouble) -> Model:
     return Troubled(model, trouble)
 
 
-class Troubled:
+class Troubled(ModelAround):
     """A model that answers a batch at a time."""
 
     def __init__(self, model: Model, trouble: Trouble) -> None:
-        self._model = model
+        super().__init__(model)
         self._trouble = trouble
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks: frozenset[Task] = model.tasks
-        self.labels = labels_of(model)
 
     def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer as the model does, if we live."""
@@ -80,28 +77,18 @@ class Troubled:
         time.sleep(self._trouble.batch_s)
         return self._model.answer(requests)
 
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
-
-class TroubledGenerator:
+class TroubledGenerator(GeneratorAround):
     """A model that writes; each of its texts is under way for ``batch_s`` at least."""
 
     def __init__(self, model: Generator, trouble: Trouble) -> None:
-        self._model = model
+        super().__init__(model)
         self._trouble = trouble
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks: frozenset[Task] = model.tasks
-        self.labels = labels_of(model)
-        self.at_once = model.at_once
-        self.tokens_at_once = model.tokens_at_once
 
     def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:
         """Begin as the model does, if we live."""
         self._trouble.meet([request.content])
-        inner = self._model.begin(request, deadline_s=deadline_s)
+        inner = self._generator.begin(request, deadline_s=deadline_s)
         return _SlowGeneration(inner, time.monotonic() + self._trouble.batch_s)
 
     def step(self, generations: Sequence[Generation]) -> Sequence[Entry | None]:
@@ -110,7 +97,7 @@ class TroubledGenerator:
         going_on = [each for each in slow if each.entry is None]
         if not going_on:
             time.sleep(_PAUSE_S)
-        entries = self._model.step([each.inner for each in going_on])
+        entries = self._generator.step([each.inner for each in going_on])
         for each, entry in zip(going_on, entries, strict=True):
             each.entry = entry
         return [each.entry if time.monotonic() >= each.until_s else None for each in slow]
@@ -119,29 +106,14 @@ class TroubledGenerator:
         """Answer as the model does; a start is not held up."""
         return self._model.answer(requests)
 
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
-
-class _SlowGeneration:
+class _SlowGeneration(GenerationAround):
     """A text under way, and its entry once it has ended."""
 
     def __init__(self, inner: Generation, until_s: float) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.until_s = until_s
         self.entry: Entry | None = None
-
-    @property
-    def tokens(self) -> int:
-        return self.inner.tokens
-
-    @property
-    def written(self) -> int:
-        return self.inner.written
-
-    def close(self) -> None:
-        self.inner.close()
 
 
 def _panic() -> None:

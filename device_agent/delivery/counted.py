@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from shared.runtimes import Generator, Remote, labels_of
+from shared.runtimes import Generator, Remote
+from shared.runtimes.around import GenerationAround, GeneratorAround, ModelAround
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,16 +25,12 @@ def counted(model: Model, attempts: Attempts) -> Model:
     return CountedModel(model, attempts)
 
 
-class CountedModel:
+class CountedModel(ModelAround):
     """A model whose deaths are counted; a text that it died of before runs alone."""
 
     def __init__(self, model: Model, attempts: Attempts) -> None:
-        self._model = model
+        super().__init__(model)
         self._attempts = attempts
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks = model.tasks
-        self.labels = labels_of(model)
 
     def answer(self, requests: Sequence[Request]) -> Sequence[Entry]:
         """Answer as the model does, if we live."""
@@ -43,29 +40,19 @@ class CountedModel:
         with self._attempts.inside(texts):
             return self._model.answer(requests)
 
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
 
-
-class CountedGenerator:
+class CountedGenerator(GeneratorAround):
     """A generator whose deaths are counted, against every text that is under way then."""
 
     def __init__(self, model: Generator, attempts: Attempts) -> None:
-        self._model = model
+        super().__init__(model)
         self._attempts = attempts
         self._texts: dict[int, str] = {}
-        self.name = model.name
-        self.digest = model.digest
-        self.tasks = model.tasks
-        self.labels = labels_of(model)
-        self.at_once = model.at_once
-        self.tokens_at_once = model.tokens_at_once
 
     def begin(self, request: Request, *, deadline_s: float = math.inf) -> Generation:
         """Begin as the model does."""
         return _CountedGeneration(
-            self._model.begin(request, deadline_s=deadline_s), request.content, self._left
+            self._generator.begin(request, deadline_s=deadline_s), request.content, self._left
         )
 
     def step(self, generations: Sequence[Generation]) -> Sequence[Entry | None]:
@@ -76,7 +63,7 @@ class CountedGenerator:
             self._texts[id(generation)] = generation.text
             inner.append(generation.inner)
         self._attempts.hold(tuple(self._texts.values()))
-        entries = self._model.step(inner)
+        entries = self._generator.step(inner)
         for generation, entry in zip(generations, entries, strict=False):
             if entry is not None:
                 self._left(generation)
@@ -87,31 +74,19 @@ class CountedGenerator:
         with self._attempts.inside([request.content for request in requests]):
             return self._model.answer(requests)
 
-    def close(self) -> None:
-        """Close the model."""
-        self._model.close()
-
     def _left(self, generation: Generation) -> None:
         if self._texts.pop(id(generation), None) is not None:
             self._attempts.hold(tuple(self._texts.values()))
 
 
-class _CountedGeneration:
+class _CountedGeneration(GenerationAround):
     """A text under way, of which its end is told."""
 
     def __init__(self, inner: Generation, text: str, left: Callable[[Generation], None]) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self.text = text
         self._left = left
 
-    @property
-    def tokens(self) -> int:
-        return self.inner.tokens
-
-    @property
-    def written(self) -> int:
-        return self.inner.written
-
     def close(self) -> None:
-        self.inner.close()
+        super().close()
         self._left(self)

@@ -7,7 +7,6 @@ time by our own answer, marked as degraded. With an outbox all of that goes on a
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from device_agent.delivery import actions as to_do
+from device_agent.delivery.alarm import Alarm
 from device_agent.delivery.outbox import Outbox
 from device_agent.delivery.outbox_codec import asker_of, decode
 from device_agent.delivery.protocol import Delivery
@@ -65,8 +65,7 @@ class DeliveryDriver:
         self.pending = RequestTable(parts.metrics, settings.tier.name, parts.node.explained.note)
         self._rejections = RejectionLog(parts.metrics)
         self._work: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
-        self._watched_s = math.inf
+        self._alarm = Alarm()
         self._watch: Supervised | None = None
         self._stopping = False
         parts.metrics.pending.set_function(lambda: len(self._delivery))
@@ -94,8 +93,7 @@ class DeliveryDriver:
         self.pending.add(asked)
         revisions = asked.revised is not None
         self._delivery.accept(prompt.id, prompt.deadline_s, revisions=revisions)
-        if prompt.deadline_s < self._watched_s:
-            self._wake.set()
+        self._alarm.wake_before(prompt.deadline_s)
 
     def decided(self, decided: Result | Escalation) -> None:
         """Answer a prompt that was judged, or begin to send it up."""
@@ -105,7 +103,7 @@ class DeliveryDriver:
             self._do(self._delivery.answer(decided.degraded(STOPPING)))
         else:
             self._do(self._delivery.escalate(decided))
-            self._wake.set()
+            self._alarm.wake()
 
     def release(self, asked: PendingRequest) -> None:
         """Let go of a prompt whose result is out, or whose asker went away."""
@@ -188,7 +186,7 @@ class DeliveryDriver:
             fault = error
         finally:
             self._do(self._sent(send, chosen, fault))
-            self._wake.set()
+            self._alarm.wake()
 
     def _sent(
         self, send: to_do.Send, chosen: Pick | None, fault: BusError | None
@@ -221,7 +219,7 @@ class DeliveryDriver:
             self._on_result(came)
         else:
             self._do(self._delivery.noticed(*came, time.monotonic()))
-            self._wake.set()
+            self._alarm.wake()
 
     def _on_result(self, result: Result) -> None:
         named = self._station.above.choice.name_confidences(result)
@@ -235,26 +233,12 @@ class DeliveryDriver:
     async def _watch_clock(self) -> None:
         """Send again what got no answer, and give up on what cannot get one in time."""
         while True:
-            await self._until_due()
+            await self._alarm.until(self._delivery.next_due_s())
             self._do(self._delivery.tick(time.monotonic()))
-
-    async def _until_due(self) -> None:
-        """Return when the delivery has something to say, or there is something new to look at."""
-        loop = asyncio.get_running_loop()
-        self._wake.clear()
-        next_s = self._delivery.next_due_s()
-        self._watched_s = math.inf if next_s is None else next_s
-        # A timer, since `wait_for` may swallow a cancellation before Python 3.12.
-        timer = loop.call_later(next_s - time.monotonic(), self._wake.set) if next_s else None
-        try:
-            await self._wake.wait()
-        finally:
-            if timer is not None:
-                timer.cancel()
 
     def _rearm(self, *, unsent_only: bool = False) -> None:
         self._delivery.rearm(time.monotonic(), unsent_only=unsent_only)
-        self._wake.set()
+        self._alarm.wake()
 
     def _unaccounted(self) -> int:
         return self.pending.accepted - self.pending.answered - len(self._delivery)

@@ -15,27 +15,16 @@ prompt, and whether silence is to be held against it, is the business of ``share
 
 from __future__ import annotations
 
-import enum
-import heapq
-import math
-from collections import OrderedDict
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from device_agent.delivery.actions import (
-    Action,
-    Answer,
-    Forget,
-    Resolve,
-    Revise,
-    Send,
-    Store,
-)
+from device_agent.delivery.accepted import NOBODY, AcceptedPrompt, Stage
+from device_agent.delivery.actions import Action, Answer, Forget, Resolve, Send, Store
+from device_agent.delivery.due_times import DueTimes
 from device_agent.delivery.retry import Retries, RetryPolicy
+from device_agent.delivery.revisions import Revisions, joined
 from shared.errors import Expired, Quarantined
 from shared.messages import Failure, Result
 from shared.protocol.evidence import Blame, Doubt, Trust, learned
-from shared.protocol.holder import Holder
 from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
@@ -45,35 +34,8 @@ if TYPE_CHECKING:
     from shared.cascade.tier import Escalation
     from shared.wire.codec import Notice
 
-NOBODY: Final = "no agent above is alive"
-_REVISABLE = 1_000
-_COMMIT_S = 0.25
+_COMMIT_S: Final = 0.25
 """How long a result whose time is up waits for its commit."""
-_STALE = 1_000
-"""Deadlines of prompts that are gone, kept until they come up or are this many too many."""
-
-
-class _State(enum.Enum):
-    HERE = enum.auto()
-    STORING = enum.auto()
-    ABOVE = enum.auto()
-    RESOLVING = enum.auto()
-
-
-@dataclass
-class _Accepted:
-    deadline_s: float
-    revisions: bool
-    state: _State = _State.HERE
-    escalated: Escalation | None = None
-    resolving: Result | None = None
-    better: Result | None = None
-    holder: Holder = field(default_factory=Holder)
-    silence_s: float = 0.0
-    due_s: float = math.inf
-    give_up_s: float = 0.0
-    nobody: str = NOBODY
-    wanted: bool = False
 
 
 class Delivery:
@@ -82,10 +44,9 @@ class Delivery:
     def __init__(self, backoff: RetryPolicy, draw: random.Random) -> None:
         self._patience_s = backoff.patience_s
         self._repeats = Retries(backoff, draw)
-        self._entries: dict[UUID, _Accepted] = {}
-        self._revisable: OrderedDict[UUID, Escalation] = OrderedDict()
-        self._due: list[tuple[float, int, UUID]] = []
-        self._pushes = 0
+        self._entries: dict[UUID, AcceptedPrompt] = {}
+        self._revisions = Revisions()
+        self._due = DueTimes(self._entries)
 
     def __len__(self) -> int:
         """Return how many prompts are accepted and not answered."""
@@ -98,13 +59,13 @@ class Delivery:
 
     def accept(self, prompt_id: UUID, deadline_s: float, *, revisions: bool = False) -> None:
         """Take responsibility for a prompt; with ``revisions`` a late better answer is wanted."""
-        entry = self._entries[prompt_id] = _Accepted(deadline_s, revisions)
+        entry = self._entries[prompt_id] = AcceptedPrompt(deadline_s, revisions)
         self._schedule(prompt_id, entry, deadline_s)
 
     def restore(self, escalated: Escalation, *, revisions: bool, now_s: float) -> None:
         """Take up a prompt that an earlier run of this device had stored."""
         prompt = escalated.prompt
-        entry = _Accepted(prompt.deadline_s, revisions, _State.ABOVE, escalated)
+        entry = AcceptedPrompt(prompt.deadline_s, revisions, Stage.ABOVE, escalated)
         self._entries[prompt.id] = entry
         self._schedule(prompt.id, entry, now_s)
 
@@ -117,7 +78,7 @@ class Delivery:
         entry = self._entries.get(escalated.prompt.id)
         if entry is None:
             return []
-        entry.state, entry.escalated = _State.STORING, escalated
+        entry.stage, entry.escalated = Stage.STORING, escalated
         return [Store(escalated)]
 
     def withdraw(self, prompt_id: UUID) -> None:
@@ -132,7 +93,7 @@ class Delivery:
         entry = self._entries.get(prompt_id)
         if entry is None or entry.escalated is None:
             return [Forget(prompt_id)]
-        entry.state = _State.ABOVE
+        entry.stage = Stage.ABOVE
         return self._send(entry, entry.escalated)
 
     def unstored(self, prompt_id: UUID, reason: str) -> list[Action]:
@@ -147,7 +108,8 @@ class Delivery:
         entry = self._entries.pop(prompt_id, None)
         if entry is None or entry.resolving is None:
             return []
-        return [Answer(entry.resolving), *(self._revise(entry.better) if entry.better else [])]
+        better = self._revisions.revise(entry.better) if entry.better else []
+        return [Answer(entry.resolving), *better]
 
     def resolve_at_once(self) -> list[Action]:
         """Answer whatever waits for its commit: there is no more time to wait for the disk."""
@@ -237,10 +199,10 @@ class Delivery:
         """
         entry = self._entries.get(result.id)
         if entry is None:
-            return self._revise(result)
+            return self._revisions.revise(result)
         if entry.resolving is not None and entry.resolving.degraded:
             entry.better = result  # for a revision, where one is wanted
-        if entry.state is not _State.ABOVE or entry.escalated is None:
+        if entry.stage is not Stage.ABOVE or entry.escalated is None:
             return []
         if isinstance(result.outcome, Failure):
             reason = f"the tier above failed: {result.outcome.reason}"
@@ -251,7 +213,7 @@ class Delivery:
         took_s = entry.holder.took_s(result.hops[0].agent, now_s) if result.hops else None
         if took_s is not None:
             self._repeats.note_answer(took_s)
-        resolve = self._resolve(entry, _joined(entry.escalated, result), now_s)
+        resolve = self._resolve(entry, joined(entry.escalated, result), now_s)
         return [*learned(entry.escalated, result), *resolve]
 
     # -- from the clock ------------------------------------------------------------------------
@@ -259,13 +221,8 @@ class Delivery:
     def tick(self, now_s: float) -> list[Action]:
         """Return what is to be done by now: repeats of what met silence, answers of our own."""
         actions: list[Action] = []
-        while self._due and self._due[0][0] <= now_s:
-            due_s, _, prompt_id = heapq.heappop(self._due)
-            entry = self._entries.get(prompt_id)
-            if entry is None or entry.due_s != due_s:
-                continue
-            entry.due_s = math.inf
-            actions += self._overdue(prompt_id, entry, now_s)
+        while (due := self._due.take(now_s)) is not None:
+            actions += self._overdue(*due, now_s)
         return actions + self._repeat()
 
     def rearm(self, now_s: float, *, unsent_only: bool = False) -> None:
@@ -274,20 +231,14 @@ class Delivery:
         What was sent before a connection was lost may be with nobody: no agent is to blame for it.
         """
         for prompt_id, entry in self._entries.items():
-            if entry.state is not _State.ABOVE or (unsent_only and entry.holder.agent):
+            if entry.stage is not Stage.ABOVE or (unsent_only and entry.holder.agent):
                 continue
             entry.holder.uncertain()
             self._schedule(prompt_id, entry, now_s)
 
     def next_due_s(self) -> float | None:
         """Return when ``tick`` next has something to say."""
-        while self._due:
-            due_s, _, prompt_id = self._due[0]
-            entry = self._entries.get(prompt_id)
-            if entry is not None and entry.due_s == due_s:
-                return due_s
-            heapq.heappop(self._due)
-        return None
+        return self._due.next_s()
 
     def stop(self, reason: str, now_s: float) -> list[Action]:
         """Answer here whatever still waits above."""
@@ -298,27 +249,29 @@ class Delivery:
 
     # -- within --------------------------------------------------------------------------------
 
-    def _above(self, prompt_id: UUID) -> _Accepted | None:
+    def _above(self, prompt_id: UUID) -> AcceptedPrompt | None:
         entry = self._entries.get(prompt_id)
-        return entry if entry is not None and entry.state is _State.ABOVE else None
+        return entry if entry is not None and entry.stage is Stage.ABOVE else None
 
-    def _overdue(self, prompt_id: UUID, entry: _Accepted, now_s: float) -> list[Action]:
-        if entry.state is _State.HERE:
+    def _overdue(self, prompt_id: UUID, entry: AcceptedPrompt, now_s: float) -> list[Action]:
+        if entry.stage is Stage.HERE:
             error = Expired("the prompt's time ran out before it was judged")
             return self.answer(Result(prompt_id, Failure(error.code, str(error))))
-        if entry.state is _State.RESOLVING:
+        if entry.stage is Stage.RESOLVING:
             return self.resolved(prompt_id)
         if now_s >= entry.deadline_s:
             return self._degrade(prompt_id, entry, "no better answer came in time", now_s)
         if entry.give_up_s and now_s >= entry.give_up_s:
             return self._degrade(prompt_id, entry, entry.nobody, now_s)
-        if entry.state is _State.ABOVE:
+        if entry.stage is Stage.ABOVE:
             entry.wanted = True
             self._repeats.want(prompt_id)
         self._schedule(prompt_id, entry, entry.deadline_s)
         return []
 
-    def _send(self, entry: _Accepted, escalated: Escalation, *, declined: str = "") -> list[Action]:
+    def _send(
+        self, entry: AcceptedPrompt, escalated: Escalation, *, declined: str = ""
+    ) -> list[Action]:
         """Give the prompt to whoever is to have it next, and blame who left us waiting."""
         following = entry.holder.next()
         self._schedule(escalated.prompt.id, entry, entry.deadline_s)
@@ -338,48 +291,24 @@ class Delivery:
                 actions += self._send(entry, entry.escalated)
         return actions
 
-    def _resolve(self, entry: _Accepted, result: Result, now_s: float) -> list[Action]:
-        entry.state, entry.resolving = _State.RESOLVING, result
-        self._push(result.id, entry, max(entry.deadline_s, now_s + _COMMIT_S))
+    def _resolve(self, entry: AcceptedPrompt, result: Result, now_s: float) -> list[Action]:
+        entry.stage, entry.resolving = Stage.RESOLVING, result
+        self._due.set(result.id, entry, max(entry.deadline_s, now_s + _COMMIT_S))
         self._repeats.end(result.id)
         return [Resolve(result), *self._repeat()]
 
     def _degrade(
-        self, prompt_id: UUID, entry: _Accepted, reason: str, now_s: float
+        self, prompt_id: UUID, entry: AcceptedPrompt, reason: str, now_s: float
     ) -> list[Action]:
         """Give our own answer, since nothing better can come in time."""
-        if entry.escalated is None or entry.state is _State.RESOLVING:
+        if entry.escalated is None or entry.stage is Stage.RESOLVING:
             return []
         if entry.revisions:
-            self._revisable[prompt_id] = entry.escalated
-            if len(self._revisable) > _REVISABLE:
-                self._revisable.popitem(last=False)
-        if entry.state is _State.STORING:
+            self._revisions.want(entry.escalated)
+        if entry.stage is Stage.STORING:
             return self.unstored(prompt_id, reason)
         return self._resolve(entry, entry.escalated.degraded(reason), now_s)
 
-    def _revise(self, result: Result) -> list[Action]:
-        if isinstance(result.outcome, Failure):
-            return []
-        escalated = self._revisable.pop(result.id, None)
-        return [Revise(_joined(escalated, result))] if escalated else []
-
-    def _schedule(self, prompt_id: UUID, entry: _Accepted, due_s: float) -> None:
+    def _schedule(self, prompt_id: UUID, entry: AcceptedPrompt, due_s: float) -> None:
         """Look at the prompt again at ``due_s``, or at its deadline if that comes first."""
-        self._push(prompt_id, entry, min(due_s, entry.deadline_s))
-
-    def _push(self, prompt_id: UUID, entry: _Accepted, due_s: float) -> None:
-        entry.due_s = due_s
-        self._pushes += 1
-        heapq.heappush(self._due, (due_s, self._pushes, prompt_id))
-        if len(self._due) > 2 * len(self._entries) + _STALE:
-            self._due = [
-                (live.due_s, number, live_id)
-                for number, (live_id, live) in enumerate(self._entries.items())
-            ]
-            heapq.heapify(self._due)
-
-
-def _joined(escalated: Escalation, result: Result) -> Result:
-    """Return a result from above with our own hop, which did not travel back, before its hops."""
-    return result.after(escalated.prompt.hops)
+        self._due.set(prompt_id, entry, min(due_s, entry.deadline_s))

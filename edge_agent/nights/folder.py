@@ -22,7 +22,7 @@ import msgspec
 
 from edge_agent.nights.settings import NightSettings
 from shared.errors import StoreError
-from shared.runtimes.model import ModelSettings
+from shared.runtimes.model_settings import ModelSettings
 from shared.storage.files import write_atomically
 
 if TYPE_CHECKING:

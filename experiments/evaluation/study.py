@@ -14,7 +14,7 @@ from experiments.evaluation.arrivals import Process
 from experiments.evaluation.tier_models import TierModel
 from shared.cascade.policies import PolicySettings
 from shared.errors import SettingsError
-from shared.runtimes.model import Answers
+from shared.runtimes.model_settings import Answers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -20,7 +20,7 @@ from shared.tasks.classify import max_probability
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from shared.runtimes.model import Answers
+    from shared.runtimes.model_settings import Answers
     from shared.runtimes.second_opinion import SecondOpinion
 
 _CONFIG = "config.json"

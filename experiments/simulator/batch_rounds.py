@@ -1,4 +1,4 @@
-"""Batches through a model, as ``shared.serving.rounds.BatchRounds``, in simulated time."""
+"""Batches through a model, as ``shared.serving.batch_rounds``, in simulated time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Texts that join and leave one by one, as ``shared.serving.rounds.TokenRounds``, simulated.
+"""Texts that join and leave one by one, as ``shared.serving.token_rounds``, simulated.
 
 Each step makes a token of every text under way, the first of each reads its prompt. Who joins and
 when a round ends is as there; what a prompt weighs is reckoned by the same code.

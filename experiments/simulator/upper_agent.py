@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.membership.status import Load, Status
 from shared.messages import Result
-from shared.protocol.admission import (
+from shared.protocol.actions import (
     Action,
-    Admission,
     Attempt,
     Decline,
     Forward,
@@ -19,8 +18,8 @@ from shared.protocol.admission import (
     SendResult,
     StoreResult,
     Working,
-    key_of,
 )
+from shared.protocol.admission import Admission, key_of
 from shared.protocol.replies import replies
 from shared.wire.burden import packet_bytes
 from shared.wire.codec import WORKING, Notice, encode_notice, encode_result
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from experiments.simulator.station import SimulatedStation
     from shared.cascade.tier import Escalation
     from shared.messages import Prompt
-    from shared.protocol.admission import Key
+    from shared.protocol.actions import Key
     from shared.protocol.evidence import Evidence
     from shared.wire.topics import Topics
 

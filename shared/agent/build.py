@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
-from uuid import uuid4
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from shared.agent.fit import refuse_unfit
 from shared.bus.mqtt.bus import MqttBus
-from shared.cascade.policies import adapts, judges_memories
 from shared.cascade.tier import Tier
-from shared.errors import RecServeError, SettingsError
+from shared.errors import RecServeError
 from shared.membership.announcer import Announcer
 from shared.membership.status import Load, name_labels
 from shared.nodes.node import FleetNode, kept_bundle
-from shared.protocol.admission import Admission
-from shared.protocol.rate_limit import RateLimiter
 from shared.runtimes import (
     Remote,
     confidence_kind_of,
@@ -29,11 +26,8 @@ from shared.runtimes import (
 from shared.serving.batcher import Batcher
 from shared.serving.caller import Caller
 from shared.serving.dispatcher import Dispatcher
-from shared.serving.service import Service
 from shared.serving.slot import ModelSlot
 from shared.serving.station import Station
-from shared.storage.dead_letters import DeadLetters
-from shared.storage.results import ResultStore
 from shared.telemetry.log import get_logger
 from shared.telemetry.metrics import Metrics
 from shared.wire.topics import Topics
@@ -41,18 +35,16 @@ from shared.wire.topics import Topics
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from shared.agent.settings import AgentSettings
     from shared.bus import Bus, Will
     from shared.runtimes import Model
+    from shared.serving.service import Service
     from shared.serving.solver import ModelRunner, Observer, Solver, Witness
 
     Connect = Callable[[AgentSettings, Will | None], Bus]
 
 _log = get_logger()
-_MESSAGES: Final = 1_000
-"""Messages in hand at a time, besides the prompts that may wait for the model."""
 
 
 @dataclass
@@ -81,6 +73,20 @@ class AgentParts:
     def buses(self) -> tuple[Bus, ...]:
         """Every connection of the agent."""
         return (self.bus,) if self.upper_bus is self.bus else (self.bus, self.upper_bus)
+
+    def introduce(self, model: Model) -> None:
+        """Have everything that names the model name this one."""
+        station, bundle = self.station, short_digest(model)
+        station.model = (model.name, bundle)
+        self.metrics.introduce(station.agent, station.tier.name, model.name, bundle)
+        self.announcer.serves(model.name, bundle, model.tasks, confidence_kind_of(model))
+
+    def exchanged(self, model: Model, before: Model) -> None:
+        """Go on with a model that took the place of another; one that may differ begins anew."""
+        self.introduce(model)
+        self.node.exchanged()
+        if not model.digest or model.digest != before.digest:
+            self.station.tier.begin_anew(expected_of(model))
 
 
 def mqtt(settings: AgentSettings, will: Will | None) -> Bus:
@@ -112,23 +118,17 @@ def build_agent(
     lent, active = model is not None, ""
     if model is None:
         model, active = _load(settings)
+    refuse_unfit(settings, model, remembers=before is not None)
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
-    _refuse_learning_without_head(settings, model)
-    _refuse_escalating_unsure(settings, model)
-    _refuse_recall_without_memory(settings, remembers=before is not None)
     runs = model if around is None else around(model)
     batcher = _runner(settings, runs, metrics, patient=patient)
     announcer = _announcer(settings, topics, model, batcher)
     bus = connect(settings, announcer.will())
-    above = settings.upstream.mqtt
-    upper_bus = bus
-    if above is not None:
-        upper_bus = connect(msgspec.structs.replace(settings, mqtt=above), None)
-    tier = settings.tier
+    upper_bus = _upper_bus(settings, bus, connect)
     station = Station(
         settings.agent,
-        Tier(tier.name, tier.policy, tier.above, expected=expected_of(model)),
+        _tier(settings, model),
         batcher if before is None else before(batcher),
         metrics,
         prompt_bytes=settings.limits.prompt_bytes,
@@ -137,26 +137,22 @@ def build_agent(
         witnesses=witnesses,
     )
 
-    def introduce(model: Model) -> None:
-        bundle = short_digest(model)
-        station.model = (model.name, bundle)
-        metrics.introduce(settings.agent, tier.name, model.name, bundle)
-        announcer.serves(model.name, bundle, model.tasks, confidence_kind_of(model))
-
     def exchanged(model: Model, before: Model) -> None:
-        introduce(model)
-        parts.node.exchanged()
-        if not model.digest or model.digest != before.digest:
-            station.tier.begin_anew(expected_of(model))
+        parts.exchanged(model, before)
 
-    slot = ModelSlot(model, batcher, lent=lent, around=around, exchanged=exchanged)
-    introduce(model)
+    slot = ModelSlot(
+        model,
+        batcher,
+        lent=lent,
+        around=around,
+        exchanged=exchanged,
+    )
     node = FleetNode(
         settings.node,
         bus,
         topics,
         agent=settings.agent,
-        tier=tier.name,
+        tier=settings.tier.name,
         boot=announcer.boot,
         state=settings.state,
         model=settings.model,
@@ -167,61 +163,10 @@ def build_agent(
         bulk=lambda: _bulk(settings, connect),
     )
     parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot, node)
+    parts.introduce(model)
     _watch(parts)
     metrics.serve(settings.metrics)
     return parts
-
-
-def open_results(settings: AgentSettings, folder: Path | None = None) -> ResultStore:
-    """Open an agent's memory of results, in a folder or in memory only.
-
-    Raises ``SettingsError``.
-    """
-    limits = settings.limits
-    limit_bytes = limits.results_megabytes << 20
-    return ResultStore.open(
-        folder, settings.agent, limit_bytes=limit_bytes, keep_s=limits.results_s
-    )
-
-
-def make_service(settings: AgentSettings, parts: AgentParts, results: ResultStore) -> Service:
-    """Return what serves prompts with an agent's parts; it is not started."""
-    limits = settings.limits
-    limit_bytes = limits.results_megabytes << 20
-    rates = RateLimiter(limits.device_prompts_s, limits.device_burst)
-    return Service(
-        parts.station,
-        parts.bus,
-        parts.topics,
-        Admission(
-            rates,
-            attempts=limits.attempts,
-            limit_bytes=limit_bytes,
-            new_id=uuid4 if parts.upper_bus is not parts.bus else None,
-        ),
-        results,
-        DeadLetters(results.journal),
-        room=_MESSAGES + limits.queue_prompts,
-        pool=settings.pool,
-        upper_bus=parts.upper_bus,
-    )
-
-
-def _refuse_learning_without_head(settings: AgentSettings, model: Model) -> None:
-    if adapts(settings.tier.policy) and confidence_kind_of(model) != "agreement":
-        raise SettingsError(
-            "tier.policy.learn adapts the forecasts of an agreement head, and the model "
-            f"{model.name} has none; remove it, or give the bundle a head: "
-            "recserve pack --refit-head"
-        )
-
-
-def _refuse_recall_without_memory(settings: AgentSettings, *, remembers: bool) -> None:
-    if judges_memories(settings.tier.policy) and not remembers:
-        raise SettingsError(
-            "tier.policy.kind recall is for an edge with a memory, which sends a share of its "
-            "answers up to be compared; add memory, or take quality, which does so by itself"
-        )
 
 
 def _load(settings: AgentSettings) -> tuple[Model, str]:
@@ -244,15 +189,6 @@ def _bulk(settings: AgentSettings, connect: Connect) -> Bus | None:
     if settings.mqtt.username or (settings.mqtt.tls is not None and settings.mqtt.tls.cert_file):
         return None
     return connect(msgspec.structs.replace(settings, agent=f"{settings.agent}.files"), None)
-
-
-def _refuse_escalating_unsure(settings: AgentSettings, model: Model) -> None:
-    if settings.tier.upstream and isinstance(model, Remote) and not model.certain:
-        raise SettingsError(
-            f"the server of {model.name} tells no log probabilities, so nobody knows how sure the "
-            "model is, and every answer would be kept: such a model can only be at the top of the "
-            "cascade; remove tier.upstream, or take a server that tells them"
-        )
 
 
 def _runner(
@@ -296,6 +232,19 @@ def _watch(parts: AgentParts) -> None:
         connected = parts.metrics.connected.labels(name)
         connected.set(0)
         bus.watch(connected.set)
+
+
+def _upper_bus(settings: AgentSettings, bus: Bus, connect: Connect) -> Bus:
+    """Return the connection to the tiers above: our own, unless they have a broker of theirs."""
+    above = settings.upstream.mqtt
+    if above is None:
+        return bus
+    return connect(msgspec.structs.replace(settings, mqtt=above), None)
+
+
+def _tier(settings: AgentSettings, model: Model) -> Tier:
+    tier = settings.tier
+    return Tier(tier.name, tier.policy, tier.above, expected=expected_of(model))
 
 
 def _dispatcher(

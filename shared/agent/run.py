@@ -9,9 +9,10 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
-from shared.agent.build import build_agent, make_service, mqtt, open_results
+from shared.agent.build import build_agent, mqtt
 from shared.agent.learned import keeping_what_is_learned
 from shared.agent.reload import reloading
+from shared.agent.service import make_service, open_results
 from shared.errors import Fenced
 from shared.runtimes import short_digest
 from shared.storage.state_dir import state_folder

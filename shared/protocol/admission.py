@@ -16,105 +16,43 @@ origin and id.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
-from uuid import UUID
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from shared.cascade.tier import Escalation
 from shared.errors import Busy, Expired, ModelFailed, Quarantined, Stopping
 from shared.messages import Failure, Prompt, Result
-from shared.protocol.evidence import Doubt, Evidence, Learn, Trust, learned
+from shared.protocol.actions import (
+    Action,
+    Attempt,
+    Decline,
+    Forward,
+    Heed,
+    Key,
+    Process,
+    Quarantine,
+    SendResult,
+    StoreResult,
+    Working,
+)
+from shared.protocol.evidence import Doubt, Learn, Trust, learned
 from shared.protocol.forwarded import ForwardedPrompt, ForwardedPrompts
-from shared.protocol.holder import Holder, Next
+from shared.protocol.holder import Holder
 from shared.wire.codec import WORKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     from shared.protocol.batch_queue import Queue
     from shared.protocol.rate_limit import RateLimiter
     from shared.wire.codec import Notice
 
-Key = tuple[str, UUID]
 _NOT_HERE = (Busy.code, Stopping.code)
 """Failures of this agent and not of the prompt: another agent may do better."""
 _REPEAT_S = 0.2
 """Repeats of one prompt that come faster than this do not go up again."""
-
-
-class Attempt(NamedTuple):
-    """Count an attempt durably; then say ``attempted``."""
-
-    prompt: Prompt
-
-
-class Process(NamedTuple):
-    """Score the prompt and decide; then say ``processed``."""
-
-    prompt: Prompt
-    attempt: int
-
-
-class Forward(NamedTuple):
-    """Give the ``prompt``, as it goes up, to whoever is ``following``; then say if it was ``sent``.
-
-    ``again`` lets all that were tried be asked once more.
-    """
-
-    onward: ForwardedPrompt
-    prompt: Prompt
-    following: Next
-    again: bool
-
-
-class Quarantine(NamedTuple):
-    """Put the prompt with the dead letters; then say ``quarantined``."""
-
-    prompt: Prompt
-    attempts: int
-    reason: str
-
-
-class StoreResult(NamedTuple):
-    """Store the result; then say ``kept``. It goes out afterwards if ``reply`` is set."""
-
-    prompt: Prompt
-    result: Result
-    reply: bool = True
-
-
-class SendResult(NamedTuple):
-    """Publish the result."""
-
-    prompt: Prompt
-    result: Result
-
-
-class Decline(NamedTuple):
-    """Tell the sender to try another agent."""
-
-    prompt: Prompt
-    code: str
-
-
-class Heed(NamedTuple):
-    """Take in what word from above, or silence, tells; then do what is to be done, if anything."""
-
-    evidence: tuple[Evidence, ...]
-    then: Forward | StoreResult | SendResult | None = None
-
-
-class Working(NamedTuple):
-    """Tell the sender that the prompt is in hand; then do what is to be done about it, if any."""
-
-    prompt: Prompt
-    then: Forward | Heed | None = None
-
-
-Action = (
-    Attempt | Process | Forward | Heed | Working | Quarantine | StoreResult | SendResult | Decline
-)
 
 
 class Admission:

@@ -1,7 +1,7 @@
 """How much work texts are that a model is to write, as far as can be told before they are written.
 
-Pure, and the same for texts that are written (``shared.serving.rounds``) and for those whose time
-is simulated (``experiments.simulator.token_rounds``). Work is counted in tokens to write.
+Pure, and the same for texts that are written (``shared.serving.token_rounds``) and for those whose
+time is simulated (``experiments.simulator.token_rounds``). Work is counted in tokens to write.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ from shared.runtimes.model import (
     Generation,
     Generator,
     Model,
-    ModelSettings,
     Placed,
     Remote,
     TakesExamples,
@@ -17,6 +16,7 @@ from shared.runtimes.model import (
     labels_of,
     short_digest,
 )
+from shared.runtimes.model_settings import ModelSettings
 
 __all__ = [
     "Classifier",

@@ -9,7 +9,7 @@ from shared.runtimes.bundle_files import MANIFEST
 from shared.runtimes.manifest import read_manifest
 
 if TYPE_CHECKING:
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Task
 
 

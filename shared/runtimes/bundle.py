@@ -43,7 +43,7 @@ from shared.runtimes.text_manifest import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from shared.runtimes.model import Answers
+    from shared.runtimes.model_settings import Answers
     from shared.runtimes.second_opinion import SecondOpinion
     from shared.tasks import Task
 

@@ -23,7 +23,7 @@ from shared.tasks.generate import NEW_TOKENS, Completion, GenerateOptions
 if TYPE_CHECKING:
     from shared.messages import ConfidenceKind
     from shared.runtimes.chat_wire import ChatCompletion
-    from shared.runtimes.model import Constraints, ModelSettings
+    from shared.runtimes.model_settings import Constraints, ModelSettings
     from shared.tasks import Exemplar, Request
 
 _LABEL_TOKENS: Final = 24

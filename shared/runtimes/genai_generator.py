@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import onnxruntime_genai as genai
 
-from shared.errors import BundleError, InvalidPrompt, ModelFailed, PromptError, RuntimeUnavailable
+from shared.errors import BundleError, InvalidPrompt, PromptError, RuntimeUnavailable
 from shared.runtimes.chat import options_of
 from shared.runtimes.genai_texts import (
     GenaiScoring,
@@ -25,7 +25,7 @@ from shared.runtimes.genai_texts import (
     prepare_constraints,
 )
 from shared.runtimes.genai_tokens import GenaiTokens
-from shared.runtimes.generations import answer_all
+from shared.runtimes.generations import answer_all, could_not_go_on
 from shared.runtimes.text_manifest import TOKENIZER
 from shared.runtimes.writer_bundle import WriterBundle
 from shared.tasks import generate
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.runtimes.bundle import Bundle
-    from shared.runtimes.model import Entry, Generation, ModelSettings
+    from shared.runtimes.model import Entry, Generation
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Request, Task
     from shared.tasks.generate import Certainty
 
@@ -106,7 +107,7 @@ def _advance(generation: Any) -> Entry | None:
     except PromptError as error:
         entry = error
     except Exception as error:  # noqa: BLE001 - whatever the engine raises
-        entry = ModelFailed(f"the model could not go on: {type(error).__name__}: {error}")
+        entry = could_not_go_on(error)
     if entry is not None:
         generation.close()
     return entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from shared.errors import PromptError
+from shared.errors import ModelFailed, PromptError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -44,3 +44,8 @@ def has_room(generator: Generator, running: Iterable[Generation], generation: Ge
     """Say whether the tokens of one more fit beside those that are under way."""
     held = sum(other.tokens for other in running)
     return held + generation.tokens <= generator.tokens_at_once
+
+
+def could_not_go_on(error: Exception) -> ModelFailed:
+    """Return what becomes of a request at which an engine raised."""
+    return ModelFailed(f"the model could not go on: {type(error).__name__}: {error}")

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from shared.errors import BundleError, PromptError, RuntimeUnavailable, SettingsError
 from shared.runtimes.bundle import Bundle
-from shared.runtimes.model import Generator, Model, ModelSettings, Remote, labels_of
+from shared.runtimes.model import Generator, Model, Remote, labels_of
+from shared.runtimes.model_settings import ModelSettings
 from shared.runtimes.text_manifest import served_digest
 from shared.tasks import Request, Task
 

@@ -12,7 +12,7 @@ from shared.errors import BundleError
 from shared.messages import ConfidenceKind
 from shared.runtimes.bundle_files import FORMAT, FileName, Sha256, Side, read_manifest_tree
 from shared.runtimes.head_manifest import HeadManifest
-from shared.runtimes.model import Answers
+from shared.runtimes.model_settings import Answers
 from shared.runtimes.text_manifest import Conversion
 from shared.tasks import Task
 from shared.tasks.classify import LABEL_CHARACTERS

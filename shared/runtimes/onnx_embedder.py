@@ -13,7 +13,7 @@ import numpy as np
 
 from shared.errors import BundleError
 from shared.runtimes.embedder_bundle import EmbedderBundle
-from shared.runtimes.model import ModelSettings
+from shared.runtimes.model_settings import ModelSettings
 from shared.runtimes.onnx_session import BATCH_TOKENS, load_session, load_tokenizer
 from shared.runtimes.padding import Padding, pad
 

@@ -10,7 +10,8 @@ from shared.runtimes.onnx_classifier import OnnxClassifier
 from shared.runtimes.onnx_tagger import OnnxTagger
 
 if TYPE_CHECKING:
-    from shared.runtimes.model import Model, ModelSettings
+    from shared.runtimes.model import Model
+    from shared.runtimes.model_settings import ModelSettings
 
 
 def open_onnx(settings: ModelSettings) -> Model:

@@ -12,7 +12,7 @@ from shared.errors import BundleError, RuntimeUnavailable, SettingsError
 if TYPE_CHECKING:
     from shared.runtimes.bundle import Bundle
     from shared.runtimes.embedder_bundle import EmbedderBundle
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
 
 BATCH_TOKENS: Final = 2_048
 """Run together, at most: what a run needs once, the engine keeps, and longer runs are no faster."""

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
     from shared.messages import ConfidenceKind, Scored
     from shared.runtimes.chat_wire import ChatCompletion
-    from shared.runtimes.model import Entry, ModelSettings
+    from shared.runtimes.model import Entry
+    from shared.runtimes.model_settings import ModelSettings
     from shared.runtimes.server_settings import Connect
     from shared.tasks import Request, Task
 

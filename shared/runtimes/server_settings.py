@@ -15,7 +15,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
 
     Connect = Callable[[], ChatClient]
 

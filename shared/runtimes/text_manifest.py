@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.messages import ConfidenceKind
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Task
 
 WEIGHTS: Final = "model.onnx"

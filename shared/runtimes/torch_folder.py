@@ -17,7 +17,7 @@ from shared.tasks.classify import LABEL_CHARACTERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
 
 _LAST_PLACE: Final = ("xlnet",)
 _ABSURD_TOKENS: Final = 1 << 20

@@ -13,7 +13,7 @@ from shared.runtimes.torch_generator import TorchGenerator
 from shared.runtimes.torch_tagger import HEAD, TorchTagger
 
 if TYPE_CHECKING:
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Task
 
 _WRITERS: Final = frozenset(modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()) | frozenset(

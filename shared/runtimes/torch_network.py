@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
 
 
 class TorchNetwork:

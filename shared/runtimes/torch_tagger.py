@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from shared.errors import ModelFailed
     from shared.messages import Scored
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Request, Task
     from shared.tasks.tag import Certainty
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shared.runtimes.chat import Tokens
-    from shared.runtimes.model import ModelSettings
+    from shared.runtimes.model_settings import ModelSettings
     from shared.tasks import Task
     from shared.tasks.generate import Certainty
 

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 from shared.errors import BundleError, Expired, Stopping
 from shared.protocol.batch_queue import STOPPING, TIME_RAN_OUT, BatchQueue
 from shared.runtimes import Generator, Remote
-from shared.serving.rounds import BatchRounds, TokenRounds, Unanswered
+from shared.serving.batch_rounds import BatchRounds
+from shared.serving.rounds import Unanswered
+from shared.serving.token_rounds import TokenRounds
 from shared.serving.watched_thread import WatchedThread
 from shared.telemetry.log import get_logger
 

@@ -15,9 +15,8 @@ import msgspec
 
 from shared.errors import AnswerTooLong, BusError, MalformedMessage, StoreError, TooLarge
 from shared.messages import Failure, Prompt, Result
-from shared.protocol.admission import (
+from shared.protocol.actions import (
     Action,
-    Admission,
     Attempt,
     Decline,
     Forward,
@@ -27,8 +26,8 @@ from shared.protocol.admission import (
     SendResult,
     StoreResult,
     Working,
-    key_of,
 )
+from shared.protocol.admission import Admission, key_of
 from shared.protocol.replies import replies
 from shared.storage.dead_letters import DeadLetter
 from shared.supervision import logged_if_broken

@@ -14,11 +14,11 @@ import queue
 import sqlite3
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from shared.errors import SettingsError, StoreError, StoreFull
 from shared.storage.sqlite_file import log_exists, open_existing, open_own
+from shared.storage.writes import Write, is_full, tell
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.storage.sqlite_file import Synchronous
-
-    Work = Callable[[sqlite3.Connection], "_Value"]
+    from shared.storage.writes import Work
 
 _Value = TypeVar("_Value")
 _GROUP_WORKS: Final = 1_000
@@ -60,7 +59,7 @@ class Journal:
         self._full = False
         self._begun_s: float | None = None
         self._in_use = threading.Lock()
-        self._waiting: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._serve, name=f"journal {name}", daemon=True)
         self._thread.start()
 
@@ -108,7 +107,7 @@ class Journal:
         then. When the caller is cancelled, or ``limit_s`` passes, which raises ``StoreError``, the
         work is done all the same. A disk that is known to stand still is not waited for.
         """
-        value: _Value = await self._wait_for(_Write(work, None), limit_s)
+        value: _Value = await self._wait_for(Write(work, None), limit_s)
         return value
 
     def write_later(self, work: Work[object]) -> None:
@@ -117,14 +116,14 @@ class Journal:
         While the disk is full, it is tried again with each group. After ``close`` it is dropped.
         """
         if not self._closed:
-            self._waiting.put(_Write(work, None))
+            self._waiting.put(Write(work, None))
 
     async def settle(self) -> None:
         """Return once all that was asked before is committed, and the log folded into the file.
 
         Raises what ``write`` raises.
         """
-        await self._wait_for(_Write(lambda _: None, None, fold=True))
+        await self._wait_for(Write(lambda _: None, None, fold=True))
 
     def read_later(self, work: Work[_Value]) -> _Value:
         """Return what ``work`` reads after all that was asked before; for a thread that may wait.
@@ -133,7 +132,7 @@ class Journal:
         """
         if not self._closed:
             reached = threading.Event()
-            self._waiting.put(_Write(lambda _: reached.set(), None))
+            self._waiting.put(Write(lambda _: reached.set(), None))
             if not reached.wait(_CLOSING_S):
                 raise self._standing()
         return self.read_now(work)
@@ -161,7 +160,7 @@ class Journal:
         if self._thread.is_alive():
             _log.warning("not closed: its disk stands still", file=self._name)
 
-    async def _wait_for(self, write: _Write, limit_s: float | None = None) -> Any:
+    async def _wait_for(self, write: Write, limit_s: float | None = None) -> Any:
         if self._closed:
             raise StoreError(f"{self._name} is closed")
         if self.stands_still:
@@ -187,7 +186,7 @@ class Journal:
 
     def _serve(self) -> None:
         """Commit group after group, until the end of the queue."""
-        again: list[_Write] = []
+        again: list[Write] = []
         going_on = True
         while going_on:
             came, going_on = self._take()
@@ -199,7 +198,7 @@ class Journal:
                 if any(entry.fold for entry in group):
                     self._fold()
             self._begun_s = None
-            _tell([entry for entry in group if entry.done is not None])
+            tell([entry for entry in group if entry.done is not None])
             again = [entry for entry in group if self._wants_again(entry)]
             self._say_whether_full(again)
         with self._in_use:
@@ -218,9 +217,9 @@ class Journal:
                 self._connection.close()
                 self._connection = connection
 
-    def _take(self) -> tuple[list[_Write], bool]:
+    def _take(self) -> tuple[list[Write], bool]:
         """Return what waits, at least one entry, and whether more may come."""
-        group: list[_Write] = []
+        group: list[Write] = []
         entry = self._waiting.get()
         while entry is not None:
             group.append(entry)
@@ -229,13 +228,13 @@ class Journal:
             entry = self._waiting.get()
         return group, False
 
-    def _commit(self, group: Sequence[_Write]) -> None:
+    def _commit(self, group: Sequence[Write]) -> None:
         """Do a group in one transaction; if that cannot be committed, each in one of its own.
 
         A full disk is given a second try once the log is folded: that empties it.
         """
         error = self._transact(group)
-        if error is not None and _is_full(error) and self._fold():
+        if error is not None and is_full(error) and self._fold():
             error = self._transact(group)
         if error is not None and len(group) == 1:
             group[0].error = group[0].error or error
@@ -246,7 +245,7 @@ class Journal:
             if isinstance(entry.error, sqlite3.Error):
                 entry.error = self._translated(entry.error)
 
-    def _transact(self, group: Sequence[_Write]) -> Exception | None:
+    def _transact(self, group: Sequence[Write]) -> Exception | None:
         """Commit a group, and return what kept it from that; nothing of it is kept then."""
         if not group:
             return None
@@ -262,7 +261,7 @@ class Journal:
         self.commits += 1
         return None
 
-    def _wants_again(self, entry: _Write) -> bool:
+    def _wants_again(self, entry: Write) -> bool:
         if entry.done is not None or entry.error is None:
             return False
         if isinstance(entry.error, StoreFull):
@@ -270,7 +269,7 @@ class Journal:
         _log.warning("write failed", file=self._name, reason=str(entry.error))
         return False
 
-    def _say_whether_full(self, waiting: Sequence[_Write]) -> None:
+    def _say_whether_full(self, waiting: Sequence[Write]) -> None:
         """Say once that changes wait for room on the disk, and once that they wait no more."""
         if bool(waiting) == self._full:
             return
@@ -291,55 +290,6 @@ class Journal:
         return not busy
 
     def _translated(self, error: sqlite3.Error) -> StoreError:
-        if _is_full(error):
+        if is_full(error):
             return StoreFull(f"{self._name}: {error}; make room on the disk, or raise its limit")
         return StoreError(f"{self._name}: {error}")
-
-
-@dataclass
-class _Write:
-    """A work in the queue, who waits for it, and what became of it."""
-
-    work: Work[Any]
-    done: asyncio.Future[Any] | None
-    value: Any = None
-    error: Exception | None = None
-    fold: bool = False
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Do the work in a savepoint of its own, so that its failure is its own.
-
-        Raises ``sqlite3.Error`` when SQLite has given up the whole transaction, as it may when the
-        disk is full: then there is no savepoint any more.
-        """
-        connection.execute("SAVEPOINT work")
-        self.error = None
-        try:
-            self.value = self.work(connection)
-        except Exception as error:  # noqa: BLE001 - it is told to whoever waits
-            self.error = error
-            connection.execute("ROLLBACK TO work")
-        connection.execute("RELEASE work")
-
-
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and "full" in str(error)
-
-
-def _tell(group: Sequence[_Write]) -> None:
-    """Tell each loop once what became of its works, unless it is closed by now."""
-    loops = {entry.done.get_loop() for entry in group if entry.done is not None}
-    for loop in loops:
-        told = [entry for entry in group if entry.done and entry.done.get_loop() is loop]
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(_resolve, told)
-
-
-def _resolve(group: Sequence[_Write]) -> None:
-    for entry in group:
-        if entry.done is None or entry.done.done():
-            continue
-        if entry.error is not None:
-            entry.done.set_exception(entry.error)
-        else:
-            entry.done.set_result(entry.value)

@@ -5,40 +5,25 @@ The page docs/metrics.md is written from what is described here.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 from msgspec.structs import force_setattr
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    Info,
-    PlatformCollector,
-    ProcessCollector,
-    start_http_server,
-)
-from prometheus_client.core import CounterMetricFamily
-from prometheus_client.registry import Collector
+from prometheus_client import PlatformCollector, ProcessCollector, start_http_server
 
 from shared.errors import SettingsError
 from shared.settings.address import Address, read_host
 from shared.settings.base import Closed, Port
-from shared.telemetry.log import dropped_lines
+from shared.telemetry.described import DescribedRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
     from wsgiref.simple_server import WSGIServer
 
-    from prometheus_client import Metric
+    from shared.telemetry.described import Described
 
-
-_Labelled = TypeVar("_Labelled", Counter, Gauge, Histogram)
 _NAMES = 8
-_SERIES = 512
 _BATCHES = (1, 2, 4, 8, 16, 32, 64, 128)
 _BUCKETS_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TIER = "the agent's own tier"
@@ -57,21 +42,11 @@ class MetricsSettings(Closed, frozen=True, kw_only=True):
         force_setattr(self, "host", read_host(self.host, "metrics.host"))
 
 
-class Described(NamedTuple):
-    """One metric as its readers find it; ``labels`` says of each label what it may be."""
-
-    name: str
-    type: Literal["counter", "gauge", "histogram", "info"]
-    meaning: str
-    labels: dict[str, str]
-
-
 class Metrics:
     """The counters of one agent."""
 
     def __init__(self) -> None:
-        self.registry = _Registry()
-        self.described: list[Described] = []
+        self.registry = DescribedRegistry()
         self._server: WSGIServer | None = None
         self._links: set[str] = set()
         self._tiers: set[str] = set()
@@ -82,9 +57,14 @@ class Metrics:
         self._describe_memory()
         self._describe_trouble()
         self._describe_agent()
-        self._log_lines()
+        self.registry.log_lines()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+
+    @property
+    def described(self) -> Sequence[Described]:
+        """Every metric of ours, as its readers find it."""
+        return self.registry.described
 
     def introduce(self, agent: str, tier: str, model: str, bundle: str) -> None:
         """Say whose metrics these are, and which model answers from now on."""
@@ -128,7 +108,7 @@ class Metrics:
             self._server = None
 
     def _describe_decisions(self) -> None:
-        self.prompts = self._counter(
+        self.prompts = self.registry.counter(
             "recserve_prompts",
             "Prompts judged, by what became of them. One that was escalated and comes to nothing "
             "counts as degraded as well.",
@@ -136,24 +116,24 @@ class Metrics:
             task=_TASK,
             outcome="`kept`, `escalated`, `degraded`, `failed`",
         )
-        self.tokens = self._counter(
+        self.tokens = self.registry.counter(
             "recserve_tokens",
             "Tokens of texts: of prompts as the model reads them, and written. A text that was "
             "called off does not count.",
             tier=_TIER,
             direction="`read`, `written`",
         )
-        self.compared = self._counter(
+        self.compared = self.registry.counter(
             "recserve_compared",
             "Prompts that went up and whose answer came back here.",
             tier=_TIER,
             task=_TASK,
             agreed="`yes` where it says what this agent would have said, else `no`",
         )
-        self.threshold = self._gauge(
+        self.threshold = self.registry.gauge(
             "recserve_threshold", "Current threshold on the confidence.", tier=_TIER, task=_TASK
         )
-        self.policy = self._gauge(
+        self.policy = self.registry.gauge(
             "recserve_policy",
             "What the policy of a tier is to hold, and what it believes.",
             tier=_TIER,
@@ -164,24 +144,24 @@ class Metrics:
         )
 
     def _describe_requests(self) -> None:
-        self.accepted = self._counter(
+        self.accepted = self.registry.counter(
             "recserve_accepted", "Prompts that this device took responsibility for."
         )
-        self.answered = self._counter(
+        self.answered = self.registry.counter(
             "recserve_answered",
             "Their results.",
             kind="`answer`, `degraded`, `failure`, `withdrawn`",
         )
         for kind in ("answer", "degraded", "failure", "withdrawn"):
             self.answered.labels(kind)  # a share of none is 0, not nothing
-        self.pending = self._gauge(
+        self.pending = self.registry.gauge(
             "recserve_pending", "Prompts that this device accepted and that have no result yet."
         )
-        self.unaccounted = self._gauge(
+        self.unaccounted = self.registry.gauge(
             "recserve_unaccounted",
             "Accepted less answered less pending: anything but 0 is a fault.",
         )
-        self.answer_seconds = self._histogram(
+        self.answer_seconds = self.registry.histogram(
             "recserve_answer_seconds",
             "What askers of a device waited: from a prompt's arrival to its answer. For a prompt "
             "of an earlier run the time begins with this one.",
@@ -191,70 +171,72 @@ class Metrics:
         )
 
     def _describe_model(self) -> None:
-        self.seconds = self._histogram(
+        self.seconds = self.registry.histogram(
             "recserve_prompt_seconds",
             "Time from a prompt's arrival at this agent to its decision.",
             _BUCKETS_S,
             tier=_TIER,
         )
-        self.queue_seconds = self._histogram(
+        self.queue_seconds = self.registry.histogram(
             "recserve_queue_seconds",
             "Time that a prompt waited for the model's turn.",
             _BUCKETS_S,
         )
-        self.waiting = self._gauge(
+        self.waiting = self.registry.gauge(
             "recserve_waiting_prompts", "Prompts that wait for the model's turn."
         )
-        self.batch_prompts = self._histogram(
+        self.batch_prompts = self.registry.histogram(
             "recserve_batch_prompts", "Prompts that the model ran together.", _BATCHES
         )
 
     def _describe_above(self) -> None:
-        self.connected = self._gauge(
+        self.connected = self.registry.gauge(
             "recserve_connected",
             "1 while the connection to a broker stands, else 0.",
             broker="`own`, or `above` for the broker of `upstream.mqtt`",
         )
-        self.agents_above = self._gauge(
+        self.agents_above = self.registry.gauge(
             "recserve_agents_above",
             "Living agents that prompts can be sent to, as of when their statuses were last heard.",
             tier=_ABOVE,
         )
-        self.open_breakers = self._gauge(
+        self.open_breakers = self.registry.gauge(
             "recserve_open_breakers",
             "Agents above that are passed over, or only tried, because they failed.",
             tier=_ABOVE,
         )
 
     def _describe_memory(self) -> None:
-        self.remembered = self._counter(
+        self.remembered = self.registry.counter(
             "recserve_memory_questions",
             "Questions that an edge looked up in its memory.",
             task=_TASK,
             outcome="`given`: answered from it; `examples`: shown to the model; `check`: known, "
             "and sent up to be compared; `unknown`: left to the model; `late`: not waited for",
         )
-        self.lessons = self._counter(
+        self.lessons = self.registry.counter(
             "recserve_memory_lessons",
             "Answers from above that the memory heard.",
             task=_TASK,
             outcome="`stored`, `confirmed`, `conflict`: it contradicts what was known; `refused`",
         )
-        self.entries = self._gauge("recserve_memory_entries", "Questions that it remembers.")
-        self.wrong = self._gauge(
+        self.entries = self.registry.gauge(
+            "recserve_memory_entries", "Questions that it remembers."
+        )
+        self.wrong = self.registry.gauge(
             "recserve_memory_wrong_ratio",
             "Share of the checked answers of which the tier above said another thing.",
             bound="`mean`, and `low` and `high` of its 95 % interval",
         )
 
     def _describe_trouble(self) -> None:
-        self.repeats = self._counter(
+        self.repeats = self.registry.counter(
             "recserve_repeats",
             "What went or came more than once.",
             kind="`retry`: a prompt sent again after silence; `prompt`, `ask`, `result`: one that "
             "came again; `revision`: a better answer after a degraded one",
         )
-        self.refused = self._counter(
+        self.refused = self.registry.counter(
             "recserve_refused",
             "Messages and prompts not taken.",
             fault="`malformed`; `version`: of another form; `retained`; `flooded`; `unsaid`: an "
@@ -262,7 +244,7 @@ class Metrics:
             "`unknown_task`, `model_failed`, `quarantined`, `busy`, `expired`, `stopping`, `lost`, "
             "`too_long`",
         )
-        self.source_faults = self._counter(
+        self.source_faults = self.registry.counter(
             "recserve_source_faults",
             "What went wrong at a source of prompts.",
             source="the source's name in the settings",
@@ -270,7 +252,7 @@ class Metrics:
             "answer; `not written`: an answer; `not remembered`, `forgotten`: how far it was; "
             "`broken`: a fault of RecServe",
         )
-        self.link_bytes = self._counter(
+        self.link_bytes = self.registry.counter(
             "recserve_link_bytes",
             "Bytes of MQTT PUBLISH packets put on a link.",
             link=f"two tiers: `device-edge`; those past the first {_NAMES} are `other`",
@@ -278,7 +260,7 @@ class Metrics:
         )
 
     def _describe_agent(self) -> None:
-        self.reloads = self._counter(
+        self.reloads = self.registry.counter(
             "recserve_reloads",
             "Times that this agent was asked to exchange its model.",
             outcome="`exchanged`; `unchanged`: it was the one already; `rolled back`: the new one "
@@ -286,7 +268,7 @@ class Metrics:
         )
         for outcome in ("exchanged", "unchanged", "rolled back"):
             self.reloads.labels(outcome)
-        self._about = self._info(
+        self._about = self.registry.info(
             "recserve_info",
             "Always 1; its labels say what runs here.",
             version="of RecServe",
@@ -296,58 +278,6 @@ class Metrics:
             bundle="the first characters of the SHA-256 of its bundle's manifest; for a model of "
             "the Hugging Face hub of its commit; empty if unknown",
         )
-
-    def _counter(self, name: str, meaning: str, **labels: str) -> Counter:
-        self.described.append(Described(f"{name}_total", "counter", meaning, labels))
-        return _quick(Counter(name, meaning, list(labels), registry=self.registry))
-
-    def _gauge(self, name: str, meaning: str, **labels: str) -> Gauge:
-        self.described.append(Described(name, "gauge", meaning, labels))
-        return _quick(Gauge(name, meaning, list(labels), registry=self.registry))
-
-    def _histogram(
-        self, name: str, meaning: str, buckets: Sequence[float], **labels: str
-    ) -> Histogram:
-        self.described.append(Described(name, "histogram", meaning, labels))
-        return _quick(
-            Histogram(name, meaning, list(labels), buckets=buckets, registry=self.registry)
-        )
-
-    def _info(self, name: str, meaning: str, **labels: str) -> Info:
-        self.described.append(Described(name, "info", meaning, labels))
-        return Info(name.removesuffix("_info"), meaning, registry=self.registry)
-
-    def _log_lines(self) -> None:
-        name, meaning = "recserve_log_lines_dropped", "Log lines that could not be written."
-        self.described.append(Described(f"{name}_total", "counter", meaning, {}))
-        self.registry.register(_LogLines(name, meaning))
-
-
-class _Registry(CollectorRegistry):
-    """Without the series that say when each counter began: the process's start says that."""
-
-    def collect(self) -> Iterable[Metric]:
-        for family in super().collect():
-            family.samples = [s for s in family.samples if not s.name.endswith("_created")]
-            yield family
-
-
-class _LogLines(Collector):
-    """What became of the log, which is one for all agents of a process."""
-
-    def __init__(self, name: str, meaning: str) -> None:
-        self._name = name
-        self._meaning = meaning
-
-    def collect(self) -> Iterable[CounterMetricFamily]:
-        """Return how many lines were dropped."""
-        yield CounterMetricFamily(self._name, self._meaning, value=dropped_lines())
-
-
-def _quick(metric: _Labelled) -> _Labelled:
-    """Look each labelled series up once: the library's own look-up costs more than counting."""
-    metric.labels = lru_cache(_SERIES)(metric.labels)  # type: ignore[method-assign] # same calls
-    return metric
 
 
 def _one_of_few(known: set[str], name: str) -> str:

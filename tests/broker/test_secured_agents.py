@@ -16,8 +16,9 @@ from prometheus_client import generate_latest
 from broker.access import Member
 from experiments.testbed.client import DeviceClient
 from recserve.commands.doctor import examine
-from shared.agent.build import build_agent, make_service, open_results
+from shared.agent.build import build_agent
 from shared.agent.run import run_agent
+from shared.agent.service import make_service, open_results
 from shared.agent.settings import AgentSettings, TierSettings
 from shared.bus.mqtt.bus import MqttBus
 from shared.cascade.policies import KeepAll

@@ -22,7 +22,7 @@ from shared.cascade.tier import Escalation
 from shared.membership.balancer import LoadBalancer
 from shared.membership.status import Status
 from shared.messages import Hop, Prompt, Result
-from shared.protocol import admission
+from shared.protocol import actions as upper
 from shared.protocol.admission import Admission
 from shared.protocol.batch_queue import Queue
 from shared.protocol.evidence import Credit, Doubt, Trust
@@ -66,26 +66,26 @@ class Edge:
         action = self.core.arrived(prompt, known, Queue(wait_s, full=False), self.site.now_s)
         self.do(action)
 
-    def do(self, action: admission.Action | None) -> None:
+    def do(self, action: upper.Action | None) -> None:
         match action:
-            case admission.Attempt(prompt):
+            case upper.Attempt(prompt):
                 self.do(self.core.attempted(prompt, 1))
-            case admission.Process(prompt):
+            case upper.Process(prompt):
                 self.judged[prompt.id] += 1
                 done_s = max(heapq.heappop(self.free_s), self.site.now_s) + self.takes_s
                 heapq.heappush(self.free_s, done_s)
                 self.site.at(done_s, lambda: self.done(action))
-            case admission.StoreResult(prompt, result):
+            case upper.StoreResult(prompt, result):
                 self.results[prompt.id] = result
                 self.do(self.core.kept(action))
-            case admission.SendResult(_, result):
+            case upper.SendResult(_, result):
                 self.site.after(LINE_S, lambda: self.site.came(result))
-            case admission.Working(prompt):
+            case upper.Working(prompt):
                 self.site.after(LINE_S, lambda: self.site.noticed(prompt.id, WORKING, self.name))
-            case admission.Decline(prompt, code):
+            case upper.Decline(prompt, code):
                 self.site.after(LINE_S, lambda: self.site.noticed(prompt.id, code, self.name))
 
-    def done(self, judge: admission.Process) -> None:
+    def done(self, judge: upper.Process) -> None:
         if not self.frozen:
             hop = Hop("edge", self.name, 0.9, 0.5, int(self.takes_s * 1e6))
             self.do(self.core.processed(judge, Result(judge.prompt.id, Label("edge"), (hop,))))

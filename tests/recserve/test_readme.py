@@ -14,7 +14,7 @@ from experiments.testbed.processes import free_port
 from recserve.cli import main
 from shared.messages import Scored
 from shared.runtimes import load_model
-from shared.runtimes.model import ModelSettings
+from shared.runtimes.model_settings import ModelSettings
 from shared.tasks import to_line
 from shared.tasks.classify import requests
 

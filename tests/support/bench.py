@@ -8,7 +8,8 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from shared.agent.build import AgentParts, build_agent, make_service, open_results
+from shared.agent.build import AgentParts, build_agent
+from shared.agent.service import make_service, open_results
 from shared.agent.settings import AgentSettings, TierSettings
 from shared.bus.memory import MemoryBroker, MemoryBus
 from shared.cascade.policies import Observation

@@ -18,7 +18,7 @@ from device_agent.delivery.retry import RetryPolicy
 from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.messages import Failure, Hop, Prompt, Result
-from shared.protocol import admission
+from shared.protocol import actions as upper
 from shared.protocol.admission import Admission, key_of
 from shared.protocol.batch_queue import Queue
 from shared.protocol.rate_limit import RateLimiter
@@ -65,13 +65,13 @@ class World:
         self.fault = fault
         self.now_s = 1000.0
         self.rows: dict[UUID, Row] = {}
-        self.results: dict[admission.Key, Result] = {}
-        self.attempts: Counter[admission.Key] = Counter()
+        self.results: dict[upper.Key, Result] = {}
+        self.attempts: Counter[upper.Key] = Counter()
         self.answers: dict[UUID, list[Result]] = defaultdict(list)
         self.accepted: set[UUID] = set()
         self.poison: set[UUID] = set()
-        self.judged: Counter[admission.Key] = Counter()
-        self.kept: set[admission.Key] = set()
+        self.judged: Counter[upper.Key] = Counter()
+        self.kept: set[upper.Key] = set()
         self.network: list[Prompt | Result | Word] = []
         self.start_device()
         self.start_edge()
@@ -92,7 +92,7 @@ class World:
     def start_edge(self) -> None:
         """Start the upper agent, as after a crash."""
         self.edge = Admission(RateLimiter(0, 1), attempts=3, limit_bytes=1 << 20)
-        self.edge_to_do: deque[admission.Action] = deque()
+        self.edge_to_do: deque[upper.Action] = deque()
 
     def ask(self, number: int, *, limit_s: float, poison: bool) -> None:
         """Let the device accept a prompt that its own model was unsure of."""
@@ -133,30 +133,30 @@ class World:
     def edge_step(self) -> None:
         """Do the next thing that the upper agent wants done."""
         action = self.edge_to_do.popleft()
-        following: admission.Action | None = None
+        following: upper.Action | None = None
         match action:
-            case admission.Attempt(prompt):
+            case upper.Attempt(prompt):
                 self.attempts[key_of(prompt)] += 1
                 following = self.edge.attempted(prompt, self.attempts[key_of(prompt)])
-            case admission.Process(prompt):
+            case upper.Process(prompt):
                 following = self._judge(action)
-            case admission.Quarantine():
+            case upper.Quarantine():
                 following = self.edge.quarantined(action)
-            case admission.StoreResult(prompt, result):
+            case upper.StoreResult(prompt, result):
                 self.kept.add(key_of(prompt))
                 if self.fault is not Fault.FORGOTTEN_RESULTS:
                     self.results[key_of(prompt)] = result
                 following = self.edge.kept(action)
-            case admission.SendResult(_, result):
+            case upper.SendResult(_, result):
                 self.network.append(result)
-            case admission.Working(prompt):
+            case upper.Working(prompt):
                 self.network.append(Word(prompt.id, WORKING))
-            case admission.Decline(prompt, code):
+            case upper.Decline(prompt, code):
                 self.network.append(Word(prompt.id, code))
         if following is not None:
             self.edge_to_do.append(following)
 
-    def _judge(self, judge: admission.Process) -> admission.Action | None:
+    def _judge(self, judge: upper.Process) -> upper.Action | None:
         prompt = judge.prompt
         key = key_of(prompt)
         assert key not in self.kept, "a prompt with a result was judged again"

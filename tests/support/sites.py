@@ -12,8 +12,9 @@ from broker.access import Member
 from broker.provision import SiteChange, provision
 from broker.start import BrokerSettings, command
 from experiments.testbed.processes import free_port
-from shared.bus.mqtt.connection import MqttConnection, Terms
+from shared.bus.mqtt.connection import MqttConnection
 from shared.bus.mqtt.settings import MqttSettings
+from shared.bus.mqtt.terms import Terms
 from shared.settings.file import load
 from tests.support.deployed_agents import Process
 from tests.support.processes import skip_without

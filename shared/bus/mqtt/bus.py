@@ -13,10 +13,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.bus.mqtt.connection import Terms
 from shared.bus.mqtt.credentials import check_credentials
 from shared.bus.mqtt.packet_limit import PacketLimit
 from shared.bus.mqtt.supervisor import ConnectionSupervisor
+from shared.bus.mqtt.terms import Terms
 from shared.errors import LostAtOnce, NotConnected, RecServeError, Refused, TooLarge
 from shared.supervision import Supervised
 from shared.telemetry.log import get_logger

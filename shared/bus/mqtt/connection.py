@@ -9,9 +9,7 @@ the business of ``shared.bus.mqtt.client``.
 from __future__ import annotations
 
 import asyncio
-import math
-from collections import deque
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import MQTTErrorCode
@@ -21,6 +19,7 @@ from paho.mqtt.properties import Properties
 from shared.bus import Message, Published, Will
 from shared.bus.mqtt.client import LoopAdapter, new_client
 from shared.bus.mqtt.copies import Copies, Packet
+from shared.bus.mqtt.hints import Hints
 from shared.errors import BusError, NotConnected, NotNow, Refused
 from shared.settings.address import Address
 
@@ -30,25 +29,14 @@ if TYPE_CHECKING:
     from paho.mqtt.reasoncodes import ReasonCode
 
     from shared.bus.mqtt.settings import MqttSettings
+    from shared.bus.mqtt.terms import Terms
 
 _NO_MATCHING_SUBSCRIBERS = 0x10
 _FAILURE = 0x80
 _UNSUPPORTED_VERSION = (0x01, 0x84)
 _NOT_NOW = (0x88, 0x89, 0x97, 0x9F)  # unavailable, busy, over quota, too many connections a second
 _PUBLISH_NOT_NOW = (0x91, 0x97)  # packet identifier in use, over quota
-_FOUR_BYTES = 0xFFFF_FFFF
 _IN_FLIGHT = 100
-_HINT_BYTES = 64 * 1024
-"""Of hints that wait for the socket; what is published waits behind no more than these."""
-
-
-class Terms(NamedTuple):
-    """How a message is published; see ``shared.bus.Bus``."""
-
-    retain: bool = False
-    expiry_s: float | None = None
-    response_topic: str = ""
-    correlation: bytes = b""
 
 
 class WrongProtocol(BusError):
@@ -85,8 +73,7 @@ class MqttConnection:
         self.lost: asyncio.Future[str] = self._loop.create_future()
         self._published: dict[int, asyncio.Future[Published]] = {}
         self._subscribed: dict[int, asyncio.Future[None]] = {}
-        self._hints: deque[tuple[paho.MQTTMessageInfo, int]] = deque()
-        self._hint_bytes = 0
+        self._hints = Hints()
         self._copies = Copies()
         self._identifies = False
         self._client = new_client(settings, client_id, will=will, version=version)
@@ -128,7 +115,8 @@ class MqttConnection:
         if self.lost.done():
             raise NotConnected(self.lost.result())
         try:
-            info = self._client.publish(topic, payload, 1, terms.retain, self._properties(terms))
+            properties = terms.properties(self._version)
+            info = self._client.publish(topic, payload, 1, terms.retain, properties)
         except ValueError as error:
             raise Refused(f"no message can go out on {topic!r}: {error}") from error
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
@@ -142,9 +130,7 @@ class MqttConnection:
 
     def send_soon(self, topic: str, payload: bytes, size: int) -> bool:
         """Put a packet of ``size`` bytes in line at QoS 0, or say that there is no room for it."""
-        while self._hints and self._hints[0][0].is_published():
-            self._hint_bytes -= self._hints.popleft()[1]
-        if self._hint_bytes + size > _HINT_BYTES:
+        if not self._hints.have_room(size):
             return False
         try:
             info = self._client.publish(topic, payload, 0)
@@ -152,8 +138,7 @@ class MqttConnection:
             raise Refused(f"no message can go out on {topic!r}: {error}") from error
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
-        self._hints.append((info, size))
-        self._hint_bytes += size
+        self._hints.add(info, size)
         return True
 
     async def subscribe(self, topics: str) -> None:
@@ -303,18 +288,4 @@ class MqttConnection:
             return None
         properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call] # paho leaves it
         properties.SubscriptionIdentifier = identifier
-        return properties
-
-    def _properties(self, terms: Terms) -> Properties | None:
-        plain = terms._replace(retain=False) == Terms()
-        if plain or self._version < 5:  # noqa: PLR2004 - MQTT 5 and later
-            return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho leaves it
-        if terms.expiry_s is not None:
-            expiry_s = math.ceil(min(max(1, terms.expiry_s), _FOUR_BYTES))
-            properties.MessageExpiryInterval = expiry_s
-        if terms.response_topic:
-            properties.ResponseTopic = terms.response_topic
-        if terms.correlation:
-            properties.CorrelationData = terms.correlation
         return properties

@@ -219,7 +219,7 @@ async def test_a_better_answer_after_a_degraded_one_is_published_as_a_revision(
         inbox = await ask(wire, question)
         first = json.loads((await inbox.next()).payload)
         await eventually(lambda: tiers.models["edge-1"].busy)
-        escalated = life.device.delivery._delivery._revisable
+        escalated = life.device.delivery._delivery._revisions._revisable
         ((prompt_id, item),) = escalated.items()
 
         better = Result(prompt_id, Label("edge-1"), (Hop("edge", "edge-1", 0.9, 0.5, 10),))

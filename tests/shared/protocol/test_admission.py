@@ -7,8 +7,7 @@ from uuid import UUID
 from shared.cascade.policies import Observation, Routing
 from shared.cascade.tier import Escalation
 from shared.messages import Hop, Prompt, Result
-from shared.protocol.admission import (
-    Admission,
+from shared.protocol.actions import (
     Attempt,
     Forward,
     Heed,
@@ -16,6 +15,7 @@ from shared.protocol.admission import (
     StoreResult,
     Working,
 )
+from shared.protocol.admission import Admission
 from shared.protocol.batch_queue import Queue
 from shared.protocol.evidence import Credit, Doubt, Learn, Trust
 from shared.protocol.rate_limit import RateLimiter

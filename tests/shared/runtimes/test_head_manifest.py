@@ -22,7 +22,7 @@ from tests.support.tiny_models import LABELS, write_bundle
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shared.runtimes.model import Answers
+    from shared.runtimes.model_settings import Answers
 
 TEXTS = ("good soup", "bad", "a very good film; not bad", "zzz", "bad bad good")
 

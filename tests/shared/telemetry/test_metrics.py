@@ -6,6 +6,7 @@ import re
 import socket
 import urllib.request
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import generate_latest
@@ -13,8 +14,11 @@ from prometheus_client import generate_latest
 from experiments.testbed.processes import free_port
 from shared.errors import PromptError, SettingsError
 from shared.telemetry.log import dropped_lines
-from shared.telemetry.metrics import Described, Metrics, MetricsSettings
+from shared.telemetry.metrics import Metrics, MetricsSettings
 from tests.support.processes import ROOT
+
+if TYPE_CHECKING:
+    from shared.telemetry.described import Described
 
 ENDINGS: dict[str, tuple[str, ...]] = {
     "counter": ("_total",),

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from shared.bus.mqtt.connection import MqttConnection, Terms
+from shared.bus.mqtt.connection import MqttConnection
 from shared.bus.mqtt.settings import MqttSettings
+from shared.bus.mqtt.terms import Terms
 from shared.wire.burden import link, links, packet_bytes
 from tests.support.servers import serving
 

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from shared.bus import Message, Published
-from shared.bus.mqtt.connection import MqttConnection, Terms
+from shared.bus.mqtt.connection import MqttConnection
 from shared.bus.mqtt.settings import MqttSettings
+from shared.bus.mqtt.terms import Terms
 from shared.errors import NotConnected, Refused
 from tests.support.servers import serving
 from tests.support.wires import Inbox, MqttWire, eventually, settled
@@ -89,8 +90,9 @@ async def test_a_hint_with_the_number_of_a_message_that_waits_is_not_its_acknowl
                 sent += 1
             else:
                 await asyncio.sleep(0)
-        assert connection._hints[-1][0].mid == number + 1  # the one before had the same number
-        await eventually(lambda: all(info.is_published() for info, _ in connection._hints))
+        hints = connection._hints._waiting
+        assert hints[-1][0].mid == number + 1  # the one before had the same number
+        await eventually(lambda: all(info.is_published() for info, _ in hints))
 
         assert not publishing.done()
         connection.abandon()
