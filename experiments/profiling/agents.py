@@ -15,7 +15,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 from prometheus_client import ProcessCollector
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from experiments.profiling.profile import ModelTimes
+    from experiments.testbed.processes import AgentEntry
     from shared.bus.mqtt.settings import MqttSettings
     from shared.runtimes import ModelSettings
 
@@ -201,27 +202,12 @@ def make_handling(agents: Agents, times: Sequence[ModelTimes]) -> AgentCosts:
 async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]:
     """Start a broker, an edge and a cloud agent; yield a fleet of devices here."""
     device_policy, edge_policy = WAYS[name]
-    quiet = {
-        "log.format": "json",
-        "log.level": "warning",
-    }
+    models = dict(zip(WAYS, sources, strict=True))
     with tempfile.TemporaryDirectory() as folder:
         up = on_free_ports(load(UpSettings, UP), Path(folder) / "broker")
-        models = dict(zip(WAYS, sources, strict=True))
-        entries = tuple(
-            msgspec.structs.replace(
-                entry,
-                set={
-                    **entry.set,
-                    "model.source": models[entry.role],
-                    "model.threads": 1,
-                    **({"tier.policy": {"kind": edge_policy}} if entry.role == "edge" else {}),
-                },
-            )
-            for entry in up.agents
-        )
+        entries = tuple(_entry(entry, models[entry.role], edge_policy) for entry in up.agents)
         up = msgspec.structs.replace(up, agents=entries)
-        agents = read_agents(up, overrides=quiet)
+        agents = read_agents(up, overrides={"log.format": "json", "log.level": "warning"})
         uppers = [agent for agent in agents if agent.role != "device"]
         template = next(a.settings for a in agents if isinstance(a.settings, DeviceSettings))
         tier = msgspec.structs.replace(template.tier, policy=device_policy)
@@ -238,6 +224,14 @@ async def _way(name: str, sources: Sequence[str]) -> AsyncIterator[ProfiledSite]
             yield ProfiledSite(
                 fleet, {**processes.pids(), "fleet": os.getpid()}, seats, template.mqtt
             )
+
+
+def _entry(entry: AgentEntry, source: str, edge_policy: str) -> AgentEntry:
+    """Return an agent as it is to run: with this model, on one thread."""
+    changed: dict[str, Any] = {**entry.set, "model.source": source, "model.threads": 1}
+    if entry.role == "edge":
+        changed["tier.policy"] = {"kind": edge_policy}
+    return msgspec.structs.replace(entry, set=changed)
 
 
 async def _paced(place: ProfiledSite, texts: Sequence[str]) -> Spent:

@@ -99,14 +99,8 @@ async def play(
         await stack.enter_async_context(watched)
         player = _player(settings, target, writer, clock, place, run)
         ticks = stack.enter_context(appending(folder / saturation.FILE))
-        watch = Watch(
-            player.tally,
-            clock,
-            console,
-            ticks,
-            intended_s=[p.at_s for p in plays] if settings.pace.kind == "open" else (),
-            before=rest.done,
-        )
+        intended_s = [each.at_s for each in plays] if settings.pace.kind == "open" else ()
+        watch = Watch(player.tally, clock, console, ticks, intended_s=intended_s, before=rest.done)
         stopped, unfinished = await _until_done(settings, player, rest, watch, writer, len(plays))
         return msgspec.structs.replace(
             run,

@@ -91,29 +91,32 @@ def make_plays(arrivals: Iterable[Arrival], part: Slice, devices: Sequence[str])
             device = names.setdefault(arrival.device, devices[len(names) % len(devices)])
         else:
             device = devices[number % len(devices)]
-        if not arrival.text:
-            raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
-        try:
-            check(arrival.task, arrival.options)
-        except InvalidPrompt as error:
-            raise DataError(f"arrival {number + 1}: {error}") from error
         at_s = (arrival.at_s - begin_s) / part.speed
-        plays.append(
-            ScheduledRequest(
-                number,
-                at_s,
-                device,
-                arrival.task,
-                arrival.text,
-                arrival.label,
-                arrival.deadline_s,
-                arrival.priority,
-                arrival.options,
-            )
-        )
+        plays.append(_scheduled(number, arrival, at_s, device))
     if begin_s is None:
         raise DataError("no arrival lies in the slice of the trace; widen it")
     return Plays(plays, begin_s - part.begin_s)
+
+
+def _scheduled(number: int, arrival: Arrival, at_s: float, device: str) -> ScheduledRequest:
+    """Return an arrival as it is asked, or raise ``DataError`` where it cannot be."""
+    if not arrival.text:
+        raise DataError(f"arrival {number + 1} has no text; name a prompt set for the trace")
+    try:
+        check(arrival.task, arrival.options)
+    except InvalidPrompt as error:
+        raise DataError(f"arrival {number + 1}: {error}") from error
+    return ScheduledRequest(
+        number,
+        at_s,
+        device,
+        arrival.task,
+        arrival.text,
+        arrival.label,
+        arrival.deadline_s,
+        arrival.priority,
+        arrival.options,
+    )
 
 
 def prompt_id(run: str, number: int) -> UUID:

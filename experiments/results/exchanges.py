@@ -25,13 +25,51 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from experiments.evaluation.evaluate import SetResult
-    from experiments.evaluation.matrix import TierAnswers
+    from experiments.evaluation.matrix import Matrix, TierAnswers
     from experiments.evaluation.study import Study
 
 _TOLERANCES: Final = (0.02, 0.05, 0.1)
 _ORDERS: Final = 10
 _MANY: Final = 100_000
 _BUNDLES: Final[dict[Exchange, str]] = {"requantised": "re-quantised", "worse": "worse"}
+_CELL_HEADS: Final = [
+    "set",
+    "exchanged for",
+    "told",
+    "tolerance",
+    "orders that held it",
+    "worst",
+    "worst half after",
+    "noticed: orders, median, worst",
+    "bytes after",
+    "to learn anew",
+]
+_RELATION_HEADS: Final = [
+    "set",
+    "exchanged for",
+    "foretold → found",
+    "labels needed",
+    "prompts left",
+]
+_PAGE: Final = (
+    "### When the model is exchanged\n\n"
+    "The same, with another bundle on the device from the middle of each order: *re-quantised*, "
+    "its weights rounded to {bits} bits with one scale per matrix (the head kept as it was), and "
+    "*worse*, the same bundle reading only the first {tokens} tokens. Either the policy is told, "
+    "as an agent tells it of an exchange of its own, or nobody tells it. The share of answers "
+    "that are not the cloud's, over the whole order and over the half after the exchange; after "
+    "how many prompts the device's policy noticed by itself; and the bytes of that half beside "
+    "those without an exchange, and which part of that is learning anew: what goes beyond the "
+    "same half of orders on which the new bundle answered from the first prompt.\n\n"
+    "{cells}\n"
+    "{words}\n\n"
+    "What there was to notice: the share of the new bundle's answers that are not the cloud's, as "
+    "its confidences foretold by what they meant before, and as it was; and about how many labels any "
+    "test needs for it at this rate of false alarms. A bundle whose confidence falls as its "
+    "answers get worse breaks no promise, and gives no reason for an alarm; and only what is "
+    "escalated or audited gives a label.\n\n"
+    "{relations}"
+)
 
 
 class _Cell(NamedTuple):
@@ -78,54 +116,28 @@ def exchanges(study: Study, results: Sequence[SetResult], cache: Path) -> str:
     for result in results:
         name, matrix = result.matrix.data.name, result.matrix
         answers = exchanged_answers(matrix.data, study.tiers[0], cache)
-        for exchange in EXCHANGES:
-            meant = relation(matrix, answers[exchange])
-            relations.append(
-                [
-                    name,
-                    _BUNDLES[exchange],
-                    f"{meant.foretold:.3f} → {meant.found:.3f}",
-                    f"{meant.labels_needed:,.0f}" if meant.labels_needed < _MANY else "many",
-                    f"{len(matrix.data) // 2:,}",
-                ]
-            )
-        for cell in _cells(result, answers):
-            cells.append(cell)
-            lines.append(cell.line(name))
-    heads = [
-        "set",
-        "exchanged for",
-        "told",
-        "tolerance",
-        "orders that held it",
-        "worst",
-        "worst half after",
-        "noticed: orders, median, worst",
-        "bytes after",
-        "to learn anew",
-    ]
-    return (
-        "### When the model is exchanged\n\n"
-        "The same, with another bundle on the device from the middle of each order: *re-quantised*, "
-        f"its weights rounded to {BITS} bits with one scale per matrix (the head kept as it was), and "
-        f"*worse*, the same bundle reading only the first {TOKENS} tokens. Either the policy is told, "
-        "as an agent tells it of an exchange of its own, or nobody tells it. The share of answers "
-        "that are not the cloud's, over the whole order and over the half after the exchange; after "
-        "how many prompts the device's policy noticed by itself; and the bytes of that half beside "
-        "those without an exchange, and which part of that is learning anew: what goes beyond the "
-        "same half of orders on which the new bundle answered from the first prompt.\n\n"
-        f"{table(heads, lines)}\n"
-        f"{_words(cells)}\n\n"
-        "What there was to notice: the share of the new bundle's answers that are not the cloud's, as "
-        "its confidences foretold by what they meant before, and as it was; and about how many labels any "
-        "test needs for it at this rate of false alarms. A bundle whose confidence falls as its "
-        "answers get worse breaks no promise, and gives no reason for an alarm; and only what is "
-        "escalated or audited gives a label.\n\n"
-        + table(
-            ["set", "exchanged for", "foretold → found", "labels needed", "prompts left"],
-            relations,
-        )
+        relations += [_relation(matrix, exchange, answers[exchange]) for exchange in EXCHANGES]
+        of_set = list(_cells(result, answers))
+        lines += [cell.line(name) for cell in of_set]
+        cells += of_set
+    return _PAGE.format(
+        bits=BITS,
+        tokens=TOKENS,
+        cells=table(_CELL_HEADS, lines),
+        words=_words(cells),
+        relations=table(_RELATION_HEADS, relations),
     )
+
+
+def _relation(matrix: Matrix, exchange: Exchange, after: TierAnswers) -> list[str]:
+    meant = relation(matrix, after)
+    return [
+        matrix.data.name,
+        _BUNDLES[exchange],
+        f"{meant.foretold:.3f} → {meant.found:.3f}",
+        f"{meant.labels_needed:,.0f}" if meant.labels_needed < _MANY else "many",
+        f"{len(matrix.data) // 2:,}",
+    ]
 
 
 def _cells(result: SetResult, answers: dict[Exchange, TierAnswers]) -> Iterator[_Cell]:

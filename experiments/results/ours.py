@@ -14,6 +14,7 @@ from experiments.results.text import mean_of, needed, percents, rows_of, table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from experiments.evaluation.budget_study import Spending
     from experiments.evaluation.equal_accuracy import Saving
     from experiments.evaluation.evaluate import SetResult
     from experiments.evaluation.study import Study
@@ -22,6 +23,15 @@ if TYPE_CHECKING:
     _Savings = list[tuple[str, float, Saving]]
 
 _BETAS: Final = (0.3, 0.5)
+_BUDGET_HEADS: Final = [
+    "set",
+    "arrivals",
+    "spent / budget",
+    "furthest off",
+    "single periods",
+    "dearest sliding period",
+    "accuracy",
+]
 
 
 def skip(results: Sequence[SetResult], study: Study, wide: Sequence[SetResult]) -> str:
@@ -96,34 +106,8 @@ def budget(results: Sequence[SetResult]) -> str:
         for result in results
         for kind in KINDS
     ]
-    lines, worst, dearest = [], 0.0, 0.0
-    for name, spendings in found:
-        overall = float(np.mean([s.overall for s in spendings]))
-        least, most = min(s.least for s in spendings), max(s.most for s in spendings)
-        off = max(abs(s.overall - 1) for s in spendings)
-        worst = max(worst, off)
-        sliding = max(s.dearest for s in spendings)
-        dearest = max(dearest, sliding)
-        lines.append(
-            [
-                name,
-                spendings[0].kind,
-                f"{overall:.3f}",
-                f"{off * 100:.1f} %",
-                f"{least:.3f} … {most:.3f}",
-                f"{sliding:.3f}",
-                f"{np.mean([s.accuracy for s in spendings]):.3f}",
-            ]
-        )
-    heads = [
-        "set",
-        "arrivals",
-        "spent / budget",
-        "furthest off",
-        "single periods",
-        "dearest sliding period",
-        "accuracy",
-    ]
+    worst = max((_furthest_off(spendings) for _, spendings in found), default=0.0)
+    dearest = max((_dearest(spendings) for _, spendings in found), default=0.0)
     return (
         "## Budget\n\n"
         f"A budget of {SHARE * 100:.0f} % of the bytes that arrive, four periods, three seeds. The "
@@ -131,8 +115,29 @@ def budget(results: Sequence[SetResult]) -> str:
         f"sliding period spent, wherever it begins, {dearest * 100:.1f} % of it. Bursty arrivals come "
         "in Gamma gaps with a coefficient of variation of √10: on sst2 a single pause may last a third "
         "of a period, and a period that ends in one has had less to spend its money on.\n\n"
-        f"{table(heads, lines)}"
+        f"{table(_BUDGET_HEADS, [_budget_line(name, spendings) for name, spendings in found])}"
     )
+
+
+def _budget_line(name: str, spendings: Sequence[Spending]) -> list[str]:
+    least, most = min(s.least for s in spendings), max(s.most for s in spendings)
+    return [
+        name,
+        spendings[0].kind,
+        f"{np.mean([s.overall for s in spendings]):.3f}",
+        f"{_furthest_off(spendings) * 100:.1f} %",
+        f"{least:.3f} … {most:.3f}",
+        f"{_dearest(spendings):.3f}",
+        f"{np.mean([s.accuracy for s in spendings]):.3f}",
+    ]
+
+
+def _furthest_off(spendings: Sequence[Spending]) -> float:
+    return max(abs(s.overall - 1) for s in spendings)
+
+
+def _dearest(spendings: Sequence[Spending]) -> float:
+    return max(s.dearest for s in spendings)
 
 
 def quality(runs: Runs) -> str:

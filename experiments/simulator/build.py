@@ -99,33 +99,14 @@ class _Builder:
         agent.beat(self._board, first_s)
 
     def _add_devices(self, tier: TierPlan) -> None:
-        handling = tier.machine.measured.handling
-        settings = tier.settings
-        assert isinstance(settings, DeviceSettings), "the lowest tier is of devices"  # noqa: S101
-        steps = DeviceSteps(
-            accept=step(handling.keep, handling, _HALF),
-            settle=step(handling.keep, handling, _HALF),
-            send=step(handling.escalate, handling, _HALF),
-            take=step(handling.escalate, handling, _HALF),
-        )
         processor = self._processor(tier.machine, tier.names[0])
         loop, thread = self._workers(tier, processor)
         for number, name in enumerate(tier.names):
             if number and not tier.virtual:
                 processor = self._processor(tier.machine, name)
                 loop, thread = self._workers(tier, processor)
-            upstream = settings.upstream
-            delivery = Delivery(
-                RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s),
-                self._draw(DEVICES),
-            )
-            agent = DeviceAgent(
-                self._station(tier, name, loop, thread),
-                delivery,
-                steps,
-                in_flight=settings.in_flight,
-            )
-            self.world.agents[name] = Placement(settings.tier.name, processor, (loop, thread))
+            agent = self._device(tier, name, loop, thread)
+            self.world.agents[name] = Placement(tier.settings.tier.name, processor, (loop, thread))
             self.world.devices[name] = self._readers[name] = agent
         heartbeat_s = tier.settings.heartbeat_s
         if tier.virtual:
@@ -133,13 +114,22 @@ class _Builder:
         self._statuses_s = len(tier.names) / heartbeat_s
         self._announce_devices(_STATUSES_EVERY_S)
         if tier.virtual:
-            watch = Cost(handling.watch_us, handling.watch_us)
-            self.world.generator = GeneratorNode(
-                loop,
-                send=step(handling.generate, handling, _TO_SEND),
-                record=step(handling.generate, handling, 1.0 - _TO_SEND),
-                watch=step(watch, handling, WATCH_S),
-            )
+            self.world.generator = _generator(tier.machine.measured.handling, loop)
+
+    def _device(self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread) -> DeviceAgent:
+        settings, handling = tier.settings, tier.machine.measured.handling
+        assert isinstance(settings, DeviceSettings), "the lowest tier is of devices"  # noqa: S101
+        upstream = settings.upstream
+        retries = RetryPolicy(upstream.retry_min_s, upstream.retry_max_s, upstream.patience_s)
+        delivery = Delivery(retries, self._draw(DEVICES))
+        steps = DeviceSteps(
+            accept=step(handling.keep, handling, _HALF),
+            settle=step(handling.keep, handling, _HALF),
+            send=step(handling.escalate, handling, _HALF),
+            take=step(handling.escalate, handling, _HALF),
+        )
+        station = self._station(tier, name, loop, thread)
+        return DeviceAgent(station, delivery, steps, in_flight=settings.in_flight)
 
     def _station(
         self, tier: TierPlan, name: str, loop: Worker, thread: ModelThread
@@ -232,6 +222,16 @@ class _Builder:
 def build_world(plan: Scenario, seed: int = 0) -> World:
     """Put a plan together; equal seeds give equal worlds."""
     return _Builder(plan, seed).build()
+
+
+def _generator(handling: AgentCosts, loop: Worker) -> GeneratorNode:
+    watch = Cost(handling.watch_us, handling.watch_us)
+    return GeneratorNode(
+        loop,
+        send=step(handling.generate, handling, _TO_SEND),
+        record=step(handling.generate, handling, 1.0 - _TO_SEND),
+        watch=step(watch, handling, WATCH_S),
+    )
 
 
 def step(cost: Cost, handling: AgentCosts, share: float = 1.0) -> Step:

@@ -18,7 +18,7 @@ from shared.membership.watcher import StatusWatcher
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection
 
     from device_agent.settings import DeviceSettings
     from shared.bus import Message
@@ -132,16 +132,19 @@ async def _agents_above(
     with contextlib.suppress(asyncio.TimeoutError):
         await asyncio.wait_for(heard.wait(), settings.heartbeat_s + _LISTEN_S)
         await asyncio.sleep(_LISTEN_S)  # for the others
-    if others := roster.misfits(time.monotonic()):
-        names = ", ".join(sorted(others))
+    return _found_above(tier, alive(), roster.misfits(time.monotonic()))
+
+
+def _found_above(tier: str, alive: Collection[str], misfits: Collection[str]) -> Finding:
+    if misfits:
         return Finding(
-            "warning" if alive() else "failed",
+            "warning" if alive else "failed",
             "upstream",
-            f"{tier}: {names} will not be asked, for its model has other labels than ours; "
-            "give both tiers models with the same labels",
+            f"{tier}: {', '.join(sorted(misfits))} will not be asked, for its model has other "
+            "labels than ours; give both tiers models with the same labels",
         )
-    if found := alive():
-        return Finding("ok", "upstream", f"{tier}: {', '.join(sorted(found))}")
+    if alive:
+        return Finding("ok", "upstream", f"{tier}: {', '.join(sorted(alive))}")
     return Finding(
         "warning", "upstream", f"no {tier} agent is alive; prompts will be answered here, degraded"
     )

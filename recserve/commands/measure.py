@@ -34,7 +34,7 @@ from shared.telemetry import log
 from shared.telemetry.log import LogSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from shared.tasks import Task
 
@@ -88,41 +88,11 @@ def command(
     """
     console = Console()
     log.configure(LogSettings(level="error"))
-    texts = [prompt.text for prompt in read_prompts()]
     with clear_errors(), console.status("measuring ...") as status:
         check_place(out)
         models = [_settings(source, threads) for source in bundles]
         models += [model for file in listed for model in listed_models(file)]
-        settings, writing = _by_kind(models or listed_models())
-        classifying = [model for model in settings if _task(model) == "classify"]
-        # Agents are watched with models of one thread, whose time is that of one core.
-        watched = [
-            msgspec.structs.replace(model, threads=1)
-            for model in _three(classifying or listed_models())
-        ]
-        bench = Bench([*settings, *watched], texts)
-        writers = WriterBench(writing, texts)
-        for number in range(rounds):
-            status.update(f"models, round {number + 1} of {rounds}")
-            bench.round()
-            writers.round()
-        agents = asyncio.run(
-            watch_agents([each.source for each in watched], texts, rounds, status.update)
-        )
-        timed = bench.close()
-        measured = MachineProfile(
-            machine=name,
-            cores=os.cpu_count() or 1,
-            measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            broker=choose("auto"),
-            versions={package: version(package) for package in _PACKAGES}
-            | {"python": platform.python_version(), "machine": platform.machine()},
-            handling=make_handling(agents, [model.times for model in timed[len(settings) :]]),
-            models={
-                model_key(name, times.threads): times for name, times in timed[: len(settings)]
-            },
-            writers={model_key(name, times.threads): times for name, times in writers.close()},
-        )
+        measured = _measure(name, models or listed_models(), rounds, status.update)
         write_measured(out, measured)
     if measured.models:
         print_grid(console, _models(measured))
@@ -130,6 +100,33 @@ def command(
         print_grid(console, _writers(measured))
     print_grid(console, _handling(measured.handling))
     console.print(f"Written to {out}; recserve plan takes it from there.")
+
+
+def _measure(
+    machine: str, models: Sequence[ModelSettings], rounds: int, say: Callable[[str], None]
+) -> MachineProfile:
+    texts = [prompt.text for prompt in read_prompts()]
+    answering, writing = _by_kind(models)
+    watched = _watched(answering)
+    bench, writers = Bench([*answering, *watched], texts), WriterBench(writing, texts)
+    for number in range(rounds):
+        say(f"models, round {number + 1} of {rounds}")
+        bench.round()
+        writers.round()
+    agents = asyncio.run(watch_agents([each.source for each in watched], texts, rounds, say))
+    timed = bench.close()
+    alone, beside = timed[: len(answering)], timed[len(answering) :]
+    return MachineProfile(
+        machine=machine,
+        cores=os.cpu_count() or 1,
+        measured=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        broker=choose("auto"),
+        versions={package: version(package) for package in _PACKAGES}
+        | {"python": platform.python_version(), "machine": platform.machine()},
+        handling=make_handling(agents, [model.times for model in beside]),
+        models={model_key(name, times.threads): times for name, times in alone},
+        writers={model_key(name, times.threads): times for name, times in writers.close()},
+    )
 
 
 def _settings(source: str, threads: int) -> ModelSettings:
@@ -148,9 +145,15 @@ def _task(model: ModelSettings) -> Task:
     return Bundle.open(model.source).manifest.task
 
 
-def _three(models: Sequence[ModelSettings]) -> list[ModelSettings]:
-    """Return models for a device, an edge and a cloud agent; the last again if there are fewer."""
-    return [models[min(place, len(models) - 1)] for place in range(3)]
+def _watched(answering: Sequence[ModelSettings]) -> list[ModelSettings]:
+    """Return models for a device, an edge and a cloud agent; the last again if there are fewer.
+
+    They have one thread, so that their time is that of one core.
+    """
+    classifying = [model for model in answering if _task(model) == "classify"]
+    models = classifying or listed_models()
+    three = [models[min(place, len(models) - 1)] for place in range(3)]
+    return [msgspec.structs.replace(model, threads=1) for model in three]
 
 
 def _models(measured: MachineProfile) -> Grid:

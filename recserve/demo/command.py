@@ -11,7 +11,6 @@ import click
 import msgspec
 from rich.console import Console
 
-from broker.start import choose
 from experiments.datasets.bundled import read_prompts
 from experiments.testbed.processes import (
     UpSettings,
@@ -23,7 +22,13 @@ from recserve.demo.alone import ask_alone
 from recserve.demo.published import as_published
 from recserve.demo.report import build_report
 from recserve.demo.table import print_report
-from recserve.demo.watched import beta_of, burden_of, one_of_each_tier, stream_watched
+from recserve.demo.watched import (
+    beta_of,
+    burden_of,
+    one_of_each_tier,
+    say_who_starts,
+    stream_watched,
+)
 from shared.cli import clear_errors
 from shared.settings.file import load
 from shared.telemetry import log
@@ -71,9 +76,7 @@ async def _run(
     prompts = read_prompts()
     up = on_free_ports(up, folder / "broker")
     agents = read_agents(up, overrides={"log.format": "json"})
-    kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
-    names = ", ".join(agent.settings.agent for agent in agents)
-    console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
+    say_who_starts(up, agents, console)
     async with running(up.broker, agents, folder / "logs"):
         texts = [prompt.text for prompt in prompts]
         answered = await stream_watched(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from broker.start import choose
 from experiments.testbed.processes import upward
 from experiments.testbed.scrape import samples_at
 from recserve.demo.stream import DemoAnswers, stream
@@ -17,8 +18,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from experiments.testbed.client import Answer
-    from experiments.testbed.processes import Agent
+    from experiments.testbed.processes import Agent, UpSettings
     from shared.tasks import Task
+
+
+def say_who_starts(up: UpSettings, agents: Sequence[Agent], console: Console) -> None:
+    """Name the broker and every agent."""
+    kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
+    names = ", ".join(agent.settings.agent for agent in agents)
+    console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
 
 
 async def stream_watched(

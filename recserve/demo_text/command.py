@@ -11,7 +11,6 @@ import click
 import msgspec
 from rich.console import Console
 
-from broker.start import choose
 from experiments.datasets.pairs import read_pairs
 from experiments.datasets.source import Source
 from experiments.testbed.processes import (
@@ -21,7 +20,13 @@ from experiments.testbed.processes import (
     read_agents,
     running,
 )
-from recserve.demo.watched import beta_of, burden_of, one_of_each_tier, stream_watched
+from recserve.demo.watched import (
+    beta_of,
+    burden_of,
+    one_of_each_tier,
+    say_who_starts,
+    stream_watched,
+)
 from recserve.demo_text.alone import ask_alone
 from recserve.demo_text.chat import chat
 from recserve.demo_text.report import build_report
@@ -34,7 +39,10 @@ from shared.telemetry.log import LogSettings
 from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from experiments.datasets.pairs import PairSet
+    from experiments.testbed.processes import Agent
 
 _ROOT = Path(__file__).parents[2]
 _CONFIG = _ROOT / "configs" / "demo-text" / "up.yaml"
@@ -113,10 +121,7 @@ async def _run(
     agents = read_agents(up, overrides={"log.format": "json"})
     talkers = [agent for agent in agents if agent.settings.agent.startswith("chat")]
     translators = [agent for agent in agents if agent not in talkers]
-    kind = "Mosquitto" if choose(up.broker.kind) == "mosquitto" else "the embedded broker (amqtt)"
-    names = ", ".join(agent.settings.agent for agent in agents)
-    console.print(f"Starting {kind} and {names}; every one is a process of its own ...")
-    turns: list[dict[str, Any]] = []
+    say_who_starts(up, agents, console)
     async with running(up.broker, agents, folder / "logs"):
         answered = await stream_watched(
             captions.texts,
@@ -127,11 +132,7 @@ async def _run(
             task="generate",
         )
         burden = burden_of(translators)
-        for talker in talkers:
-            console.print("Asking SmolLM2 a few questions ...")
-            turns += await chat(
-                talker.settings.agent, talker.settings.mqtt, timeout_s=max(timeout_s, 60.0)
-            )
+        turns = await _chat(talkers, console, timeout_s=max(timeout_s, 60.0))
     tiers = one_of_each_tier(translators)
     console.print("Asking each translator alone, for comparison ...")
     report = build_report(
@@ -143,3 +144,13 @@ async def _run(
         topics=Topics(translators[0].settings.mqtt.root),
     )
     return report | {"chat": turns}
+
+
+async def _chat(
+    talkers: Sequence[Agent], console: Console, *, timeout_s: float
+) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    for talker in talkers:
+        console.print("Asking SmolLM2 a few questions ...")
+        turns += await chat(talker.settings.agent, talker.settings.mqtt, timeout_s=timeout_s)
+    return turns

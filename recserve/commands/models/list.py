@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 import msgspec
 from rich.console import Console
@@ -10,6 +12,9 @@ from rich.table import Table
 
 from recserve.center_client import center_options, connect
 from shared.cli import clear_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _MB = 1_000_000
 
@@ -24,6 +29,12 @@ def command(center: str, token_file: str, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(found))
         return
+    Console().print(_bundles(found) if found["bundles"] else "no bundles")
+    if found["states"]:
+        Console().print(_agents(found["states"]))
+
+
+def _bundles(found: Mapping[str, Any]) -> Table:
     wanted = [wish["desired"].get("active", "") for wish in found["wishes"].values()]
     table = Table("bundle", "version", "digest")
     table.add_column("MB", justify="right")
@@ -37,20 +48,21 @@ def command(center: str, token_file: str, as_json: bool) -> None:
             f"{size / _MB:.1f}",
             str(wanted.count(bundle["digest"])),
         )
-    Console().print(table if found["bundles"] else "no bundles")
-    if not found["states"]:
-        return
-    agents = Table("agent", "phase", "serves", "wanted", "detail")
-    for name, state in sorted(found["states"].items()):
+    return table
+
+
+def _agents(states: Mapping[str, Any]) -> Table:
+    table = Table("agent", "phase", "serves", "wanted", "detail")
+    for name, state in sorted(states.items()):
         done, total = state.get("bytes_done", 0), state.get("bytes_total", 0)
         phase = state.get("phase", "idle")
         if phase == "fetching" and total:
             phase = f"{phase} {done / total:.0%}"
-        agents.add_row(
+        table.add_row(
             escape(name),
             phase,
             state.get("active", "")[:12] or "its own",
             state.get("wanted", "")[:12],
             escape(state.get("detail", "")),
         )
-    Console().print(agents)
+    return table
