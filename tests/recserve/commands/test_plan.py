@@ -13,74 +13,15 @@ from click.testing import CliRunner
 from experiments.profiling.profile import write_measured
 from recserve.cli import main
 from tests.support.processes import ROOT
-from tests.support.simulated import machine, model_times, writing_times
+from tests.support.simulated import machine
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
+    from tests.support.planners import Planner
 
-MODELS = {
-    "sentiment-device": model_times(500),
-    "sentiment-edge": model_times(2000),
-    "sentiment-cloud (2 threads)": model_times(4000, threads=2),
-    "entities-device": model_times(1000),
-    "entities-edge": model_times(3000),
-}
-WRITERS = {
-    "translate-device": writing_times(500.0, prefill_token_us=20.0),
-    "translate-edge": writing_times(1000.0, prefill_token_us=40.0),
-    "translate-cloud": writing_times(2000.0, prefill_token_us=80.0),
-}
+
 SHIPPED = sorted((ROOT / "configs" / "plan").glob("*.yaml"))
-
-
-@pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the models' answers are kept, so that they are asked once."""
-    return tmp_path_factory.mktemp("answers")
-
-
-class Planner:
-    """Writes a plan's settings and runs the command on them."""
-
-    def __init__(self, folder: Path, answers: Path) -> None:
-        self.folder = folder
-        self.measured = folder / "measured.json"
-        write_measured(
-            self.measured,
-            msgspec.structs.replace(machine("made-up").measured, models=MODELS, writers=WRITERS),
-        )
-        configs = ROOT / "configs"
-        self.settings: dict[str, Any] = {
-            "name": "tested",
-            "trace": {"file": "poisson:rate=40,span=20"},
-            "tiers": [
-                {"config": f"{configs}/device.yaml", "machine": "board", "agents": 20},
-                {"config": f"{configs}/edge.yaml", "machine": "box"},
-                {"config": f"{configs}/cloud.yaml", "machine": "box"},
-            ],
-            "machines": {
-                "board": {"measured": str(self.measured), "cores": 4},
-                "box": {"measured": str(self.measured)},
-            },
-            "broker": {"machine": "box"},
-            "answers": str(answers),
-        }
-
-    def run(self, *words: str) -> Result:
-        path = self.folder / "plan.yaml"
-        path.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
-        out = ["--out", str(self.folder / "out")]
-        return CliRunner().invoke(main, ["plan", str(path), *out, *words])
-
-    def read(self, name: str) -> Any:
-        return json.loads((self.folder / "out" / name).read_text(encoding="utf-8"))
-
-
-@pytest.fixture
-def planner(tmp_path: Path, answers: Path) -> Planner:
-    return Planner(tmp_path, answers)
 
 
 def test_a_plan_leaves_what_a_replay_leaves(planner: Planner) -> None:
@@ -282,100 +223,3 @@ def test_the_shipped_plans_run(path: Path, planner: Planner) -> None:
     )
 
     assert ran.exit_code == 0, ran.output
-
-
-@pytest.fixture
-def captions(planner: Planner) -> Planner:
-    """Three captions, translated by the committed models at times made up."""
-    pytest.importorskip("onnxruntime_genai")
-    texts = planner.folder / "captions.tsv"
-    texts.write_text("source\ttarget\nA dog runs.\tEin Hund rennt.\nTwo men sit.\tZwei sitzen.\n")
-    planner.settings["trace"] = {
-        "file": "poisson:rate=5,span=8",
-        "task": "generate",
-        "texts": str(texts),
-        "text": "source",
-        "label": "target",
-    }
-    for tier, name in zip(planner.settings["tiers"], ("device", "edge", "cloud"), strict=True):
-        tier["config"] = f"{ROOT}/configs/demo-text/{name}.yaml"
-    return planner
-
-
-def test_texts_take_the_time_of_their_tokens(captions: Planner) -> None:
-    """Without a queue: half a millisecond for each token of the device's own texts."""
-    captions.settings["tiers"][0]["set"] = {"tier.policy": {"kind": "keep"}}
-
-    ran = captions.run()
-
-    assert ran.exit_code == 0, ran.output
-    report = captions.read("report.json")
-    texts = report["texts"]
-    assert texts["prompts"] == report["prompts"]["planned"] > 20
-    assert texts["chrf"] > 20
-    each_ms = 0.5 * texts["tokens_written"] / texts["prompts"]
-    each_ms += 0.02 * texts["tokens_read"] / texts["prompts"]
-    assert report["latency_ms"]["device"]["p50"] == pytest.approx(each_ms, rel=0.6)
-    assert report["tiers"]["device"]["goes_by"] == "perplexity"
-    device = report["agents"]["devices"]
-    assert device["tokens_written"] == texts["tokens_written"]
-    assert "Texts: tokens of each answer" in ran.output
-
-
-def test_tags_are_planned_as_labels_are(planner: Planner) -> None:
-    """All go up once, by the number that the bundles go by."""
-    trace = planner.folder / "news.jsonl"
-    texts = ("Ada Byron met Li Wei in Oslo.", "Rain fell.", "Nobody at Acme Ltd would say.")
-    rows = [{"at_s": n / 4, "task": "tag", "text": texts[n % 3]} for n in range(40)]
-    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    planner.settings["trace"] = {"file": str(trace)}
-    bundles = ("entities-device", "entities-edge", "entities-edge")
-    for tier, bundle in zip(planner.settings["tiers"], bundles, strict=True):
-        tier["set"] = {"model.source": f"{ROOT}/models/bundles/{bundle}", "model.threads": 1}
-    planner.settings["tiers"][0]["set"]["tier.policy"] = {"kind": "pass"}
-
-    ran = planner.run()
-
-    assert ran.exit_code == 0, ran.output
-    report = planner.read("report.json")
-    assert report["prompts"]["answered"] == 40
-    assert report["tiers"]["device"]["goes_by"] == "least"
-    assert report["tiers"]["edge"]["judged"] == 40
-    assert report["texts"] is None
-
-
-def test_answers_can_be_as_long_as_they_are_asked_to_be(captions: Planner) -> None:
-    trace = captions.folder / "asked.jsonl"
-    rows = [
-        {"at_s": n, "task": "generate", "text": "A dog runs.", "options": {"max_new_tokens": 40}}
-        for n in range(5)
-    ]
-    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    captions.settings["trace"] = {"file": str(trace)}
-    captions.settings["lengths"] = "asked"
-
-    ran = captions.run()
-
-    assert ran.exit_code == 0, ran.output
-    assert captions.read("report.json")["texts"]["tokens_written"] == 5 * 40
-
-
-def test_a_trace_that_asks_what_no_model_answers_is_refused(planner: Planner) -> None:
-    planner.settings["trace"]["task"] = "generate"
-
-    ran = planner.run()
-
-    assert ran.exit_code == 2
-    said = " ".join(ran.output.split())
-    assert "device has a model for classify, and the trace asks to generate" in said
-
-
-def test_an_engine_that_is_not_simulated_is_named(planner: Planner) -> None:
-    planner.settings["tiers"][2]["set"] = {"model": {"runtime": "transformers", "source": "x"}}
-
-    ran = planner.run()
-
-    assert ran.exit_code == 2
-    assert "cloud has model.runtime transformers, which is not simulated" in " ".join(
-        ran.output.split()
-    )

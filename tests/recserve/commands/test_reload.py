@@ -4,200 +4,47 @@ a real broker meanwhile: no prompt is lost, whether the new model is fit or not.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
 import sys
-import time
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
-from urllib.request import urlopen
+from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
-from device_agent import Device
-from experiments.testbed.client import DeviceClient
-from experiments.testbed.processes import free_port
-from shared.agent.settings import TierSettings
-from shared.cascade.policies.baselines import PassAll
 from shared.membership.status import Status, encode_status
-from shared.runtimes.model import SHORT_DIGEST
 from shared.runtimes.text_manifest import WEIGHTS
 from shared.storage.state_dir import hold
-from shared.telemetry.metrics import Metrics
 from shared.wire.topics import Topics
-from tests.support.cascades import device_settings
-from tests.support.deployed_agents import ROOT, Process, presence
-from tests.support.fakes import LookupModel
+from tests.support.deployed_agents import Process
+from tests.support.reload_sites import PROMPTS_S, Ended, PromptStream, ReloadSite, Role
 from tests.support.tiny_models import LABELS, write_bundle
 from tests.support.wires import CONNECT_S, MqttWire, eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
-
-    from tests.support.deployed_agents import Presence
 
     Ask = Callable[[], Coroutine[Any, Any, str]]
 
-Role = Literal["device", "edge", "cloud"]
 ROLES: tuple[Role, ...] = ("device", "edge", "cloud")
-PROMPTS_S = 50
-TEXT = "a good film"
-
-
-class Ran(NamedTuple):
-    """How the command ended, and what it said."""
-
-    status: int
-    said: str
-
-
-class Site:
-    """An agent of a role, with a bundle of its own, on a wire."""
-
-    def __init__(self, folder: Path, role: Role, wire: MqttWire) -> None:
-        self.role, self.wire, self.name = role, wire, f"{role}-1"
-        self.config, self.bundle = folder / "agent.yaml", folder / "bundle"
-        self.state = folder / "state"
-        self._folder = folder
-        self._metrics = free_port()
-        self.settings: dict[str, Any] = {
-            "agent": self.name,
-            "tier": {"name": role, "policy": {"kind": "keep"}},
-            "model": {"source": str(self.bundle)},
-            "mqtt": {"port": wire.broker.port, "root": wire.root},
-            "metrics": {"port": self._metrics},
-            "state": str(self.state),
-            "heartbeat_s": 0.5,
-        }
-        if role == "edge":
-            self.settings["tier"]["upstream"] = "cloud"
-        self.write()
-
-    def write(self) -> None:
-        """Write the settings file."""
-        self.config.write_text(yaml.safe_dump(self.settings), encoding="utf-8")
-
-    def pack(self, name: str) -> str:
-        """Put a bundle where the agent's is, and return what people see of its hash."""
-        return write_bundle(self.bundle, name=name).digest[:SHORT_DIGEST]
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[tuple[Process, Presence]]:
-        """Run the agent, and see what it says of itself."""
-        command = [sys.executable, "-m", f"{self.role}_agent", "--config", str(self.config)]
-        process = Process(command, self._folder, {})
-        try:
-            async with presence(self.wire.broker.port, self.wire.root) as agents:
-                await agents.wait_for(self.role, "online", process)
-                yield process, agents
-                assert await process.stop(20) == 0, process.said
-        finally:
-            process.kill()
-
-    async def reload(self, *words: str) -> Ran:
-        """Run the command."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "recserve", "reload", "--config", str(self.config), *words),
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode is not None
-        return Ran(process.returncode, said.decode())
-
-    async def page(self) -> str:
-        """Return what the agent serves for Prometheus."""
-
-        def read() -> str:
-            with urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=10) as page:
-                text: str = page.read().decode()
-                return text
-
-        return await asyncio.to_thread(read)
-
-    @contextlib.asynccontextmanager
-    async def asking(self) -> AsyncIterator[Ask]:
-        """Yield what puts one prompt to the agent and returns the label, or what went wrong."""
-        opened = self._over_topics() if self.role == "device" else self._from_below()
-        async with opened as ask:
-            yield ask
-
-    @contextlib.asynccontextmanager
-    async def _over_topics(self) -> AsyncIterator[Ask]:
-        """Ask a device as programs do."""
-        async with DeviceClient.open(self.wire.settings(), [self.name]) as client:
-
-            async def ask() -> str:
-                answer = await client.ask(self.name, TEXT, timeout_s=PROMPTS_S)
-                assert answer is not None, f"{self.name} said nothing"
-                label = str(answer.get("label", answer.get("reason")))
-                return f"degraded: {label}" if answer.get("degraded") else label
-
-            yield ask
-            assert client.duplicates == 0
-
-    @contextlib.asynccontextmanager
-    async def _from_below(self) -> AsyncIterator[Ask]:
-        """Ask an upper agent as a device that escalates everything."""
-        tier = TierSettings(name="device", policy=PassAll(), upstream=self.role)
-        settings = device_settings(self.wire, tier=tier)
-        model, connect = LookupModel("below"), self.wire.connect
-        async with Device.open(settings, model=model, connect=connect, metrics=Metrics()) as device:
-            await device.parts.bus.wait_connected(CONNECT_S)
-            dispatcher = device.parts.station.dispatcher
-            assert dispatcher is not None
-            roster = dispatcher.choice.rosters[0]
-            await eventually(lambda: bool(roster.alive("classify", time.monotonic())))
-
-            async def ask() -> str:
-                result = await device.ask(TEXT)
-                said = str(getattr(result.outcome, "label", result.outcome))
-                return said if result.tier == self.role else f"{result.tier}: {said}"
-
-            yield ask
-
-
-class Stream:
-    """Prompts put at a steady pace, whatever becomes of them."""
-
-    def __init__(self, ask: Ask) -> None:
-        self._ask = ask
-        self._asked: list[asyncio.Task[str]] = []
-        self._putting = asyncio.create_task(self._put())
-
-    async def _put(self) -> None:
-        started_s = time.monotonic()
-        while True:
-            self._asked.append(asyncio.create_task(self._ask()))
-            due_s = started_s + len(self._asked) / PROMPTS_S
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-
-    async def end(self) -> list[str]:
-        """Stop, and return what became of each."""
-        self._putting.cancel()
-        assert self._asked
-        return await asyncio.wait_for(asyncio.gather(*self._asked), 30)
 
 
 @pytest.mark.parametrize("role", ROLES)
 async def test_no_prompt_is_lost_while_the_model_is_exchanged_again_and_again(
     role: Role, mosquitto: MqttWire, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, role, mosquitto)
+    site = ReloadSite(tmp_path, role, mosquitto)
     first = was = site.pack("bag-0")
     async with site.running() as (process, agents), site.asking() as ask:
-        stream = Stream(ask)
+        stream = PromptStream(ask)
 
         for number in range(1, 5):
             now = site.pack(f"bag-{number}")
             said = f"{site.name} answers with bag-{number} {now}, "
-            assert await site.reload() == Ran(0, f"{said}before with bag-{number - 1} {was}\n")
+            assert await site.reload() == Ended(0, f"{said}before with bag-{number - 1} {was}\n")
             was = now
-        assert await site.reload() == Ran(0, f"{site.name} answers with bag-4 {now} already\n")
+        assert await site.reload() == Ended(0, f"{site.name} answers with bag-4 {now} already\n")
 
         answers = await stream.end()
         assert len(answers) > PROMPTS_S, "many, while five were asked for"
@@ -219,10 +66,10 @@ async def test_no_prompt_is_lost_while_the_model_is_exchanged_again_and_again(
 async def test_a_damaged_bundle_is_refused_and_the_model_before_answers_on(
     role: Role, mosquitto: MqttWire, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, role, mosquitto)
+    site = ReloadSite(tmp_path, role, mosquitto)
     good = site.pack("good")
     async with site.running() as (process, agents), site.asking() as ask:
-        stream = Stream(ask)
+        stream = PromptStream(ask)
         site.pack("bad")
         with (site.bundle / WEIGHTS).open("ab") as weights:
             weights.write(b"damage")
@@ -257,7 +104,7 @@ async def test_a_damaged_bundle_is_refused_and_the_model_before_answers_on(
 async def test_another_folder_is_taken_and_what_else_changed_is_said_to_need_a_restart(
     mosquitto: MqttWire, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, "cloud", mosquitto)
+    site = ReloadSite(tmp_path, "cloud", mosquitto)
     site.pack("one")
     write_bundle(tmp_path / "two", name="two")
     async with site.running() as (process, _):
@@ -277,10 +124,10 @@ async def test_another_folder_is_taken_and_what_else_changed_is_said_to_need_a_r
 async def test_a_signal_is_enough_and_any_number_of_them_harms_nobody(
     mosquitto: MqttWire, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, "device", mosquitto)
+    site = ReloadSite(tmp_path, "device", mosquitto)
     site.pack("one")
     async with site.running() as (process, agents), site.asking() as ask:
-        stream = Stream(ask)
+        stream = PromptStream(ask)
         site.pack("two")
         for _ in range(50):
             os.kill(process.pid, signal.SIGHUP)
@@ -295,7 +142,7 @@ async def test_a_signal_is_enough_and_any_number_of_them_harms_nobody(
 async def test_an_agent_that_is_told_while_it_starts_is_not_ended_by_it(
     mosquitto: MqttWire, tmp_path: Path
 ) -> None:
-    site = Site(tmp_path, "cloud", mosquitto)
+    site = ReloadSite(tmp_path, "cloud", mosquitto)
     site.pack("one")
     command = [sys.executable, "-m", "cloud_agent", "--config", str(site.config)]
     process = Process(command, tmp_path, {})
@@ -310,11 +157,11 @@ async def test_an_agent_that_is_told_while_it_starts_is_not_ended_by_it(
 
 
 async def test_whom_it_cannot_ask_it_says_and_why(mosquitto: MqttWire, tmp_path: Path) -> None:
-    site = Site(tmp_path, "edge", mosquitto)
+    site = ReloadSite(tmp_path, "edge", mosquitto)
     site.state.mkdir()
 
     stopped = await site.reload()
-    assert stopped == Ran(
+    assert stopped == Ended(
         2, f"error: edge-1 is not running: nobody holds its lock in {site.state}\n"
     )
 

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import json
-import random
-import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
-from experiments.datasets.bundled import read_prompts
 from experiments.evaluation.tier_models import TierModel
-from experiments.replay.records import Record, read_records
 from experiments.replay.to_matrix import matrix_from_records
 from experiments.testbed.processes import free_port
 from shared.runtimes import ModelSettings
 from shared.tasks.classify import Label
 from shared.tasks.generate import Completion
 from tests.support.processes import ROOT, skip_without
-from tests.support.replay_runs import made_record, write_made_run
+from tests.support.replays import ReplayRun, command, replay, write_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.installations import Installation
@@ -33,34 +27,9 @@ if TYPE_CHECKING:
 TIERS = ("device", "edge", "cloud")
 
 
-class Ran(NamedTuple):
-    folder: Path
-    code: int
-    printed: str
-    report: dict[str, Any]
-    records: list[Record]
-
-
 @pytest.fixture(scope="module", autouse=True)
 def mosquitto_is_here() -> None:
     skip_without("mosquitto")
-
-
-def write_trace(folder: Path, prompts: int, *, per_s: float, seed: int = 0) -> Path:
-    draw = random.Random(seed)
-    known = read_prompts()
-    path, at_s = folder / f"trace-{prompts}.jsonl", 0.0
-    with path.open("w") as file:
-        for _ in range(prompts):
-            prompt = draw.choice(known)
-            row = {"at_s": round(at_s, 4), "text": prompt.text, "label": prompt.label}
-            file.write(json.dumps(row) + "\n")
-            at_s += draw.expovariate(per_s)
-    return path
-
-
-def command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "recserve", "replay", *words]
 
 
 @contextmanager
@@ -82,22 +51,8 @@ def slow_device(name: str, port: int, *, prompt_s: float) -> Iterator[None]:
         process.wait(timeout=30)
 
 
-def replay(folder: Path, *words: str) -> Ran:
-    """Run a replay to its end."""
-    ran = subprocess.run(
-        command(*words), cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
-    )
-    return finished(folder, ran.returncode, ran.stdout + ran.stderr)
-
-
-def finished(folder: Path, code: int, printed: str) -> Ran:
-    assert (folder / "report.json").exists(), printed
-    report = json.loads((folder / "report.json").read_text())
-    return Ran(folder, code, printed, report, read_records(folder))
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+def run(tmp_path_factory: pytest.TempPathFactory) -> ReplayRun:
     folder = tmp_path_factory.mktemp("replay")
     trace = write_trace(folder, 240, per_s=4)
     out = folder / "run"
@@ -108,7 +63,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Ran:
     )
 
 
-def test_every_prompt_of_the_trace_gets_its_answer(run: Ran) -> None:
+def test_every_prompt_of_the_trace_gets_its_answer(run: ReplayRun) -> None:
     assert run.code == 0, run.printed
     assert [record.number for record in run.records] == list(range(240))
     assert run.report["prompts"]["answered"] == 240
@@ -116,13 +71,13 @@ def test_every_prompt_of_the_trace_gets_its_answer(run: Ran) -> None:
     assert {record.device for record in run.records} == {f"virtual-{n}" for n in range(1, 7)}
 
 
-def test_prompts_go_out_when_the_trace_says(run: Ran) -> None:
+def test_prompts_go_out_when_the_trace_says(run: ReplayRun) -> None:
     assert run.records[-1].at_s == pytest.approx(240 / 4 / 10, rel=0.3)
     assert min(record.lateness_s for record in run.records) > -0.002
     assert run.report["arrivals"]["achieved_share"] == pytest.approx(1, abs=0.02)
 
 
-def test_every_decision_is_explained(run: Ran) -> None:
+def test_every_decision_is_explained(run: ReplayRun) -> None:
     for record in run.records:
         for hop in record.hops[:-1]:
             assert hop.confidence < hop.threshold
@@ -132,7 +87,7 @@ def test_every_decision_is_explained(run: Ran) -> None:
     assert {record.tier for record in run.records} == set(TIERS)
 
 
-def test_the_bytes_in_the_records_are_those_that_the_agents_counted(run: Ran) -> None:
+def test_the_bytes_in_the_records_are_those_that_the_agents_counted(run: ReplayRun) -> None:
     burden = run.report["burden"]
 
     repeats = sum(agent["repeats"] for agent in run.report["agents"].values())
@@ -145,7 +100,7 @@ def test_the_bytes_in_the_records_are_those_that_the_agents_counted(run: Ran) ->
     assert 0 < burden["counted_bytes"]["edge-cloud"] < burden["counted_bytes"]["device-edge"]
 
 
-def test_batches_and_waits_of_every_agent_are_in_the_report(run: Ran) -> None:
+def test_batches_and_waits_of_every_agent_are_in_the_report(run: ReplayRun) -> None:
     agents = run.report["agents"]
 
     assert set(agents) == {"edge-1", "cloud-1", "virtual devices"}
@@ -153,7 +108,7 @@ def test_batches_and_waits_of_every_agent_are_in_the_report(run: Ran) -> None:
     assert agents["edge-1"]["queue_ms_mean"] > 0
 
 
-def test_the_page_and_the_tables_are_there(run: Ran) -> None:
+def test_the_page_and_the_tables_are_there(run: ReplayRun) -> None:
     assert "Who answered" in run.printed
     assert "240 of 240 prompts answered, 0 lost" in run.printed.replace("\n", " ")
     page = (run.folder / "report.html").read_text()
@@ -161,7 +116,7 @@ def test_the_page_and_the_tables_are_there(run: Ran) -> None:
     assert "<h1>small: replay of trace-240.jsonl, 20" in page
 
 
-def test_the_run_fills_the_answer_matrix(run: Ran) -> None:
+def test_the_run_fills_the_answer_matrix(run: ReplayRun) -> None:
     bundles = ROOT / "models" / "bundles"
     tiers = [
         TierModel(tier=tier, model=ModelSettings(source=str(bundles / f"sentiment-{tier}")))
@@ -181,59 +136,6 @@ def test_the_run_fills_the_answer_matrix(run: Ran) -> None:
     # with what else was in the batch.
     assert sum(difference < 1e-6 for difference in moved) > 0.7 * len(moved)
     assert max(moved) < 0.15
-
-
-@pytest.fixture(scope="module")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """Run a long replay and press Ctrl-C once it is under way."""
-    folder = tmp_path_factory.mktemp("stopped")
-    trace = write_trace(folder, 300, per_s=30)
-    out = folder / "run"
-    process = subprocess.Popen(
-        command("--trace", str(trace), "--devices", "4", "--out", str(out)),
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    deadline_s = time.monotonic() + 60
-    records = out / "records.jsonl"
-    while not (records.exists() and records.read_bytes().count(b"\n") > 40):
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    printed, _ = process.communicate(timeout=60)
-    return finished(out, process.returncode, printed)
-
-
-def test_ctrl_c_ends_cleanly_with_a_report_of_what_was_done(stopped: Ran) -> None:
-    prompts = stopped.report["prompts"]
-
-    assert stopped.code == 130
-    assert "Traceback" not in stopped.printed
-    assert stopped.report["run"]["state"] == "interrupted"
-    assert 40 < prompts["answered"] < 300
-    assert prompts["answered"] + prompts["unfinished"] + prompts["not_sent"] == 300
-    assert "were not sent" in stopped.printed
-    assert (stopped.folder / "report.html").exists()
-
-
-def test_a_stopped_run_goes_on_where_it_stopped(stopped: Ran) -> None:
-    resumed = replay(stopped.folder, "--resume", str(stopped.folder))
-
-    assert resumed.code == 0, resumed.printed
-    assert [record.number for record in resumed.records] == list(range(300))
-    assert resumed.records[:20] == stopped.records[:20]
-    assert resumed.report["run"]["state"] == "whole"
-    assert resumed.report["run"]["resumed"] == 1
-    assert resumed.report["prompts"]["answered"] == 300
-    assert len((stopped.folder / "records.jsonl").read_bytes().splitlines()) == 300
-    assert max(record.lateness_s for record in resumed.records) < 1.0
-
-    again = replay(stopped.folder, "--resume", str(stopped.folder))
-    assert again.code == 2
-    assert "this run is whole" in again.printed
 
 
 def test_a_closed_loop_keeps_a_number_under_way(tmp_path: Path) -> None:
@@ -308,32 +210,6 @@ def test_a_run_that_asks_for_more_than_its_device_can_do_says_so(
     assert "Saturated from second" in (out / "report.html").read_text()
 
 
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        ((), "name a file of settings, or at least --trace"),
-        (("--trace", "none.jsonl"), "none.jsonl"),
-        (("--trace", "t", "--broker", "here"), "not of the form host:port"),
-        (("--resume", "runs/none"), "run.json: cannot be read"),
-        (("--resume", "runs/none", "--speed", "3"), "give it no other option"),
-        (("--trace", "t", "--speed", "0"), "part.speed"),
-    ],
-)
-def test_a_mistake_is_named_in_one_line(words: Sequence[str], said: str, tmp_path: Path) -> None:
-    ran = subprocess.run(
-        command(*words, *(() if "--resume" in words else ("--out", str(tmp_path / "out")))),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-    assert ran.returncode == 2
-    assert said in ran.stderr
-    assert ran.stderr.count("\n") == 1
-
-
 def test_a_run_that_never_connected_leaves_its_folder_to_the_next(
     tmp_path: Path, installation: Installation
 ) -> None:
@@ -351,20 +227,6 @@ def test_a_run_that_never_connected_leaves_its_folder_to_the_next(
 
     assert second.code == 0, second.printed
     assert second.report["prompts"]["answered"] == 20
-
-
-def test_a_run_cannot_go_on_with_another_trace(tmp_path: Path) -> None:
-    trace, out = write_trace(tmp_path, 20, per_s=10), tmp_path / "run"
-    settings = {"trace": {"file": str(trace)}, "mqtt": {}, "fleet": {"ask": ["device-1"]}}
-    write_made_run(out, [made_record(0)], settings=settings, state="interrupted", prompts=20)
-
-    ran = subprocess.run(
-        command("--resume", str(out)),
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-    assert ran.returncode == 2
-    assert "is not what it was when the run began" in ran.stderr
 
 
 def test_captions_are_translated_and_their_tokens_counted(tmp_path: Path) -> None:
