@@ -5,6 +5,8 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 RUNS   ?= 100000
 MINUTES ?= 30
+# Files of tests at a time: many start processes of their own.
+WORKERS ?= 2
 MEMORY_BESIDE := --system all-cloud --system gptcache-0.90 --system ic-cache-like --system memory
 
 # Where public data sets lie beside the checkout, the tests that read them run as well.
@@ -23,8 +25,9 @@ demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it
 demo-text: $(VENV)/.text ## Translate captions through three tiers on this machine, then chat with SmolLM2
 	@$(BIN)/recserve demo-text
 
-test: $(VENV)/.dev ## Run the whole test suite, installing what it needs
-	@$(BIN)/python -m pytest
+test: $(VENV)/.dev ## Run the whole test suite, WORKERS (2) files at a time, installing what it needs
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -m alone
 
 test-pythons: ## Run what needs no PyTorch on the oldest Python and the newest, where they are installed
 	@sh tests/on-other-pythons.sh 3.10 3.13

@@ -18,6 +18,7 @@ for version in "$@"; do
     echo "Python $version: installing into $venv ..."
     [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable ".[dev]" &&
-        "$venv/bin/python" -m pytest || failed="$failed $version"
+        "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not alone" &&
+        "$venv/bin/python" -m pytest -m alone || failed="$failed $version"
 done
 [ -z "$failed" ] || { echo "Failed on Python$failed"; exit 1; }

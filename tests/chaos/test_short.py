@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(420)
 def test_whatever_dies_every_prompt_ends_in_exactly_one_result(tmp_path: Path) -> None:
     skip_without("mosquitto")
