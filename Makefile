@@ -14,7 +14,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights plan-check pictures days crowd listeners shipping chaos soak fuzz clean
+.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights nights-classify plan-check pictures days crowd listeners shipping chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -123,6 +123,10 @@ results-memory: $(VENV)/.dev ## Write docs/results-memory.md: ten simulated days
 
 nights: $(VENV)/.dev ## Have a small model learn 600 facts in three nights, and say what it kept (20 min on an idle core)
 	@$(BIN)/python -m experiments.nights runs/nights
+
+nights-classify: $(VENV)/.dev ## Have a film classifier meet other reviews for three days and nights; DATA (20 min)
+	@test -d "$(DATA)" || { echo "make nights-classify DATA=DIR: name the folder of the public sets"; exit 2; }
+	@$(BIN)/python -m experiments.nights.classify runs/nights-classify --data $(DATA)
 
 plan-check: $(VENV)/.dev ## Hold plans against replays of captions (15 min), and of the traces AZURE and MOONCAKE (50 min)
 	@$(BIN)/python -m experiments.simulator.validate runs/plan-check $(AZURE) $(MOONCAKE)

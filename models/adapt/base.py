@@ -52,11 +52,21 @@ class AdaptedBase:
             else ChoosingRows(config, self.tokenizer, source)
         )
         self.network = _adapted(network, task, recipe, warm)
+        self._halved = task == "classify" and torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - nowhere else
 
     @property
     def trainable(self) -> list[torch.nn.Parameter]:
         """What learns."""
         return [each for each in self.network.parameters() if each.requires_grad]
+
+    def loss(self, rows: Sequence[AdaptRow]) -> torch.Tensor:
+        """Return the mean loss of a batch of rows.
+
+        A classifier multiplies in bfloat16 where the processor does, which takes half the time.
+        """
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._halved):
+            loss: torch.Tensor = self.network(**self.read(rows)).loss
+        return loss
 
     def state(self) -> dict[str, torch.Tensor]:
         """Return what the adapter has learned so far."""
@@ -138,7 +148,7 @@ class ChoosingRows:
             [row.text for row in rows],
             padding=True,
             truncation=True,
-            max_length=_ROW_TOKENS,
+            max_length=min(_ROW_TOKENS, self._tokenizer.model_max_length),
             return_tensors="pt",
         )
         return {**batch, "labels": torch.tensor([self._numbers[row.answer] for row in rows])}

@@ -103,7 +103,7 @@ def _step(
     filled = [rows for rows in batches if rows]
     count, mean = sum(map(len, filled)), 0.0
     for rows in filled:
-        loss: torch.Tensor = base.network(**base.read(rows)).loss * (len(rows) / count)
+        loss = base.loss(rows) * (len(rows) / count)
         loss.backward()
         mean += float(loss.detach())
     torch.nn.utils.clip_grad_norm_(base.trainable, recipe.gradient_norm_max)

@@ -118,3 +118,12 @@ def test_a_classifier_learns_its_labels_and_no_others(tmp_path: Path) -> None:
     assert done.losses[-1] < done.losses[0]
     with pytest.raises(TrainingError, match="has no label 'joyful'; its labels are negative, posi"):
         adapt(source, foreign, recipe(), tmp_path / "other")
+
+
+def test_a_text_longer_than_the_base_reads_is_cut(tmp_path: Path) -> None:
+    source = str(write_classifier(tmp_path / "source", labels=("negative", "positive")))
+    (tmp_path / "night").mkdir()
+    long = [AdaptRow("good film " * 40, "positive"), AdaptRow("bad soup " * 40, "negative")]
+    rows = AdaptRows(task="classify", new=long, old=[])
+
+    assert len(adapt(source, rows, recipe(steps=2), tmp_path / "night").losses) == 2
