@@ -32,11 +32,14 @@ _ANSWER_TOKENS: Final = 64
 def examine(settings: ModelSettings, task: Task, rows: NightRows, room: int, shown: bool) -> Exam:
     """Ask a model what is new, in held-out wordings, a draw of what is old, and after examples.
 
+    Of what is old rows that are not repeated are asked, where there are any: those that are tell
+    nothing of the others.
     ``room`` is how many tokens it reads and writes; it is ``shown`` examples, or none.
     """
     new = [row for row in rows.new if row.held_out]
     draw = random.Random("probes")  # noqa: S311 - a choice of rows, no secret
-    old = draw.sample(rows.old, min(PROBES, len(rows.old)))
+    known = [row for row in rows.old if not row.wordings] or rows.old
+    old = draw.sample(known, min(PROBES, len(known)))
     after = shown_probes(rows.new, _SHOWN_PROBES) if shown else []
     options = {"max_new_tokens": min(_ANSWER_TOKENS, room // 2)} if task == "generate" else {}
     requests = [Request(task, row.probe, options) for row in (*new, *old)]

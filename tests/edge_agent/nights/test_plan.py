@@ -88,6 +88,18 @@ def test_what_is_learned_anew_is_not_repeated_as_it_was() -> None:
     assert [row.answer for row in chosen.old] == ["maker 7"]
 
 
+def test_some_texts_that_a_classifier_knows_test_it_and_are_not_repeated() -> None:
+    known = [NightRow(wordings=(f"dull film {n}",), answer="negative") for n in range(50)]
+    options: dict[str, Any] = {"settings": SETTINGS, "now_s": 0.0}
+    kept = choose([], [], known, task="classify", **options).old
+    tests = [row for row in kept if not row.wordings]
+
+    assert [row.probe for row in kept] == [row.probe for row in known]
+    assert 2 < len(tests) < 20
+    assert kept == choose([], [], known, task="classify", **options).old
+    assert choose([], [], known, task="generate", **options).old == tuple(known)
+
+
 def test_what_was_forgotten_since_asks_for_a_fresh_adapter() -> None:
     def fresh(*knew: int) -> bool:
         rows = choose(
