@@ -43,7 +43,7 @@ class AskedEdge(NamedTuple):
         return right
 
 
-class Share(NamedTuple):
+class Estimate(NamedTuple):
     """A share, or a difference of two, with its interval."""
 
     value: float
@@ -58,8 +58,8 @@ class KindFigures(NamedTuple):
     """
 
     texts: int
-    accuracy: Share
-    gain: Share
+    accuracy: Estimate
+    gain: Estimate
     auroc: float
     up: Saving
 
@@ -99,5 +99,5 @@ def _sent_up(asked: AskedEdge, edge: TierAnswers) -> tuple[Floats, Floats]:
     return right.astype(np.float64), up.astype(np.float64)
 
 
-def _share(values: Floats, weights: Floats) -> Share:
-    return Share(float(values.mean()), interval_of(weights @ values))
+def _share(values: Floats, weights: Floats) -> Estimate:
+    return Estimate(float(values.mean()), interval_of(weights @ values))

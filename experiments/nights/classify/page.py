@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from experiments.nights.classify.figures import KindFigures, Share
+    from experiments.nights.classify.figures import Estimate, KindFigures
     from experiments.nights.classify.report import ShiftReport
 
 BEGIN: Final = "<!-- classification: written by `make nights-classify DATA=DIR` -->\n"
@@ -152,11 +152,11 @@ def _cloud(report: ShiftReport) -> str:
     )
 
 
-def _percent(share: Share) -> str:
+def _percent(share: Estimate) -> str:
     low, high = share.interval
     return f"{share.value:.1%} [{low * 100:.1f}, {high * 100:.1f}]"
 
 
-def _points(share: Share) -> str:
+def _points(share: Estimate) -> str:
     low, high = share.interval
     return f"{share.value * 100:+.1f} [{low * 100:+.1f}, {high * 100:+.1f}]"

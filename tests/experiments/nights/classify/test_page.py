@@ -4,7 +4,7 @@ import pytest
 
 from edge_agent.nights.folder import NightOutcome
 from experiments.evaluation.equal_accuracy import Saving
-from experiments.nights.classify.figures import KindFigures, Share
+from experiments.nights.classify.figures import Estimate, KindFigures
 from experiments.nights.classify.page import BEGIN, END, put, section
 from experiments.nights.classify.report import NEW, ShiftReport
 from experiments.nights.classify.study import Night
@@ -14,8 +14,8 @@ from shared.telemetry.intervals import Interval
 def figures(gain: float, saved: float) -> KindFigures:
     return KindFigures(
         700,
-        Share(0.8 + gain, Interval(0.75, 0.9)),
-        Share(gain, Interval(gain - 0.02, gain + 0.02)),
+        Estimate(0.8 + gain, Interval(0.75, 0.9)),
+        Estimate(gain, Interval(gain - 0.02, gain + 0.02)),
         0.75,
         Saving(0.3, 0.3 * (1 - saved), saved, Interval(saved - 0.1, saved + 0.1)),
     )
