@@ -91,11 +91,10 @@ FAMILIES: dict[str, tuple[Callable[[], Any], dict[str, object]]] = {
     "a decoder that pads with 0, at the left": (lambda: gpt2(0), {"padding_side": "left"}),
 }
 TOLD: dict[str, dict[str, object]] = {
-    "an encoder that reads the end of a long text": {"truncation": "left", "padding": "right"},
-    "an encoder whose tokenizer fills up at the left": {"truncation": "right", "padding": "left"},
-    "a RoBERTa": {"max_tokens": MAX_TOKENS},
+    "an encoder that reads the end of a long text": {"truncation": "left"},
+    "a RoBERTa": {"truncation": "right", "max_tokens": MAX_TOKENS},
     "a decoder that pads with 7": {"pad_token": 7, "padding": "right", "max_tokens": MAX_TOKENS},
-    "a decoder that pads with 0, at the left": {"pad_token": 0, "padding": "left"},
+    "a decoder that pads with 0, at the left": {"pad_token": 0},
 }
 """What the manifest has to tell whoever serves a model of a family."""
 
