@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.bus.mqtt.connection import MqttConnection
 
 T = "recserve/v1"
+CONTROL = ("report", "state", "telemetry", "explained", "desired", "whatever")
 
 
 def node(name: str) -> tuple[str, ...]:
@@ -46,6 +47,7 @@ def told(name: str) -> tuple[str, ...]:
 PUBLISHES = {
     "device-1": (
         *node("device-1"),
+        f"{T}/control/device-1/explained",
         f"{T}/prompts/+/+/device-1",
         f"{T}/status/device/device-1",
         f"{T}/answers/device-1",
@@ -144,7 +146,7 @@ READS = {
         f"{T}/status/#",
         f"{T}/results/center",
         f"{T}/center",
-        *(f"{T}/control/+/{kind}" for kind in ("report", "state", "telemetry", "desired")),
+        *(f"{T}/control/+/{kind}" for kind in CONTROL[:-1]),
         f"{T}/models/manifest/+",
         f"{T}/models/ask/+",
         f"{T}/answers/center",
@@ -168,7 +170,6 @@ NAMES = (
     *("device-1", "device-2", "edge-1", "edge-2", "cloud-1"),
     *("center", "alice", "operator", "nobody"),
 )
-CONTROL = ("report", "state", "telemetry", "desired", "whatever")
 MEMORY = ("ask", "answers", "offers", "whatever")
 TIERS = ("device", "edge", "cloud", "attic")
 TOPICS = (

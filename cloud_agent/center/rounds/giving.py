@@ -87,7 +87,7 @@ class JobGiver:
             await self._bus.publish(topic, encode_prompt(prompt, now_s), expiry_s=expiry_s)
         except BusError as error:
             _log.info("job not sent", id=entry.job.id, node=node.node, reason=str(error))
-            self._ledger.take_back(entry.job.id)
+            self._ledger.take_back(entry.job.id, owing=True)
 
     def _by_task(self) -> Iterator[tuple[Any, list[JobEntry]]]:
         by_task: dict[Any, list[JobEntry]] = {}

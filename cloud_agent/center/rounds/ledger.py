@@ -31,7 +31,8 @@ class JobEntry(msgspec.Struct, kw_only=True):
     """Where one job is.
 
     ``node`` is who has it now, empty while it waits, and ``silent_s`` until when it may be silent;
-    ``tried`` are those who had it before. ``late`` says that an answer came after the end.
+    ``tried`` are those who had it before, and ``owing`` those of them who may still say something:
+    they were silent or gone. ``late`` says that an answer came after the end.
     """
 
     job: FleetJob
@@ -43,6 +44,7 @@ class JobEntry(msgspec.Struct, kw_only=True):
     silent_s: float = 0.0
     attempts: int = 0
     tried: tuple[str, ...] = ()
+    owing: tuple[str, ...] = ()
     ending: Ending | None = None
     late: bool = False
 
@@ -102,6 +104,7 @@ class JobLedger:
         """Note that a node gets a job, and may be silent about it for so long."""
         entry = self._open[job]
         entry.node, entry.sent_s, entry.silent_s = node, now_s, now_s + patience_s
+        entry.owing = tuple(name for name in entry.owing if name != node)
         entry.attempts += 1
         self._count["given_again"] += entry.attempts > 1
         return entry
@@ -131,22 +134,39 @@ class JobLedger:
         entry.late = True
         return entry
 
-    def take_back(self, job: str, *, failed: bool = False) -> JobEntry | None:
-        """Let a job wait again; one that ``failed`` too often has ended, and is returned then."""
+    def take_back(self, job: str, *, owing: bool = False) -> None:
+        """Let a job wait again; who had it may be ``owing`` a word, having said nothing yet."""
         entry = self._open.get(job)
         if entry is None or not entry.node:
-            return None
+            return
+        if owing:
+            entry.owing = (*entry.owing, entry.node)
         entry.tried, entry.node = (*entry.tried, entry.node), ""
-        if failed and entry.attempts >= self._attempts:
-            return self.end(job, "failed")
-        return None
 
     def take_back_from(self, is_gone: Callable[[str], bool]) -> list[JobEntry]:
         """Let all jobs of nodes that are gone wait again; return them."""
         gone = [entry for entry in self.out() if is_gone(entry.node)]
         for entry in gone:
-            self.take_back(entry.job.id)
+            self.take_back(entry.job.id, owing=True)
         return gone
+
+    def fail(self, job: str, node: str) -> JobEntry | None:
+        """Let a job wait again at which a node failed; return it if it failed too often and ended.
+
+        A failure need not say whose it is: ``node`` is empty then, and while an earlier node owes
+        its word the failure is that one's. Who has the job now goes on with it.
+        """
+        entry = self._open.get(job)
+        if entry is None:
+            return None
+        if (node or not entry.owing) and node in ("", entry.node):
+            had_it = bool(entry.node)
+            self.take_back(job)
+            too_often = had_it and entry.attempts >= self._attempts
+            return self.end(job, "failed") if too_often else None
+        spoken = node or entry.owing[0]
+        entry.owing = tuple(name for name in entry.owing if name != spoken)
+        return None
 
     def overdue(self, now_s: float) -> list[JobEntry]:
         """End the jobs whose time has run out, and return them."""

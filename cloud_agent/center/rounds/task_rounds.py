@@ -159,7 +159,7 @@ class TaskRounds:
                 silence = self._grader.silence(entry, now_s)
                 if silence is not None:
                     self.beliefs.learn(silence)
-                self.ledger.take_back(entry.job.id)
+                self.ledger.take_back(entry.job.id, owing=True)
             for entry in self.ledger.overdue(now_s):
                 self.reports.ended(entry, None, now_s)
                 self._signal()
@@ -194,7 +194,7 @@ class TaskRounds:
         """Take in a result: the first answer to a job counts and teaches; too late it teaches."""
         now_s, job = time.monotonic(), result.id.hex
         if isinstance(result.outcome, Failure):
-            ended = self.ledger.take_back(job, failed=True)
+            ended = self.ledger.fail(job, result.hops[-1].agent if result.hops else "")
             if ended is not None:
                 self.reports.ended(ended, None, now_s)
             return

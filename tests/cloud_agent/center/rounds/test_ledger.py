@@ -52,12 +52,46 @@ def test_the_answer_of_a_node_that_was_given_up_counts_if_it_is_the_first() -> N
 def test_a_job_that_fails_too_often_has_ended() -> None:
     ledger = ledger_of(1, attempts=2)
     ledger.give("0", "edge-1", 1.0, 5.0)
-    assert ledger.take_back("0", failed=True) is None
+    assert ledger.fail("0", "") is None
     ledger.give("0", "edge-2", 2.0, 5.0)
-    ended = ledger.take_back("0", failed=True)
+    ended = ledger.fail("0", "edge-2")
     assert ended is not None
     assert ended.ending == "failed"
     assert ledger.counts == (1, 0, 1, 0, 0, 1)
+
+
+@pytest.mark.parametrize("whose", ["", "edge-1"])
+def test_a_late_failure_of_an_earlier_node_takes_nothing_from_the_next(whose: str) -> None:
+    ledger = ledger_of(1, attempts=2)
+    ledger.give("0", "edge-1", 1.0, 5.0)
+    ledger.take_back("0", owing=True)
+    ledger.give("0", "edge-2", 7.0, 5.0)
+
+    assert ledger.fail("0", whose) is None
+    assert [entry.node for entry in ledger.out()] == ["edge-2"]
+    ended = ledger.fail("0", "")
+    assert ended is not None
+    assert ended.tried == ("edge-1", "edge-2")
+
+
+def test_a_node_that_gets_a_job_back_fails_at_it_itself() -> None:
+    ledger = ledger_of(1, attempts=3)
+    ledger.give("0", "edge-1", 1.0, 5.0)
+    ledger.take_back("0", owing=True)
+    ledger.give("0", "edge-1", 7.0, 5.0)
+
+    assert ledger.fail("0", "") is None
+    assert [entry.job.id for entry in ledger.waiting()] == ["0"]
+
+
+def test_a_failure_at_a_job_that_waits_is_of_no_account() -> None:
+    ledger = ledger_of(1, attempts=1)
+    ledger.give("0", "edge-1", 1.0, 5.0)
+    ledger.take_back("0")
+
+    assert ledger.fail("0", "") is None
+    assert ledger.fail("9", "") is None
+    assert [entry.job.id for entry in ledger.waiting()] == ["0"]
 
 
 def test_a_job_whose_time_is_over_has_ended_wherever_it_is() -> None:
@@ -91,7 +125,7 @@ def test_an_answer_to_a_job_that_never_was_counts_for_nothing() -> None:
 @given(
     deeds=st.lists(
         st.tuples(
-            st.sampled_from(["give", "answer", "fail", "refuse", "die", "tick"]),
+            st.sampled_from(["give", "answer", "fail", "late", "refuse", "die", "tick"]),
             st.integers(0, 4),
             st.sampled_from(["edge-1", "edge-2", "edge-3"]),
         ),
@@ -107,8 +141,10 @@ def test_every_job_is_open_or_ended_exactly_once(deeds: list[tuple[str, int, str
             ledger.give(job, node, now, 5.0)
         elif deed == "answer":
             ended += [job] if ledger.end(job, "answered") else []
-        elif deed in {"fail", "refuse"}:
-            ended += [job] if ledger.take_back(job, failed=deed == "fail") else []
+        elif deed in {"fail", "late"}:
+            ended += [job] if ledger.fail(job, "" if deed == "fail" else node) else []
+        elif deed == "refuse":
+            ledger.take_back(job)
         elif deed == "die":
             ledger.take_back_from(node.__eq__)
         elif deed == "tick":

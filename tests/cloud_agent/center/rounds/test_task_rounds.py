@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
 
 from cloud_agent.center.app import Center
 from cloud_agent.center.catalogue.file import MeasuredGrade, read_catalogue, write_catalogue
+from cloud_agent.center.placement.jobs import FleetJob
 from cloud_agent.center.placement.preferences import Weighted
+from cloud_agent.center.rounds.ledger import PostedJob
 from cloud_agent.center.rounds.settings import RoundSettings
 from cloud_agent.center.rounds.task_rounds import TaskRounds
 from cloud_agent.center.settings import CenterPart, CenterSettings
 from shared.agent.run import serving
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import DataError, SettingsError
+from shared.messages import Failure, Result
 from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
 from shared.telemetry.metrics import Metrics
+from shared.wire.codec import encode_result
 from shared.wire.topics import Topics
 from tests.support.cascades import cloud_settings
 from tests.support.job_rounds import BUNDLES, write_jobs, write_measured
@@ -187,6 +193,33 @@ async def test_streaming_rounds_do_not_wait_for_each_other(wire: Wire, tmp_path:
         assert running(center).ledger.counts.open > 6
         await eventually(running(center).finished.is_set, "the end of all")
         assert running(center).ledger.counts.unanswered == 24
+
+
+async def test_a_late_failure_leaves_a_job_with_whoever_has_it_now(
+    wire: Wire, tmp_path: Path
+) -> None:
+    """An earlier node's failure, which does not say whose it is, comes while another is at work."""
+    part = CenterPart(telemetry_s=0.2, lease_s=30.0)
+    async with Center.open(part, MqttSettings(root=wire.root), wire.bus) as center:
+        played = TaskRounds(
+            part.name, rounds(tmp_path), center.bus, center.topics, center.registry, center.events
+        )
+        await center.bus.wait_connected(CONNECT_S)
+        await played.start()
+        job = FleetJob(uuid4().hex, "label", time.monotonic() + CONNECT_S)
+        played.ledger.add(job, PostedJob("label", "a remark", ("positive",)), 1, time.monotonic())
+        played.ledger.give(job.id, "slow", time.monotonic(), 0.0)
+        played.ledger.take_back(job.id, owing=True)
+        entry = played.ledger.give(job.id, "quick", time.monotonic(), CONNECT_S)
+        slow = await settled(wire.bus("slow"))
+        failed = Result(UUID(job.id), Failure("model-failed", "out of memory"))
+        topic = Topics(wire.root).results(part.name)
+
+        await slow.publish(topic, encode_result(failed, known_hops=0))
+        await eventually(lambda: not entry.owing, "the failure")
+        assert entry.node == "quick"
+        await slow.publish(topic, encode_result(failed, known_hops=0))
+        await eventually(lambda: entry.tried == ("slow", "quick"), "the next one's own failure")
 
 
 @pytest.mark.parametrize("kind", ["oracle", "dqn"])
