@@ -141,9 +141,9 @@ def _node(member: Member, topics: Topics) -> list[Right]:
     name = member.name
     return [
         Right("publish", topics.control(name, "report"), "what it is, to the centre"),
-        Right("publish", topics.control(name, "state"), "how far its models are"),
+        Right("publish", topics.control(name, "state"), "how far it is with what is wanted of it"),
         Right("publish", topics.control(name, "telemetry"), "its counts and loads"),
-        Right("read", topics.control(name, "desired"), "which model it is to serve"),
+        Right("read", topics.control(name, "desired"), "its model, and the settings of its policy"),
         Right("read", topics.center, "whether a centre is there"),
         Right("read", topics.manifest("+"), "signed manifests of bundles"),
         Right("publish", topics.pieces_asked(name), "asks for pieces of bundles"),
@@ -170,7 +170,7 @@ def _center(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.control("+", "state"), "which models they have"),
         Right("read", topics.control("+", "telemetry"), "their counts and loads"),
         Right("read", topics.control("+", "explained"), "the last prompts of devices"),
-        Right("publish", topics.control("+", "desired"), "which model each is to serve"),
+        Right("publish", topics.control("+", "desired"), "which model and policy each is to have"),
         Right("read", topics.control("+", "desired"), "what it said of that before"),
         Right("publish", topics.center, "that it is there, and its last will"),
         Right("read", topics.center, "what stands there"),

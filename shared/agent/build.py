@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from shared.agent.fit import refuse_unfit
+from shared.agent.tuning import changes_of, with_kept_changes
 from shared.bus.mqtt.bus import MqttBus
 from shared.cascade.tier import Tier
 from shared.errors import RecServeError
@@ -118,7 +118,8 @@ def build_agent(
     lent, active = model is not None, ""
     if model is None:
         model, active = _load(settings)
-    refuse_unfit(settings, model, remembers=before is not None)
+    own, remembers = settings, before is not None
+    settings, taken = with_kept_changes(own, model, remembers=remembers)
     metrics = metrics or Metrics()
     topics = Topics(settings.mqtt.root)
     runs = model if around is None else around(model)
@@ -160,6 +161,7 @@ def build_agent(
         queue=batcher,
         metrics=metrics,
         active=active,
+        changes=changes_of(own, taken, station, slot, remembers=remembers),
         bulk=lambda: _bulk(settings, connect),
     )
     parts = AgentParts(bus, upper_bus, topics, station, batcher, metrics, announcer, slot, node)

@@ -61,7 +61,7 @@ async def keeping_what_is_learned(
     if folder is None:
         yield
         return
-    file = LearnedFile(folder / f"{settings.agent}.learned", settings, parts)
+    file = LearnedFile(folder / f"{settings.agent}.learned", parts)
     file.take_up()
     saving = Supervised("what is learned", lambda: _save_now_and_then(file, every_s))
     try:
@@ -80,11 +80,16 @@ async def _save_now_and_then(file: LearnedFile, every_s: float) -> None:
 class LearnedFile:
     """The file of one agent."""
 
-    def __init__(self, path: Path, settings: AgentSettings, parts: AgentParts) -> None:
+    def __init__(self, path: Path, parts: AgentParts) -> None:
         self._path = path
-        self._policy: dict[str, Any] = msgspec.to_builtins(settings.tier.policy)
         self._parts = parts
         self._saved = parts.station.tier.changes
+
+    @property
+    def _policy(self) -> dict[str, Any]:
+        """The policy's settings; a centre may change them under way."""
+        policy: dict[str, Any] = msgspec.to_builtins(self._parts.station.tier.policy)
+        return policy
 
     def take_up(self) -> None:
         """Let the policies recall what the file holds; put it aside if that is not theirs."""

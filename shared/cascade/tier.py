@@ -21,6 +21,7 @@ from shared.cascade.policies import (
     Quantile,
     Remembering,
     Routing,
+    hand_over,
     judges_memories,
     learns,
     make_policy,
@@ -86,8 +87,8 @@ class Tier:
     ) -> None:
         self.name = name
         self.above = tuple(above)
-        self._settings = policy or Quantile()
-        self._judges_memories = judges_memories(self._settings)
+        self.policy = policy or Quantile()
+        """The settings that are decided by; ``go_by`` changes them."""
         self._draw = random.Random(seed)  # noqa: S311 - draws prompts, guards nothing
         self._expected = expected or {}
         self._policies: dict[Task, Policy] = {}
@@ -97,7 +98,7 @@ class Tier:
     @property
     def learns(self) -> bool:
         """Whether the policy wants to know what became of the prompts it sent up."""
-        return learns(self._settings)
+        return learns(self.policy)
 
     def decide(
         self,
@@ -170,7 +171,7 @@ class Tier:
 
     def _route_scored(self, task: Task, observation: Observation) -> Routing:
         """Ask the policy about what a model scored; a remembered answer is few policies' number."""
-        if observation.way != "memory" or self._judges_memories:
+        if observation.way != "memory" or judges_memories(self.policy):
             return self.route(task, observation)
         return Routing(1, 1.0) if observation.check and self.above else Routing(0, 0.0)
 
@@ -180,7 +181,7 @@ class Tier:
             not self.learns
             or result.tier not in self.above
             or not escalation.scored
-            or (escalation.remembered and not self._judges_memories)
+            or (escalation.remembered and not judges_memories(self.policy))
         ):
             return
         feedback = Feedback(
@@ -226,9 +227,17 @@ class Tier:
         for task in tuple(self._policies):
             self._begin(task)
 
+    def go_by(self, policy: PolicySettings, now_s: float) -> None:
+        """Decide by other settings from now on; what was seen goes over as ``hand_over`` says."""
+        before, self._policies = self._policies, {}
+        self.policy = policy
+        self.changes += 1
+        for task, old in before.items():
+            hand_over(old, self._begin(task), now_s)
+
     def _begin(self, task: Task) -> Policy:
         context = PolicyContext(self._draw, len(self.above), self._expected.get(task, ()))
-        policy = self._policies[task] = make_policy(self._settings, context)
+        policy = self._policies[task] = make_policy(self.policy, context)
         return policy
 
     def report(self, task: Task) -> dict[str, float]:

@@ -14,19 +14,28 @@ from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import replace
 
-from shared.errors import BundleError, MalformedMessage, RecServeError, Stopping, StoreError, cut
+from shared.errors import (
+    BundleError,
+    MalformedMessage,
+    RecServeError,
+    SettingsError,
+    Stopping,
+    StoreError,
+    cut,
+)
 from shared.nodes.fetch import BundleFetcher, Progress
 from shared.nodes.machine import disk_of
 from shared.nodes.wanted import check_disk, check_order, is_stale, raised
 from shared.runtimes import load_model
 from shared.telemetry.log import get_logger
-from shared.wire.control import DETAIL_CHARACTERS, Desired, NodeState, decode_word
+from shared.wire.control import DETAIL_CHARACTERS, Desired, NodeState, decode_word, version_of
 from shared.wire.manifest import decode_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from shared.bus import Bus, Message
+    from shared.nodes.changes import SettingChanges
     from shared.nodes.settings import NodeSettings
     from shared.nodes.signing import ManifestVerifier
     from shared.nodes.sources import ChunkSource
@@ -56,6 +65,7 @@ class ModelKeeper:
         slot: ModelSlot,
         store: BundleStore,
         active: str,
+        changes: SettingChanges,
         verifier: ManifestVerifier,
         sources: Callable[[Desired], Sequence[ChunkSource]],
         busy: Callable[[], bool],
@@ -76,8 +86,10 @@ class ModelKeeper:
         self._manifests: dict[str, SignedManifest] = {}
         self._changed = asyncio.Event()
         self._flipping = False
+        self._changes = changes
         self.active = active
-        self.state = NodeState(active=self.active)
+        self.state = NodeState()
+        self._say(self.state)
 
     def exchanged(self) -> None:
         """Hear that a model took the place; one that we did not put there is none of the centre's.
@@ -162,13 +174,14 @@ class ModelKeeper:
         """Do what is wanted; say whether there is no reason to try it again."""
         self._say(replace(NodeState(), generation=desired.generation, wanted=desired.active))
         try:
+            await self._changes.bring_about(desired.settings, self._store)
             await self._take(desired)
             await asyncio.to_thread(self._drop, desired)
         except Stopping:
             return True
-        except _Refused as error:
+        except (_Refused, SettingsError) as error:
             self._say(self.state, phase="refused", detail=str(error))
-            _log.warning("bundle refused", bundle=desired.active[:12], reason=str(error))
+            _log.warning("wish refused", bundle=desired.active[:12], reason=str(error))
             return True
         except (RecServeError, OSError) as error:
             self._say(self.state, phase="failed", detail=str(error))
@@ -308,7 +321,9 @@ class ModelKeeper:
     def _say(self, state: NodeState, **changes: Any) -> None:
         if "detail" in changes:
             changes["detail"] = cut(changes["detail"])[:DETAIL_CHARACTERS]
-        self.state = replace(state, **({"active": self.active} | changes))
+        settings = self._changes.in_force
+        known = {"active": self.active, "settings": settings, "version": version_of(settings)}
+        self.state = replace(state, **(known | changes))
         self._tell(self.state)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from shared.bus import Bus
+    from shared.nodes.changes import SettingChanges
     from shared.nodes.settings import NodeSettings
     from shared.nodes.sources import ChunkSource
     from shared.nodes.telemetry import ModelQueue
@@ -62,6 +63,12 @@ def kept_bundle(settings: NodeSettings, state: str) -> Path | None:
     return None
 
 
+def kept_changes(settings: NodeSettings, state: str) -> dict[str, str]:
+    """Return the settings that the centre has put over an agent's own, as far as it is known."""
+    folder = store_folder(settings, state)
+    return {} if folder is None else BundleStore(folder).note().settings
+
+
 class FleetNode:
     """Runs beside an agent for as long as that runs."""
 
@@ -80,9 +87,12 @@ class FleetNode:
         queue: ModelQueue,
         metrics: Metrics,
         active: str,
+        changes: SettingChanges,
         bulk: Callable[[], Bus | None],
     ) -> None:
         """Join the parts; ``active`` is the bundle from the centre that the agent runs already.
+
+        ``changes`` are the settings that it has from there.
 
         ``bulk`` returns a connection for files, None where the agent's own must carry them.
 
@@ -112,6 +122,7 @@ class FleetNode:
         self.store: BundleStore | None = None
         self.keeper: ModelKeeper | None = None
         self._active = active
+        self._changes = changes
         self._verifier = None
         if self._folder is not None:
             self._verifier = ManifestVerifier.read(Path(settings.authority), settings.site)
@@ -178,12 +189,12 @@ class FleetNode:
             slot=self._slot,
             store=store,
             active=self._active,
+            changes=self._changes,
             verifier=self._verifier,
             sources=self._sources,
             busy=self._busy,
             tell=self.reporter.tell,
         )
-        self.reporter.tell(self.keeper.state)
         self._running.append(Supervised("models", self.keeper.run))
 
     def exchanged(self) -> None:

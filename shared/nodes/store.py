@@ -40,13 +40,17 @@ _SHA256_DIGITS: Final = 64
 _FRESH_S: Final = 3600.0
 
 
-class StoreNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What outlives the process: the bundle in use, its generation, and the floor of each model."""
+class StoreNote(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What outlives the process: the bundle in use, its generation, and the floor of each model.
+
+    ``settings`` are those that the centre has put over the agent's own.
+    """
 
     active: str = ""
     generation: int = 0
     floors: dict[str, int] = {}
     bases: dict[str, str] = {}
+    settings: dict[str, str] = {}
 
 
 class BundleStore:

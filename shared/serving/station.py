@@ -21,6 +21,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from shared.cascade.policies import PolicySettings
     from shared.cascade.tier import Escalation, Tier
     from shared.messages import Prompt
     from shared.protocol.evidence import Evidence
@@ -152,6 +153,15 @@ class Station:
             self.metrics.compared.labels(*labels).inc()
         for observe in self._observers:
             observe(escalation, result)
+
+    def go_by(self, policy: PolicySettings) -> None:
+        """Decide by other settings of the policy from now on; figures of the one before go."""
+        shown = {task: set(self.tier.report(task)) for task in TASKS}
+        self.tier.go_by(policy, time.monotonic())
+        for task, figures in shown.items():
+            for figure in figures - set(self.tier.report(task)):
+                self.metrics.policy.remove(self.tier.name, task, figure)
+        self._figures.cache_clear()
 
     def _check(self, prompt: Prompt, now_s: float) -> None:
         """Refuse what no model should see."""

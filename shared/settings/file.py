@@ -103,6 +103,21 @@ def convert(
         raise SettingsError(f"{where}: {error}") from error
 
 
+def put_over(
+    kind: type[_Settings], tree: dict[str, Any], changes: Mapping[str, str], where: str
+) -> _Settings:
+    """Turn a tree of plain values into settings, with texts put over it by key, as flags are.
+
+    Raises ``SettingsError``.
+    """
+    types = types_of(kind)
+    put = {key: f"{where} {key}={text}" for key, text in changes.items()}
+    for key, text in changes.items():
+        _put(tree, key.split("."), text, types, put[key])
+    said = ", ".join(f"{key}={text}" for key, text in changes.items())
+    return convert(kind, tree, f"{where} {said}", put)
+
+
 class _Texts(BoundedLoader):
     """Leaves every value a text but null: what it means is the business of its key's type."""
 

@@ -6,14 +6,19 @@ they are refused. Manifests of bundles have a file of their own (``shared.wire.m
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from shared.errors import MalformedMessage
 
-VERSION: Final = 1
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION: Final = 2
+"""Of what has ``settings``; all else says 1, and an older reader takes it to the letter."""
+FIRST: Final = 1
 CONTROL_BYTES: Final = 64 * 1024
 DETAIL_CHARACTERS: Final = 300
 TOLD_CHARACTERS: Final = 500
@@ -25,6 +30,11 @@ _Name = Annotated[str, Meta(max_length=256)]
 _Amount = Annotated[int, Meta(ge=0)]
 _Figure = Annotated[float, Meta(ge=0)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+Changes = Annotated[dict[_Text, Annotated[str, Meta(max_length=1_000)]], Meta(max_length=20)]
+"""Texts by the key of the setting that they are for: ``tier.policy.beta``, say."""
+CHANGEABLE: Final = "tier.policy."
+"""What keys of settings that a centre may change begin with: how much goes up, and nothing else."""
 
 Phase = Literal[
     "idle", "fetching", "verified", "loading", "active", "refused", "failed", "rolled back"
@@ -52,7 +62,7 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tier: _Text
     release: _Text
     boot: _Text = ""
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    version: Annotated[int, Meta(ge=1)] = FIRST
     machine: _Text = ""
     system: _Text = ""
     processor: _Text = ""
@@ -69,7 +79,7 @@ class NodeReport(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 class Telemetry(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What an agent counts since it started, and how busy it is now."""
 
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    version: Annotated[int, Meta(ge=1)] = FIRST
     uptime_s: _Figure = 0.0
     kept: _Amount = 0
     escalated: _Amount = 0
@@ -125,20 +135,22 @@ class Explained(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """The last prompts of a device, since it told of some before."""
 
     prompts: Annotated[tuple[ExplainedPrompt, ...], Meta(max_length=EXPLAINED)]
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    version: Annotated[int, Meta(ge=1)] = FIRST
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What the centre wants of one agent; a later ``generation`` replaces an earlier one.
 
     ``active`` is the digest of the bundle to serve; empty: whatever its settings name. ``keep`` are
-    not to be dropped and ``evict`` are, as far as they are not in use. ``shared`` says that others
-    fetch it now too: over the broker the centre sends it once for all of them.
+    not to be dropped and ``evict`` are, as far as they are not in use. ``settings`` are texts by
+    key, as after ``--set``, to stand over the agent's own. ``shared`` says that others fetch the
+    bundle now too: over the broker the centre sends it once for all of them.
     """
 
     generation: _Amount
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    version: Annotated[int, Meta(ge=1)] = FIRST
     active: str = ""
+    settings: Changes = {}
     keep: tuple[Digest, ...] = ()
     evict: tuple[Digest, ...] = ()
     sources: tuple[_Text, ...] = ()
@@ -147,11 +159,15 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class NodeState(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How far an agent is with what is wanted of it."""
+    """How far an agent is with what is wanted of it.
 
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    ``active`` and ``settings`` are what is in force, whatever is wanted.
+    """
+
+    version: Annotated[int, Meta(ge=1)] = FIRST
     generation: _Amount = 0
     active: str = ""
+    settings: Changes = {}
     wanted: str = ""
     phase: Phase = "idle"
     bytes_done: _Amount = 0
@@ -169,7 +185,7 @@ class CenterWord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """
 
     state: Literal["online", "offline"]
-    version: Annotated[int, Meta(ge=1)] = VERSION
+    version: Annotated[int, Meta(ge=1)] = FIRST
     epoch: _Amount = 0
     telemetry_s: Annotated[float, Meta(ge=0.1, le=3600)] = 2.0
     blobs: _Text = ""
@@ -194,6 +210,11 @@ _known: dict[Any, frozenset[str]] = {}
 def encode_word(word: msgspec.Struct) -> bytes:
     """Return the payload of anything above."""
     return msgspec.json.encode(word)
+
+
+def version_of(settings: Mapping[str, str]) -> int:
+    """Return the version of a wish or a state with such settings: the least that has them."""
+    return VERSION if settings else FIRST
 
 
 def decode_word(kind: type[Word], payload: bytes) -> Word:

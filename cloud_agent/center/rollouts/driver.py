@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from cloud_agent.center.rollouts.rules import Rollout, RolloutRules, choose_canaries, judge
-from shared.errors import SettingsError
+from shared.errors import SettingsError, StoreError
 from shared.storage.files import write_atomically
 from shared.telemetry.log import get_logger
+from shared.wire.control import CHANGEABLE, Changes
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cloud_agent.center.events import EventLog
-    from cloud_agent.center.registry.members import Registry
+    from cloud_agent.center.registry.members import FleetMember, Registry
     from cloud_agent.center.shipping.shipping import Shipping
+    from shared.wire.control import NodeState, Telemetry
 
 _log = get_logger()
+_CANARY: Final = "canary of a rollout"
+
+
+class RolloutOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A bundle, or settings, for a few of these agents first.
+
+    ``settings`` are texts by key, as after ``--set``, that stand over the agents' own from then on,
+    in place of those that stood there; none of them: back to the agents' own.
+    """
+
+    to: str
+    bundle: str = ""
+    settings: Changes | None = None
+    rules: RolloutRules = RolloutRules()
 
 
 class Rollouts:
@@ -33,6 +51,7 @@ class Rollouts:
         self._events = events
         self._place = shipping.store.folder / "rollout.json"
         self._one_at_a_time = asyncio.Lock()
+        self._resumed = False
 
     def start(self) -> None:
         """Read the one that was under way when the process before ended."""
@@ -48,11 +67,12 @@ class Rollouts:
             )
             return
         self.says = self.current.reason
+        self._resumed = True
 
-    async def begin(self, reference: str, pattern: str, rules: RolloutRules) -> Rollout:
-        """Send a bundle to the canaries. Raises ``SettingsError`` where there is nothing to do."""
+    async def begin(self, order: RolloutOrder) -> Rollout:
+        """Send a bundle, or settings, to the canaries. Raises ``SettingsError`` where none can."""
         async with self._one_at_a_time:
-            return await self._begin(reference, pattern, rules)
+            return await self._begin(order)
 
     async def abort(self, reason: str) -> Rollout:
         """Take every canary back. Raises ``SettingsError`` when nothing is under way."""
@@ -64,62 +84,125 @@ class Rollouts:
         async with self._one_at_a_time:
             await self._look()
 
-    async def _begin(self, reference: str, pattern: str, rules: RolloutRules) -> Rollout:
+    async def _begin(self, order: RolloutOrder) -> Rollout:
         if self.current is not None and self.current.phase == "canary":
             raise SettingsError(
                 f"a rollout of {self.current.name} is under way; recserve rollout abort ends it"
             )
-        bundle = self._shipping.resolve(reference)
-        members = [self._registry.find(name) for name in self._shipping.matching(pattern)]
-        agents = [member for member in members if member is not None and member.life == "alive"]
+        digest, name = self._what(order)
+        agents = [member for member in self._matching(order) if member.life == "alive"]
         if not agents:
-            raise SettingsError(f"no living agent is called {pattern!r}")
+            raise SettingsError(f"no living agent is called {order.to!r}")
         names = tuple(member.name for member in agents)
+        canaries = choose_canaries(names, order.rules.canary)
         rollout = Rollout(
-            digest=bundle.digest,
-            name=f"{bundle.name} {bundle.version}",
+            digest=digest,
+            settings=order.settings,
+            standing={canary: self._shipping.standing(canary) for canary in canaries},
+            name=name,
             agents=names,
-            canaries=choose_canaries(names, rules.canary),
-            rules=rules,
+            canaries=canaries,
+            rules=order.rules,
             started_s=time.time(),
             before={m.name: m.telemetry for m in agents if m.telemetry is not None},
         )
-        self._set(rollout, f"{len(rollout.canaries)} of {len(names)} agents get it first")
-        await self._shipping.assign(rollout.canaries, bundle.digest, "canary of a rollout")
+        rollout = await self._set(rollout, f"{len(canaries)} of {len(names)} agents get it first")
+        await self._hand_out(rollout, canaries, _CANARY)
         return rollout
+
+    def _what(self, order: RolloutOrder) -> tuple[str, str]:
+        """Return the digest of the bundle that is rolled out, if it is one, and what it is called.
+
+        Raises ``SettingsError``.
+        """
+        if (order.settings is None) == (not order.bundle):
+            raise SettingsError("a rollout is of a bundle or of settings: name one of the two")
+        if order.settings is None:
+            bundle = self._shipping.resolve(order.bundle)
+            return bundle.digest, f"{bundle.name} {bundle.version}"
+        for key in order.settings:
+            if not key.startswith(CHANGEABLE):
+                raise SettingsError(
+                    f"{key} is not for a centre to change: those of {CHANGEABLE}* are"
+                )
+        texts = (f"{key}={text}" for key, text in order.settings.items())
+        return "", ", ".join(texts) or "the agents' own settings"
+
+    def _matching(self, order: RolloutOrder) -> list[FleetMember]:
+        """Return the agents that an order is for. Raises ``SettingsError``."""
+        found = [self._registry.find(name) for name in self._shipping.matching(order.to)]
+        members = [member for member in found if member is not None]
+        deaf = [m.name for m in members if m.state is None and m.life == "alive"]
+        if deaf and order.settings is not None:
+            raise SettingsError(
+                f"{', '.join(deaf[:3])}: takes nothing from a centre; set node.authority there"
+            )
+        return members
 
     async def _abort(self, reason: str) -> Rollout:
         rollout = self.current
         if rollout is None or rollout.phase != "canary":
             raise SettingsError("no rollout is under way")
-        await self._shipping.roll_back(rollout.canaries, f"rollout: {reason}"[:200])
+        await self._take_back(rollout, reason)
         aborted = msgspec.structs.replace(rollout, phase="aborted")
-        self._set(aborted, reason)
-        return aborted
+        return await self._set(aborted, reason)
 
     async def _look(self) -> None:
         rollout = self.current
         if rollout is None or rollout.phase != "canary":
             return
+        if self._resumed:  # the process before may have ended between one canary and the next
+            self._resumed = False
+            await self._hand_out(rollout, rollout.canaries, _CANARY)
+        now_s, counts = time.time(), self._counts(rollout)
+        move = judge(rollout, now_s, self._states(rollout), counts)
+        self.says = move.reason
+        if move.what == "watch":
+            watched = msgspec.structs.replace(rollout, watched_s=now_s, before=counts)
+            await self._set(watched, move.reason)
+        elif move.what == "on":
+            await self._hand_out(rollout, rollout.agents, "rollout")
+            await self._set(msgspec.structs.replace(rollout, phase="done"), move.reason)
+        elif move.what == "back":
+            await self._take_back(rollout, move.reason)
+            await self._set(msgspec.structs.replace(rollout, phase="back"), move.reason)
+
+    def _states(self, rollout: Rollout) -> dict[str, NodeState]:
+        """Return what the canaries say of what is wanted of them now, not of what was before."""
+        states = {}
+        for name in rollout.canaries:
+            member, wanted = self._registry.find(name), self._shipping.standing(name)
+            state = member.state if member is not None else None
+            if state is not None and state.generation >= wanted.generation:
+                states[name] = state
+        return states
+
+    def _counts(self, rollout: Rollout) -> dict[str, Telemetry]:
         members = {name: self._registry.find(name) for name in rollout.agents}
-        states = {n: m.state for n, m in members.items() if m is not None and m.state is not None}
-        counts = {
+        return {
             n: m.telemetry for n, m in members.items() if m is not None and m.telemetry is not None
         }
-        move = judge(rollout, time.time(), states, counts)
-        self.says = move.reason
-        if move.what == "on":
-            await self._shipping.assign(rollout.agents, rollout.digest, "rollout")
-            self._set(msgspec.structs.replace(rollout, phase="done"), move.reason)
-        elif move.what == "back":
-            reason = f"rollout: {move.reason}"[:200]
-            await self._shipping.roll_back(rollout.canaries, reason)
-            self._set(msgspec.structs.replace(rollout, phase="back"), move.reason)
 
-    def _set(self, rollout: Rollout, reason: str) -> None:
+    async def _hand_out(self, rollout: Rollout, agents: Sequence[str], reason: str) -> None:
+        if rollout.settings is None:
+            await self._shipping.assign(agents, rollout.digest, reason)
+        else:
+            await self._shipping.change(agents, rollout.settings, reason)
+
+    async def _take_back(self, rollout: Rollout, reason: str) -> None:
+        await self._shipping.restore(rollout.standing, f"rollout: {reason}"[:200])
+
+    async def _set(self, rollout: Rollout, reason: str) -> Rollout:
+        """Go by this from now on, keep it, and return it. Raises ``StoreError``."""
         self.says = reason
-        self.current = msgspec.structs.replace(rollout, reason=reason)
-        write_atomically(self._place, msgspec.json.encode(self.current))
+        self.current = rollout = msgspec.structs.replace(rollout, reason=reason)
+        try:
+            content = msgspec.json.encode(rollout)
+            await asyncio.to_thread(write_atomically, self._place, content)
+        except OSError as error:
+            reason = f"{self._place}: the rollout cannot be kept ({error.strerror})"
+            raise StoreError(reason) from error
         _log.info("rollout", model=rollout.name, phase=rollout.phase, reason=reason)
         data = {"phase": rollout.phase, "name": rollout.name, "reason": reason}
         self._events.add("rollout", "", data, time.time())
+        return rollout

@@ -20,7 +20,7 @@ from shared.wire.control import encode_word
 from shared.wire.manifest import ShippedBundle, encode_manifest, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from cloud_agent.center.events import EventLog
     from cloud_agent.center.registry.members import Registry
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shared.bus import Bus
     from shared.nodes.signing import ManifestVerifier
     from shared.nodes.store import BundleStore
+    from shared.wire.control import Desired
     from shared.wire.manifest import SignedManifest
     from shared.wire.topics import Topics
 
@@ -143,6 +144,28 @@ class Shipping:
             ]
         await self._publish_wishes(changed)
         return changed
+
+    def standing(self, agent: str) -> Desired:
+        """Return what is wanted of an agent, whoever said so."""
+        return self._wishes.standing(agent)
+
+    async def change(self, agents: Iterable[str], settings: dict[str, str], reason: str) -> None:
+        """Have agents go by these settings over their own. Raises ``StoreError`` as ``assign``."""
+        async with self._wishes_kept():
+            changed = [agent for agent in agents if self._wishes.change(agent, settings, reason)]
+        await self._publish_wishes(changed)
+
+    async def restore(self, standing: Mapping[str, Desired], reason: str) -> None:
+        """Want of agents, by their names, what was wanted of them once; again it is still that.
+
+        Raises ``StoreError`` as ``assign`` does.
+        """
+        async with self._wishes_kept():
+            for agent, before in standing.items():
+                sources = self._neighbours(agent, before.active)
+                self._wishes.want(agent, before.active, sources, reason)
+                self._wishes.change(agent, before.settings, reason)
+        await self._publish_wishes(standing)
 
     async def roll_back(self, agents: Iterable[str], reason: str) -> dict[str, str]:
         """Have agents go back to what was wanted of them before; return that by agent."""

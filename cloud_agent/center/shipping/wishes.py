@@ -10,7 +10,7 @@ import msgspec
 from shared.errors import StoreError
 from shared.storage.files import write_atomically
 from shared.telemetry.log import get_logger
-from shared.wire.control import Desired
+from shared.wire.control import Desired, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,16 +98,50 @@ class Wishes:
             if not self._left(agent, known.desired):
                 return False
             before = known.before
-        desired = Desired(
+        desired = msgspec.structs.replace(
+            self.standing(agent),
             generation=self._next_generation(agent, known),
             active=digest,
             keep=tuple(one for one in before[-1:] if one),
+            evict=(),
             sources=sources,
             shared=shared,
             reason=reason,
         )
         self._by_agent[agent] = Wish(desired, before)
         return True
+
+    def change(self, agent: str, settings: dict[str, str], reason: str) -> bool:
+        """Want these settings over an agent's own, and the model as it is; False: so it was."""
+        standing = self.standing(agent)
+        if standing.settings == settings:
+            return False
+        known = self._by_agent.get(agent)
+        desired = msgspec.structs.replace(
+            standing,
+            generation=self._next_generation(agent, known),
+            version=version_of(settings),
+            evict=(),
+            settings=settings,
+            reason=reason,
+        )
+        self._by_agent[agent] = Wish(desired, () if known is None else known.before)
+        return True
+
+    def standing(self, agent: str) -> Desired:
+        """Return what is wanted of an agent, by our own word or that of a centre before us.
+
+        Nobody takes a model from it that it has without our doing.
+        """
+        known, member = self._by_agent.get(agent), self._registry.find(agent)
+        heard = member.desired if member is not None else None
+        if known is not None:
+            left = self._left(agent, known.desired)
+            return msgspec.structs.replace(known.desired, active="") if left else known.desired
+        if heard is not None:
+            return heard
+        has = member.state.active if member is not None and member.state is not None else ""
+        return Desired(generation=0, active=has)
 
     def _left(self, agent: str, desired: Desired) -> bool:
         """Say whether an agent took up a model of its own after it had done what was wanted."""

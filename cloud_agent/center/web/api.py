@@ -12,7 +12,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.routing import Route
 
-from cloud_agent.center.rollouts.rules import RolloutRules
+from cloud_agent.center.rollouts.driver import RolloutOrder
 from shared.errors import MalformedMessage, RecServeError, StoreError
 from shared.nodes.blob_server import read_range
 from shared.wire.manifest import decode_manifest
@@ -36,14 +36,6 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     to: str
     bundle: str = ""
     reason: str = "by hand"
-
-
-class RolloutOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A bundle for a few of these agents first."""
-
-    to: str
-    bundle: str
-    rules: RolloutRules = RolloutRules()
 
 
 class CenterApi:
@@ -154,7 +146,7 @@ class CenterApi:
 
     async def _begin_rollout(self, body: bytes) -> Any:
         order = msgspec.json.decode(body, type=RolloutOrder)
-        return {"rollout": await self._center.rollouts.begin(order.bundle, order.to, order.rules)}
+        return {"rollout": await self._center.rollouts.begin(order)}
 
     async def _abort_rollout(self, _: bytes) -> Any:
         return {"rollout": await self._center.rollouts.abort("aborted by hand")}

@@ -19,6 +19,7 @@ from shared.cascade.policies.base import (
 from shared.cascade.policies.baselines import ConstantPolicy, KeepAll, PassAll, Random, RandomPolicy
 from shared.cascade.policies.budget import Budget, BudgetPolicy
 from shared.cascade.policies.fixed import Fixed, FixedPolicy
+from shared.cascade.policies.handing_over import hand_over
 from shared.cascade.policies.quality import Quality, QualityPolicy
 from shared.cascade.policies.quantile import Quantile, QuantilePolicy
 from shared.cascade.policies.recall import RecallPolicy, RecallRule
@@ -46,6 +47,7 @@ __all__ = [
     "Routing",
     "Skip",
     "adapts",
+    "hand_over",
     "judges_memories",
     "learns",
     "make_policy",

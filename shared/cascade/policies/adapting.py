@@ -39,37 +39,37 @@ class AdaptingPolicy:
     learns: ClassVar = True
 
     def __init__(self, within: Policy) -> None:
-        self._within = within
-        self._texts = Adaptation()
+        self.within = within
+        self.texts = Adaptation()
 
     def decide(self, seen: Observation) -> Routing:
         """Let the policy within decide by what is foretold of the label that was given."""
         if not seen.label:
-            return self._within.decide(seen)
-        chance = self._texts.foretell(seen.text, seen.label, seen.confidence).chance
-        return self._within.decide(seen._replace(confidence=chance))._replace(confidence=chance)
+            return self.within.decide(seen)
+        chance = self.texts.foretell(seen.text, seen.label, seen.confidence).chance
+        return self.within.decide(seen._replace(confidence=chance))._replace(confidence=chance)
 
     def learn(self, seen: Observation, sent: Routing, returned: Feedback) -> None:
         """Learn of the text, and tell the policy within what it had decided by."""
-        if self._within.learns:
-            self._within.learn(seen._replace(confidence=sent.held(seen)), sent, returned)
+        if self.within.learns:
+            self.within.learn(seen._replace(confidence=sent.held(seen)), sent, returned)
         if seen.label and returned.label:
-            forecast = self._texts.foretell(seen.text, seen.label, seen.confidence)
-            self._texts.learn(forecast, seen.label, returned.label)
+            forecast = self.texts.foretell(seen.text, seen.label, seen.confidence)
+            self.texts.learn(forecast, seen.label, returned.label)
 
     def report(self) -> dict[str, float]:
         """Return what the policy within believes, and how far the adapted forecasts are trusted."""
-        return {**self._within.report(), "adaptation_trust_ratio": self._texts.trust}
+        return {**self.within.report(), "adaptation_trust_ratio": self.texts.trust}
 
     def remember(self, now_s: float) -> AdaptingMemory:
         """Return what was learned, and what the policy within remembers."""
-        within = self._within
+        within = self.within
         inner = within.remember(now_s) if isinstance(within, Remembering) else None
-        return AdaptingMemory(self._texts.remember(), inner)
+        return AdaptingMemory(self.texts.remember(), inner)
 
     def recall(self, memory: Any, at_s: float) -> None:
         """Take both up."""
         read = msgspec.convert(memory, AdaptingMemory)
-        if isinstance(self._within, Remembering):
-            self._within.recall(read.within, at_s)
-        self._texts.recall(read.texts)
+        if isinstance(self.within, Remembering):
+            self.within.recall(read.within, at_s)
+        self.texts.recall(read.texts)

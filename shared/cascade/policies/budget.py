@@ -83,7 +83,7 @@ class BudgetPolicy:
     def __init__(self, settings: Budget, context: PolicyContext) -> None:
         self._settings = settings
         begin = stand_ins(context.expected, settings.prior_prompts)
-        self._window = QuantileWindow(0.5, settings.window_prompts, begin)
+        self.window = QuantileWindow(0.5, settings.window_prompts, begin)
         self._rate = settings.budget_bytes / settings.period_s
         self._reaction_s = settings.period_s / _REACTION
         self._ledger = SpendingLedger(settings.period_s)
@@ -95,11 +95,11 @@ class BudgetPolicy:
         """Append the confidence, set β by what may be spent, and hold it against the quantile."""
         cost = seen.prompt_bytes + self._settings.overhead_bytes
         now_s = seen.at_s
-        self._window.append(seen.confidence)
+        self.window.append(seen.confidence)
         offered = self._offered.add(cost, now_s)
         spent = self._ledger.spent(now_s)
         share = min(max(self._wanted(spent, now_s) / offered, 0.0), 1.0)
-        threshold = self._window.quantile(share)
+        threshold = self.window.quantile(share)
         certain = share >= 1.0
         if not certain and seen.confidence >= threshold:
             return Routing(0, threshold)
@@ -121,7 +121,7 @@ class BudgetPolicy:
         self._pay(now_s)
         spent = self._ledger.spent(now_s)
         return BudgetMemory(
-            self._window.remember(),
+            self.window.remember(),
             self._ledger.by_age(now_s),
             *self._offered.remember(now_s),
             elapsed_s=(spent + self._owed) / self._rate,
@@ -130,7 +130,7 @@ class BudgetPolicy:
     def recall(self, memory: Any, at_s: float) -> None:
         """Take all that up."""
         read = msgspec.convert(memory, BudgetMemory)
-        self._window.recall(read.window)
+        self.window.recall(read.window)
         self._ledger.recall(read.spent, at_s)
         self._offered.recall(read.rate_bytes, read.rate_s, at_s - read.rate_age_s)
         self._owed = read.elapsed_s * self._rate - self._ledger.total

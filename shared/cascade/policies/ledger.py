@@ -48,9 +48,10 @@ class SpendingLedger:
         )
 
     def recall(self, spent: Sequence[tuple[float, float]], at_s: float) -> None:
-        """Take up costs by age, as they were at a time."""
+        """Take up costs by age, as they were at a time; those that are past the period lapse."""
         self._head = math.floor(at_s / self._slot_s)
         self._slots = [0.0] * (_SLOTS + 1)
         for age_s, cost in spent:
-            self._slots[(self._head - round(age_s / self._slot_s)) % len(self._slots)] += cost
+            if (slots := round(age_s / self._slot_s)) <= _SLOTS:
+                self._slots[(self._head - slots) % len(self._slots)] += cost
         self.total = sum(self._slots)

@@ -59,12 +59,12 @@ class QuantilePolicy:
 
     def __init__(self, settings: Quantile, context: PolicyContext) -> None:
         begin = stand_ins(context.expected, settings.prior_prompts)
-        self._window = QuantileWindow(settings.beta, settings.window_prompts, begin)
+        self.window = QuantileWindow(settings.beta, settings.window_prompts, begin)
         self._draw = context.draw if settings.ties == "draw" else None
 
     def decide(self, seen: Observation) -> Routing:
         """Append the confidence, then hold it against the quantile."""
-        window, confidence = self._window, seen.confidence
+        window, confidence = self.window, seen.confidence
         window.append(confidence)
         threshold = window.quantile()
         if confidence < threshold:
@@ -81,14 +81,14 @@ class QuantilePolicy:
 
     def report(self) -> dict[str, float]:
         """Return the share that is to be escalated."""
-        return {"beta_ratio": self._window.beta}
+        return {"beta_ratio": self.window.beta}
 
     def remember(self, now_s: float) -> WindowMemory:
         """Return the window."""
         del now_s
-        return self._window.remember()
+        return self.window.remember()
 
     def recall(self, memory: Any, at_s: float) -> None:
         """Take up a window."""
         del at_s
-        self._window.recall(msgspec.convert(memory, WindowMemory))
+        self.window.recall(msgspec.convert(memory, WindowMemory))

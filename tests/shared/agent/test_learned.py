@@ -54,7 +54,7 @@ async def test_nothing_is_written_while_no_prompt_comes(tmp_path: Path) -> None:
     policy = Budget(budget_bytes=1e6, period_s=60.0)
     async with cascade(MemoryWire()) as tiers:
         device = await tiers.device(state=str(tmp_path), tier=tier(policy), knows_above=False)
-        file = LearnedFile(tmp_path / "again", device.settings, device.parts)
+        file = LearnedFile(tmp_path / "again", device.parts)
         await file.save()
         idle = (tmp_path / "again").exists()
         await device.ask("easy")

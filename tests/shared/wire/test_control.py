@@ -21,6 +21,7 @@ from shared.wire.control import (
     Telemetry,
     decode_word,
     encode_word,
+    version_of,
 )
 
 WORDS = (
@@ -28,6 +29,7 @@ WORDS = (
     Telemetry(kept=3, thresholds={"classify": 0.5}, temperature_c=40.5),
     Desired(generation=2, active="ab", keep=("0" * 64,)),
     NodeState(generation=2, phase="fetching", bytes_done=5, bytes_total=9),
+    Desired(generation=3, version=2, settings={"tier.policy.beta": "0.4"}),
     CenterWord(state="online", blobs="http://x/", explain=3),
     Explained(
         prompts=(
@@ -75,3 +77,10 @@ def test_fields_of_a_newer_version_are_passed_over() -> None:
     newer = {"version": 9, "generation": 4, "surprise": True}
 
     assert decode_word(Desired, json.dumps(newer).encode()).generation == 4
+
+
+def test_what_has_settings_says_a_version_by_which_an_older_reader_passes_them_over() -> None:
+    settings = {"tier.policy.beta": "0.4"}
+    said = json.loads(encode_word(Desired(generation=1, version=version_of(settings))))
+    assert said["version"] == 2
+    assert "version" not in json.loads(encode_word(Desired(generation=1, version=version_of({}))))

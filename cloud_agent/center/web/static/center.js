@@ -84,12 +84,21 @@
     source.onerror = () => stale(true);
   }
 
+  const pairs = (text) => Object.fromEntries(
+    text.trim().split(/[\s;]+(?=[\w.]+=)/).filter(Boolean).map((each) => {
+      const at = each.indexOf("=");
+      return at < 0 ? [each, ""] : [each.slice(0, at), each.slice(at + 1)];
+    }),
+  );
+
   for (const form of document.querySelectorAll("form[data-order]")) {
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
       const says = form.querySelector("output"), what = event.submitter.value;
-      const { bundle, to, token } = Object.fromEntries(new FormData(form));
-      const body = what === "rollback" ? { to } : { bundle, to };
+      const { bundle, settings, to, token } = Object.fromEntries(new FormData(form));
+      let body = { bundle, to };
+      if (what === "rollback") body = { to };
+      else if (settings !== undefined) body = { settings: pairs(settings), to };
       says.textContent = "…";
       try {
         const answer = await fetch(`/api/${what}`, {
@@ -97,7 +106,7 @@
           headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
         });
         const told = await answer.json();
-        says.textContent = told.error || `${(told.changed || Object.keys(told.back || {}) || []).length || "some"} agents were told`;
+        says.textContent = told.error || told.rollout?.reason || `${(told.changed || Object.keys(told.back || {}) || []).length || "some"} agents were told`;
       } catch (error) { says.textContent = String(error); }
     });
   }

@@ -30,7 +30,11 @@ def models(center: Center) -> dict[str, Any]:
             for b in center.shipping.bundles
         ],
         "transfers": [each for each in moving if each["state"].phase not in _NOT_TAKEN],
-        "refused": [each for each in moving if each["state"].phase in _NOT_TAKEN],
+        "refused": [
+            {"name": member.name, "state": member.state}
+            for member in center.registry
+            if member.state is not None and member.state.phase in _NOT_TAKEN
+        ],
     }
 
 

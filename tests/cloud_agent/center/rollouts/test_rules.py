@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from msgspec.structs import replace
 
 from cloud_agent.center.rollouts.rules import Rollout, RolloutRules, choose_canaries, judge
@@ -24,6 +26,7 @@ def rollout(**rules: float) -> Rollout:
         canaries=("a",),
         rules=replace(RULES, **rules),
         started_s=1000.0,
+        watched_s=1000.0,
         before={"a": BEFORE, "b": BEFORE, "c": BEFORE},
     )
 
@@ -47,6 +50,15 @@ def test_it_waits_until_the_canaries_serve_it() -> None:
     move = judge(rollout(), 1010.0, {"a": NodeState(wanted=DIGEST, phase="fetching")}, after())
 
     assert (move.what, move.reason) == ("wait", "waiting for a to serve it")
+
+
+def test_they_are_watched_from_when_all_of_them_have_it() -> None:
+    """Whatever they did while it was on its way says nothing of it."""
+    fresh = replace(rollout(), watched_s=None)
+
+    assert judge(fresh, 1500.0, SERVING, after()).what == "watch"
+    late = replace(fresh, watched_s=1500.0, before=after())
+    assert judge(late, 1570.0, SERVING, after()).reason == "0 of 50 prompts, 70 of 60 s"
 
 
 def test_it_goes_on_when_nothing_got_worse_over_enough_prompts_and_time() -> None:
@@ -104,3 +116,37 @@ def test_a_canary_that_was_started_again_counts_from_its_start() -> None:
                             thresholds={"classify": 0.8})}  # fmt: skip
 
     assert judge(rollout(), 1060.0, SERVING, fresh).reason.startswith("60 prompts")
+
+
+def settings_rollout(**rules: float) -> Rollout:
+    return replace(rollout(**rules), digest="", settings={"tier.policy.beta": "0.4"})
+
+
+def going_by(text: str, **more: Any) -> dict[str, NodeState]:
+    return {"a": NodeState(settings={"tier.policy.beta": text}, **more)}
+
+
+def test_settings_are_waited_for_until_they_are_in_force() -> None:
+    move = judge(settings_rollout(), 1010.0, going_by("0.3"), after())
+    assert (move.what, move.reason) == ("wait", "waiting for a to go by it")
+    refused = going_by("0.3", phase="refused", detail="beta is 4")
+    move = judge(settings_rollout(), 1010.0, refused, after())
+    assert (move.what, move.reason) == ("back", "a has refused: beta is 4")
+    assert judge(settings_rollout(), 1060.0, going_by("0.4"), after()).what == "on"
+
+
+def test_settings_may_move_the_threshold_unless_a_rule_is_given() -> None:
+    moved = after(thresholds={"classify": 0.3})
+    moved["a"] = replace(moved["a"], agreed=290)
+
+    assert judge(settings_rollout(), 1060.0, going_by("0.4"), moved).what == "on"
+    move = judge(settings_rollout(threshold_drift=0.4), 1060.0, going_by("0.4"), moved)
+    assert "the threshold moved by 0.50, more than 0.4" in move.reason
+    move = judge(settings_rollout(agreement_loss=0.2), 1060.0, going_by("0.4"), moved)
+    assert "the tier above agrees 23.3% less often, more than 20.0%" in move.reason
+
+
+def test_more_prompts_without_the_tiers_above_take_it_back() -> None:
+    assert judge(settings_rollout(), 1060.0, going_by("0.4"), after(degraded=10)).what == "on"
+    move = judge(settings_rollout(), 1060.0, going_by("0.4"), after(degraded=11))
+    assert "11.0% more prompts are answered here for want of the tiers above" in move.reason

@@ -23,12 +23,14 @@ from cloud_agent.center.settings import CenterPart, CenterSettings
 from shared.agent.run import serving
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import DataError, SettingsError
+from shared.membership.status import decode_status
 from shared.messages import Failure, Result
 from shared.runtimes import ModelSettings
 from shared.runtimes.bundle import Bundle
 from shared.settings.file import load
 from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_result
+from shared.wire.control import NodeReport, decode_word
 from shared.wire.topics import Topics
 from tests.support.cascades import cloud_settings
 from tests.support.job_rounds import BUNDLES, write_jobs, write_measured
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
     from cloud_agent.center.rounds.ledger import JobEntry
     from shared.agent.build import AgentParts
+    from shared.bus import Message
 
 
 def rounds(folder: Path, **given: Any) -> RoundSettings:
@@ -129,6 +132,47 @@ async def test_a_placement_comes_after_every_so_many_rounds_and_its_plan_is_kept
         inbox = Inbox(late)
         await late.subscribe(Topics(wire.root).plan, inbox.take)
         assert msgspec.json.decode((await inbox.next()).payload) == last
+
+
+async def test_the_bus_tells_twenty_rounds_and_then_one_plan_and_has_kept_the_whole_fleet(
+    wire: Wire, tmp_path: Path
+) -> None:
+    topics, told, kept = Topics(wire.root), [], dict[str, bytes]()
+    onlooker, late = await settled(wire.bus("onlooker")), await settled(wire.bus("late"))
+
+    def hear(message: Message) -> None:
+        onlooker.acknowledge(message)
+        told.append((message.topic, msgspec.json.decode(message.payload)["round"]))
+
+    def keep(message: Message) -> None:
+        late.acknowledge(message)
+        if message.retained:
+            kept[message.topic] = message.payload
+
+    await onlooker.subscribe(topics.rounds, hear)
+    await onlooker.subscribe(topics.plan, hear)
+    settings = rounds(tmp_path, rounds=41, batch=1, task_rounds_per_placement=20)
+    async with agents(wire, small="device", large="edge"), centre(wire, settings) as center:
+        await eventually(running(center).finished.is_set, "the end of the last round", 30.0)
+        await eventually(lambda: len(told) == 43, "all of it")
+        first, last = range(1, 21), range(21, 41)
+        assert told == [
+            *((topics.rounds, number) for number in first), (topics.plan, 20),
+            *((topics.rounds, number) for number in last), (topics.plan, 40),
+            (topics.rounds, 41),
+        ]  # fmt: skip
+
+        for topic in (topics.statuses, topics.control("+", "report"), topics.plan):
+            await late.subscribe(topic, keep)
+        await eventually(lambda: len(kept) == 5, "two statuses, two reports and the plan")
+        plan = msgspec.json.decode(kept[topics.plan])
+        assert (plan["round"], set(plan["models"])) == (40, {"small", "large"})
+        for member in center.registry:
+            status = decode_status(kept[topics.status("cloud", member.name)])
+            report = decode_word(NodeReport, kept[topics.control(member.name, "report")])
+            assert (status.state, status.boot) == ("online", report.boot)
+            assert report == member.report
+            assert plan["models"][member.name].startswith(status.bundle)
 
 
 async def test_a_plan_is_carried_out_by_whoever_can_ship_models(wire: Wire, tmp_path: Path) -> None:

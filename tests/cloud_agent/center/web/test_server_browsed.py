@@ -29,10 +29,13 @@ WORDS: dict[ControlKind, Any] = {
         engines={"onnxruntime": "1.20", "torch": "2.5"}, blobs="http://10.0.0.7:8090",
         bundles=(HeldBundle("bag", "c" * 64, "2", 5_000_000, in_use=True),),
     ),
-    "state": NodeState(generation=7, active="a" * 64, wanted="b" * 64, phase="fetching",
+    "state": NodeState(generation=7, version=2, settings={"tier.policy.beta": "0.4"},
+                       detail="tier.policy.beta=7 is above 1", active="a" * 64,
+                       wanted="b" * 64, phase="fetching",
                        bytes_done=123_456, bytes_total=654_321, bytes_s=1e5, repaired=2,
                        source="http://10.0.0.9"),
-    "desired": Desired(generation=9, active="b" * 64, reason="canary of a rollout"),
+    "desired": Desired(generation=9, version=2, settings={"tier.policy.beta": "7"},
+                       active="b" * 64, reason="canary of a rollout"),
     "telemetry": Telemetry(
         uptime_s=71.5, kept=123_456, escalated=4567, degraded=89, failed=7, answered=123_400,
         compared=4000, agreed=3100, waiting=5, wait_ms=12.5, service_ms=2.25, decided=128_023,
@@ -128,3 +131,34 @@ async def test_the_page_says_since_when_it_is_stale(shown: ShownPage, browser: B
     shown.center.events.close()
 
     await browser.shows(live, "stale since")
+
+
+async def test_settings_are_rolled_out_and_taken_back_on_the_page(
+    shown: ShownPage, browser: Browser
+) -> None:
+    await shown.announce("edge-1", kept=1)
+    topic = shown.center.topics.control("edge-1", "state")
+    await shown.bus.publish(topic, encode_word(NodeState()), retain=True)
+    await browser.open(f"{shown.url}/models")
+    await browser.shows("document.readyState", "complete")
+    form = "document.querySelector('form[data-order=settings]')"
+    fill = f"{form}.settings.value = 'tier.policy.beta=0.4 tier.policy.costs=[1, 2]'"
+    await browser.evaluate(f"{fill}, {form}.token.value = {json.dumps(shown.token)}")
+
+    await browser.evaluate(f"{form}.querySelector('button[value=rollout]').click()")
+
+    says = f"{form}.querySelector('output').textContent"
+    await browser.shows(says, "1 of 1 agents get it first")
+    name = "document.querySelector('#fragment .note b')?.textContent ?? ''"
+    await browser.shows(name, "tier.policy.beta=0.4, tier.policy.costs=[1, 2]")
+    wanted = shown.center.shipping.wishes["edge-1"].desired.settings
+    assert wanted == {"tier.policy.beta": "0.4", "tier.policy.costs": "[1, 2]"}
+    refused = NodeState(
+        generation=shown.center.shipping.wishes["edge-1"].desired.generation,
+        phase="refused",
+        detail="tier.policy.costs is not of quantile",
+    )
+    await shown.bus.publish(topic, encode_word(refused), retain=True)
+    note = "(document.querySelector('#fragment .note')?.textContent ?? '').includes"
+    await browser.shows(f"{note}('edge-1 has refused: tier.policy.costs is not of quantile')", True)
+    assert shown.center.shipping.wishes["edge-1"].desired.settings == {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from cloud_agent.center.rollouts.driver import RolloutOrder
 from cloud_agent.center.rollouts.rules import RolloutRules
 from shared.nodes.publish import describe, put_files, sign
 from shared.nodes.settings import NodeSettings
@@ -84,7 +85,8 @@ async def test_pictures_of_a_fleet_at_work(mosquitto: MqttWire, tmp_path: Path) 
             await browser.prefer("light")
             await take(browser, f"{url}/prompts", "center/phone.png", size=(390, 800))
             rules = RolloutRules(canary=0.5, watch_s=30)
-            await fleet.center.rollouts.begin(heavy_digest, "edge-*", rules)
+            order = RolloutOrder(bundle=heavy_digest, to="edge-*", rules=rules)
+            await fleet.center.rollouts.begin(order)
             await browser.open(f"{url}/models")
             done = "Number(document.querySelector('[data-transfer]')?.dataset.done) > 1e6"
             await browser.shows(done, True)
