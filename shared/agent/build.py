@@ -141,13 +141,10 @@ def build_agent(
     def exchanged(model: Model, before: Model) -> None:
         parts.exchanged(model, before)
 
-    slot = ModelSlot(
-        model,
-        batcher,
-        lent=lent,
-        around=around,
-        exchanged=exchanged,
-    )
+    def emptied() -> None:
+        announcer.serves(*station.model, ())
+
+    slot = ModelSlot(model, batcher, lent=lent, around=around, exchanged=exchanged, emptied=emptied)
     node = FleetNode(
         settings.node,
         bus,

@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from shared.errors import (
     BundleError,
-    MalformedMessage,
     RecServeError,
     SettingsError,
     Stopping,
@@ -24,17 +23,17 @@ from shared.errors import (
     cut,
 )
 from shared.nodes.fetch import BundleFetcher, Progress
+from shared.nodes.hearing import WishListener
 from shared.nodes.machine import disk_of
-from shared.nodes.wanted import check_disk, check_order, is_stale, raised
+from shared.nodes.wanted import check_disk, check_memory, check_order, fit_together, raised
 from shared.runtimes import load_model
 from shared.telemetry.log import get_logger
-from shared.wire.control import DETAIL_CHARACTERS, Desired, NodeState, decode_word, version_of
-from shared.wire.manifest import decode_manifest
+from shared.wire.control import DETAIL_CHARACTERS, NodeState, version_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from shared.bus import Bus, Message
+    from shared.bus import Bus
     from shared.nodes.changes import SettingChanges
     from shared.nodes.settings import NodeSettings
     from shared.nodes.signing import ManifestVerifier
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from shared.nodes.store import BundleStore
     from shared.runtimes import ModelSettings
     from shared.serving.slot import ModelSlot
+    from shared.wire.control import Desired
     from shared.wire.manifest import ShippedBundle, SignedManifest
     from shared.wire.topics import Topics
 
@@ -72,9 +72,7 @@ class ModelKeeper:
         tell: Callable[[NodeState], None],
     ) -> None:
         self._settings = settings
-        self._bus = bus
-        self._topics = topics
-        self._desired_topic = topics.control(agent, "desired")
+        self._heard = WishListener(bus, topics, agent)
         self._model = model
         self._slot = slot
         self._store = store
@@ -82,9 +80,6 @@ class ModelKeeper:
         self._sources = sources
         self._tell = tell
         self._fetcher = BundleFetcher(store, busy=busy, busy_bytes_s=settings.busy_bytes_s)
-        self._desired: Desired | None = None
-        self._manifests: dict[str, SignedManifest] = {}
-        self._changed = asyncio.Event()
         self._flipping = False
         self._changes = changes
         self.active = active
@@ -102,28 +97,25 @@ class ModelKeeper:
 
     async def run(self) -> None:
         """Hear what is wanted and bring it about, until cancelled."""
-        with contextlib.suppress(RecServeError):
-            await self._bus.subscribe(self._desired_topic, self._hear_desired, refused=_note)
-            await self._bus.subscribe(
-                self._topics.manifest("+"), self._hear_manifest, refused=_note
-            )
+        heard = self._heard
+        await heard.start()
         pause_s = _AGAIN_S
         while True:
-            await self._changed.wait()
-            self._changed.clear()
-            desired = self._desired
+            await heard.changed.wait()
+            heard.changed.clear()
+            desired = heard.desired
             if desired is None:
                 continue
             if await self._until_newer(desired):
                 pause_s = _AGAIN_S
                 continue
-            asyncio.get_running_loop().call_later(pause_s, self._changed.set)
+            asyncio.get_running_loop().call_later(pause_s, heard.changed.set)
             pause_s = min(2 * pause_s, _LONGEST_S)
 
     async def _until_newer(self, desired: Desired) -> bool:
         """Bring a wish about unless a newer one comes; say whether not to try it again."""
         working = asyncio.create_task(self._bring_about(desired))
-        changing = asyncio.create_task(self._newer_than(desired))
+        changing = asyncio.create_task(self._heard.newer_than(desired))
         try:
             await asyncio.wait({working, changing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -131,42 +123,6 @@ class ModelKeeper:
             changing.cancel()
             await asyncio.gather(working, changing, return_exceptions=True)
         return working.cancelled() or working.result()
-
-    async def _newer_than(self, desired: Desired) -> None:
-        while self._desired == desired:
-            await self._changed.wait()
-            if self._desired == desired:  # a manifest came: whoever waits for it looks again
-                self._changed.clear()
-
-    # -- hearing ---------------------------------------------------------------------------------
-
-    def _hear_desired(self, message: Message) -> None:
-        self._bus.acknowledge(message)
-        if message.topic != self._desired_topic or not message.payload:
-            return
-        try:
-            desired = decode_word(Desired, message.payload)
-        except MalformedMessage as error:
-            _log.warning("wish of the centre refused", reason=str(error))
-            return
-        if not is_stale(desired, self._desired) and desired != self._desired:
-            self._desired = desired
-            self._changed.set()
-
-    def _hear_manifest(self, message: Message) -> None:
-        """Keep the manifests of bundles that are wanted; nobody has checked them yet."""
-        self._bus.acknowledge(message)
-        try:
-            digest = self._topics.read_manifest(message.topic)
-            manifest = decode_manifest(message.payload)
-        except MalformedMessage as error:
-            if message.payload:
-                _log.warning("manifest refused", topic=message.topic, reason=str(error))
-            return
-        if self._manifests.get(digest) != manifest:
-            self._manifests[digest] = manifest
-            if self._desired is not None and self._desired.active == digest:
-                self._changed.set()
 
     # -- doing -----------------------------------------------------------------------------------
 
@@ -211,7 +167,7 @@ class ModelKeeper:
             raise _Refused(str(error)) from error
         note = await asyncio.to_thread(self._store.note)
         reason = ""
-        for manifest in (self._manifests.get(digest), kept):
+        for manifest in (self._heard.manifests.get(digest), kept):
             if manifest is None:
                 continue
             try:
@@ -256,6 +212,7 @@ class ModelKeeper:
         needed = sum(file.size_bytes for file in self._store.missing(bundle))
         keep = {self.active, desired.active, *desired.keep}
         try:
+            check_memory(bundle.size_bytes, self._settings.memory_megabytes)
             if needed:
                 quota = self._settings.quota_megabytes << 20
                 self._store.make_room(needed, quota, keep)
@@ -274,7 +231,7 @@ class ModelKeeper:
                 folder = await asyncio.to_thread(self._store.assemble, bundle)
                 wanted = replace(self._model, source=str(folder))
             self._flipping = True
-            await self._slot.exchange(lambda: load_model(wanted))
+            await self._exchange(wanted)
         except Stopping:
             raise
         except RecServeError as error:
@@ -290,6 +247,18 @@ class ModelKeeper:
         self.active = digest
         await asyncio.to_thread(self._remember, bundle)
         self._say(self.state, phase="active" if digest else "idle", active=digest)
+
+    async def _exchange(self, wanted: ModelSettings) -> None:
+        """Have a model take the place, beside the one that serves or, without room, after it."""
+        serving = self._model
+        if self.active:
+            serving = replace(self._model, source=str(self._store.bundle(self.active)))
+        folders, megabytes = (serving.source, wanted.source), self._settings.memory_megabytes
+        if await asyncio.to_thread(fit_together, folders, megabytes):
+            await self._slot.exchange(lambda: load_model(wanted))
+        else:
+            _log.info("the model goes before the next one is there", bundle=self.active[:12])
+            await self._slot.exchange_alone(lambda: load_model(wanted), lambda: load_model(serving))
 
     def _remember(self, bundle: ShippedBundle | None) -> None:
         note = self._store.note()
@@ -329,7 +298,3 @@ class ModelKeeper:
 
 class _Refused(RecServeError):
     """What is wanted is not to be had from us, and trying it again changes nothing."""
-
-
-def _note(error: RecServeError) -> None:
-    _log.warning("no rights to hear what the centre wants", reason=str(error))

@@ -40,6 +40,16 @@ class NodeSettings(Closed, frozen=True, kw_only=True):
     quota_megabytes: Annotated[
         Count, Meta(description="disk for bundles from the centre; the longest unused go first")
     ] = 20_000
+    memory_megabytes: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1 << 24,
+            description="memory for models, by the size of their files: one that does not fit "
+            "beside the one that serves takes its place, and prompts go to others meanwhile; 0: "
+            "there is room for two",
+        ),
+    ] = 0
     reserve_megabytes: Annotated[
         int, Meta(ge=0, le=10_000_000, description="disk that stays free, whatever is wanted")
     ] = 200

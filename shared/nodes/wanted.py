@@ -1,4 +1,4 @@
-"""What an agent makes of what is wanted of it: take it, or refuse it and say why. Pure.
+"""What an agent makes of what is wanted of it: take it, or refuse it and say why.
 
 The floor of a model is the highest serial of it that was ever put to work here. Below it there is
 one way back: the ``base`` that the authority itself named when it signed what is there now.
@@ -6,12 +6,13 @@ one way back: the ``base`` that the authority itself named when it signed what i
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from shared.errors import BundleError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from shared.wire.control import Desired
     from shared.wire.manifest import ShippedBundle
@@ -53,3 +54,28 @@ def check_disk(needed: int, free: int, reserve: int) -> None:
             f"{needed} bytes are to be fetched and {free} are free, of which {reserve} stay free "
             "(node.reserve_megabytes)"
         )
+
+
+def check_memory(size_bytes: int, megabytes: int) -> None:
+    """Raise ``BundleError`` for a bundle that does not even fit alone; 0: any does."""
+    if megabytes and size_bytes > megabytes << 20:
+        raise BundleError(
+            f"the bundle has {size_bytes} bytes, and models may have {megabytes << 20} here "
+            "(node.memory_megabytes)"
+        )
+
+
+def fit_together(folders: Iterable[str], megabytes: int) -> bool:
+    """Say whether the models of these folders fit in memory together, by the size of their files.
+
+    Any do where ``megabytes`` is 0.
+    """
+    return not megabytes or sum(map(_size_of, folders)) <= megabytes << 20
+
+
+def _size_of(folder: str) -> int:
+    """Return the bytes of a model's files; none for one that is no folder here."""
+    try:
+        return sum(file.stat().st_size for file in Path(folder).iterdir() if file.is_file())
+    except OSError:
+        return 0

@@ -3,8 +3,10 @@
 The new model is loaded beside the one that runs, in a thread of its own, and answers a few probe
 prompts. Only then it takes the place, between two batches, and the one before is closed once its
 last batch is answered. One that cannot be loaded or fails its probe is closed, and nothing has
-happened. Both are in memory meanwhile. Leaves out where models come from: a bundle on the disk
-(``shared.agent.reload``), or whatever else a caller can load.
+happened. Both are in memory meanwhile. Where there is no room for both, the one before goes first,
+prompts are turned away until the next one is there, and where that is not fit the one before is
+loaded again. Leaves out where models come from: a bundle on the disk (``shared.agent.reload``), or
+whatever else a caller can load.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from shared.errors import BundleError, PromptError, RecServeError, Stopping
 from shared.protocol.batch_queue import STOPPING
 from shared.runtimes import labels_of, probe, short_digest
+from shared.serving.absent import AbsentModel
 from shared.supervision import logged_if_broken
 from shared.telemetry.log import get_logger
 
@@ -49,18 +52,21 @@ class ModelSlot:
         lent: bool = False,
         around: Callable[[Model], Model] | None = None,
         exchanged: Callable[[Model, Model], None],
+        emptied: Callable[[], None] = lambda: None,
         limit_s: float = LOAD_S,
     ) -> None:
         """Begin with the model that the batcher has; one that is ``lent`` is not closed.
 
         ``around`` returns what the batcher is to run for a model: the model itself, or one around
-        it. ``exchanged`` hears of every model that takes the place, and of the one before.
+        it. ``exchanged`` hears of every model that takes the place, and of the one before;
+        ``emptied`` of one that has gone before the next one is there.
         """
         self.model = model
         self._batcher = batcher
         self._lent = model if lent else None
         self._around = around or (lambda model: model)
         self._exchanged = exchanged
+        self._emptied = emptied
         self._limit_s = limit_s
         self._turn = asyncio.Lock()
         self._last: _Attempt | None = None
@@ -75,15 +81,44 @@ class ModelSlot:
         and whatever else of ours ``load`` raises.
         """
         async with self._turn:
+            await self._bring(load, self.model)
+
+    async def exchange_alone(self, load: Callable[[], Model], again: Callable[[], Model]) -> None:
+        """Exchange the model where there is no room for two: the one before goes first.
+
+        Prompts are turned away until the next one is there; where that is not fit, ``again`` loads
+        the one before. Raises as ``exchange`` does; where neither is to be had nobody answers until
+        an exchange succeeds, and the error says so. Begun it goes on to its end, whoever waits.
+        """
+        going_on = asyncio.ensure_future(self._alone(load, again))
+        going_on.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(going_on)
+
+    async def _alone(self, load: Callable[[], Model], again: Callable[[], Model]) -> None:
+        async with self._turn:
             before = self.model
-            await self._try(load)
-            _log.info(
-                "model exchanged",
-                model=self.model.name,
-                bundle=short_digest(self.model),
-                before=before.name,
-                bundle_before=short_digest(before),
-            )
+            await self._try(lambda: AbsentModel(before), self._emptied)
+            try:
+                await self._bring(load, before)
+            except Stopping:
+                raise
+            except RecServeError as error:
+                try:
+                    await self._bring(again, before)
+                except RecServeError as other:
+                    raise BundleError(f"{error}; and {before.name} is gone: {other}") from error
+                raise
+
+    async def _bring(self, load: Callable[[], Model], before: Model) -> None:
+        """Have a model take the place that is fit to follow the one before."""
+        await self._try(lambda: self._load(load), lambda: self._exchanged(self.model, before))
+        _log.info(
+            "model exchanged",
+            model=self.model.name,
+            bundle=short_digest(self.model),
+            before=before.name,
+            bundle_before=short_digest(before),
+        )
 
     def close(self) -> None:
         """Give up on a model that is being loaded, and close the one that is here.
@@ -95,7 +130,7 @@ class ModelSlot:
             self._last.join()
         self._let_go(self.model)
 
-    async def _try(self, load: Callable[[], Model]) -> None:
+    async def _try(self, load: Callable[[], Model], tell: Callable[[], None]) -> None:
         if self._closed:
             raise Stopping(STOPPING)
         if self._last is not None and self._last.lingers:
@@ -103,10 +138,7 @@ class ModelSlot:
                 "an earlier model, which took too long, is still being loaded; start the agent "
                 "again if it never ends"
             )
-        before = self.model
-        self._last = attempt = _Attempt(
-            lambda: self._load(load), self._take, lambda: self._exchanged(self.model, before)
-        )
+        self._last = attempt = _Attempt(load, self._take, tell)
         try:
             await asyncio.wait({attempt.ended}, timeout=self._limit_s)
             if not attempt.ended.done() and attempt.give_up():

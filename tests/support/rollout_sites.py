@@ -27,7 +27,7 @@ from tests.support.tiny_models import LABELS, write_bundle
 from tests.support.wires import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from pathlib import Path
 
     from shared.runtimes.bundle import Bundle
@@ -72,19 +72,19 @@ class RolloutSite:
             },
         )
 
-    def start_agent(self, role: str, name: str, **more: Any) -> None:
+    def start_agent(self, role: str, name: str, **node: Any) -> None:
         tier: dict[str, Any] = {"name": role}
         if role == "edge":
             policy = {"kind": "quantile", "beta": 0.5, "prior_prompts": 0}
             tier |= {"upstream": "cloud", "policy": policy}
+        authority = str(self.folder / "models.pub")
         settings = {
             "agent": name,
             "tier": tier,
             "model": {"source": str(self.folder / "made/own")},
             "heartbeat_s": 0.5,
             "state": str(self.folder / name),
-            "node": {"authority": str(self.folder / "models.pub"), "reserve_megabytes": 0},
-            **more,
+            "node": {"authority": authority, "reserve_megabytes": 0, **node},
         }
         self._start(role, settings, name)
 
@@ -155,6 +155,16 @@ class RolloutSite:
         """Return once agents go by these settings over their own."""
         await self._states("settings", settings, "settings")
 
+    async def phase(self, name: str, phase: str) -> dict[str, Any]:
+        """Return an agent's state once it is in a phase."""
+
+        def does(told: dict[str, Any]) -> bool:
+            return bool(told["states"].get(name, {}).get("phase") == phase)
+
+        told = await self.until("/api/models", does, f"{name} is {phase}")
+        state: dict[str, Any] = told["states"][name]
+        return state
+
     async def _states(self, field: str, wanted: dict[str, Any], what: str) -> None:
         def does(told: dict[str, Any]) -> bool:
             states = told["states"]
@@ -180,24 +190,28 @@ class RolloutSite:
 
 
 @contextlib.asynccontextmanager
-async def rollout_site(wire: MqttWire, folder: Path) -> AsyncIterator[RolloutSite]:
-    """Run it all; on leaving every prompt was answered."""
+async def rollout_site(
+    wire: MqttWire, folder: Path, *, node: Mapping[str, Any] | None = None
+) -> AsyncIterator[RolloutSite]:
+    """Run it all, edges with these settings of ``node``; their own bundle may be made before."""
     key = new_key()
     (folder / "models.key").write_bytes(key)
     (folder / "models.pub").write_bytes(ManifestSigner(key).public)
-    own = bundle(folder, "own")
+    own = folder / "made/own"
+    if not own.exists():
+        bundle(folder, "own")
     site = RolloutSite(wire, folder)
     settings = device_settings(
         wire,
         tier=TierSettings(name="device", policy=PassAll(), upstream="edge"),
-        model=ModelSettings(source=str(own.folder)),
+        model=ModelSettings(source=str(own)),
         mqtt=wire.settings(),
     )
     try:
         site.start_center()
         site.start_agent("cloud", "cloud-1")
         for name in EDGES:
-            site.start_agent("edge", name)
+            site.start_agent("edge", name, **(node or {}))
         async with Device.open(settings, connect=wire.connect, metrics=Metrics()) as device:
             everybody = {"cloud-1", *EDGES}
             await site.until(
