@@ -227,7 +227,12 @@ class _Run:
         waiting = {arrival.id: (number, arrival) for number, arrival in self._waiting}
         limit_s = self._preference.limit_s
         jobs = [
-            FleetJob(arrival.id, arrival.kind, number * self._world.settings.round_s + limit_s)
+            FleetJob(
+                arrival.id,
+                arrival.kind,
+                number * self._world.settings.round_s + limit_s,
+                arrival.features,
+            )
             for number, arrival in self._waiting
         ]
         for job, candidate in give_out(jobs, candidates, self._allocator):
@@ -245,7 +250,7 @@ class _Run:
             arrival.kind,
             node.name,
             model,
-            float(arrival.luck < self._world.quality[model, arrival.kind]),
+            float(self._world.is_right(model, arrival)),
             self._world.catalogue.tokens[arrival.kind],
             service_s,
             latency_s,

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from experiments.placement.paired import compare
-from experiments.placement.study import BASELINES, DISPATCH_ONLY, OURS, POLICIES, part
+from experiments.placement.study import (
+    BASELINES,
+    DISPATCH_ONLY,
+    FEATURED,
+    OURS,
+    POLICIES,
+    TELLING,
+    featured_part,
+    part,
+)
 from experiments.placement.trap import WEIGHTS, finders, share_by_arithmetic
 
 if TYPE_CHECKING:
@@ -38,6 +47,7 @@ def make_report(
             policy: _stationary(study.scores["stationary", policy]) for policy in (OURS, "oracle")
         },
         "placement": _placement(study),
+        "features": {f"{telling:g}": _featured(study, telling) for telling in TELLING},
         "bytes_moved_of_oracle": _moved(study, part("weighted", middle)),
         "trap": _trap(_TRAP_SEEDS_PER_WORLD * len(study.seeds)),
         "pretraining": [
@@ -106,6 +116,23 @@ def _placement(study: PlacementStudy) -> dict[str, Any]:
         "without": _mean(fixed),
         "difference": _said(compare(moved, fixed)),
     }
+
+
+def _featured(study: PlacementStudy, telling: float) -> dict[str, Any]:
+    """Return what the features of texts were worth to each learner that can look at them."""
+    name = featured_part(telling)
+    ours = _utilities(study.scores[name, OURS])
+    found: dict[str, Any] = {OURS: _mean(ours)}
+    for learner in FEATURED:
+        seeing = _utilities(study.scores[name, f"{learner}, with features"])
+        blind = _utilities(study.scores[name, f"{learner}, without"])
+        found[learner] = {
+            "with": _mean(seeing),
+            "without": _mean(blind),
+            "difference": _said(compare(seeing, blind)),
+            "ours_ahead": _said(compare(ours, seeing)),
+        }
+    return found
 
 
 def _moved(study: PlacementStudy, name: str) -> float:

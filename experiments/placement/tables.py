@@ -75,6 +75,7 @@ def verdicts(report: Mapping[str, Any]) -> Iterator[str]:
         f"Placing models is worth {placement['mean']:+.3f} [{low:+.3f}, {high:+.3f}] a job over "
         f"models that stay; it moves {report['bytes_moved_of_oracle']:.1f} × the oracle's bytes."
     )
+    yield from _featured(report["features"])
     still = report["stationary"][OURS]
     yield (
         f"Where nothing changes it went back to a model within four placements "
@@ -92,3 +93,19 @@ def verdicts(report: Mapping[str, Any]) -> Iterator[str]:
         f"Episodes that the Q-network needs on one fleet to be as good ({episodes} were played): "
         f"{said}."
     )
+
+
+def _featured(features: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the features of texts were worth, where texts tell nothing and where they do."""
+    for telling, found in features.items():
+        where = "tells how hard a job is" if float(telling) else "tells nothing"
+        for learner in (name for name in found if name != OURS):
+            gained, ours = found[learner]["difference"], found[learner]["ours_ahead"]
+            low, high = gained["interval"]
+            verdict = "" if low > 0 or high < 0 else ", no difference that so few worlds can tell"
+            yield (
+                f"Where the text {where}, looking at it is worth {gained['mean']:+.3f} "
+                f"[{low:+.3f}, {high:+.3f}] a job to {learner}{verdict}; active inference, which "
+                f"does not look, is {ours['mean']:+.3f} "
+                f"[{ours['interval'][0]:+.3f}, {ours['interval'][1]:+.3f}] ahead of it."
+            )

@@ -3,17 +3,22 @@
 Nodes differ in speed, link and memory; models in size, speed and how good they really are at each
 kind of job, which the catalogue knows only roughly. Half-way the two fastest nodes become slower
 and other kinds of job come. What happens to a job (how hard it is, how long it takes) is drawn with
-it, so that two allocators that make the same choice see the same outcome.
+it, so that two allocators that make the same choice see the same outcome. Every job has a text; in
+some worlds it tells how hard the job is.
 """
 
 from __future__ import annotations
 
+import math
+from functools import cache
 from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import numpy as np
 from msgspec import Meta
 
 from cloud_agent.center.catalogue.cards import Catalogue, ModelCard, quality_from_perplexity
+from cloud_agent.center.placement.features import features_of
+from experiments.datasets.bundled import read_prompts
 from shared.settings.base import Closed, Count, Seconds
 
 if TYPE_CHECKING:
@@ -34,6 +39,8 @@ _BANDWIDTHS: Final = (0.02, 0.2)
 _RTTS_S: Final = (0.01, 0.2)
 _NOISE: Final = 0.15
 _SLOWER: Final = 2.5
+_LONGER: Final = 0.2
+"""Of what a text adds to the log odds, that much is added to the log of the time it takes."""
 _BEST: Final = 0.98
 _WORST: Final = 0.02
 
@@ -53,6 +60,15 @@ class WorldSettings(Closed, frozen=True, kw_only=True):
         float, Meta(gt=0, le=1e6, description="answers that the catalogue counts as")
     ] = 6.0
     drift: Annotated[bool, Meta(description="whether the world changes half-way")] = True
+    telling: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=10,
+            description="how much harder, and longer, a job is when its text looks a deviation "
+            "harder; 0: its text tells nothing",
+        ),
+    ] = 0.0
     outages: Annotated[
         tuple[tuple[int, int, int], ...],
         Meta(description="nodes that die: the node's number, its first round dead and alive again"),
@@ -60,12 +76,18 @@ class WorldSettings(Closed, frozen=True, kw_only=True):
 
 
 class DrawnJob(NamedTuple):
-    """A job as the world made it: what decides if an answer is right, and how long it takes."""
+    """A job as the world made it: what decides if an answer is right, and how long it takes.
+
+    ``features`` are those of its text, and ``hardness`` what they add to the log odds of a wrong
+    answer of the smallest model; the largest feels nothing of it.
+    """
 
     id: str
     kind: str
     luck: float
     effort: float
+    features: tuple[float, ...] = ()
+    hardness: float = 0.0
 
 
 class FleetWorld(NamedTuple):
@@ -84,6 +106,16 @@ class FleetWorld(NamedTuple):
     quality: dict[tuple[str, str], float]
     arrivals: list[list[DrawnJob]]
     changes_at: int
+
+    def is_right(self, model: str, job: DrawnJob) -> bool:
+        """Say whether a model answers a job rightly."""
+        quality = self.quality[model, job.kind]
+        if job.hardness:
+            names = [card.name for card in self.catalogue]
+            felt = 1.0 - names.index(model) / (len(names) - 1)
+            odds = quality / (1.0 - quality) * math.exp(-job.hardness * felt)
+            quality = odds / (1.0 + odds)
+        return job.luck < quality
 
 
 def draw_world(settings: WorldSettings, seed: int, *, jobs: int = 0) -> FleetWorld:
@@ -113,7 +145,11 @@ def draw_world(settings: WorldSettings, seed: int, *, jobs: int = 0) -> FleetWor
         rng.uniform(*_RTTS_S, settings.nodes),
         rng.choice(_MEMORIES, settings.nodes) * _GIB,
         quality,
-        _arrivals(settings, mixes, np.random.default_rng([seed, 16, jobs])),
+        _with_texts(
+            settings,
+            _arrivals(settings, mixes, np.random.default_rng([seed, 16, jobs])),
+            np.random.default_rng([seed, 17, jobs]),
+        ),
         settings.rounds // 2,
     )
 
@@ -150,3 +186,37 @@ def _arrivals(
             ]
         )
     return rounds
+
+
+def _with_texts(
+    settings: WorldSettings, arrivals: list[list[DrawnJob]], rng: np.random.Generator
+) -> list[list[DrawnJob]]:
+    """Give every job the features of a text of ours, and what they tell in this world."""
+    features, hardness = _texts()
+    rounds = []
+    for jobs in arrivals:
+        drawn = rng.integers(len(features), size=len(jobs)).tolist()
+        rounds.append(
+            [
+                job._replace(
+                    features=(*features[text], math.log1p(TOKENS[KINDS.index(job.kind)])),
+                    hardness=settings.telling * hardness[text],
+                    effort=job.effort + settings.telling * _LONGER * hardness[text],
+                )
+                for job, text in zip(jobs, drawn, strict=True)
+            ]
+        )
+    return rounds
+
+
+@cache
+def _texts() -> tuple[list[tuple[float, ...]], list[float]]:
+    """Return the features of the remarks that come along, but their answers', and how hard each is.
+
+    Hard is what has rare and long words, long sentences and much to say: the mean of those three in
+    deviations, itself in deviations.
+    """
+    found = [features_of(prompt.text, 0.0) for prompt in read_prompts()]
+    three = np.array([[each.vocabulary, each.syntax, each.information] for each in found])
+    hard = ((three - three.mean(axis=0)) / three.std(axis=0)).mean(axis=1)
+    return [tuple(each)[:-1] for each in found], (hard / hard.std()).tolist()

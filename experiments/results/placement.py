@@ -67,6 +67,7 @@ def page(report: Mapping[str, Any], pictures: str) -> str:
             _paper(report),
             _wrong(report),
             _network(report),
+            _features(report),
             _shown(report),
             _ORIGINAL,
         )
@@ -210,6 +211,39 @@ def _network(report: Mapping[str, Any]) -> str:
         f"went on learning. From {first:.3f} in the first it came to {last:.3f} in the last; active "
         f"inference, from nothing each time, has {ours:.3f}. As good as that it was: {said}. Its own "
         "models lie by the catalogue, and no reward tells it what another plan would bring.\n"
+    )
+
+
+def _features(report: Mapping[str, Any]) -> str:
+    found = [
+        (learner, "hardness" if float(telling) else "nothing", each)
+        for telling, part in report["features"].items()
+        for learner, each in part.items()
+        if learner != OURS
+    ]
+    rows = [
+        [learner, tells, f"{each['with']:.3f}", f"{each['without']:.3f}",
+         _interval(each["difference"]),
+         f"{each['difference']['wins']}/{each['difference']['worlds']}",
+         _interval(each["ours_ahead"])]
+        for learner, tells, each in found
+    ]  # fmt: skip
+    gained = sum(each["difference"]["interval"][0] > 0 for *_, each in found)
+    heads = ("learner", "the text tells", "looking", "blind", "gained", "wins", "ours ahead by")
+    return (
+        "## What looking at the text is worth\n\n"
+        "LinUCB and the Q-network can look at eight features of a job's text "
+        "(`cloud_agent/center/placement/features.py`): how rare and long its words are, how long its "
+        "sentences, what hangs on the context, how open its words are, how much it says, its symbols, and "
+        "the tokens to read and to write, each standardised as it comes. At 4 jobs a round, with the "
+        "remarks of the demo for texts, in the worlds above, where a text tells nothing, and in such where "
+        "a text that looks a deviation harder takes 22 % longer and multiplies the odds of a wrong answer "
+        "by e for the smallest model and by 1 for the largest. That rule is ours, not measured. LinUCB has the "
+        "bonus that was best on six other worlds, 0.3 looking and 0.6 blind: more inputs make it explore more "
+        "by themselves. *gained* is the worth of a job when looking, less the same learner blind; an interval "
+        "with 0 inside is no difference that so few worlds can tell. Active inference looks at no text.\n\n"
+        f"{table(heads, rows)}\n"
+        f"{gained} of the {len(rows)} intervals are above 0.\n"
     )
 
 

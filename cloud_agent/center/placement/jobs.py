@@ -14,12 +14,14 @@ from typing import NamedTuple
 class FleetJob(NamedTuple):
     """One prompt to be answered by some node.
 
-    ``deadline_s`` is on the centre's clock: those that end sooner are placed first.
+    ``deadline_s`` is on the centre's clock: those that end sooner are placed first. ``features``
+    are what ``features_of`` says of its text; empty where nobody looked.
     """
 
     id: str
     kind: str
     deadline_s: float
+    features: tuple[float, ...] = ()
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from cloud_agent.center.catalogue.file import read_catalogue, to_catalogue
 from cloud_agent.center.grading import kind_named
 from cloud_agent.center.placement.allocators import AllocatorContext, make_allocator
 from cloud_agent.center.placement.beliefs import Beliefs, Demand
+from cloud_agent.center.placement.features import features_of
 from cloud_agent.center.placement.jobs import FleetJob
 from cloud_agent.center.placement.planner import Horizon, PlacementPlanner
 from cloud_agent.center.rounds.decisions import DecisionLog
@@ -79,6 +80,7 @@ class TaskRounds:
         catalogue = to_catalogue(
             measured, node_class, {kind: kind_named(kind).tokens for kind in kinds}
         )
+        self._answer_tokens = catalogue.tokens
         self.beliefs = Beliefs(catalogue, prior_weight=settings.prior_weight)
         self.ledger = JobLedger(attempts=settings.attempts)
         self.fleet = FleetView(registry, catalogue)
@@ -137,7 +139,8 @@ class TaskRounds:
         self._demand.learn([each.kind for each in posted])
         self.reports.begin(self.round, begun_s)
         for each in posted:
-            job = FleetJob(uuid4().hex, each.kind, begun_s + settings.deadline_s)
+            features = features_of(each.text, self._answer_tokens[each.kind])
+            job = FleetJob(uuid4().hex, each.kind, begun_s + settings.deadline_s, features)
             self.ledger.add(job, each, self.round, begun_s)
         await self._giver.give_out()
         while settings.mode == "barrier" and self.ledger.of_round(self.round):

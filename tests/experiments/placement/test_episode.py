@@ -36,6 +36,23 @@ def test_a_seed_always_draws_the_same_world_and_plays_the_same_episode() -> None
     assert run_episode(draw_world(small(), 4), ActiveInference(), Weighted()).ended != first.ended
 
 
+def test_where_texts_tell_hard_ones_are_answered_worse_by_all_but_the_largest_model() -> None:
+    blank, telling = (draw_world(small(600, telling=each), 3) for each in (0.0, 1.0))
+    smallest, *_, largest = (card.name for card in telling.catalogue)
+    hard: list[bool] = []
+    easy: list[bool] = []
+    for before, job in zip(
+        (job for jobs in blank.arrivals for job in jobs),
+        (job for jobs in telling.arrivals for job in jobs),
+        strict=True,
+    ):
+        assert (before.features, before.luck, before.hardness) == (job.features, job.luck, 0.0)
+        assert job.effort - before.effort == pytest.approx(0.2 * job.hardness)
+        assert telling.is_right(largest, job) == blank.is_right(largest, before)
+        (hard if job.hardness > 0 else easy).append(telling.is_right(smallest, job))
+    assert sum(easy) / len(easy) > sum(hard) / len(hard) + 0.2
+
+
 def test_other_jobs_come_to_the_same_fleet() -> None:
     one, other = draw_world(small(), 3), draw_world(small(), 3, jobs=1)
     assert one.arrivals != other.arrivals

@@ -103,6 +103,12 @@ def test_the_command_writes_what_every_policy_came_to(simulated: tuple[Path, str
     assert {"gap_closed", "misses"} <= set(found)
     for policy in POLICIES:
         assert policy in printed
+    for telling in ("0", "1"):
+        learners = report["features"][telling]
+        for learner in ("linucb", "dqn"):
+            gained = learners[learner]["difference"]
+            assert gained["interval"][0] <= gained["mean"] <= gained["interval"][1]
+            assert f"looking at it is worth {gained['mean']:+.3f}" in printed.replace("\n", " ")
     assert any(check.reached for check in checks(report))
 
 
@@ -130,6 +136,9 @@ def test_the_page_says_what_the_report_found(simulated: tuple[Path, str], tmp_pa
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     ours = report["rates"]["4"]["policies"]["active-inference"]["utility"]
     assert f"| active-inference | {ours:.3f} |" in text
+    gained = report["features"]["1"]["linucb"]["difference"]["mean"]
+    assert "| linucb | hardness | " in text
+    assert f"{gained:+.3f} [" in text
     for name in ("utility", "pairs", "course", "trap"):
         assert f"](placement/{name}.png)" in text
         assert (tmp_path / "placement" / f"{name}.png").exists()

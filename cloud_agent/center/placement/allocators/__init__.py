@@ -26,6 +26,7 @@ from cloud_agent.center.placement.allocators.greedy_accuracy import (
     GreedyAccuracyAllocator,
 )
 from cloud_agent.center.placement.allocators.learned import Learned, LearnedAllocator
+from cloud_agent.center.placement.allocators.linucb import LinUcb, LinUcbAllocator
 from cloud_agent.center.placement.allocators.oracle import Oracle, OracleAllocator
 from cloud_agent.center.placement.allocators.round_robin import RoundRobin, RoundRobinAllocator
 from cloud_agent.center.placement.allocators.shortest_queue import (
@@ -41,6 +42,7 @@ FleetAllocator: TypeAlias = (
     | Greedy
     | GreedyAccuracy
     | Learned
+    | LinUcb
     | RoundRobin
     | ShortestQueue
     | Thompson
@@ -62,6 +64,7 @@ __all__ = [
     "Greedy",
     "GreedyAccuracy",
     "Learned",
+    "LinUcb",
     "Oracle",
     "RoundRobin",
     "ShortestQueue",
@@ -78,6 +81,7 @@ _ALLOCATORS: Final[dict[type, Any]] = {
     Greedy: GreedyAllocator,
     GreedyAccuracy: GreedyAccuracyAllocator,
     Learned: LearnedAllocator,
+    LinUcb: LinUcbAllocator,
     Oracle: OracleAllocator,
     RoundRobin: RoundRobinAllocator,
     ShortestQueue: ShortestQueueAllocator,

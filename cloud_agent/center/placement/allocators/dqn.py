@@ -1,9 +1,9 @@
 """A deep Q-network that learns online: what deep reinforcement learning makes of the same jobs.
 
-The state is the kind of the job and, for each node, its backlog and the model that it runs. A
-network of two hidden layers gives the worth of each node; it is taught from a memory of what came
-of earlier choices, one batch for each outcome, against a copy of itself that is renewed now and
-then. In plain numpy: it is small.
+The state is the kind of the job, for each node its backlog and the model that it runs, and what the
+text of the job looks like where that is wanted. A network of two hidden layers gives the worth of
+each node; it is taught from a memory of what came of earlier choices, one batch for each outcome,
+against a copy of itself that is renewed now and then. In plain numpy: it is small.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Meta
 
 from cloud_agent.center.placement.beliefs import CatalogueOutlooks
+from cloud_agent.center.placement.features import RunningScale, TextFeatures
 from shared.settings.base import Closed, Count
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_FEATURES: Final = len(TextFeatures._fields)
 _RENEWED_EVERY: Final = 50
 _NEVER: Final = -1e9
 _MOMENTS: Final = (0.9, 0.999)
@@ -43,6 +45,7 @@ class Dqn(Closed, frozen=True, kw_only=True, tag_field="kind", tag="dqn"):
     rate: Annotated[float, Meta(gt=0, le=1, description="step of Adam")] = 1e-3
     epsilon: Annotated[float, Meta(ge=0, le=1, description="least share tossed")] = 0.02
     decay: Annotated[float, Meta(gt=0, le=1, description="of that share, with each job")] = 0.995
+    features: Annotated[bool, Meta(description="whether it looks at the text of a job")] = False
 
 
 class _Step(NamedTuple):
@@ -76,7 +79,9 @@ class DqnAllocator:
         self._kinds = {kind: i for i, kind in enumerate(context.catalogue.kinds)}
         self._models = {card.name: i for i, card in enumerate(context.catalogue)}
         self._nodes = {name: i for i, name in enumerate(context.nodes)}
+        self._scale = RunningScale(_FEATURES)
         width = len(self._kinds) + len(self._nodes) * (1 + len(self._models))
+        width += settings.features * _FEATURES
         seed = self._draw.getrandbits(32)
         self._rng = np.random.default_rng(seed)
         self._net = _Network(width, settings.hidden, len(self._nodes), settings.rate, self._rng)
@@ -126,6 +131,9 @@ class DqnAllocator:
     ) -> tuple[Floats, NDArray[np.bool_]]:
         kinds, models = len(self._kinds), len(self._models)
         state = np.zeros(kinds + len(self._nodes) * (1 + models))
+        text: tuple[float, ...] = ()
+        if self._settings.features:
+            text = self._scale.standardise(job.features) if job.features else (0.0,) * _FEATURES
         free = np.zeros(len(self._nodes), dtype=np.bool_)
         state[self._kinds[job.kind]] = 1.0
         for candidate in candidates:
@@ -134,7 +142,7 @@ class DqnAllocator:
             state[at] = candidate.backlog_s / self._preference.limit_s
             state[at + 1 + self._models[candidate.model]] = 1.0
             free[node] = True
-        return state, free
+        return np.concatenate([state, text]), free
 
     def _teach(self) -> None:
         drawn = self._rng.integers(len(self._memory), size=self._settings.batch)
