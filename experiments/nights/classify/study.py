@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from experiments.nights.classify.domains import Domains
 
 BETA: Final = 0.3
-REPLAYED: Final = 600
-"""Of the sentences that the edge knew, so many are repeated at night."""
 STEPS: Final = 60
 ROWS: Final = 16
 
@@ -65,7 +63,7 @@ class ShiftStudy(NamedTuple):
         if (done := folder / "nights.json").exists():
             return msgspec.json.decode(done.read_bytes(), type=list[Night])
         shutil.rmtree(folder, ignore_errors=True)
-        old = write_known(self.folder / "known.jsonl", self.domains.known[:REPLAYED], LABELS)
+        old = write_known(self.folder / "known.jsonl", self.domains.known, LABELS)
         settings = night_settings(self.edge.folder, old)
         site = NightSite(self.edge, folder)
         cascade = DayCascade(self.answering, BETA, self.edge.bundle)
