@@ -38,3 +38,15 @@ def test_an_edge_without_a_memory_answers_by_its_model_alone_and_loads_nothing_e
     assert solver == "Batcher"
     assert threads == "[]"
     assert modules == "['edge_agent.memory.settings']"
+
+
+def test_an_edge_without_a_memory_loads_none_of_it() -> None:
+    program = (
+        "import sys; from edge_agent.command import command; "
+        "print([name for name in sys.modules if 'edge_agent.memory.' in name])"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+
+    assert found.stdout.strip() == "['edge_agent.memory.settings']"

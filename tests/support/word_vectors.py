@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DIMENSIONS = 64
 NOW_S = 1_800_000_000.0
+JUDGED = "Who was the director of Glass River?"
 
 
 def vector_of(text: str) -> Vector:
@@ -44,3 +45,12 @@ def recall(memory: Memory, text: str, now_s: float = NOW_S, **more: str) -> Reca
 def learn(memory: Memory, text: str, answer: str, now_s: float = NOW_S, **more: str) -> Lesson:
     """Let a memory learn an answer from above."""
     return memory.learn(recall(memory, text, now_s), answer, now_s, **more)
+
+
+def judge(memory: Memory) -> None:
+    """Let three of four uses of an entry turn out right."""
+    learn(memory, JUDGED, "Ida Holm")
+    for right in (True, True, True, False):
+        found = recall(memory, JUDGED)
+        assert found.best is not None
+        memory.judged(found.best, NOW_S, right=right, kind=found.question.masked)

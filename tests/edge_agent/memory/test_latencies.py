@@ -16,8 +16,8 @@ from edge_agent.memory.days import DAY_S, Days, report
 from edge_agent.memory.latencies import ERROR, bin_of, quantile_ms
 from edge_agent.memory.store import MemoryStore
 from experiments.report.memory_days import day_grids, day_page
-from tests.edge_agent.memory.test_wing import QUESTION, Tiers, settings
 from tests.support.cascades import cascade
+from tests.support.remembering_tiers import QUESTION, Tiers, settings
 from tests.support.wires import MemoryWire
 from tests.support.word_vectors import DIMENSIONS
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from edge_agent.memory.standing import Standing
 from edge_agent.memory.store import FILE, MemoryStore
 from tests.support.processes import ROOT
-from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory
+from tests.support.word_vectors import DIMENSIONS, JUDGED, judge, recall, small_memory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,14 +20,12 @@ if TYPE_CHECKING:
     from edge_agent.memory.memory import Memory
 
 PRIORS = {"direct": 0.95, "examples": 0.9}
-QUESTION = "Who was the director of Glass River?"
 KIND = "who was the director of ⟨⟩"
 CHILD = """
 import asyncio, sys
 from pathlib import Path
 from edge_agent.memory.store import MemoryStore
-from tests.edge_agent.memory.test_standing import judge
-from tests.support.word_vectors import DIMENSIONS, small_memory
+from tests.support.word_vectors import DIMENSIONS, judge, small_memory
 
 async def main():
     store = MemoryStore.open(Path(sys.argv[1]), "digest-1", DIMENSIONS)
@@ -41,17 +39,8 @@ asyncio.run(main())
 """
 
 
-def judge(memory: Memory) -> None:
-    """Let three of four uses of an entry turn out right."""
-    learn(memory, QUESTION, "Ida Holm")
-    for right in (True, True, True, False):
-        found = recall(memory, QUESTION)
-        assert found.best is not None
-        memory.judged(found.best, NOW_S, right=right, kind=found.question.masked)
-
-
 def chances(memory: Memory) -> list[float]:
-    kind = recall(memory, QUESTION).question.masked
+    kind = recall(memory, JUDGED).question.masked
     ways, kinds = ("direct", "examples", "edge"), ("", kind, "another kind")
     return [memory.standing.lower(way, each) for way in ways for each in kinds]
 

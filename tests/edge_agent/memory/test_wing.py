@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 from msgspec import structs
 
 from device_agent.api.schema import write_answer
-from edge_agent.app import remembering
 from edge_agent.memory.days import report
-from edge_agent.memory.settings import MemorySettings
 from edge_agent.settings import EdgeSettings
 from shared.agent.settings import TierSettings
 from shared.cascade.policies import RecallRule
@@ -26,60 +21,18 @@ from shared.tasks import Request
 from shared.tasks.classify import Label
 from shared.wire.codec import decode_prompt
 from shared.wire.topics import Topics
-from tests.support.cascades import Cascade, cascade
+from tests.support.cascades import cascade
 from tests.support.processes import ROOT
+from tests.support.remembering_tiers import QUESTION, Tiers, settings
 from tests.support.wires import MemoryWire, eventually, settled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from device_agent import Device
-    from edge_agent.memory.memory import Memory
     from shared.bus import Message
-    from shared.tasks import Answer
-    from tests.support.fakes import LookupModel
 
 
-QUESTION = "Is the film Glass River from 1987 good?"
 OTHER = "Is the film Glass Tower from 1987 good?"
-
-
-class Tiers:
-    """A cascade whose edge remembers."""
-
-    def __init__(self, tiers: Cascade, settings: MemorySettings) -> None:
-        self.tiers = tiers
-        self._settings = settings
-
-    async def start(self, state: Path | None = None, **changes: Any) -> None:
-        running = partial(remembering, memory=self._settings)
-        self.cloud: LookupModel = await self.tiers.cloud()
-        self.edge: LookupModel = await self.tiers.edge(
-            running=running, state=str(state or ""), **changes
-        )
-        self.device: Device = await self.tiers.device()
-        above = self.tiers.parts["edge-1"].station.above.choice
-        await eventually(
-            lambda: bool(above.models("classify", time.monotonic())), "the edge sees the cloud"
-        )
-
-    @property
-    def memory(self) -> Memory:
-        memory: Memory = self.tiers.parts["edge-1"].station.solver._wing.memory  # type: ignore[attr-defined]
-        return memory
-
-    async def ask(self, text: str) -> tuple[Answer | None, str]:
-        """Ask the device, and wait until the edge has learned what it may."""
-        heard, gone_up = sum(self.memory.counts.values()), len(self.cloud.seen)
-        result = await self.device.ask(text)
-        if len(self.cloud.seen) > gone_up:
-            await eventually(lambda: sum(self.memory.counts.values()) > heard, "a lesson")
-        return result.outcome, result.tier  # type: ignore[return-value] # never a failure here
-
-
-def settings(embedder: str, **changes: object) -> MemorySettings:
-    chosen = {"rule": "worth", "check_share": 0.0, "patience_s": 10.0} | changes
-    return MemorySettings(embedder=embedder, **chosen)  # type: ignore[arg-type] # any setting
 
 
 async def test_a_question_asked_twice_goes_up_once(embedder: str) -> None:
@@ -272,18 +225,6 @@ async def test_nothing_personal_is_kept(embedder: str) -> None:
             assert (await tiers.ask("Is ida.holm@example.org good?"))[1] == "cloud"
 
         assert tiers.memory.entries == {}
-
-
-def test_an_edge_without_a_memory_loads_none_of_it() -> None:
-    program = (
-        "import sys; from edge_agent.command import command; "
-        "print([name for name in sys.modules if 'edge_agent.memory.' in name])"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-
-    assert found.stdout.strip() == "['edge_agent.memory.settings']"
 
 
 def test_a_memory_without_an_embedder_is_refused_in_one_sentence() -> None:
