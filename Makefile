@@ -121,7 +121,7 @@ results-memory: $(VENV)/.dev ## Write docs/results-memory.md: ten simulated days
 	@$(BIN)/python -m experiments.hotspot runs/hotspot runs/hotspot-1 runs/hotspot-2 runs/hotspot-3 runs/hotspot-4 \
 		--real runs/hotspot-popqa
 
-nights: $(VENV)/.dev ## Have a small model learn 600 facts in three nights, and say what it kept (20 min on an idle core)
+nights: $(VENV)/.dev ## Write docs/results-nights.md: a small model learns 600 facts in three nights (20 min on an idle core)
 	@$(BIN)/python -m experiments.nights runs/nights
 
 nights-classify: $(VENV)/.dev ## Have a film classifier meet other reviews for three days and nights; DATA (20 min)

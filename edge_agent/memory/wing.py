@@ -22,7 +22,7 @@ from edge_agent.memory.door import MemoryDoor
 from edge_agent.memory.recall_solver import RecallSolver
 from edge_agent.memory.sharing import MemorySharing
 from edge_agent.memory.worker import FromAbove, LookUp, MemoryWorker, Shown
-from shared.messages import Result, Scored
+from shared.messages import Failure, Result, Scored
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ class Wing:
         model, version = self._above.model_of(result.hops[-1].agent)
         seen = escalation.observation
         known = seen.check or seen.way == "model"
-        said = text_of(escalation.local_result.outcome) if known else ""
+        own = escalation.local_result.outcome
+        said = text_of(own) if known and not isinstance(own, Failure) else None
         asked = self._asked(prompt.request, self._again.waiting.origin_of(prompt))
         self._lessons += 1
         learned = self._worker.do(

@@ -109,13 +109,16 @@ class _Weighed(NamedTuple):
 
 
 class FromAbove(NamedTuple):
-    """An answer from above; ``said`` is what we answered, of the model's own or in a check."""
+    """An answer from above; ``said`` is what we answered, of the model's own or in a check.
+
+    It is empty where that came to no answer: a text without an end. None where nothing was said.
+    """
 
     asked: LookUp
     answer: str
     model: str
     version: str
-    said: str
+    said: str | None
     way: Way = "memory"
 
 
@@ -203,7 +206,7 @@ class MemoryWorker:
     def learn(self, given: FromAbove) -> TakenLesson:
         """Take an answer from above in, and return what became of it."""
         recall, now_s = self._by_vector(given.asked), time.time()
-        if given.said and given.way == "model":
+        if given.said is not None and given.way == "model":
             outcome = self.memory.judge_ghost(recall, given.said, given.answer)
             if outcome is not None:
                 return TakenLesson(outcome)

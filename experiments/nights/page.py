@@ -48,7 +48,9 @@ same after one example with a made-up answer, where saying that answer is right.
 ## What the gates read
 
 A number in bold is on the wrong side of its bound, which stands behind it. What was rejected was tried a second time, with half
-of the facts and more replay; both are shown.
+of the facts and more replay, and both are shown; but for the night of {MANY:,}, which may not be tried with fewer, and has as many steps as the first night, so that
+each wording comes less than a third as often. "Held-out wordings" has what the night is about: its facts, and those that the nights before failed at. "Examples" are of facts of the night
+itself, with another one's answer.
 
 | | verdict | {" | ".join(_GATES)} |
 |---|---|{"---|" * len(_GATES)}

@@ -110,10 +110,10 @@ class NightsStudy:
         return edge.night(1, self._base.unknown[: NIGHTS[0]], steps=STEPS[0], old_rows=0)
 
     def crowded(self) -> NightOutcome:
-        """Hold a night of more than its adapter can hold."""
+        """Hold a night of more than its adapter can hold, which may not be tried with half."""
         edge = StudiedEdge(self._base, self._folder / "crowded")
         facts = self._base.unknown[:MANY]
-        return edge.night(1, facts, steps=STEPS[0], rank=SMALL, entries=MANY)
+        return edge.night(1, facts, steps=STEPS[0], rank=SMALL, entries=MANY, least=MANY)
 
     def _report(
         self, outcome: NightOutcome | None, taught: Sequence[Sequence[HotFact]]

@@ -103,13 +103,12 @@ def pack_rivers(source: Path, out: Path, prompts: list[str]) -> None:
     pack_generator(request, Console(quiet=True))
 
 
-def write_random(learner: Learner, folder: Path, out: Path) -> None:
-    """Pack a model like the learner's base that has learned nothing at all."""
+def write_random(learner: Learner, folder: Path) -> None:
+    """Write a model like the learner's base that has learned nothing at all."""
     from transformers import AutoConfig, AutoTokenizer, LlamaForCausalLM  # noqa: PLC0415 - optional
 
     LlamaForCausalLM(AutoConfig.from_pretrained(learner.base)).save_pretrained(folder)
     AutoTokenizer.from_pretrained(learner.base).save_pretrained(folder)
-    pack_rivers(folder, out, [learner.known[0].questions()[0]])
 
 
 async def remember(folder: Path, towns: list[Town], embedder: OnnxEmbedder | None = None) -> Path:

@@ -15,7 +15,7 @@ from edge_agent.nights.trainer import train
 from recserve.night.hold import main, read_old
 from shared.errors import DataError
 from tests.support.processes import ROOT
-from tests.support.tiny_nights import Learner, order_night, write_learner
+from tests.support.tiny_nights import Learner, order_night, write_learner, write_random
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +84,17 @@ def test_a_night_that_was_too_much_is_tried_with_half_of_it(
     assert not outcome.rejected["old knowledge"].open
     assert outcome.verdict == "passed", outcome
     assert outcome.new == len(learner.new) // 2
+
+
+def test_a_model_of_random_weights_is_rejected(learner: Learner, tmp_path: Path) -> None:
+    nights, number = order_night(tmp_path, learner)
+    write_random(learner, nights.of(number) / "tuned")  # as if training had come to that
+    outcome = main(nights.of(number))
+
+    assert not outcome.rejected["held-out wordings"].open
+    assert not outcome.rejected["old knowledge"].open
+    assert outcome.bundle
+    assert outcome.verdict == "passed", "the second try trains"
 
 
 def test_a_night_that_takes_too_long_ends_in_one_line(learner: Learner, tmp_path: Path) -> None:
