@@ -5,33 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from shared.membership.incarnation import AHEAD_MS, EPOCHS, Incarnation, Move
-from shared.membership.status import Status
+from shared.membership.incarnation import AHEAD_MS, EPOCHS, Move
+from tests.support.incarnations import offline, online, settled, standing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
-def standing(epoch: int = 10, boot: str = "b", *, heartbeat_s: float = 5.0) -> Incarnation:
-    return Incarnation(epoch=epoch, boot=boot, heartbeat_s=heartbeat_s)
-
-
-def settled(epoch: int = 10, boot: str = "b") -> Incarnation:
-    """One that has heard an echo of its own."""
-    made = standing(epoch, boot)
-    assert made.hear(online(epoch, boot)) is Move.NOTHING
-    return made
-
-
-def online(epoch: int, boot: str) -> Status:
-    return Status("online", epoch, boot=boot)
-
-
-def offline(epoch: int, boot: str) -> Status:
-    return Status("offline", epoch, boot=boot)
+    from shared.membership.status import Status
 
 
 # -- what stands on our own topic --------------------------------------------------------------
@@ -161,155 +142,6 @@ def test_a_new_connection_owes_no_echo_yet() -> None:
 
 
 # -- any number of processes on one topic ------------------------------------------------------
-
-
-class Process:
-    """One process with our name: its standing, and what the broker has yet to bring it."""
-
-    def __init__(self, epoch: int, boot: str) -> None:
-        self.standing = standing(epoch, boot)
-        self.coming: list[tuple[Status, bool]] = []
-        self.will = offline(epoch, boot)
-        self.fenced = False
-
-
-class Topic:
-    """The topic of their status, on a broker that loses nothing and lets wills come late."""
-
-    def __init__(self) -> None:
-        self.retained: Status | None = None
-        self.living: list[Process] = []
-        self.late: list[Status] = []
-        self._boots = 0
-
-    def say(self, status: Status) -> None:
-        self.retained = status
-        for process in self.living:
-            process.coming.append((status, True))
-
-    def start(self, epoch: int, *, boot_after: bool) -> Process:
-        """Start a process whose boot id is greater, or less, than those of all before it."""
-        self._boots += 1
-        boot = f"z{self._boots:04}" if boot_after else f"a{9999 - self._boots:04}"
-        process = Process(epoch, boot)
-        self.living.append(process)
-        self._connect(process)
-        return process
-
-    def crash(self, process: Process) -> None:
-        self.living.remove(process)
-        self.late.append(process.will)
-
-    def bury(self) -> None:
-        """Let the oldest of the late wills go out."""
-        if self.late:
-            self.say(self.late.pop(0))
-
-    def announce(self, process: Process) -> None:
-        self.say(online(process.standing.epoch, process.standing.boot))
-
-    def deliver(self, process: Process) -> None:
-        status, live = process.coming.pop(0)
-        move = process.standing.hear(status, live=live)
-        if move is Move.FENCED:
-            process.fenced = True
-            self.living.remove(process)
-        elif move is Move.RENEW:
-            self.say(process.will)
-            process.will = offline(process.standing.epoch, process.standing.boot)
-            self._connect(process)
-        elif move is Move.ANNOUNCE:
-            self.announce(process)
-
-    def settle(self) -> None:
-        """Let everybody announce and hear until nothing is under way."""
-        while self.late:
-            self.bury()
-        for _ in range(4):
-            for process in self.living[:]:
-                self.announce(process)
-            turns = 0
-            while busy := [process for process in self.living if process.coming]:
-                self.deliver(busy[0])
-                turns += 1
-                assert turns < 10_000, "they answer each other without end"
-
-    def _connect(self, process: Process) -> None:
-        process.coming = [(self.retained, False)] if self.retained is not None else []
-        self.announce(process)
-
-
-epochs = st.integers(0, 20)
-LIVES = st.lists(st.tuples(epochs, st.booleans()), min_size=1, max_size=5)
-
-
-@given(LIVES, st.randoms(use_true_random=False))
-def test_a_lone_agent_is_never_fenced_by_what_its_earlier_lives_left(
-    lives: list[tuple[int, bool]], draw: object
-) -> None:
-    topic = Topic()
-    for epoch, boot_after in lives[:-1]:
-        life = topic.start(epoch, boot_after=boot_after)
-        for _ in range(draw.randint(0, 3)):  # type: ignore[attr-defined] # a random.Random
-            if life.coming:
-                topic.deliver(life)
-        topic.crash(life)
-        if draw.random() < 0.5:  # type: ignore[attr-defined] # a random.Random
-            topic.bury()
-    last = topic.start(lives[-1][0], boot_after=lives[-1][1])
-    while topic.late:  # before the first echo, and after
-        topic.deliver(last)
-        topic.bury()
-
-    topic.settle()
-
-    assert not last.fenced
-    assert topic.retained == online(last.standing.epoch, last.standing.boot)
-
-
-@given(LIVES)
-def test_of_processes_that_start_one_after_another_the_newest_stays(
-    lives: list[tuple[int, bool]],
-) -> None:
-    topic = Topic()
-    for epoch, boot_after in lives:
-        newest = topic.start(epoch, boot_after=boot_after)
-        topic.settle()
-        assert topic.living == [newest]
-    assert topic.retained == online(newest.standing.epoch, newest.standing.boot)
-
-
-@settings(max_examples=300)
-@given(LIVES, st.lists(st.tuples(st.sampled_from("adcb"), st.integers(0, 4)), max_size=60))
-def test_whatever_happens_at_once_in_the_end_one_stays_and_stands_as_online(
-    lives: list[tuple[int, bool]], events: list[tuple[str, int]]
-) -> None:
-    topic = Topic()
-    begun = [topic.start(epoch, boot_after=after) for epoch, after in lives]
-    crashes = 0
-    for event, index in events:
-        if not topic.living:
-            break
-        process = topic.living[index % len(topic.living)]
-        if event == "a":
-            topic.announce(process)
-        elif event == "d" and process.coming:
-            topic.deliver(process)
-        elif event == "c" and len(topic.living) > 1:
-            topic.crash(process)
-            crashes += 1
-        elif event == "b":
-            topic.bury()
-
-    topic.settle()
-
-    assert len(topic.living) <= 1
-    fenced = sum(process.fenced for process in begun)
-    assert len(topic.living) + crashes + fenced == len(begun)
-    if not crashes:
-        assert len(topic.living) == 1, "they fenced each other"
-    for process in topic.living:
-        assert topic.retained == online(process.standing.epoch, process.standing.boot)
 
 
 @pytest.mark.parametrize("ahead", [AHEAD_MS + 1, EPOCHS // 2])

@@ -143,6 +143,3 @@ def test_the_longest_names_are_the_only_thing_that_costs_more() -> None:
 def test_the_answer_to_a_sentence_is_smaller_than_the_sentence_was() -> None:
     payload = encode_result(Result(ID, Label("negative"), (EDGE_HOP,)), known_hops=0)
     assert len(payload) < 64
-
-
-# -- refusals ----------------------------------------------------------------------------------
