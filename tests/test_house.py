@@ -41,6 +41,7 @@ OF_SEVERAL_FILES = {
     "tests/device_agent/sources/test_hard_times.py": "disks and brokers that fail sources",
     "tests/device_agent/sources/test_streams.py": "what all sources have in common",
     "tests/device_agent/test_cascade_end_to_end.py": "three tiers over each broker",
+    "tests/device_agent/test_cascade_faults.py": "the same, while something fails",
     "tests/device_agent/api/test_tasks_page.py": "the questions and answers of docs/tasks.md",
     "tests/device_agent/test_own_server.py": "a device whose model is a server beside it",
     "tests/device_agent/test_text_end_to_end.py": "texts through two tiers",

@@ -17,7 +17,8 @@ from rich.console import Console
 from broker.start import choose
 from experiments.datasets.bundled import read_prompts
 from experiments.grid import Grid, print_grid
-from experiments.profiling.agents import listed_models, make_handling, watch_agents
+from experiments.profiling.agents import listed_models, watch_agents
+from experiments.profiling.handling import make_handling
 from experiments.profiling.models import Bench
 from experiments.profiling.profile import (
     AgentCosts,

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from experiments.profiling import agents as measuring
 from experiments.profiling import models as measuring_models
-from experiments.profiling.agents import Agents, Spent, Way, make_handling
+from experiments.profiling.agents import Agents, Spent, Way
+from experiments.profiling.handling import make_handling
 from experiments.profiling.models import TimedRun, fit
 from experiments.profiling.profile import Cost, expected_us, read_measured
 from recserve.cli import main

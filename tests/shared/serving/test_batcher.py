@@ -9,52 +9,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from shared.errors import Busy, Expired, ModelFailed, Stopping
+from shared.errors import Busy, Expired, Stopping
 from shared.messages import Scored
 from shared.serving.batcher import Batcher
-from shared.tasks import Request
 from shared.tasks.classify import Label
 from shared.telemetry.metrics import Metrics
-from tests.support.fakes import BREAKS, FAILS, LookupModel
+from tests.support.batching import FAR_S, ask, held
+from tests.support.fakes import LookupModel
 from tests.support.wires import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-
-FAR_S = float("inf")
-
-
-@pytest.fixture
-async def batching() -> AsyncIterator[Callable[..., Batcher]]:
-    """Makes running batchers and closes them."""
-    made: list[tuple[Batcher, LookupModel]] = []
-
-    def make(model: LookupModel, batch_prompts: int = 8, queue_prompts: int = 100) -> Batcher:
-        batcher = Batcher(model, batch_prompts=batch_prompts, queue_prompts=queue_prompts)
-        batcher.start()
-        made.append((batcher, model))
-        return batcher
-
-    yield make
-    for batcher, model in made:
-        model.release()
-        await batcher.close()
-
-
-async def ask(
-    batcher: Batcher, text: str, deadline_s: float, priority: int = 0, origin: str = ""
-) -> Scored:
-    """Have one text classified."""
-    request = Request("classify", text)
-    return await batcher.solve(request, deadline_s=deadline_s, priority=priority, origin=origin)
-
-
-async def held(batcher: Batcher, model: LookupModel, text: str = "first") -> asyncio.Task[Scored]:
-    """Let the model begin on one prompt and hold it there."""
-    model.hold()
-    asked = asyncio.create_task(ask(batcher, text, FAR_S))
-    await eventually(lambda: model.busy, "the model has begun")
-    return asked
+    from collections.abc import Callable
 
 
 async def test_a_lone_prompt_is_answered_without_waiting_for_others(
@@ -98,62 +63,6 @@ async def test_the_higher_priority_goes_first_and_equals_in_the_order_they_came(
     await asyncio.gather(first, *later)
 
     assert model.batches == [["first"], ["urgent", "a"], ["b", "c"], ["later"]]
-
-
-@pytest.mark.parametrize(
-    ("text", "said"), [(FAILS, "no answer to this one"), (BREAKS, "RuntimeError: the model broke")]
-)
-async def test_one_bad_prompt_does_not_fail_its_batch(
-    batching: Callable[..., Batcher], text: str, said: str
-) -> None:
-    """One that the model refuses; one at which it raises, so that the others are asked again."""
-    model = LookupModel()
-    batcher = batching(model)
-    first = await held(batcher, model)
-    texts = ["good", text, "also good"]
-    asked = [asyncio.create_task(ask(batcher, text, FAR_S)) for text in texts]
-    await asyncio.sleep(0)
-
-    model.release()
-    good, bad, also_good = await asyncio.gather(*asked, return_exceptions=True)
-
-    await first
-    assert isinstance(good, Scored)
-    assert isinstance(also_good, Scored)
-    assert isinstance(bad, ModelFailed)
-    assert said in str(bad)
-
-
-@pytest.mark.parametrize("raised", [RuntimeError("no"), StopIteration(), MemoryError()])
-async def test_after_any_failure_the_next_prompt_is_answered(raised: Exception) -> None:
-    class Moody(LookupModel):
-        def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
-            if requests[0].content == "bad":
-                raise raised
-            return super().answer(requests)
-
-    batcher = Batcher(Moody(), batch_prompts=4, queue_prompts=4)
-    batcher.start()
-
-    with pytest.raises(ModelFailed, match=type(raised).__name__):
-        await asyncio.wait_for(ask(batcher, "bad", FAR_S), 5)
-    assert await asyncio.wait_for(ask(batcher, "good", FAR_S), 5)
-    await batcher.close()
-
-
-async def test_a_model_that_loses_answers_fails_those_prompts_and_goes_on() -> None:
-    class Careless(LookupModel):
-        def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
-            answers = super().answer(requests)
-            return answers[1:] if requests[0].content == "lost" else answers
-
-    batcher = Batcher(Careless(), batch_prompts=4, queue_prompts=4)
-    batcher.start()
-
-    with pytest.raises(ModelFailed, match="gave 0 answers to 1 prompts"):
-        await asyncio.wait_for(ask(batcher, "lost", FAR_S), 5)
-    assert await asyncio.wait_for(ask(batcher, "found", FAR_S), 5)
-    await batcher.close()
 
 
 async def test_a_full_queue_says_busy_at_once(batching: Callable[..., Batcher]) -> None:
@@ -264,58 +173,6 @@ async def test_batch_sizes_and_waits_are_counted() -> None:
     assert value("recserve_batch_prompts_sum") == 4
     assert value("recserve_queue_seconds_count") == 4
     assert (value("recserve_queue_seconds_sum") or 0) >= 3 * 0.05
-
-
-async def test_a_model_that_hangs_is_noticed() -> None:
-    model = LookupModel("m")
-    batcher = Batcher(model, batch_prompts=1, queue_prompts=9, limit_s=0.05)
-    batcher.start()
-    await ask(batcher, "quick", time.monotonic() + 5)
-    await asyncio.sleep(0.1)
-    assert not batcher.hung.is_set()
-
-    model.hold()
-    scoring = asyncio.ensure_future(ask(batcher, "slow", time.monotonic() + 5))
-    await asyncio.wait_for(batcher.hung.wait(), 2)
-    model.release()
-    await scoring
-    await batcher.close()
-
-
-class Panic(BaseException):
-    """As engines raise that are written in another language."""
-
-
-class Panicking(LookupModel):
-    """Panics at one text, whatever else is in the batch."""
-
-    def answer(self, requests: Sequence[Request]) -> list[Scored | ModelFailed]:
-        if "panic" in [request.content for request in requests]:
-            raise Panic("index out of range")
-        return super().answer(requests)
-
-
-async def test_an_engine_that_panics_fails_that_text_alone() -> None:
-    batcher = Batcher(Panicking(), batch_prompts=4, queue_prompts=9)
-    batcher.start()
-    texts = ["a", "panic", "b"]
-    asked = [ask(batcher, text, time.monotonic() + 5) for text in texts]
-    came = await asyncio.wait_for(asyncio.gather(*asked, return_exceptions=True), 5)
-
-    assert [type(answer) for answer in came] == [Scored, ModelFailed, Scored]
-    assert "Panic" in str(came[1])
-    assert await ask(batcher, "c", time.monotonic() + 5)
-    assert not batcher.hung.is_set()
-    await batcher.close()
-
-
-async def test_when_nobody_feeds_the_model_any_more_that_is_noticed_at_once() -> None:
-    batcher = Batcher(LookupModel(), batch_prompts=4, queue_prompts=9)
-    batcher.start()
-    await ask(batcher, "a", time.monotonic() + 5)
-    assert batcher._worker is not None
-    batcher._worker.cancel()
-    await asyncio.wait_for(batcher.hung.wait(), 2)
 
 
 async def test_who_sends_much_does_not_keep_others_waiting(
