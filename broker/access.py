@@ -52,23 +52,7 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
     answers = "answers to whoever asks it" if member.role == "device" else "as an echo to itself"
     echo = [Right("publish", own, answers), Right("read", own, "as an echo, for its round trip")]
     if member.role == "operator":
-        return [
-            Right("read", topics.statuses, "who is alive"),
-            Right("publish", topics.ask("+"), "asks any device"),
-            Right("read", topics.answers("+"), "its answers, and an echo for a round trip"),
-            Right("read", topics.answers("+", member.name), "its answers to the operator alone"),
-            Right("publish", own, "as an echo to itself"),
-            Right("read", topics.control("+", "report"), "what every agent is"),
-            Right("read", topics.control("+", "state"), "which models they have"),
-            Right("read", topics.manifest("+"), "which models there are"),
-            Right("publish", topics.memory_ask("+"), "asks the memory of any edge"),
-            Right("read", topics.memory_answers("+"), "what those answer"),
-            Right("publish", topics.memory_epoch, "before when no remembered answer counts"),
-            Right("read", topics.memory_epoch, "what stands there"),
-            Right("read", topics.center, "whether the centre is there"),
-            Right("read", topics.plan, "which model is to lie where, and why"),
-            Right("read", topics.rounds, "what rounds of jobs came to"),
-        ]
+        return _operator(member, topics)
     if member.role == "center":
         return [*_center(member, topics), *echo]
     if member.role == "asker":
@@ -85,6 +69,27 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
         return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics), explained]
     serving = [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
     return [*serving, *_memory(member, topics)] if member.role == "edge" else serving
+
+
+def _operator(member: Member, topics: Topics) -> list[Right]:
+    own = topics.answers(member.name)
+    return [
+        Right("read", topics.statuses, "who is alive"),
+        Right("publish", topics.ask("+"), "asks any device"),
+        Right("read", topics.answers("+"), "its answers, and an echo for a round trip"),
+        Right("read", topics.answers("+", member.name), "its answers to the operator alone"),
+        Right("publish", own, "as an echo to itself"),
+        Right("read", topics.control("+", "report"), "what every agent is"),
+        Right("read", topics.control("+", "state"), "which models they have"),
+        Right("read", topics.manifest("+"), "which models there are"),
+        Right("publish", topics.memory_ask("+"), "asks the memory of any edge"),
+        Right("read", topics.memory_answers("+"), "what those answer"),
+        Right("publish", topics.memory_epoch, "before when no remembered answer counts"),
+        Right("read", topics.memory_epoch, "what stands there"),
+        Right("read", topics.center, "whether the centre is there"),
+        Right("read", topics.plan, "which model is to lie where, and why"),
+        Right("read", topics.rounds, "what rounds of jobs came to"),
+    ]
 
 
 def dynamic_security(

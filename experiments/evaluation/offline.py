@@ -92,15 +92,28 @@ def replay(
     an agent may. Raises ``ValueError`` when policies or arrivals do not match the tiers or the
     prompts.
     """
-    names = [tier.tier for tier in matrix.tiers]
     prompts = len(matrix.texts)
-    if len(policies) != len(names):
-        raise ValueError(f"{len(names)} tiers need as many policies, not {len(policies)}")
     if arrivals_s is None:
         arrivals_s = range(prompts)
     if len(arrivals_s) != prompts:
         raise ValueError(f"{prompts} prompts need as many arrivals, not {len(arrivals_s)}")
-    tiers = [
+    tiers = _tiers(matrix, policies, expected, seed)
+    answered, thresholds = _run(matrix, tiers, arrivals_s, after)
+    return Replay(
+        matrix, np.array(answered), np.array(thresholds), tuple(tier.learns for tier in tiers)
+    )
+
+
+def _tiers(
+    matrix: SaidByTiers,
+    policies: Sequence[PolicySettings],
+    expected: Sequence[Sequence[float]],
+    seed: int,
+) -> list[Tier]:
+    names = [tier.tier for tier in matrix.tiers]
+    if len(policies) != len(names):
+        raise ValueError(f"{len(names)} tiers need as many policies, not {len(policies)}")
+    return [
         Tier(
             name,
             policy,
@@ -110,10 +123,6 @@ def replay(
         )
         for index, (name, policy) in enumerate(zip(names, policies, strict=True))
     ]
-    answered, thresholds = _run(matrix, tiers, arrivals_s, after)
-    return Replay(
-        matrix, np.array(answered), np.array(thresholds), tuple(tier.learns for tier in tiers)
-    )
 
 
 class _Sent(NamedTuple):
