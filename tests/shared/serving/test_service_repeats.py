@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 async def test_a_repeat_is_answered_from_memory_without_model_or_window(bench: Bench) -> None:
     prompt_id = await bench.send(HARD)
     first = await bench.result()
-    window = bench.parts.station.tier._policies["classify"]._window  # type: ignore[attr-defined]
+    window = bench.parts.station.tier._policies["classify"].window  # type: ignore[attr-defined]
     held = len(window)
 
     await bench.send(HARD, prompt_id=prompt_id)
