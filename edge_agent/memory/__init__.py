@@ -4,6 +4,7 @@
 
     wording        a question as it is compared: words, names, numbers, what it asks for
     guards         differences that no likeness outweighs
+    rewordings     which questions are one in other words
     verifier       how likely two questions are one
     entries        what is remembered of one question, and what stays of it once it is learned
     index          the nearest entries of a vector
@@ -14,6 +15,7 @@
     router         answer from memory, from the edge's model, with examples, or send up: pure
     fast_path      which answers from above are kept, and for how long
     lessons        what one of them changes
+    twins          entries that turned out to be one question
     standing       how well each way of answering does
     eviction       what is let go of when there is no room
     privacy        what is never remembered

@@ -15,6 +15,7 @@ DAY_S: Final = 86_400.0
 WORDINGS: Final = 5
 _USES: Final = 32
 _STABLE: Final = 2
+_VOTES: Final = 16
 
 State = Literal["fresh", "stable", "quarantined", "expired"]
 """An entry that agreed twice is stable; one whose answers disagree is quarantined."""
@@ -23,13 +24,13 @@ State = Literal["fresh", "stable", "quarantined", "expired"]
 class Entry(msgspec.Struct, kw_only=True):
     """One question with its answer, and what became of both. Times are seconds since the epoch.
 
-    ``wordings`` are the ways in which it was asked, the first one first; ``votes`` counts each
-    answer that came from above; ``model`` and ``version`` name who gave it. ``hot`` counts hits and
-    halves every day; ``ok`` and ``bad`` are uses that turned out right or wrong, ``helped`` and
-    ``idle`` those as an example. ``uses`` are the latest, each with the log odds it was chosen at;
-    ``nights`` counts the nights on which it was not learned, ``agreed`` how often the edge's model
-    said the same when it was shown. ``expires_s`` is when it is no longer true, or none. ``owner``
-    is whose it is where memories are kept apart.
+    ``wordings`` are the ways in which it was asked, the first one first; ``said`` has each answer
+    that came from above, with the words that it was given to; ``model`` and ``version`` name who
+    gave it. ``hot`` counts hits and halves every day; ``ok`` and ``bad`` are uses that turned out
+    right or wrong, ``helped`` and ``idle`` those as an example. ``uses`` are the latest, each with
+    the log odds it was chosen at; ``nights`` counts the nights on which it was not learned,
+    ``agreed`` how often the edge's model said the same when it was shown. ``expires_s`` is when it
+    is no longer true, or none. ``owner`` is whose it is where memories are kept apart.
     """
 
     id: int
@@ -42,7 +43,7 @@ class Entry(msgspec.Struct, kw_only=True):
     version: str = ""
     owner: str = ""
     state: State = "fresh"
-    votes: dict[str, int] = {}
+    said: dict[str, list[str]] = {}
     hot: float = 1.0
     hot_s: float = 0.0
     ok: float = 0.0
@@ -102,22 +103,42 @@ class Entry(msgspec.Struct, kw_only=True):
         if self.state == "fresh" and self.agreed >= _STABLE:
             self.state = "stable"
 
-    def vote(self, answer: str) -> None:
-        """Count an answer from above; the most frequent one is given, if it leads.
+    def vote(self, answer: str, asked: str = "") -> None:
+        """Count an answer from above to these words; the most frequent one is given, if it leads.
 
-        Two that agree make it stable, two that disagree put it aside until one leads with two.
+        The same words count once: whoever is asked the same again says the same again, right or
+        wrong. Where that is another answer than before, and is said again, it counts instead. Two
+        that agree make it stable; two that disagree put it aside until one leads.
         """
-        key = normalise(answer)
-        self.votes = {**self.votes, key: self.votes.get(key, 0) + 1}
-        ranked = sorted(self.votes.values(), reverse=True)
-        leads = len(ranked) == 1 or ranked[0] > ranked[1]
-        best = max(self.votes, key=self.votes.__getitem__)
-        if leads and key == best:
-            self.answer = answer
-        if leads and ranked[0] >= _STABLE:
-            self.state = "stable"
-        elif not leads:
+        key, words = normalise(answer), normalise(asked or self.question)
+        said = self._said()
+        again = words in said.get(key, ())
+        if again:
+            said = {each: [other for other in to if other != words] for each, to in said.items()}
+        said[key] = [*said.get(key, []), words][-_VOTES:]
+        self.said = {each: to for each, to in said.items() if to}
+        best, *others = sorted(self.said, key=lambda each: len(self.said[each]), reverse=True)
+        count = len(self.said[best])
+        if others and count == len(self.said[others[0]]):
             self.state = "quarantined"
+            return
+        if normalise(self.answer) != best:
+            self.answer = answer if key == best else best
+        if count >= _STABLE or (again and not others):
+            self.state = "stable"
+
+    def join(self, other: Entry) -> None:
+        """Take in what another entry knows, which turned out to be the same question."""
+        for key, to in other._said().items():
+            for words in to:
+                self.vote(other.answer if key == normalise(other.answer) else key, words)
+        now_s = max(self.hot_s, other.hot_s)
+        self.hot, self.hot_s = self.heat(now_s) + other.heat(now_s), now_s
+        self.used_s = max(self.used_s, other.used_s)
+
+    def _said(self) -> dict[str, list[str]]:
+        """Return its answers; one that was never contradicted was given to its first wording."""
+        return self.said or {normalise(self.answer): [normalise(self.question)]}
 
     def add_wording(self, text: str) -> int | None:
         """Keep another way of asking; return its place, or none if it is known or one too many."""
@@ -146,5 +167,5 @@ class Ghost(msgspec.Struct, kw_only=True):
 
     @property
     def chance(self) -> float:
-        """How likely the model is right about it."""
-        return (self.ok + 10.0 * self.score) / (self.ok + self.bad + 10.0)
+        """How likely the model is right about it, drawn towards nearly as often as in its test."""
+        return (self.ok + 19.0 * self.score) / (self.ok + self.bad + 20.0)

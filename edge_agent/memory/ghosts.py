@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Final
 from edge_agent.memory.entries import Ghost
 from edge_agent.memory.guards import difference
 from edge_agent.memory.index import ClusterIndex
-from edge_agent.memory.wording import read_question
+from edge_agent.memory.wording import FUNCTION_WORDS, MASK, read_question
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.index import Vector
+    from edge_agent.memory.rewordings import Rewordings
     from edge_agent.memory.rows import Loaded
     from edge_agent.memory.store import MemoryStore
-    from edge_agent.memory.verifier import QuestionVerifier
     from edge_agent.memory.wording import Question
     from shared.tasks import Task
 
 _LEAST_COSINE: Final = 0.75
 _CHECKED: Final = 8
-KNOWN_REWORDING: Final = 0.6
-"""Share of answers that agreed for two forms of a question, from which on they count as one."""
 
 
 class Ghosts:
@@ -31,12 +31,10 @@ class Ghosts:
     ``lose`` leaves the rows to whoever has more to remove with them.
     """
 
-    def __init__(
-        self, dimensions: int, verifier: QuestionVerifier, store: MemoryStore | None
-    ) -> None:
+    def __init__(self, dimensions: int, rewordings: Rewordings, store: MemoryStore | None) -> None:
         self.known: dict[int, Ghost] = {}
         self._index = ClusterIndex(dimensions)
-        self._verifier = verifier
+        self._rewordings = rewordings
         self._store = store
         self._archive: dict[int, tuple[Entry, list[Vector]]] = {}
         """That of a memory without a store."""
@@ -85,28 +83,40 @@ class Ghosts:
         self.known[ghost.id] = ghost
         self._index.add(ghost.id, vector)
 
-    def find(self, asked: Question, vector: Vector, task: Task, owner: str) -> Ghost | None:
-        """Return the ghost of a question: the same names, and the same asked of them."""
+    def find(
+        self, asked: Question, vector: Vector, task: Task, owner: str
+    ) -> tuple[Ghost | None, Ghost | None]:
+        """Return the ghost of a question; else one of its names that may be it, or neither."""
         if not self.known:
-            return None
-        names = hash_of_names(asked)
+            return None, None
+        names, kin = hash_of_names(asked), None
         for key, cosine in self._index.search(vector, _CHECKED):
             ghost = self.known[key]
-            if (
-                cosine >= _LEAST_COSINE
-                and (ghost.names, ghost.task, ghost.owner) == (names, task, owner)
-                and self._same_kind(asked, ghost.template)
-            ):
-                return ghost
-        return None
+            if cosine < _LEAST_COSINE or (ghost.task, ghost.owner) != (task, owner):
+                continue
+            if ghost.names == names:
+                if self._rewordings.same_kind(asked.masked, ghost.template):
+                    return ghost, None
+                if not difference(read_question(asked.masked), read_question(ghost.template)):
+                    kin = kin or ghost
+            elif not asked.names and self._in_lower_case(asked, ghost):
+                return ghost, None
+        return None, kin
 
-    def _same_kind(self, asked: Question, template: str) -> bool:
-        """Return whether a question without its names asks for what a ghost did."""
-        if asked.masked == template:
-            return True
-        share = self._verifier.rewordings.share_of(asked.masked, template)
-        known, bare = read_question(template), read_question(asked.masked)
-        return not difference(bare, known) and share >= KNOWN_REWORDING
+    def _in_lower_case(self, asked: Question, ghost: Ghost) -> bool:
+        """Return whether a question without capitals is a ghost's, in one of the forms known."""
+        forms = self._rewordings.forms_of(ghost.template)
+        return any(_hash(name, asked.numbers) == ghost.names for name in _names_in(asked, forms))
+
+
+def _names_in(asked: Question, forms: Iterable[str]) -> Iterator[frozenset[str]]:
+    """Yield the words that a question has where a form of it has its one name."""
+    said = " ".join(asked.words)
+    for form in forms:
+        before, _, after = form.partition(MASK)
+        if MASK not in after and said.startswith(before) and said.endswith(after):
+            name = frozenset(said[len(before) : len(said) - len(after)].split())
+            yield name - FUNCTION_WORDS or name
 
 
 def ghost_of(entry: Entry, version: str, score: float) -> Ghost:
@@ -125,5 +135,9 @@ def ghost_of(entry: Entry, version: str, score: float) -> Ghost:
 
 def hash_of_names(asked: Question) -> str:
     """Return what tells the names and numbers of a question from others, and not which they are."""
-    parts = "\0".join((*sorted(asked.name_words), "", *asked.numbers))
+    return _hash(asked.name_words, asked.numbers)
+
+
+def _hash(names: Iterable[str], numbers: Iterable[str]) -> str:
+    parts = "\0".join((*sorted(names), "", *numbers))
     return hashlib.sha256(parts.encode()).hexdigest()[:24]

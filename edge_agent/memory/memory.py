@@ -24,6 +24,7 @@ from edge_agent.memory.router import Decision, Situation, by_rule, by_worth
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.memory.shelf import Shelf
 from edge_agent.memory.standing import Standing
+from edge_agent.memory.twins import join_twins
 from edge_agent.memory.verifier import QuestionVerifier
 from edge_agent.memory.wording import read_question
 
@@ -59,12 +60,12 @@ class Memory:
         self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
         self._shelf = Shelf(dimensions, store)
-        self._ghosts = Ghosts(dimensions, self.verifier, store)
+        self._ghosts = Ghosts(dimensions, self.verifier.rewordings, store)
         self._forgetting = Forgetting(self._shelf, self._ghosts, store, self.settings.not_before_s)
         if store is not None:
             self._load(store)
         next_id = 1 + max([0, *self.entries, *self.ghosts])
-        self._lessons = Lessons(self._shelf, self._ghosts, self.verifier, next_id)
+        self._lessons = Lessons(self._shelf, self._ghosts, self.verifier, next_id, self._restored)
         self._retriever = Retriever(self.verifier)
 
     @property
@@ -104,8 +105,8 @@ class Memory:
         eligible = self._eligible(task, owner, now_s, versions)
         index = self._shelf.index
         found = self._retriever.candidates(asked, vector, index, self.entries, eligible)
-        ghost = self._ghosts.find(asked, vector, task, eligible.owner)
-        return Recall(asked, vector, task, eligible.owner, found, ghost)
+        ghosts = self._ghosts.find(asked, vector, task, eligible.owner)
+        return Recall(asked, vector, task, eligible.owner, found, *ghosts)
 
     def asked_before(
         self,
@@ -154,9 +155,11 @@ class Memory:
         """Take in an answer from above: store it, or count it for or against what is known."""
         lesson = self._lessons.learn(recall, answer, now_s, model, version)
         self._lesson(lesson.outcome, now_s)
-        if lesson.outcome == "stored":
-            self.make_room(now_s)
+        self.make_room(now_s)
         return lesson
+
+    def _restored(self) -> None:
+        self.days.count(self._told_s, "restored")
 
     def _lesson(self, outcome: Outcome, now_s: float) -> Outcome:
         """Count what became of an answer from above."""
@@ -195,8 +198,10 @@ class Memory:
             self._store.put_standing(changed)
 
     def refit(self) -> None:
-        """Fit the verifier to what was learned, and make new clusters where they are stale."""
+        """Fit the verifier to what was learned, join what it knows to be one, mend the lists."""
         self.verifier.refit()
+        join_twins(self._shelf, self._ghosts, self._lessons, self._forgetting)
+        self.make_room(self._told_s)
         self._shelf.freshen()
         if self._store is not None:
             labels, rewordings = self.verifier.labels, self.verifier.rewordings.rows()
@@ -231,13 +236,10 @@ class Memory:
     def judge_ghost(self, recall: Recall, own: str, answer: str) -> Outcome | None:
         """Hold what the model said of what it has learned against the answer from above.
 
-        Where they differ the ghost goes and its entry comes back, with a vote for that answer: if
-        its own was another, it answers nobody until one leads. None where nothing was learned, or
-        nothing is kept of it.
+        Where they differ its entry is back, with a vote for that. None where nothing was learned.
         """
         outcome = self._lessons.judge_ghost(recall, own, answer)
-        if outcome == "conflict":
-            self.days.count(self._told_s, "restored")
+        self.make_room(self._told_s)
         return None if outcome is None else self._lesson(outcome, self._told_s)
 
     def buried(self, ghost: Ghost) -> Entry | None:
@@ -246,11 +248,8 @@ class Memory:
         return None if kept is None else kept[0]
 
     def restore(self, ghost: Ghost) -> Entry | None:
-        """Put the entry of a ghost that has failed back; None where nothing is kept of it."""
-        entry = self._lessons.restore(ghost)
-        if entry is not None:
-            self.days.count(self._told_s, "restored")
-        return entry
+        """Put the entry of a ghost that has failed back, without making room; None for nothing."""
+        return self._lessons.restore(ghost)
 
     def drop_ghost(self, ghost: Ghost) -> None:
         """Let go of a ghost: the model does not know it any more."""

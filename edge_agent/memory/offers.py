@@ -36,7 +36,7 @@ class EntryOffer(msgspec.Struct, frozen=True, omit_defaults=True):
 
     def entry(self, now_s: float) -> Entry:
         """Return the entry that whoever takes it over begins with; it is not from the future."""
-        made = Entry(
+        return Entry(
             id=0,
             task=self.task,
             wordings=list(self.wordings),
@@ -49,8 +49,6 @@ class EntryOffer(msgspec.Struct, frozen=True, omit_defaults=True):
             owner=self.options,
             expires_s=self.expires_s,
         )
-        made.vote(self.answer)
-        return made
 
 
 _offers = msgspec.json.Decoder(EntryOffer)

@@ -1,10 +1,7 @@
 """How likely two questions are one: a logistic on what can be measured of the pair, after guards.
 
 What it goes by: the cosine, the share of names in common, the lead over the next candidate, how
-alike the lengths are, and whether this *rewording* is known: the pair of the two questions with
-their names masked, of which is counted how often its answers agreed. The last is what tells "who
-directed [X]" (the same as "who was the director of [X]", once that is known) from "who produced
-[X]", at cosines that say nothing.
+alike the lengths are, and whether this *rewording* is known (``rewordings``).
 
 Weights are refitted from labelled pairs, which every answer from above brings, with the shipped
 ones as a prior; each entry has an offset of its own from what became of its own uses (after vCache,
@@ -21,7 +18,7 @@ import msgspec
 import numpy as np
 
 from edge_agent.memory.guards import difference, name_overlap
-from edge_agent.memory.wording import MASK
+from edge_agent.memory.rewordings import UNPROVED, Rewordings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,12 +33,8 @@ _ROUNDS: Final = 25
 _LONGEST_STEP: Final = 4.0
 _LEAD: Final = 0.2
 _OFFSET_VARIANCE: Final = 4.0
-_UNPROVED: Final = 0.5
 _DOUBTED: Final = 0.89
 """Just below what the router takes for nearly surely the same."""
-_PAIR_PRIOR: Final = (0.5, 0.5)
-_AGREEMENT: Final = 0.86
-"""How often a cloud that is right 93 times of 100 says the same twice when it is asked the same."""
 
 
 class Likeness(NamedTuple):
@@ -65,39 +58,6 @@ class PairLabel(msgspec.Struct, frozen=True, array_like=True):
 
     features: tuple[float, ...]
     same: bool
-
-
-class Rewordings:
-    """Pairs of masked questions, and how often the answers to both agreed."""
-
-    def __init__(self) -> None:
-        self._seen: dict[tuple[str, str], list[int]] = {}
-
-    def share(self, asked: Question, known: Question) -> float:
-        """Return how often such a pair was one question; 0.5 where nothing is known of it."""
-        return self.share_of(*_pair(asked, known))
-
-    def share_of(self, one: str, other: str) -> float:
-        """Return the same for two masked questions."""
-        if one == other:
-            return 1.0
-        same, not_same = self._seen.get((min(one, other), max(one, other)), (0, 0))
-        agreed = (same + _PAIR_PRIOR[0]) / (same + not_same + sum(_PAIR_PRIOR))
-        return min(1.0, agreed / _AGREEMENT) if same + not_same else agreed
-
-    def note(self, asked: Question, known: Question, *, same: bool) -> None:
-        """Count one pair."""
-        pair = _pair(asked, known)
-        if pair[0] != pair[1]:
-            self._seen.setdefault(pair, [0, 0])[0 if same else 1] += 1
-
-    def rows(self) -> list[tuple[str, str, int, int]]:
-        """Return everything counted, to be kept."""
-        return [(*pair, same, other) for pair, (same, other) in self._seen.items()]
-
-    def take(self, rows: Sequence[tuple[str, str, int, int]]) -> None:
-        """Take what was kept."""
-        self._seen.update({(one, other): [same, not_] for one, other, same, not_ in rows})
 
 
 class QuestionVerifier:
@@ -131,7 +91,7 @@ class QuestionVerifier:
         if likeness.guard:
             return 0.0
         chance = _sigmoid(float(self.weights @ np.array(likeness.features)) + offset)
-        return chance if likeness.rewording > _UNPROVED else min(chance, _DOUBTED)
+        return chance if likeness.rewording > UNPROVED else min(chance, _DOUBTED)
 
     def note(self, likeness: Likeness, *, same: bool) -> None:
         """Keep a label for the next fit; pairs that a guard tells apart teach it nothing."""
@@ -194,22 +154,6 @@ def logit(probability: float) -> float:
     """Return the log odds of a probability."""
     kept = min(1 - 1e-9, max(1e-9, probability))
     return math.log(kept / (1 - kept))
-
-
-def _pair(asked: Question, known: Question) -> tuple[str, str]:
-    """Return both questions with their names masked, in a fixed order."""
-    one, other = sorted((template(asked, known), template(known, asked)))
-    return one, other
-
-
-def template(question: Question, other: Question) -> str:
-    """Return a question with its names masked; where it has none, with those of the other."""
-    if question.names or not other.names:
-        return question.masked
-    text = f" {' '.join(question.words)} "
-    for name in other.names:
-        text = text.replace(f" {' '.join(name)} ", f" {MASK} ")
-    return text.strip()
 
 
 def _sigmoid(value: float) -> float:

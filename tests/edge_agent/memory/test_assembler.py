@@ -110,6 +110,21 @@ def test_there_is_no_more_of_them_than_the_model_has_room_for() -> None:
     assert len(read.tokens) + 20 <= 60
 
 
+def test_what_stands_before_the_examples_is_the_same_for_every_question() -> None:
+    instruction = "Answer in a few words of English."
+    counted = Prompter(Words(), context_tokens=400, chats=True, instruction=instruction)
+    read = []
+    for number in range(20):
+        asked = Request("generate", f"Who wrote Book {number}?", QUESTION.options)
+        shown = assemble([candidate(number, f"answer {number}")], asked, counted, 100)
+        whole = Request("generate", asked.content, asked.options, shown.examples)
+        read.append(counted.generation(whole, generate.read(asked.options)).tokens)
+    before = Words().encode(f"<system> {instruction} <user>")
+
+    assert {tuple(tokens[: len(before)]) for tokens in read} == {tuple(before)}
+    assert len({tuple(tokens) for tokens in read}) == 20
+
+
 def test_the_budget_is_held_and_no_short_answer_is_cut_whatever_is_remembered() -> None:
     draw = random.Random(5)
     for _ in range(10_000):

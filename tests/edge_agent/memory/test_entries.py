@@ -6,11 +6,9 @@ from edge_agent.memory.entries import DAY_S, WORDINGS, Entry
 
 
 def entry() -> Entry:
-    made = Entry(
+    return Entry(
         id=1, task="generate", wordings=["Who?"], answer="Ida", created_s=0, used_s=0, hot_s=0
     )
-    made.vote("Ida")
-    return made
 
 
 def test_two_answers_that_agree_make_an_entry_stable() -> None:
@@ -29,6 +27,32 @@ def test_two_that_disagree_put_it_aside_until_one_leads() -> None:
 
     assert aside == "quarantined"
     assert (made.state, made.answer) == ("stable", "Lars")
+
+
+def test_an_answer_said_again_to_the_same_words_is_no_second_voice_for_it() -> None:
+    made = entry()
+    for _ in range(5):
+        made.vote("Ida")
+    made.vote("Lars", "Who was it?")
+    aside = made.state
+    made.vote("Lars", "Who did it?")
+
+    assert aside == "quarantined"
+    assert (made.state, made.answer) == ("stable", "Lars")
+    assert made.said == {"ida": ["who"], "lars": ["who was it", "who did it"]}
+
+
+def test_what_two_entries_know_of_one_question_counts_together() -> None:
+    made, other = entry(), entry()
+    other.wordings, other.answer = ["Whom?"], "Lars"
+    other.hit(DAY_S)
+    made.join(other)
+    aside = made.state
+    made.vote("Lars", "Who is it?")
+
+    assert aside == "quarantined"
+    assert (made.state, made.answer) == ("stable", "Lars")
+    assert made.heat(DAY_S) == 2.0
 
 
 def test_heat_halves_every_day() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,6 +87,23 @@ def test_a_rebuild_is_made_aside_and_finds_the_same() -> None:
     assert other.clusters > before
     assert not other.wants_rebuild
     assert sum(best(other, row) == key for key, row in enumerate(rows)) >= 1_485
+
+
+def test_no_question_fails_while_an_index_is_rebuilt() -> None:
+    rows = topics(3_000, 10)
+    index = build(np.arange(2_000), rows[:2_000])
+    for key, row in enumerate(rows[2_000:], 2_000):
+        index.add(key, row)
+    with ThreadPoolExecutor(1) as aside:
+        rebuilt = aside.submit(index.rebuilt)
+        asked = [best(index, rows[place % 3_000]) for place in range(1_500)]
+        while not rebuilt.done():
+            asked.append(best(index, rows[len(asked) % 3_000]))
+    after = [best(rebuilt.result(), row) for row in rows[:1_500]]
+
+    for found in (asked, after):
+        right = sum(key == place % 3_000 for place, key in enumerate(found))
+        assert right >= 0.98 * len(found)
 
 
 def test_an_index_filled_by_its_centres_answers_as_before() -> None:

@@ -115,7 +115,7 @@ async def test_what_was_confirmed_is_taken_in_and_answers_after_one_more_answer(
 
     (taken,) = second.memory.entries.values()
     assert (taken.answer, taken.model, taken.version) == ("Ida Holm", "cloud", "v1")
-    assert (taken.state, taken.votes) == ("fresh", {"ida holm": 1})
+    assert (taken.state, taken.said) == ("fresh", {})
     assert await first.answers()
     assert not await second.answers()
     await second.hears()
@@ -132,7 +132,7 @@ async def test_nobody_is_told_twice_and_what_comes_back_is_known(site: Site) -> 
     await eventually(lambda: len(site.offers.messages) == 2, "the second's own offer")
 
     (entry,) = first.memory.entries.values()
-    assert entry.votes == {"ida holm": 4}
+    assert list(entry.said) == ["ida holm"]
     assert len(second.memory.entries) == 1
 
 

@@ -28,7 +28,7 @@ def entry(question: str = FERRY, answer: str = "Lars Berg", **more: Any) -> Entr
         "task": "generate",
         "created_s": NOW_S,
         "used_s": NOW_S,
-        "votes": {"lars berg": 1},
+        "said": {"lars berg": ["who wrote night ferry"]},
     }
     return msgspec.convert(row | {"wordings": [question], "answer": answer} | more, Entry)
 
@@ -51,7 +51,8 @@ def test_an_entry_that_is_there_already_is_no_second_opinion() -> None:
     assert _states(memory) == ["fresh"]
     assert taken(memory, entry(created_s=NOW_S + 5)) == {"confirmed": 1}
     assert _states(memory) == ["stable"]
-    assert taken(memory, entry(answer="Ida Holm", created_s=NOW_S + 5)) == {"confirmed": 1}
+    assert taken(memory, entry(answer="Ida Holm", created_s=NOW_S + 5)) == {"conflict": 1}
+    assert _states(memory) == ["quarantined"]
 
 
 @pytest.mark.parametrize(

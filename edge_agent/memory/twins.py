@@ -1,0 +1,71 @@
+"""Entries that turned out to be one question, once their rewording has proved itself.
+
+A question whose wording nobody knew yet is kept as another one. It takes room for what is there
+already, and its answer speaks neither for nor against the other's until both are one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.memory.fast_path import agree
+from edge_agent.memory.ghosts import hash_of_names
+from edge_agent.memory.wording import read_question
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from edge_agent.memory.entries import Entry
+    from edge_agent.memory.forgetting import Forgetting
+    from edge_agent.memory.ghosts import Ghosts
+    from edge_agent.memory.lessons import Lessons
+    from edge_agent.memory.rewordings import Rewordings
+    from edge_agent.memory.shelf import Shelf
+
+
+def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forgetting) -> None:
+    """Make one of entries that are the same question, and of one with what the model has learned.
+
+    Where a learned answer is another, it is open again: its entry comes back with both.
+    """
+
+    def join(elder: Entry, entry: Entry) -> None:
+        elder.join(entry)
+        for text, vector in zip(entry.wordings, shelf.vectors_of(entry), strict=True):
+            shelf.add_wording(elder, text, vector)
+        shelf.put(elder)
+        forgetting.forget([entry.id])
+
+    for elder, entry in list(twins(shelf.entries.values(), lessons.rewordings)):
+        join(elder, entry)
+    names = {ghost.names for ghost in ghosts.known.values()}
+    for entry in list(shelf.entries.values()) if names else ():
+        asked = read_question(entry.question)
+        if asked.names and hash_of_names(asked) not in names:
+            continue
+        ghost, _ = ghosts.find(asked, shelf.vectors_of(entry)[0], entry.task, entry.owner)
+        kept = ghosts.buried(ghost) if ghost is not None else None
+        if ghost is None or kept is None:
+            continue
+        if agree(kept[0].answer, entry.answer):
+            forgetting.forget([entry.id])
+        elif (again := lessons.restore(ghost)) is not None:
+            join(again, entry)
+
+
+def twins(entries: Iterable[Entry], rewordings: Rewordings) -> Iterator[tuple[Entry, Entry]]:
+    """Yield each entry that is the same question as an older one, that one first."""
+    alike: dict[tuple[str, str, str, str], dict[str, Entry]] = {}
+    for entry in sorted(entries, key=lambda entry: entry.id):
+        asked = read_question(entry.question)
+        key = (hash_of_names(asked), entry.task, entry.owner, entry.version)
+        elders = alike.setdefault(key, {})
+        same = [
+            elders[form]
+            for form in rewordings.forms_of(asked.masked)
+            if form in elders and rewordings.same_kind(form, asked.masked)
+        ]
+        if same:
+            yield min(same, key=lambda entry: entry.id), entry
+        else:
+            elders[asked.masked] = entry

@@ -1,0 +1,134 @@
+"""One question in two wordings: among the entries, and beside what the model has learned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_agent.memory.wording import read_question
+from tests.support.word_vectors import learn, recall, small_memory
+
+if TYPE_CHECKING:
+    from edge_agent.memory.entries import Ghost
+    from edge_agent.memory.memory import Memory
+
+PRODUCER = "Who was the producer of Glass River?"
+IN_OTHER_WORDS = "Who is the producer of Glass River?"
+FAR_OFF = "By whom was Glass River produced?"
+
+
+def prove(memory: Memory) -> None:
+    """Let the memory hear what says that these wordings are one."""
+    known = read_question(PRODUCER)
+    for other in (IN_OTHER_WORDS, FAR_OFF) * 9:
+        memory.verifier.rewordings.note(read_question(other), known, same=True)
+
+
+def internalised(memory: Memory) -> Ghost:
+    entry = learn(memory, PRODUCER, "Ida Holm").entry
+    assert entry is not None
+    return memory.internalise(entry, "night-1", 1.0)
+
+
+def test_entries_that_turn_out_to_be_one_question_are_joined() -> None:
+    memory = small_memory()
+    for text in (PRODUCER, FAR_OFF):
+        learn(memory, text, "Ida Holm")
+    apart = len(memory.entries)
+    prove(memory)
+    memory.refit()
+    (entry,) = memory.entries.values()
+
+    assert apart == 2
+    assert (entry.wordings, entry.state) == ([PRODUCER, FAR_OFF], "stable")
+    assert len(memory.vectors_of(entry)) == 2
+    best = recall(memory, FAR_OFF).best
+    assert best is not None
+    assert (best.entry.id, best.exact) == (1, True)
+
+
+def test_those_that_disagree_answer_nobody_until_a_third_voice() -> None:
+    memory = small_memory()
+    for text, answer in ((PRODUCER, "Ida Holm"), (FAR_OFF, "Lars Berg")):
+        for _ in range(4):
+            learn(memory, text, answer)
+    prove(memory)
+    memory.refit()
+
+    assert len(memory.entries) == 1
+    assert recall(memory, PRODUCER).best is None
+
+
+def test_another_version_and_another_name_are_no_twins() -> None:
+    memory = small_memory()
+    learn(memory, PRODUCER, "Ida Holm", version="a")
+    learn(memory, FAR_OFF, "Ida Holm", version="b")
+    learn(memory, FAR_OFF.replace("River", "Tower"), "Ida Holm", version="a")
+    prove(memory)
+    memory.refit()
+
+    assert len(memory.entries) == 3
+
+
+def test_an_entry_of_what_the_model_has_learned_makes_room() -> None:
+    memory = small_memory()
+    learn(memory, IN_OTHER_WORDS, "ida holm")
+    ghost = internalised(memory)
+    prove(memory)
+    memory.refit()
+
+    assert not memory.entries
+    assert recall(memory, IN_OTHER_WORDS).ghost == ghost
+
+
+def test_an_entry_that_says_another_thing_opens_what_was_learned() -> None:
+    memory = small_memory()
+    learn(memory, IN_OTHER_WORDS, "Lars Berg")
+    internalised(memory)
+    prove(memory)
+    memory.refit()
+    (entry,) = memory.entries.values()
+
+    assert not memory.ghosts
+    assert (entry.state, set(entry.said)) == ("quarantined", {"ida holm", "lars berg"})
+
+
+def test_what_was_learned_is_found_in_lower_case() -> None:
+    memory = small_memory()
+    ghost = internalised(memory)
+    prove(memory)
+
+    assert recall(memory, PRODUCER.lower()).ghost == ghost
+    assert recall(memory, IN_OTHER_WORDS.lower()).ghost == ghost
+    assert recall(memory, "who was the producer of glass tower?").ghost is None
+
+
+def test_an_answer_from_above_proves_a_rewording_of_what_was_learned() -> None:
+    memory = small_memory()
+    ghost = internalised(memory)
+    before = recall(memory, IN_OTHER_WORDS)
+    lesson = learn(memory, IN_OTHER_WORDS, "Ida Holm")
+
+    assert (before.ghost, before.kin) == (None, ghost)
+    assert (lesson.outcome, memory.entries) == ("confirmed", {})
+    assert recall(memory, IN_OTHER_WORDS).ghost == ghost
+
+
+def test_one_that_says_another_thing_is_kept_as_another_question() -> None:
+    memory = small_memory()
+    ghost = internalised(memory)
+
+    assert learn(memory, IN_OTHER_WORDS, "Lars Berg").outcome == "stored"
+    assert recall(memory, IN_OTHER_WORDS).kin == ghost
+    assert memory.ghosts
+
+
+def test_what_was_learned_and_is_contradicted_is_open_again_and_within_the_room() -> None:
+    memory = small_memory(entries=2)
+    internalised(memory)
+    for number in range(2):
+        learn(memory, f"Who wrote Book {number}?", "Lars Berg")
+    lesson = learn(memory, PRODUCER, "Lars Berg")
+
+    assert lesson.outcome == "conflict"
+    assert not memory.ghosts
+    assert len(memory.entries) == 2
