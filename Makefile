@@ -7,7 +7,7 @@ RUNS   ?= 100000
 MINUTES ?= 30
 # Files of tests at a time: many start processes of their own.
 WORKERS ?= 2
-MEMORY_BESIDE := --system all-cloud --system gptcache-0.90 --system ic-cache-like --system memory
+MEMORY_BESIDE := $(addprefix --system ,all-cloud routellm-like gptcache-0.80 gptcache-0.90 ic-cache-like memory)
 
 # Where public data sets lie beside the checkout, the tests that read them run as well.
 ifneq ($(wildcard ../shared/data/.),)
@@ -110,12 +110,14 @@ results-placement: $(VENV)/.dev ## Write docs/placement.md from a simulated flee
 	@$(BIN)/recserve simulate placement --out runs/placement
 	@$(BIN)/python -m experiments.results.placement runs/placement
 
-results-memory: $(VENV)/.dev ## Write docs/results-memory.md: ten simulated days, five seeds, and PopQA from DATA (20 min)
+results-memory: $(VENV)/.dev ## Write docs/results-memory.md: ten simulated days, five seeds, and PopQA from DATA (5 min on two idle cores)
 	@test -d "$(DATA)" || { echo "make results-memory DATA=DIR: name the folder of the public sets"; exit 2; }
-	@$(BIN)/recserve experiment hotspot --out runs/hotspot
-	@for seed in 1 2 3 4; do \
+	@rm -f runs/hotspot*/report.json
+	@test -d runs/embedders/minilm || $(BIN)/recserve pack --task embed minilm runs/embedders/minilm --name minilm
+	@$(BIN)/recserve experiment hotspot --out runs/hotspot & \
+	for seed in 1 2 3 4; do \
 		$(BIN)/recserve experiment hotspot --seed $$seed --out runs/hotspot-$$seed $(MEMORY_BESIDE) || exit 1; \
-	done
+	done; wait
 	@$(BIN)/recserve experiment hotspot --popqa $(DATA)/popqa/test.jsonl.gz --facts 500 --capacity 40 \
 		--out runs/hotspot-popqa $(MEMORY_BESIDE)
 	@$(BIN)/python -m experiments.hotspot runs/hotspot runs/hotspot-1 runs/hotspot-2 runs/hotspot-3 runs/hotspot-4 \

@@ -9,6 +9,7 @@ from typing import Final
 import click
 import msgspec
 
+from experiments.hotspot.goals import verdicts
 from experiments.hotspot.page import page
 from experiments.hotspot.study import HotspotReport
 from shared.cli import clear_errors
@@ -25,12 +26,13 @@ _FOLDER: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 def main(folder: Path, others: tuple[Path, ...], real: Path | None) -> None:
     """Write the page of a report and of others with other seeds, and the pictures beside it."""
     with clear_errors():
-        text = page(
-            _report(folder), [_report(each) for each in others], _report(real) if real else None
-        )
+        first, *rest = (_report(each) for each in (folder, *others))
+        text = page(first, rest, _report(real) if real else None)
     for name in ("tradeoff", "by-day"):
         shutil.copyfile(folder / f"{name}.png", DOCS / f"memory-{name}.png")
     (DOCS / "results-memory.md").write_text(text, encoding="utf-8")
+    for line in verdicts([first, *rest]):
+        click.echo(line)
     click.echo(f"{DOCS / 'results-memory.md'} written")
 
 

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 _NOISE: Final = 0.35
 _SURE, _UNSURE = 0.8, 0.3
 _NOTHING: Final = "no idea"
-_OWN_TOKENS: Final = 14
+OWN_TOKENS: Final = 14
+"""Of an instruction and an answer."""
+TURN_TOKENS: Final = 6
+"""Of what parts an example from the next."""
 
 
 class Generated(NamedTuple):
@@ -55,14 +58,14 @@ class ScriptedEdge:
         knows = answer != _NOTHING
         noise = random.Random(f"sure {self._settings.seed} {at}").gauss(0.0, _NOISE)  # noqa: S311
         confidence = min(1.0, max(0.0, (_SURE if knows else _UNSURE) + noise))
-        return Generated(answer, confidence, tokens_of(text) + _OWN_TOKENS)
+        return Generated(answer, confidence, tokens_of(text) + OWN_TOKENS)
 
     def with_examples(
         self, fact: HotFact, text: str, at: int, shown: Sequence[tuple[int, str, str]]
     ) -> Generated:
         """Answer with examples before the question: the fact of each, its question and answer."""
         own = self.closed_book(fact, text, at)
-        tokens = own.tokens + sum(tokens_of(q) + tokens_of(a) + 6 for _, q, a in shown)
+        tokens = own.tokens + sum(tokens_of(q) + tokens_of(a) + TURN_TOKENS for _, q, a in shown)
         right = [answer for number, _, answer in shown if number == fact.number]
         chance = self._draw("uses", at)
         if right and chance < self._settings.edge_by_example:

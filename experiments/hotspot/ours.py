@@ -16,7 +16,8 @@ from edge_agent.memory.fast_path import agree
 from edge_agent.memory.memory import Memory
 from edge_agent.memory.recall import situation_of
 from edge_agent.memory.settings import MemorySettings
-from experiments.hotspot.baselines import SystemAnswer
+from experiments.hotspot.showing import by_recalled
+from experiments.hotspot.systems import SystemAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.recall import Recall
     from edge_agent.memory.retriever import Recalled
-    from experiments.hotspot.baselines import HotQuery
     from experiments.hotspot.cloud import RecordedCloud
     from experiments.hotspot.edge import ScriptedEdge
     from experiments.hotspot.facts import HotFact
     from experiments.hotspot.settings import HotspotSettings
+    from experiments.hotspot.systems import HotQuery
 
 _LEAST_SURE: Final = 0.15
 """Below this the model's own doubt outweighs that it passed its test."""
@@ -95,7 +96,11 @@ class MemorySystem:
             given = self._alone(query, recall)
         else:
             given = self._up(query, recall)
-        return given._replace(degraded=given.degraded or decision.degraded)
+        local = given.way != "cloud"
+        return given._replace(
+            degraded=given.degraded or decision.degraded,
+            chance=decision.chance if local else None,
+        )
 
     def night(self, day: int, now_s: float) -> None:
         """Refit, watch the ghosts, learn, and let what was learned go."""
@@ -104,7 +109,7 @@ class MemorySystem:
         self.edge.forget(day)
         if not self.parts.replay:
             self._lose_half()
-        self._watch()
+        self._watch(now_s)
         if not self.parts.nights:
             return
         chosen = [
@@ -141,16 +146,14 @@ class MemorySystem:
         return SystemAnswer(best.entry.answer, "direct", calls, 0, fact)
 
     def _by_examples(self, query: HotQuery, recall: Recall, best: Recalled) -> SystemAnswer:
-        shown = [
-            (self._fact(each.entry).number, each.entry.question, each.entry.answer)
-            for each in self.memory.examples(recall, query.now_s)
-        ]
-        own = self.edge.with_examples(query.fact, query.text, query.at, shown)
+        shown = self.memory.examples(recall, query.now_s)
+        facts = {each.entry.id: self._fact(each.entry).number for each in shown}
+        own = by_recalled(self.edge, query, shown, facts)
         if not agree(own.answer, best.entry.answer) and query.open:
-            return self._up(query, recall, own.tokens)
+            return self._up(query, recall, own.edge_tokens)
         self.memory.used(best, query.now_s, agreed=True)
         calls = self._shadow(query, recall, best, own.answer, "examples")
-        return SystemAnswer(own.answer, "examples", calls, own.tokens, shown[0][0])
+        return own._replace(cloud_calls=calls, used_fact=facts[shown[0].entry.id])
 
     def _alone(self, query: HotQuery, recall: Recall) -> SystemAnswer:
         own = self.edge.closed_book(query.fact, query.text, query.at)
@@ -213,7 +216,7 @@ class MemorySystem:
             self._taught.add(entry.id)
             self.memory.shadow_of(entry, f"night {day}", 1.0)
 
-    def _watch(self) -> None:
+    def _watch(self, now_s: float) -> None:
         """Probe a few ghosts; one that the model does not know any more gives its entry back."""
         for ghost in list(self.memory.ghosts.values()):
             if self._draw.random() >= self._settings.probed_a_night:
@@ -221,6 +224,7 @@ class MemorySystem:
             entry = self.memory.buried(ghost)
             if entry is not None and not self._knows(entry):
                 self.memory.restore(ghost)
+        self.memory.make_room(now_s)
 
     def _lose_half(self) -> None:
         """Without replay a night costs half of what the nights before taught."""

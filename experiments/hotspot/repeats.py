@@ -7,17 +7,13 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from experiments.hotspot.study import HotspotReport, SystemReport
 
 _T95: Final = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26}
 """Student's t for 95 %, both sides, by degrees of freedom."""
 _NORMAL: Final = 1.96
-_WORST_POINTS: Final = -1.0
-_MOST_OF_GPTCACHE: Final = 0.75
-_MOST_OF_IC: Final = 0.85
-_MOST_OF_FIRST: Final = 0.70
 
 
 def interval(values: Sequence[float]) -> tuple[float, float]:
@@ -45,7 +41,7 @@ def last_day(report: HotspotReport) -> float:
 
 
 def seeds_table(reports: Sequence[HotspotReport]) -> str:
-    """Return a row for each seed, the mean with its interval, and which aims are missed where."""
+    """Return a row for each seed, and the mean with its interval."""
     columns = [
         [points(each) for each in reports],
         [of(each, "ic-cache-like") for each in reports],
@@ -63,7 +59,7 @@ def seeds_table(reports: Sequence[HotspotReport]) -> str:
             map(interval, columns), ("+.1f", ".2f", ".2f", ".2f"), strict=True
         )
     )
-    return "\n".join([*rows, f"| mean, 95 % | {means} | | |", "", _missed(reports)])
+    return "\n".join([*rows, f"| mean, 95 % | {means} | | |"])
 
 
 def real_table(report: HotspotReport) -> str:
@@ -85,19 +81,3 @@ def _real_row(name: str, system: SystemReport, base: SystemReport) -> str:
 def _absent(report: HotspotReport) -> str:
     found = report.half_absent.get("verifier")
     return "" if found is None else f"{found.false_reuse:.2%}, {found.recall:.1%} found"
-
-
-def _missed(reports: Sequence[HotspotReport]) -> str:
-    """Say in one sentence which aims are missed on which seeds."""
-    aims: dict[str, Callable[[HotspotReport], bool]] = {
-        "at most one point below all-cloud": lambda r: points(r) >= _WORST_POINTS,
-        "at most 0.85 of ic-cache-like's calls": lambda r: of(r, "ic-cache-like") <= _MOST_OF_IC,
-        "at most 0.75 of gptcache-0.90's": lambda r: of(r, "gptcache-0.90") <= _MOST_OF_GPTCACHE,
-        "at most 0.70 of the first day's on the last": lambda r: last_day(r) <= _MOST_OF_FIRST,
-    }
-    missed = {
-        aim: [str(each.settings.seed) for each in reports if not holds(each)]
-        for aim, holds in aims.items()
-    }
-    said = [f"**{aim}: missed on seed {', '.join(s)}**" if s else aim for aim, s in missed.items()]
-    return f"The aims: {'; '.join(said)}."

@@ -9,23 +9,15 @@ import msgspec
 import numpy as np
 
 from experiments.hotspot.absent import AbsentReport
-from experiments.hotspot.baselines import (
-    TOLERANCE,
-    AllCloud,
-    AllEdge,
-    AllIcl,
-    GptCache,
-    HotQuery,
-    IcCache,
-    RouteLlm,
-    SelfRagLike,
-    SystemAnswer,
-)
+from experiments.hotspot.cached import GptCache
 from experiments.hotspot.cloud import RecordedCloud
 from experiments.hotspot.edge import ScriptedEdge
+from experiments.hotspot.exemplars import AllIcl, IcCache, SelfRagLike
 from experiments.hotspot.facts import generate, is_right, read_popqa
 from experiments.hotspot.ours import MemoryParts, MemorySystem
+from experiments.hotspot.routed import AllCloud, AllEdge, RouteLlm
 from experiments.hotspot.settings import HotspotSettings
+from experiments.hotspot.systems import TOLERANCE, HotQuery, SystemAnswer
 from experiments.hotspot.workload import draw_questions
 from shared.errors import SettingsError
 from shared.storage.files import write_atomically
@@ -36,8 +28,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from experiments.hotspot.baselines import HotSystem
     from experiments.hotspot.facts import HotFact
+    from experiments.hotspot.systems import HotSystem
     from experiments.hotspot.workload import HotQuestion
     from shared.runtimes.onnx_embedder import OnnxEmbedder
 
@@ -75,6 +67,10 @@ class SystemReport(msgspec.Struct, kw_only=True):
     edge_tokens_per_question: float
     edge_tokens_by_day: list[float]
     index_entries: int
+    entries_overnight: float = 0.0
+    """Entries in the mean, after what is done between two days."""
+    calibration_error: float | None = None
+    """Of local answers after day 2: how far the chances told lie from how many were right."""
     degraded: int
     ways: dict[str, int]
     more: dict[str, Any] = {}
@@ -133,7 +129,7 @@ def systems(
         "gptcache-0.80": parts(lambda c, e: GptCache(c, e, room, width, 0.80)),
         "gptcache-0.90": parts(lambda c, e: GptCache(c, e, room, width, 0.90)),
         "gptcache-0.95": parts(lambda c, e: GptCache(c, e, room, width, 0.95)),
-        "ic-cache-like": parts(lambda c, e: IcCache(c, e, room, width, wanted)),
+        "ic-cache-like": parts(lambda c, e: IcCache(c, e, room, width, 1.0 - settings.cloud_wrong)),
         OURS: ours(MemoryParts()),
         **{name: ours(switched) for name, switched in ABLATIONS.items()},
     }
@@ -153,6 +149,7 @@ def run(
     """Let one system answer every question."""
     system, cloud = build()
     tallies = [_DayTally() for _ in range(settings.days)]
+    overnight: list[int] = []
     day, place = 0, 0
     step = _DAY_S / max(settings.questions_a_day, 1)
     try:
@@ -160,6 +157,7 @@ def run(
             if asked.day != day:
                 if day:
                     system.night(day, _START_S + day * _DAY_S)
+                    overnight.append(system.entries)
                 day, place = asked.day, 0
             now_s = _START_S + (day - 1) * _DAY_S + place * min(step, _DAY_S / 1_000)
             is_open = day == 0 or cloud.is_open(day, place)
@@ -174,7 +172,7 @@ def run(
     finally:
         cloud.close()
     progress(name, len(work.asked), len(work.asked))
-    return _report(system, tallies)
+    return _report(system, tallies, overnight)
 
 
 class _DayTally:
@@ -183,10 +181,15 @@ class _DayTally:
     def __init__(self) -> None:
         self.questions = self.right = self.calls = self.tokens = self.false = self.degraded = 0
         self.ways: dict[str, int] = {}
+        self.told: list[tuple[float, bool]] = []
+        """The chance of each local answer, and whether it was right."""
 
     def add(self, fact: HotFact, given: SystemAnswer) -> None:
+        right = is_right(given.answer, fact)
         self.questions += 1
-        self.right += is_right(given.answer, fact)
+        self.right += right
+        if given.chance is not None:
+            self.told.append((given.chance, right))
         self.calls += given.cloud_calls
         self.tokens += given.edge_tokens
         self.false += given.used_fact is not None and given.used_fact != fact.number
@@ -194,7 +197,9 @@ class _DayTally:
         self.ways[given.way] = self.ways.get(given.way, 0) + 1
 
 
-def _report(system: HotSystem, tallies: Sequence[_DayTally]) -> SystemReport:
+def _report(
+    system: HotSystem, tallies: Sequence[_DayTally], overnight: Sequence[int]
+) -> SystemReport:
     questions = sum(each.questions for each in tallies)
     more = {}
     if isinstance(system, MemorySystem):
@@ -213,6 +218,8 @@ def _report(system: HotSystem, tallies: Sequence[_DayTally]) -> SystemReport:
         edge_tokens_per_question=sum(each.tokens for each in tallies) / questions,
         edge_tokens_by_day=[each.tokens / each.questions for each in tallies],
         index_entries=system.entries,
+        entries_overnight=sum(overnight) / len(overnight) if overnight else system.entries,
+        calibration_error=calibration_error([t for each in tallies[2:] for t in each.told]),
         degraded=sum(each.degraded for each in tallies),
         ways={
             way: sum(each.ways.get(way, 0) for each in tallies)
@@ -220,6 +227,16 @@ def _report(system: HotSystem, tallies: Sequence[_DayTally]) -> SystemReport:
         },
         more=more,
     )
+
+
+def calibration_error(told: Sequence[tuple[float, bool]], bins: int = 10) -> float | None:
+    """Return the expected calibration error over bins of equal width (Naeini et al., 2015)."""
+    if not told:
+        return None
+    chances, right = np.array(told, float).T
+    places = np.minimum((chances * bins).astype(int), bins - 1)
+    gaps = (abs((chances - right)[places == place].sum()) for place in range(bins))
+    return float(sum(gaps) / len(told))
 
 
 def write_report(report: HotspotReport, folder: Path) -> Path:

@@ -5,10 +5,11 @@ import math
 import msgspec
 import pytest
 
+from experiments.hotspot.goals import verdicts
 from experiments.hotspot.page import page
 from experiments.hotspot.repeats import interval
 from experiments.hotspot.settings import HotspotSettings
-from experiments.hotspot.study import HotspotReport, SystemReport
+from experiments.hotspot.study import HotspotReport, SystemReport, calibration_error
 
 
 def system(calls: int) -> SystemReport:
@@ -37,8 +38,35 @@ def test_other_seeds_stand_in_a_table_with_what_is_missed() -> None:
 
     assert "| 0 | +0.0 | 0.55 | 0.55 | 0.10 | 0.10% |" in text
     assert "| 1 | +0.0 | 0.80 | 0.80 | 0.07 | 0.10% |" in text
-    assert "**at most 0.75 of gptcache-0.90's: missed on seed 1**" in text
+    row = "| calls, of gptcache-0.90's | at most 0.75 | 0.55, 0.80 | **missed on seed 1 by 0.05** |"
+    assert row in text
+    assert "| calls, of ic-cache-like's | at most 0.85 | 0.55, 0.80 | reached |" in text
+    assert "| calls without nights | at least 1.12 | not measured | not measured |" in text
     assert "| memory | 90.0% | +0.0 ± 0.0 | 55 ± 572 | 0.10% |" in text
+
+
+def test_a_goal_says_by_how_much_it_is_missed_and_what_was_not_measured() -> None:
+    reports = [
+        HotspotReport(
+            settings=HotspotSettings(days=2, seed=seed),
+            questions=400,
+            embedder="x",
+            systems={"memory": system(calls), "gptcache-0.90": system(200)},
+        )
+        for seed, calls in ((0, 150), (1, 170))
+    ]
+    said = dict(line.split(": ", 1) for line in verdicts(reports))
+
+    assert said["calls, of gptcache-0.90's"] == "**missed on seed 1 by 0.10**"
+    assert said["entries, of the room"] == "reached"
+    assert said["calls without awareness"] == "not measured"
+
+
+def test_a_calibration_error_is_the_gap_between_what_was_told_and_what_was_right() -> None:
+    surely_wrong = [(0.95, False)] * 5 + [(0.95, True)] * 5
+    assert calibration_error(surely_wrong) == pytest.approx(0.45)
+    assert calibration_error([(0.5, True), (0.5, False), (1.0, True)]) == pytest.approx(0.0)
+    assert calibration_error([]) is None
 
 
 def test_an_interval_is_students() -> None:

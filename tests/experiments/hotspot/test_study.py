@@ -62,8 +62,30 @@ def test_every_question_is_answered_once_in_one_way(report: HotspotReport) -> No
         assert sum(system.cloud_calls_by_day) == system.cloud_calls
 
 
+def test_how_likely_right_the_memory_takes_its_answers_to_be_is_about_how_often_they_are(
+    report: HotspotReport,
+) -> None:
+    error = report.systems["memory"].calibration_error
+
+    assert error is not None
+    assert error <= 0.1
+    assert report.systems["memory"].entries_overnight < report.systems["memory"].index_entries
+
+
 def test_pictures_lie_beside_the_report(out: Path) -> None:
     assert sorted(path.name for path in out.glob("*.png")) == ["by-day.png", "tradeoff.png"]
+
+
+def test_without_the_cloud_every_question_is_answered_and_marked(embedder: Path, out: Path) -> None:
+    words = ["experiment", "hotspot", "--embedder", str(embedder), "--out", str(out), *SMALL[:6]]
+    ran = CliRunner().invoke(main, [*words, "--system", "memory", "--outage", "3", "0", "249"])
+    assert ran.exit_code == 0, ran.output
+    found = msgspec.json.decode((out / "report.json").read_bytes(), type=HotspotReport)
+    ours = found.systems["memory"]
+
+    assert sum(ours.ways.values()) == 1_500
+    assert (ours.cloud_calls_by_day[2], ours.degraded) == (0, 250)
+    assert ours.cloud_calls_by_day[3] > 0
 
 
 def test_a_system_that_is_none_is_named(embedder: Path, out: Path) -> None:
