@@ -9,6 +9,7 @@ from cloud_agent.center.grading import (
     entities,
     label,
     question,
+    sql,
     summary,
     sums,
     translation,
@@ -86,6 +87,14 @@ KINDS: Final[dict[str, Kind]] = {
             "Summarise this text in one or two sentences.",
             128.0,
             summary.grade,
+        ),
+        Kind(
+            "sql",
+            "generate",
+            "Write one query in SQLite's SQL that answers this question about these tables. Answer "
+            "with the query alone.",
+            64.0,
+            sql.grade,
         ),
     )
 }

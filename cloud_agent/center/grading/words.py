@@ -11,11 +11,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ARTICLES: Final = frozenset({"a", "an", "the"})
-_WORD: Final = re.compile(r"\w+")
+_IDEOGRAPHS: Final = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_WORD: Final = re.compile(rf"[{_IDEOGRAPHS}]|[^\W{_IDEOGRAPHS}]+")
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text in lower case, digits among them, without punctuation."""
+    """Return the words of a text in lower case, digits among them, without punctuation.
+
+    Where a script has no spaces, as Chinese and Japanese, each character is one (as in the scoring
+    of MLQA and CMRC).
+    """
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 

@@ -22,12 +22,14 @@ REFERENCES = {
     "sum": "It takes 2 + 1 = 3 bolts.\n#### 3",
     "translation": "The boat leaves at dawn.",
     "summary": "The council closed the old bridge for repairs.",
+    "sql": "CREATE TABLE bridge (name TEXT, length INT);\nSELECT name FROM bridge",
 }
+ANSWERS = REFERENCES | {"sql": "SELECT name FROM bridge;"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_reference_itself_is_entirely_right(kind: str) -> None:
-    assert grade(kind, REFERENCES[kind], [REFERENCES[kind]]) == pytest.approx(1.0)
+def test_what_the_reference_says_is_entirely_right(kind: str) -> None:
+    assert grade(kind, ANSWERS[kind], [REFERENCES[kind]]) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -110,6 +112,23 @@ def test_dates_and_numbers_are_graded() -> None:
     assert grade("question", "13 March 1895", ["12 March 1894"]) == pytest.approx(1 / 3)
     assert exact("1,024", ("1024",)) == 0.0
     assert exact("42", ("42",)) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference", "f1"),
+    [
+        ("\u5929\u6587\u5b66\u5bb6", "\u5929\u6587\u5b66\u5bb6", 1.0),
+        ("\u4ed6\u662f\u5929\u6587\u5b66\u5bb6", "\u5929\u6587\u5b66\u5bb6", 0.8),
+        ("\u5929\u6587\u5b66\u5bb6\u3002", "\u5929\u6587\u5b66", 6 / 7),
+        ("136\u6b21", "136 \u6b21", 1.0),
+        ("137\u6b21", "136 \u6b21", 0.5),
+        ("\u6570\u5b66", "\u5929\u6587", 0.0),
+    ],
+)
+def test_where_there_are_no_spaces_every_character_counts(
+    answer: str, reference: str, f1: float
+) -> None:
+    assert grade("question", answer, [reference]) == pytest.approx(f1)
 
 
 def test_the_kindest_of_several_accepted_answers_counts() -> None:
