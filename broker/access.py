@@ -68,7 +68,9 @@ def rights(member: Member, everyone: Sequence[Member], topics: Topics) -> list[R
         explained = Right("publish", topics.control(member.name, "explained"), "its last prompts")
         return [*_device(member, topics), *status, *alive, *echo, *_node(member, topics), explained]
     serving = [*_serving(member, everyone, topics), *status, *alive, *echo, *_node(member, topics)]
-    return [*serving, *_memory(member, topics)] if member.role == "edge" else serving
+    if member.role == "edge":
+        return [*serving, *_memory(member, topics), *_learning(member, everyone, topics)]
+    return [*serving, *_training(member, topics)]
 
 
 def _operator(member: Member, topics: Topics) -> list[Right]:
@@ -164,6 +166,32 @@ def _memory(member: Member, topics: Topics) -> list[Right]:
         Right("read", topics.memory_epoch, "before when no remembered answer counts"),
         Right("publish", topics.memory_offers(member.name), "entries that it shares"),
         Right("read", topics.memory_offers("+"), "entries that others share"),
+    ]
+
+
+def _learning(member: Member, everyone: Sequence[Member], topics: Topics) -> list[Right]:
+    """Return what an edge may do for its nights: have its model trained by an agent above."""
+    name = member.name
+    trainers = sorted(other.name for other in everyone if other.role == "cloud")
+    return [
+        *(
+            Right(
+                "publish",
+                topics.night(name, trainer, "+"),
+                "lessons for who trains, piece by piece",
+            )
+            for trainer in trainers
+        ),
+        Right("read", topics.night("+", name, "+"), "how far those are, and what came of them"),
+    ]
+
+
+def _training(member: Member, topics: Topics) -> list[Right]:
+    """Return what a cloud agent may do for the nights of edges: train their models."""
+    name = member.name
+    return [
+        Right("read", topics.night("+", name, "+"), "lessons of edges, piece by piece"),
+        Right("publish", topics.night(name, "+", "+"), "how far those are, and what came of them"),
     ]
 
 

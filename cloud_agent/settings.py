@@ -1,4 +1,4 @@
-"""Settings of a cloud agent: those of every agent, and the centre that it may run besides."""
+"""Settings of a cloud agent: those of every agent, and what it may do for a site besides."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from cloud_agent.center.settings import CenterPart
+from cloud_agent.training.settings import TrainerSettings
 from shared.agent.settings import AgentSettings
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import SettingsError
@@ -27,10 +28,19 @@ class CloudSettings(AgentSettings, frozen=True, kw_only=True):
     center: Annotated[
         CloudCenter | None, Meta(description="the centre of a fleet, run by this agent")
     ] = None
+    trainer: Annotated[
+        TrainerSettings | None,
+        Meta(description="what the agent trains for edges at night; none: nothing"),
+    ] = None
 
     def __post_init__(self) -> None:
-        """Hold the centre to a name and a login of its own."""
+        """Hold a trainer to a folder, and the centre to a name and a login of its own."""
         super().__post_init__()
+        if self.trainer is not None and not (self.trainer.folder or self.state):
+            raise SettingsError(
+                "trainer needs a folder that outlives the process: name one in trainer.folder, or "
+                "state"
+            )
         if self.center is None:
             return
         if self.center.name == self.agent:

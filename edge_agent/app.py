@@ -11,12 +11,14 @@ import msgspec
 from shared.agent.run import serve, serving
 from shared.errors import SettingsError
 from shared.supervision import Supervised
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from edge_agent.memory.settings import MemorySettings
     from edge_agent.memory.wing import Wing
+    from edge_agent.nights.elsewhere import TrainerElsewhere
     from edge_agent.nights.keeper import NightKeeper
     from edge_agent.settings import EdgeSettings
     from shared.agent.build import AgentParts
@@ -66,7 +68,8 @@ async def remembering(
 
     async with contextlib.AsyncExitStack() as stack:
         wing = await stack.enter_async_context(opened(memory, settings.state))
-        keeper = _keeper(settings, memory, own, wing)
+        elsewhere = _elsewhere(settings, memory)
+        keeper = _keeper(settings, memory, own, wing, elsewhere)
         observers = [wing.observe, *([keeper.observe] if keeper else [])]
         parts = await stack.enter_async_context(
             serving(
@@ -79,19 +82,40 @@ async def remembering(
         )
         wing.join(parts)
         await wing.open(parts)
+        if elsewhere is not None:
+            topics = Topics((settings.upstream.mqtt or settings.mqtt).root)
+            await stack.enter_async_context(
+                elsewhere.reached(parts.upper_bus, topics, settings.agent)
+            )
         if keeper is not None:
             running = Supervised("nights", lambda: keeper.run(parts))
             stack.push_async_callback(running.stop)
         yield parts
 
 
+def _elsewhere(settings: AgentSettings, memory: MemorySettings) -> TrainerElsewhere | None:
+    """Return who trains in place of this machine, if anybody does."""
+    if memory.night is None or not memory.night.trainer:
+        return None
+    from edge_agent.nights.belief import nights_of  # noqa: PLC0415 - only where it is wanted
+    from edge_agent.nights.elsewhere import TrainerElsewhere  # noqa: PLC0415 - as above
+
+    return TrainerElsewhere(nights_of(memory, settings.state), memory.night.trainer)
+
+
 def _keeper(
-    settings: AgentSettings, memory: MemorySettings, own: ModelSettings | None, wing: Wing
+    settings: AgentSettings,
+    memory: MemorySettings,
+    own: ModelSettings | None,
+    wing: Wing,
+    elsewhere: TrainerElsewhere | None,
 ) -> NightKeeper | None:
     if memory.night is None:
         return None
     from edge_agent.nights.belief import nights_of  # noqa: PLC0415 - only where it is wanted
     from edge_agent.nights.keeper import NightKeeper  # noqa: PLC0415 - as above
+    from edge_agent.nights.trainer import train  # noqa: PLC0415 - as above
 
     nights = nights_of(memory, settings.state)
-    return NightKeeper(memory.night, own or settings.model, nights, wing)
+    training = train if elsewhere is None else elsewhere.train
+    return NightKeeper(memory.night, own or settings.model, nights, wing, training=training)

@@ -7,6 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from cloud_agent.settings import CloudCenter
+from cloud_agent.training.settings import TrainerSettings
 from device_agent.settings import DeviceSettings
 from edge_agent.memory.settings import MemorySettings
 
@@ -19,4 +20,8 @@ class AnySettings(DeviceSettings, frozen=True, kw_only=True):
     ] = None
     center: Annotated[
         CloudCenter | None, Meta(description="the centre of a fleet, run by a cloud agent")
+    ] = None
+    trainer: Annotated[
+        TrainerSettings | None,
+        Meta(description="what a cloud agent trains for edges at night; none: nothing"),
     ] = None

@@ -16,7 +16,7 @@ from experiments.testbed.processes import UpSettings
 from recserve.any_settings import AnySettings
 from recserve.cli import main as command_line
 from shared.telemetry.metrics import Metrics
-from shared.wire.topics import TABLE
+from shared.wire.topic_table import TABLE
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
 _NOTE = "<!-- Written by `make docs`; change the code, not this page. -->\n"
@@ -75,7 +75,8 @@ def _settings() -> str:
         "Settings come from a YAML file, then from the environment (`RECSERVE_TIER__NAME=edge`; "
         "two underscores part the levels), then from `--set tier.name=edge`; the last word counts. "
         "A key that does not exist stops the start. `sources`, `outbox` and `in_flight` are for "
-        "devices only, `memory` for edge agents, `center` for cloud agents.\n\n## An agent\n\n"
+        "devices only, `memory` for edge agents, `center` and `trainer` for cloud agents.\n\n"
+        "## An agent\n\n"
     )
     up = _schema(UpSettings)
     agents = up["properties"].pop("agents")["items"]

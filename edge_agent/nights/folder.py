@@ -32,7 +32,7 @@ NIGHTS: Final = "nights"
 _KEPT: Final = 2
 """Nights whose models are kept besides that of the night before: to go back to."""
 _MODEL: Final = ("bundle", "adapter")
-_MAKING: Final = (".*", "tuned", "checkpoint.pt")
+_MAKING: Final = (".*", "tuned", "checkpoint.pt", "lesson*")
 """What a model is made of and by: a killed process leaves it, and others under such names."""
 
 Verdict = Literal["passed", "rejected", "failed", "nothing"]

@@ -8,6 +8,7 @@ from msgspec import Meta
 
 from shared.errors import SettingsError
 from shared.settings.base import YEAR_S, Closed, Count, Seconds
+from shared.wire.topics import check_name
 
 _CLOCK = r"^(|([01][0-9]|2[0-3]):[0-5][0-9])$"
 
@@ -22,6 +23,13 @@ class NightSettings(Closed, frozen=True, kw_only=True):
             " was packed from; it stays as it is, and what is learned is an adapter on it"
         ),
     ]
+    trainer: Annotated[
+        str,
+        Meta(
+            description="cloud agent that trains in place of this machine, by its key trainer; "
+            "base may then be the SHA-256 of its weights instead; empty: this machine"
+        ),
+    ] = ""
     at: Annotated[
         str, Meta(pattern=_CLOCK, description="local time of each night, as 03:00; empty: no clock")
     ] = ""
@@ -92,3 +100,5 @@ class NightSettings(Closed, frozen=True, kw_only=True):
                 "memory.night.base is missing: a bundle cannot learn; name the folder or hub id of "
                 "the model that it was packed from"
             )
+        if self.trainer:
+            check_name(self.trainer, "memory.night.trainer")

@@ -1,22 +1,17 @@
-"""The process that trains, as whoever orders it sees it: begun, waited for, ended."""
+"""The process that holds a night, as whoever orders it sees it: begun, waited for, ended."""
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Final
 
 from edge_agent.nights.folder import NightOutcome
-from shared.errors import cut
+from shared.agent.work_process import run_apart
+from shared.nodes.lesson_folder import LessonFolder
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from edge_agent.nights.folder import NightFolder
 
 _MODULE: Final = "recserve.night"
-_GRACE_S: Final = 5.0
 
 
 async def train(nights: NightFolder, number: int, *, idle: bool = True) -> NightOutcome:
@@ -27,37 +22,24 @@ async def train(nights: NightFolder, number: int, *, idle: bool = True) -> Night
     Cancelled, it stops the process; the night then goes on from its checkpoint when it is held
     again. A process that dies without a word is a failed night. Raises ``StoreError``.
     """
-    folder = nights.of(number)
-    with (folder / "log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", _MODULE, str(folder), *([] if idle else ["--awake"])),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await process.wait()
-    finally:
-        if process.returncode is None:
-            await _end(process)
+    ended = await run_apart(_MODULE, nights.of(number), *([] if idle else ["--awake"]))
+    return nights.outcome(number) or _failed(nights, number, ended)
+
+
+async def held(nights: NightFolder, number: int) -> NightOutcome | None:
+    """Do the same as far as it goes without a training; None: that is what comes next.
+
+    What is to be learned stands in the night's folder then (``shared.nodes.lesson_folder``).
+    """
+    folder = LessonFolder(nights.of(number))
+    ended = await run_apart(_MODULE, nights.of(number))
     outcome = nights.outcome(number)
-    if outcome is None:
-        why = f"its process ended with {process.returncode}{_last_line(folder / 'log')}"
-        outcome = NightOutcome(number=number, verdict="failed", why=why)
-        nights.write_outcome(outcome)
+    if outcome is None and folder.read() is not None and not folder.bundle.exists():
+        return None
+    return outcome or _failed(nights, number, ended)
+
+
+def _failed(nights: NightFolder, number: int, why: str) -> NightOutcome:
+    outcome = NightOutcome(number=number, verdict="failed", why=why)
+    nights.write_outcome(outcome)
     return outcome
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), _GRACE_S)
-    except asyncio.TimeoutError:
-        process.kill()
-        await process.wait()
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    return f": {cut(lines[-1])}" if lines else ""

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from shared.tasks import Exemplar  # noqa: TC001 - msgspec reads rows by it
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from shared.tasks import Exemplar, Task
+    from shared.tasks import Task
 
 
 class AdaptRow(NamedTuple):

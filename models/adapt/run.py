@@ -12,7 +12,7 @@ from models.adapt.base import AdaptedBase
 from models.train.errors import TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from models.adapt.recipe import AdaptRecipe, AdaptRow, AdaptRows
@@ -38,12 +38,13 @@ def adapt(
     folder: Path,
     *,
     warm: Path | None = None,
+    told: Callable[[int], None] = lambda _: None,
 ) -> Adapted:
     """Train in ``folder``, going on from the checkpoint that lies there, if one does.
 
-    ``warm`` is the folder of an adapter to begin with. Raises ``TrainingError`` when the loss runs
-    away, ``BundleError`` when the base cannot be read, ``RuntimeUnavailable`` when a library is
-    missing.
+    ``warm`` is the folder of an adapter to begin with; ``told`` hears after each step how many are
+    made. Raises ``TrainingError`` when the loss runs away, ``BundleError`` when the base cannot be
+    read, ``RuntimeUnavailable`` when a library is missing.
     """
     torch.set_num_threads(recipe.threads)
     base = AdaptedBase(source, rows.task, recipe, warm)
@@ -57,6 +58,7 @@ def adapt(
         batches = [*new.at(step), *old.at(step)], shown.at(step)  # apart: these are twice as long
         losses.append(_step(base, optimizer, batches, recipe, step))
         _refuse_divergence(losses)
+        told(len(losses))
         if len(losses) % recipe.checkpoint_steps == 0:
             _keep(folder / _CHECKPOINT, base, optimizer, losses)
     base.network.eval()

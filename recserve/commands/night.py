@@ -15,22 +15,25 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from edge_agent.nights.belief import nights_of, open_order, order_next
+from edge_agent.nights.elsewhere import TrainerElsewhere
 from edge_agent.nights.folder import Believed
 from edge_agent.nights.trainer import train
 from recserve.any_settings import AnySettings
 from shared.agent.command import settings_options
+from shared.bus.mqtt.bus import MqttBus
 from shared.cli import clear_errors
 from shared.errors import RecServeError, SettingsError
 from shared.runtimes import digest_of
 from shared.settings.file import load
 from shared.storage.state_dir import holder_of, state_folder
 from shared.telemetry import log
+from shared.wire.topics import Topics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_agent.memory.settings import MemorySettings
-    from edge_agent.nights.folder import NightFolder, NightOutcome
+    from edge_agent.nights.folder import NightFolder, NightOrder, NightOutcome
 
 _Found = TypeVar("_Found")
 _LOOK_S: Final = 0.5
@@ -71,8 +74,14 @@ def _hold(nights: NightFolder, settings: AnySettings, memory: MemorySettings) ->
         order = open_order(nights, digest_of(settings.model))
         order = order or order_next(nights, memory.night, settings.model)
         number = order.number
-        click.echo(f"night {number}: learning on {order.night.threads} thread, at idle priority")
-        outcome = asyncio.run(train(nights, number))
+        if order.night.trainer:
+            click.echo(f"night {number}: learning at {order.night.trainer}")
+            outcome = asyncio.run(_train_elsewhere(nights, settings, order))
+        else:
+            click.echo(
+                f"night {number}: learning on {order.night.threads} thread, at idle priority"
+            )
+            outcome = asyncio.run(train(nights, number))
         if outcome.verdict == "passed":
             nights.believe(
                 Believed(
@@ -84,6 +93,21 @@ def _hold(nights: NightFolder, settings: AnySettings, memory: MemorySettings) ->
                 )
             )
     return outcome
+
+
+async def _train_elsewhere(
+    nights: NightFolder, settings: AnySettings, order: NightOrder
+) -> NightOutcome:
+    """Have the night's trainer reached as the agent reaches it, whose name is free now."""
+    mqtt = settings.upstream.mqtt or settings.mqtt
+    bus = MqttBus(mqtt, settings.agent)
+    await bus.start()
+    try:
+        elsewhere = TrainerElsewhere(nights, order.night.trainer)
+        async with elsewhere.reached(bus, Topics(mqtt.root), settings.agent):
+            return await elsewhere.train(nights, order.number)
+    finally:
+        await bus.close()
 
 
 def _ask(nights: NightFolder, memory: MemorySettings) -> NightOutcome:

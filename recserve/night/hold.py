@@ -13,11 +13,14 @@ from edge_agent.memory.store import MemoryStore
 from edge_agent.nights.folder import NightFolder, NightOutcome, NightRow
 from edge_agent.nights.gates import closed, read_gates
 from edge_agent.nights.plan import choose, half_of
-from recserve.night.exam import PROBES, examine, learned
-from recserve.night.lessons import plain_rows, shown_rows
+from recserve.night.exam import examine, learned
+from recserve.night.learn import Workbench, learn
+from recserve.night.lesson import LessonParts, lesson_rows, like, write_lesson
 from shared.errors import DataError, RecServeError, SettingsError
 from shared.json_lines import read_lines
+from shared.nodes.lesson_folder import LessonFolder
 from shared.runtimes.bundle import Bundle
+from shared.wire.nights import LessonRecipe
 
 if TYPE_CHECKING:
     from edge_agent.nights.folder import NightOrder, NightRows
@@ -36,15 +39,25 @@ class NightPaths(NamedTuple):
         return self.nights.of(self.order.number)
 
     @property
-    def tuned(self) -> Path:
-        """The base with what was learned put in, until it is packed."""
-        return self.folder / "tuned"
+    def lesson(self) -> LessonFolder:
+        """The same, as what is learned and what comes of it."""
+        return LessonFolder(self.folder)
+
+    @property
+    def warm(self) -> Path:
+        """The adapter of the night that this one goes on from."""
+        return self.nights.of(self.order.warm) / "adapter"
+
+
+class TrainedElsewhere(Exception):
+    """No fault: another agent is to train first, and what that is to learn lies in the folder."""
 
 
 def main(folder: Path) -> NightOutcome:
     """Hold the night of a folder; whatever goes wrong is its outcome, in one sentence.
 
-    One process at a time does: that of an agent that was killed may still be at it.
+    One process at a time does: that of an agent that was killed may still be at it. Raises
+    ``TrainedElsewhere``.
     """
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,9 +101,8 @@ def _tried(night: NightPaths, served: Bundle, rows: NightRows) -> NightOutcome:
     order, settings = night.order, night.order.night
     task, room = served.manifest.task, served.manifest.max_tokens
     shown = task == "generate" and settings.shown_rows > 0
+    bundle = _taught(night, served, rows)
     before = examine(order.model, task, rows, room, shown)
-    steps = _learn(night, served, rows)
-    bundle = _packed(night, served, rows)
     wanted = msgspec.structs.replace(order.model, source=str(bundle.folder))
     after = examine(wanted, task, rows, room, shown)
     gates = read_gates(settings, task, before, after)
@@ -105,7 +117,7 @@ def _tried(night: NightPaths, served: Bundle, rows: NightRows) -> NightOutcome:
         old=len(rows.old),
         learned={} if why else learned(after.new),
         bundle=bundle.digest,
-        steps=steps,
+        steps=settings.steps,
     )
 
 
@@ -154,41 +166,30 @@ def read_old(path: Path) -> list[NightRow]:
     return rows
 
 
-def _learn(night: NightPaths, served: Bundle, rows: NightRows) -> int:
-    """Train, or go on with it; return after how many steps it was done."""
-    from models.adapt.recipe import AdaptRecipe, AdaptRows  # noqa: PLC0415 - heavy
-    from models.adapt.run import adapt  # noqa: PLC0415 - heavy
+def _taught(night: NightPaths, served: Bundle, rows: NightRows) -> Bundle:
+    """Return the model that has learned. Raises ``TrainedElsewhere`` before that."""
+    folder, settings = night.lesson, night.order.night
+    if not folder.bundle.exists():
+        task, number = served.manifest.task, night.order.number
+        asked = LessonParts(lesson_rows(rows, task), _recipe(night, rows), like(served, number))
+        warm = night.warm if night.order.warm and not rows.fresh else None
+        if settings.trainer:
+            write_lesson(folder, night.order, asked, warm)
+            raise TrainedElsewhere
+        learn(folder, *asked, Workbench(settings.base, warm, settings.threads))
+    return Bundle.open(folder.bundle)
 
+
+def _recipe(night: NightPaths, rows: NightRows) -> LessonRecipe:
     order, settings = night.order, night.order.night
-    if night.tuned.exists():
-        return settings.steps
     fewer = settings.new_rows // 2 if rows.rejected else 0
-    recipe = AdaptRecipe(
+    return LessonRecipe(
         steps=settings.steps,
         rank=settings.rank,
         learning_rate=settings.learning_rate,
         new_rows=settings.new_rows - fewer,
         old_rows=settings.old_rows + fewer if settings.old_rows else 0,
         shown_rows=settings.shown_rows,
-        threads=settings.threads,
         seed=order.number,
         instruction=order.model.instruction,
     )
-    warm = night.nights.of(order.warm) / "adapter" if order.warm and not rows.fresh else None
-    learned_from = AdaptRows(
-        task=served.manifest.task,
-        new=plain_rows(rows.new),
-        old=plain_rows(rows.old),
-        shown=shown_rows(rows.all) if served.manifest.task == "generate" else (),
-    )
-    done = adapt(settings.base, learned_from, recipe, night.folder, warm=warm)
-    return len(done.losses)
-
-
-def _packed(night: NightPaths, served: Bundle, rows: NightRows) -> Bundle:
-    from recserve.night.packing import pack_like  # noqa: PLC0415 - heavy
-
-    number = night.order.number
-    version = f"{served.manifest.version.partition('-night-')[0]}-night-{number}"
-    texts = [row.probe for row in rows.all][:PROBES]
-    return pack_like(served, night.tuned, night.nights.bundle(number), version, texts)

@@ -14,34 +14,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shared.runtimes.bundle import Bundle
+    from shared.wire.nights import LessonBundle
 
 _QUIET: Final = Console(quiet=True)
 _PROMPTS: Final = 32
 
 
-def pack_like(served: Bundle, tuned: Path, out: Path, version: str, texts: Sequence[str]) -> Bundle:
+def pack_like(wanted: LessonBundle, tuned: Path, out: Path, texts: Sequence[str]) -> Bundle:
     """Pack the model in the folder ``tuned`` into ``out``, held against it on ``texts``.
 
     Raises ``BundleError`` when the bundle is too far from it, ``RuntimeUnavailable``.
     """
-    manifest = served.manifest
     more: dict[str, Any] = {
-        "name": manifest.name,
-        "version": version,
-        "max_tokens": manifest.max_tokens,
-        "licence": manifest.licence,
-        "description": manifest.description,
+        "name": wanted.name,
+        "version": wanted.version,
+        "max_tokens": wanted.max_tokens,
+        "licence": wanted.licence,
+        "description": wanted.description,
     }
-    if manifest.task == "generate":
+    if wanted.task == "generate":
         request = GeneratorRequest(
             source=str(tuned),
             out=out,
-            precision=manifest.precision,  # type: ignore[arg-type] # a bundle's, made by this
-            confidence=manifest.confidence,  # type: ignore[arg-type] # a text's, as checked
+            precision=wanted.precision,  # type: ignore[arg-type] # a bundle's, made by this
+            confidence=wanted.confidence,  # type: ignore[arg-type] # a text's, as checked
             prompts=tuple(texts[:_PROMPTS]),
             **more,
         )
         return pack_generator(request, _QUIET)
-    quantise = manifest.precision == "int8"
+    quantise = wanted.precision == "int8"
     typical = {"what is learned": texts}
     return pack(str(tuned), out, quantise=quantise, typical=typical, console=_QUIET, **more)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from shared.nodes.part_file import PartFile
     from shared.nodes.sources import ChunkSource
     from shared.nodes.store import BundleStore
-    from shared.wire.manifest import ShippedBundle
+    from shared.wire.manifest import FileSet
 
 _log = get_logger()
 _WRONG_CHUNKS: Final = 3
@@ -74,7 +74,7 @@ class BundleFetcher:
 
     async def fetch(
         self,
-        bundle: ShippedBundle,
+        bundle: FileSet,
         sources: Sequence[ChunkSource],
         progress: Progress,
         told: Callable[[], None] = lambda: None,

@@ -13,7 +13,7 @@ from shared.nodes.blob_server import BlobServer
 from shared.nodes.explainer import PromptExplainer
 from shared.nodes.keeper import ModelKeeper
 from shared.nodes.machine import disk_of, this_machine
-from shared.nodes.pieces import PieceSource
+from shared.nodes.pieces import PieceSource, center_channel
 from shared.nodes.reporter import NodeReporter
 from shared.nodes.signing import ManifestVerifier
 from shared.nodes.sources import BROKER, CENTER, NEAR, SHARED, HttpSource
@@ -106,7 +106,7 @@ class FleetNode:
         self._bus = bus
         self._bulk = bulk
         self._bulk_bus: Bus | None = None
-        self._pieces = PieceSource(self._bus_for_files, topics, agent)
+        self._pieces = PieceSource(self._bus_for_files, center_channel(topics, agent))
         self._slot = slot
         self._folder = store_folder(settings, state)
         self._place = Path(settings.store or state or ".")

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import os
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from shared.errors import BusError, MalformedMessage, NotConnected, StoreError
 from shared.nodes.sources import BROKER, SHARED, SourceFailed
@@ -26,7 +26,7 @@ from shared.wire.control import PieceWanted, decode_word, encode_word
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from shared.bus import Bus, Message
+    from shared.bus import Bus, Message, NotedRefusal
     from shared.nodes.store import BundleStore
     from shared.wire.topics import Topics
 
@@ -46,18 +46,39 @@ _SENT_S: Final = 0.5
 """A piece sent so lately is on its way to whoever asks for it; shorter than their patience."""
 
 
+class PieceChannel(NamedTuple):
+    """Where pieces of files are ``asked`` for, of whom, and where those of a file are ``sent``."""
+
+    asked: str
+    sent: Callable[[str], str]
+    sender: str = "the centre"
+
+
+def center_channel(topics: Topics, agent: str) -> PieceChannel:
+    """Return where an agent (``+`` for all) and the centre meet."""
+    return PieceChannel(topics.pieces_asked(agent), topics.pieces)
+
+
+def pair_channel(topics: Topics, asker: str, sender: str) -> PieceChannel:
+    """Return where one agent asks another one, and nobody else hears."""
+
+    def sent(sha256: str) -> str:
+        return topics.night_pieces(sender, asker, sha256)
+
+    return PieceChannel(topics.night(asker, sender, "ask"), sent, sender)
+
+
 class PieceSource:
-    """Asks the centre for files over a bus, one file at a time."""
+    """Asks whoever has files for them over a bus, one file at a time."""
 
     name = "mqtt"
 
-    def __init__(self, open_bus: Callable[[], Awaitable[Bus]], topics: Topics, agent: str) -> None:
+    def __init__(self, open_bus: Callable[[], Awaitable[Bus]], channel: PieceChannel) -> None:
         """Use the bus that ``open_bus`` returns, which is called when it is needed first."""
         self.rank = BROKER
         self._open_bus = open_bus
         self._bus: Bus | None = None
-        self._topics = topics
-        self._ask_topic = topics.pieces_asked(agent)
+        self._channel = channel
         self._file = ""
         self._heard: dict[int, bytes] = {}
         self._last_heard = 0
@@ -84,7 +105,7 @@ class PieceSource:
             self._window = min(self._window + 1, _MOST) if clean else max(self._window / 2, 1.0)
             without = 0 if len(got) > before else without + 1
             if without >= _ROUNDS_WITHOUT:
-                raise SourceFailed("mqtt: the centre does not answer")
+                raise SourceFailed(f"mqtt: {self._channel.sender} does not answer")
         return b"".join(got[at] for at in wanted)
 
     def close(self) -> None:
@@ -100,7 +121,7 @@ class PieceSource:
         if self._file != sha256:
             first = not self._file
             self._stop_listening()
-            await self._bus.subscribe(self._topics.pieces(sha256), self._hear)
+            await self._bus.subscribe(self._channel.sent(sha256), self._hear)
             self._file = sha256
             if first and self.rank == SHARED:
                 await asyncio.sleep(_GATHER_S)
@@ -110,7 +131,7 @@ class PieceSource:
         """Ask for pieces at once, and take those that come in time."""
         for at, size in asked.items():
             wanted = PieceWanted(sha256=self._file, offset=at, length=size)
-            bus.send_soon(self._ask_topic, encode_word(wanted))
+            bus.send_soon(self._channel.asked, encode_word(wanted))
         give_up_s = time.monotonic() + _PATIENCE_S
         while self._take(asked, got) and (left_s := give_up_s - time.monotonic()) > 0:
             self._came.clear()
@@ -126,14 +147,14 @@ class PieceSource:
 
     def _stop_listening(self) -> None:
         if self._bus is not None and self._file:
-            self._bus.unsubscribe(self._topics.pieces(self._file), self._hear)
+            self._bus.unsubscribe(self._channel.sent(self._file), self._hear)
         self._file, self._last_heard = "", 0
         self._heard.clear()
 
     def _hear(self, message: Message) -> None:
         if self._bus is not None:
             self._bus.acknowledge(message)
-        if message.topic != self._topics.pieces(self._file) or len(message.payload) < _PLACE_BYTES:
+        if message.topic != self._channel.sent(self._file) or len(message.payload) < _PLACE_BYTES:
             return
         place = int.from_bytes(message.payload[:_PLACE_BYTES], "big")
         self._heard[place] = message.payload[_PLACE_BYTES:]
@@ -146,22 +167,25 @@ class PieceSource:
 class PieceServer:
     """Sends what is asked for of what a store has, once for all who ask at the same time."""
 
-    def __init__(self, bus: Bus, topics: Topics, store: BundleStore) -> None:
+    def __init__(self, bus: Bus, channel: PieceChannel, store: BundleStore) -> None:
         self.sent_bytes = 0
         self._bus = bus
-        self._topics = topics
+        self._channel = channel
         self._store = store
         self._sent_s: dict[tuple[str, int], float] = {}
 
-    async def start(self) -> None:
-        """Begin to answer."""
+    async def start(self, refused: NotedRefusal | None = None) -> None:
+        """Begin to answer; ``refused`` as the bus has it."""
         with contextlib.suppress(NotConnected):
-            await self._bus.subscribe(self._topics.pieces_asked("+"), self._hear)
+            await self._bus.subscribe(self._channel.asked, self._hear, refused=refused)
+
+    def stop(self) -> None:
+        """Answer no more."""
+        self._bus.unsubscribe(self._channel.asked, self._hear)
 
     def _hear(self, message: Message) -> None:
         self._bus.acknowledge(message)
         try:
-            self._topics.read_pieces_asked(message.topic)
             wanted = decode_word(PieceWanted, message.payload)
             if self._is_on_its_way(wanted):
                 return
@@ -171,7 +195,7 @@ class PieceServer:
             return
         with contextlib.suppress(BusError):
             frame = wanted.offset.to_bytes(_PLACE_BYTES, "big") + piece
-            self._bus.send_soon(self._topics.pieces(wanted.sha256), frame)
+            self._bus.send_soon(self._channel.sent(wanted.sha256), frame)
             self._sent_s[wanted.sha256, wanted.offset] = time.monotonic()
             self.sent_bytes += len(piece)
 

@@ -31,7 +31,7 @@ def describe(
     The serial is the time in milliseconds unless it is given.
     """
     bundle = Bundle.open(folder)
-    files = [_describe(bundle.folder / name) for name in (MANIFEST, *bundle.manifest.files)]
+    files = [describe_file(bundle.folder / name) for name in (MANIFEST, *bundle.manifest.files)]
     return ShippedBundle(
         site=site,
         name=bundle.manifest.name,
@@ -65,7 +65,8 @@ def put_files(bundle: ShippedBundle, folder: Path, store: BundleStore) -> None:
         sync_folder(place.parent)
 
 
-def _describe(path: Path) -> ShippedFile:
+def describe_file(path: Path) -> ShippedFile:
+    """Return what one file is. Raises ``OSError``."""
     chunks, sha256, size = chunk_hashes(_blocks(path))
     return ShippedFile(name=path.name, sha256=sha256, size_bytes=size, chunks=chunks)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from shared.wire.manifest import ShippedBundle, ShippedFile, SignedManifest
+    from shared.wire.manifest import FileSet, ShippedBundle, ShippedFile, SignedManifest
 
 _HEX: Final = frozenset("0123456789abcdef")
 _SHA256_DIGITS: Final = 64
@@ -131,7 +131,7 @@ class BundleStore:
                 found[path.stem] = manifest
         return found
 
-    def missing(self, bundle: ShippedBundle) -> list[ShippedFile]:
+    def missing(self, bundle: FileSet) -> list[ShippedFile]:
         """Return the files of a bundle that are not here whole, each once."""
         files = {file.sha256: file for file in bundle.files}
         return [file for file in files.values() if not self.has(file)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -46,6 +46,18 @@ class ShippedFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if len(whole) != count * _HASH_BYTES:
             raise MalformedMessage(f"{self.name}: {self.size_bytes} bytes have {count} chunks")
         return [whole[at : at + _HASH_BYTES] for at in range(0, len(whole), _HASH_BYTES)]
+
+
+class FileSet(Protocol):
+    """Files that belong together, however they were named."""
+
+    @property
+    def files(self) -> tuple[ShippedFile, ...]:
+        """Each of them."""
+
+    @property
+    def size_bytes(self) -> int:
+        """All of them together."""
 
 
 class ShippedBundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

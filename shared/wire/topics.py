@@ -1,4 +1,4 @@
-"""Every topic, made and read here and nowhere else; ``TABLE`` lists them for people.
+"""Every topic, made and read here and nowhere else; ``shared.wire.topic_table`` lists them.
 
 Who a message is from and for is read from its topic, never from its payload, so that a broker's
 access list can hold every agent to its own name.
@@ -16,85 +16,8 @@ from shared.tasks import TASKS, Task
 VERSION = "v1"
 NAME_BYTES = 64
 ControlKind = Literal["report", "state", "telemetry", "explained", "desired"]
+NightKind = Literal["lesson", "let-go", "taught", "ask"]
 _NAMES: Final = 4_096
-
-TABLE: Final = (
-    (
-        "{root}/v1/prompts/{agent}/{task}/{origin}",
-        "the origin",
-        "an escalated prompt, to one agent or a pool",
-    ),
-    (
-        "{root}/v1/prompts/{agent}/{task}/{origin}/{sender}",
-        "an agent between",
-        "the same, passed on by an agent that is not its origin",
-    ),
-    ("{root}/v1/results/{origin}", "any tier", "a result, straight to where the prompt came from"),
-    (
-        "{root}/v1/status/{tier}/{agent}",
-        "the agent",
-        "retained JSON: alive or gone, tasks, model, load",
-    ),
-    ("{root}/v1/ask/{device}", "anyone", "a prompt for a device: plain text or JSON"),
-    ("{root}/v1/answers/{device}", "the device", "the answers to those, as JSON"),
-    (
-        "{root}/v1/answers/{device}/{asker}",
-        "the device",
-        "the same, to one who names this as the response topic (MQTT 5)",
-    ),
-    (
-        "{root}/v1/control/{agent}/report",
-        "the agent",
-        "retained JSON: its machine, engines and bundles",
-    ),
-    (
-        "{root}/v1/control/{agent}/state",
-        "the agent",
-        "retained JSON: how far it is with the model that is wanted of it",
-    ),
-    (
-        "{root}/v1/control/{agent}/telemetry",
-        "the agent",
-        "counts and loads as JSON, at QoS 0 and only while a centre wants them",
-    ),
-    (
-        "{root}/v1/control/{agent}/explained",
-        "the device",
-        "its last prompts, hop by hop, as JSON, at QoS 0 and only while a centre wants them",
-    ),
-    (
-        "{root}/v1/control/{agent}/desired",
-        "the centre",
-        "retained JSON: which model the agent is to serve, which to keep and which to drop",
-    ),
-    ("{root}/v1/memory/{agent}/ask", "the operator", "JSON: what is asked of an edge's memory"),
-    ("{root}/v1/memory/{agent}/answers", "the edge", "JSON: the answers to that"),
-    ("{root}/v1/memory/{agent}/offers", "the edge", "JSON: an entry that it shares with others"),
-    (
-        "{root}/v1/memory/epoch",
-        "the operator",
-        "retained JSON: no memory answers with what is from before that moment",
-    ),
-    ("{root}/v1/center", "the centre", "retained JSON: that it is there, and what it wants"),
-    (
-        "{root}/v1/placement/plan",
-        "the centre",
-        "retained JSON: which model every agent should serve, and why it changes",
-    ),
-    ("{root}/v1/placement/round", "the centre", "JSON: what a round of jobs came to"),
-    (
-        "{root}/v1/models/manifest/{digest}",
-        "the centre",
-        "retained JSON: the signed manifest of a bundle",
-    ),
-    ("{root}/v1/models/ask/{agent}", "the agent", "at QoS 0: which piece of a file it wants next"),
-    (
-        "{root}/v1/models/data/{sha256}",
-        "the centre",
-        "at QoS 0: the pieces of a file, each once for all who ask for it",
-    ),
-)
-"""Topic, who writes it, what it carries."""
 
 
 class PromptAddress(NamedTuple):
@@ -110,6 +33,14 @@ class ControlAddress(NamedTuple):
     """The identities in a topic of the control plane."""
 
     agent: str
+    kind: str
+
+
+class NightAddress(NamedTuple):
+    """The identities in a topic of nights."""
+
+    writer: str
+    reader: str
     kind: str
 
 
@@ -221,6 +152,14 @@ class Topics:
         """Return the topic on which rounds of jobs are told."""
         return f"{self._base}placement/round"
 
+    def night(self, writer: str, reader: str, kind: NightKind | Literal["+"]) -> str:
+        """Return the topic on which one agent (``+`` for all) tells another of nights."""
+        return f"{self._base}nights/{writer}/{reader}/{kind}"
+
+    def night_pieces(self, writer: str, reader: str, sha256: str) -> str:
+        """Return the topic on which one agent gives another the pieces of a file."""
+        return f"{self._base}nights/{writer}/{reader}/{sha256}"
+
     def manifest(self, digest: str) -> str:
         """Return the topic of a bundle's manifest (``+`` for all)."""
         return f"{self._base}models/manifest/{digest}"
@@ -255,6 +194,10 @@ class Topics:
             if task == known:
                 return PromptAddress(agent, known, origin, sender)
         raise MalformedMessage(f"topic {topic!r} names the unknown task {task!r}")
+
+    def read_night(self, topic: str) -> NightAddress:
+        """Take a topic of nights apart, or raise ``MalformedMessage``."""
+        return NightAddress(*self._levels(topic, "nights", 3))
 
     def read_status(self, topic: str) -> StatusAddress:
         """Take a status topic apart, or raise ``MalformedMessage``."""

@@ -143,6 +143,22 @@ def test_an_edge_agent_passes_prompts_on_as_their_sender_and_to_agents_above_onl
     assert sent == own | {f"{BASE}/prompts/sun/+/+/shed", f"{BASE}/prompts/sky/+/+/shed"}
 
 
+@SMALL
+@given(SITES)
+def test_of_nights_one_end_is_always_oneself_and_the_other_of_what_one_says_is_above(
+    site: list[Member],
+) -> None:
+    for member in site:
+        for right in rights(member, site, TOPICS):
+            kind, *rest = levels(right)
+            if kind == "nights":
+                writer, reader, word = rest
+                assert (writer if right.verb == "publish" else reader) == member.name
+                assert (member.role in {"edge", "cloud"}, word) == (True, "+")
+                if member.role == "edge" and right.verb == "publish":
+                    assert {m.role for m in site if m.name == reader} == {"cloud"}
+
+
 def test_an_asker_of_two_devices_reaches_no_third() -> None:
     asker = Member(name="bob", role="asker", devices=("pump", "fan"))
     assert {r.topics for r in rights(asker, [asker], TOPICS)} == {

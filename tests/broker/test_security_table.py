@@ -64,6 +64,7 @@ PUBLISHES = {
         f"{T}/answers/edge-1",
         f"{T}/memory/edge-1/answers",
         f"{T}/memory/edge-1/offers",
+        f"{T}/nights/edge-1/cloud-1/+",
     ),
     "edge-2": (
         *node("edge-2"),
@@ -76,12 +77,14 @@ PUBLISHES = {
         f"{T}/answers/edge-2",
         f"{T}/memory/edge-2/answers",
         f"{T}/memory/edge-2/offers",
+        f"{T}/nights/edge-2/cloud-1/+",
     ),
     "cloud-1": (
         *node("cloud-1"),
         f"{T}/results/+",
         f"{T}/status/cloud/cloud-1",
         f"{T}/answers/cloud-1",
+        f"{T}/nights/cloud-1/+/+",
     ),
     "center": (
         f"{T}/center",
@@ -122,6 +125,7 @@ READS = {
         f"{T}/memory/edge-1/ask",
         f"{T}/memory/epoch",
         f"{T}/memory/+/offers",
+        f"{T}/nights/+/edge-1/+",
     ),
     "edge-2": (
         *told("edge-2"),
@@ -133,6 +137,7 @@ READS = {
         f"{T}/memory/edge-2/ask",
         f"{T}/memory/epoch",
         f"{T}/memory/+/offers",
+        f"{T}/nights/+/edge-2/+",
     ),
     "cloud-1": (
         *told("cloud-1"),
@@ -140,6 +145,7 @@ READS = {
         f"$share/sky/{T}/prompts/sky/#",
         f"{T}/status/cloud/cloud-1",
         f"{T}/answers/cloud-1",
+        f"{T}/nights/+/cloud-1/+",
     ),
     "alice": (f"{T}/answers/device-1", f"{T}/answers/device-1/alice", f"{T}/answers/alice"),
     "center": (
@@ -197,6 +203,12 @@ TOPICS = (
     *(f"{T}/memory/{name}/{kind}" for name in NAMES for kind in MEMORY),
     f"{T}/memory/epoch",
     *(
+        f"{T}/nights/{writer}/{reader}/{kind}"
+        for writer in ("device-1", "edge-1", "edge-2", "cloud-1", "nobody")
+        for reader in ("device-2", "edge-1", "edge-2", "cloud-1", "center")
+        for kind in ("lesson", "a" * 64)
+    ),
+    *(
         f"{T}/center",
         f"{T}/center/deeper",
         f"{T}/control/x",
@@ -220,6 +232,12 @@ WILD = (
     *(f"{T}/{kind}/{name}/#" for kind in ("prompts", "results", "ask") for name in NAMES),
     *(f"{T}/{kind}/#" for kind in ("control", "models", "center", "placement", "memory")),
     *(f"{T}/memory/+/{kind}" for kind in ("ask", "answers", "#")),
+    *(f"{T}/nights/{rest}" for rest in ("#", "+/#", "+/+/+", "+/+/lesson")),
+    *(
+        f"{T}/nights/{pair}/{rest}"
+        for pair in ("edge-1/cloud-1", "+/cloud-1", "edge-1/+", "cloud-1/edge-2", "+/edge-2")
+        for rest in ("taught", "+", "#")
+    ),
     *(f"{T}/control/{name}/{kind}" for name in (*NAMES, "+") for kind in ("+", "#")),
     *(f"{T}/control/+/{kind}" for kind in CONTROL),
     *(f"{T}/models/{kind}/+" for kind in ("ask", "data", "manifest", "+")),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from cloud_agent.center.shipping.wishes import Wishes
 from shared.errors import BundleError, BusError, MalformedMessage, SettingsError, StoreError
-from shared.nodes.pieces import PieceServer
+from shared.nodes.pieces import PieceServer, center_channel
 from shared.telemetry.log import get_logger
 from shared.wire.control import encode_word
 from shared.wire.manifest import ShippedBundle, encode_manifest, read_body
@@ -55,7 +55,7 @@ class Shipping:
         """
         self.store = store
         self._share_from = share_from
-        self.pieces = PieceServer(bus, topics, store)
+        self.pieces = PieceServer(bus, center_channel(topics, "+"), store)
         self._bus = bus
         self._topics = topics
         self._registry = registry

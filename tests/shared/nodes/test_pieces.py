@@ -10,7 +10,7 @@ import pytest
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.settings import MqttSettings
 from shared.nodes.fetch import BundleFetcher, Progress
-from shared.nodes.pieces import PIECE_BYTES, PieceServer, PieceSource
+from shared.nodes.pieces import PIECE_BYTES, PieceServer, PieceSource, center_channel
 from shared.nodes.sources import SourceFailed
 from shared.wire.control import PieceWanted, encode_word
 from shared.wire.manifest import CHUNK_BYTES
@@ -34,13 +34,15 @@ def source_on(bus: Bus, topics: Topics, name: str = "pi-1") -> PieceSource:
     async def opened() -> Bus:
         return bus
 
-    return PieceSource(opened, topics, name)
+    return PieceSource(opened, center_channel(topics, name))
 
 
 async def test_a_file_comes_whole_over_each_broker(wire: Wire, tmp_path: Path) -> None:
     topics = Topics(wire.root)
     server = PieceServer(
-        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", WEIGHTS)
+        await settled(wire.bus("center")),
+        center_channel(topics, "+"),
+        store_of(tmp_path / "origin", WEIGHTS),
     )
     await server.start()
     store = store_of(tmp_path / "store")
@@ -59,7 +61,9 @@ async def test_a_file_comes_whole_though_its_broker_dies_on_the_way(tmp_path: Pa
     try:
         center, node = [await settled(bus) for bus in buses]
         topics = Topics()
-        server = PieceServer(center, topics, store_of(tmp_path / "origin", WEIGHTS))
+        server = PieceServer(
+            center, center_channel(topics, "+"), store_of(tmp_path / "origin", WEIGHTS)
+        )
         await server.start()
         store, progress = store_of(tmp_path / "store"), Progress()
         fetching = asyncio.create_task(
@@ -82,7 +86,9 @@ async def test_to_several_who_fetch_it_at_once_a_file_is_sent_about_once(
 ) -> None:
     topics, names = Topics(wire.root), ("pi-1", "pi-2", "pi-3")
     server = PieceServer(
-        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", LARGE)
+        await settled(wire.bus("center")),
+        center_channel(topics, "+"),
+        store_of(tmp_path / "origin", LARGE),
     )
     await server.start()
     stores = {name: store_of(tmp_path / name) for name in names}
@@ -105,7 +111,9 @@ async def test_one_who_begins_later_goes_on_with_the_others_and_asks_for_what_it
 ) -> None:
     topics = Topics(wire.root)
     server = PieceServer(
-        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", LARGE)
+        await settled(wire.bus("center")),
+        center_channel(topics, "+"),
+        store_of(tmp_path / "origin", LARGE),
     )
     await server.start()
     first = source_on(await settled(wire.bus("pi-1")), topics)
@@ -135,7 +143,9 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
 ) -> None:
     topics = Topics(wire.root)
     server = PieceServer(
-        await settled(wire.bus("center")), topics, store_of(tmp_path / "origin", WEIGHTS)
+        await settled(wire.bus("center")),
+        center_channel(topics, "+"),
+        store_of(tmp_path / "origin", WEIGHTS),
     )
     await server.start()
     node = await settled(wire.bus("pi-1"))
