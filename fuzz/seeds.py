@@ -60,6 +60,13 @@ _FILE: Final = {"name": "bundle.yaml", "sha256": _HASH, "size_bytes": 9, "chunks
 _BUNDLE: Final = {
     "site": "plant", "name": "bag", "version": "2", "digest": _HASH, "serial": 7, "files": [_FILE],
 }  # fmt: skip
+_LESSON: Final = {
+    "night": 7, "base": _HASH, "rows": _FILE, "warm": [_FILE],
+    "recipe": {"steps": 9, "rank": 4, "learning_rate": 0.1, "new_rows": 4, "old_rows": 4,
+               "shown_rows": 0},
+    "bundle": {"task": "generate", "name": "bag", "version": "2", "precision": "int4",
+               "confidence": "perplexity", "max_tokens": 64},
+}  # fmt: skip
 _TEXTS: Final = {
     "control": [
         b'{"tier":"edge","release":"1","bundles":[{"name":"bag","in_use":true}],"cores":4}',
@@ -68,6 +75,13 @@ _TEXTS: Final = {
         b'{"kept":7,"escalated":3,"thresholds":{"classify":0.5},"temperature_c":null}',
         b'{"state":"online","epoch":5,"telemetry_s":2.0,"blobs":"http://10.0.0.1:8080"}',
         b'{"number":1,"sha256":"' + _HASH.encode() + b'","offset":0,"length":9}',
+    ],
+    "lesson": [
+        msgspec.json.encode(_LESSON),
+        msgspec.json.encode(
+            {"night": 7, "lesson": _HASH, "stage": "taught", "bundle": [_FILE], "adapter": [_FILE]}
+        ),
+        msgspec.json.encode({"lesson": _HASH}),
     ],
     "shipped": [
         msgspec.json.encode(

@@ -33,6 +33,7 @@ FORM_OF: Final = {
     "result": "msgpack",
     "status": "json",
     "control": "json",
+    "lesson": "json",
     "ask": "json",
     "trace": "json",
     "labelled": "json",

@@ -62,6 +62,7 @@ from shared.wire.control import (
     encode_word,
 )
 from shared.wire.manifest import CHUNK_BYTES, decode_manifest, encode_manifest, read_body
+from shared.wire.nights import LessonState, LetGo, NightLesson, decode_night, encode_night
 from shared.wire.topics import PromptAddress, Topics
 
 if TYPE_CHECKING:
@@ -258,6 +259,19 @@ def control(data: bytes) -> None:
                 assert decode_word(kind, encode_word(word)) == word
 
 
+def lesson(data: bytes) -> None:
+    """Read what an edge and its trainer say to each other, as each kind of it."""
+    with contextlib.suppress(MalformedMessage):
+        wanted = decode_night(NightLesson, data)
+        assert decode_night(NightLesson, encode_night(wanted)) == wanted
+    with contextlib.suppress(MalformedMessage):
+        told = decode_night(LessonState, data)
+        assert decode_night(LessonState, encode_night(told)) == told
+    with contextlib.suppress(MalformedMessage):
+        word = decode_night(LetGo, data)
+        assert decode_night(LetGo, encode_night(word)) == word
+
+
 def shipped(data: bytes) -> None:
     """Read the envelope of a bundle, and what is in it though nobody signed that."""
     with contextlib.suppress(MalformedMessage):
@@ -274,6 +288,7 @@ TARGETS: Final[dict[str, Callable[[bytes], None]]] = {
     "row": row,
     "status": status,
     "control": control,
+    "lesson": lesson,
     "shipped": shipped,
     "topic": topic,
     "ask": ask,

@@ -35,6 +35,7 @@
 These belong to one place and stand in it: ``ProcessFailed`` (``experiments.testbed``),
 ``SourceFailed`` (``shared.nodes.sources``), ``CenterRefused`` (``recserve.center_client``),
 ``ReloadFailed`` (``recserve.commands.reload``), ``NightFailed`` (``recserve.commands.night``),
+``NotTaught`` (``edge_agent.nights.elsewhere``), ``LearningFailed`` (``cloud_agent.training``),
 ``TrainingError`` (``models.train``) and ``ChaosFailed`` (``chaos``); ``WrongProtocol`` never leaves
 the MQTT connection.
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from edge_agent.nights.folder import NightOutcome
 from edge_agent.nights.trainer import held
@@ -72,9 +75,11 @@ class TrainerElsewhere:
 
         As ``edge_agent.nights.trainer.train``, which does all of it here. Raises ``StoreError``.
         """
-        limit_s = nights.order(number).night.limit_s
+        limit_s, began_s = nights.order(number).night.limit_s, time.monotonic()
         try:
-            return await asyncio.wait_for(self._train(nights, number), limit_s)
+            outcome = await asyncio.wait_for(self._train(nights, number), limit_s)
+            seconds = round(time.monotonic() - began_s, 1)  # its process knows its own part
+            return msgspec.structs.replace(outcome, seconds=seconds)
         except asyncio.TimeoutError:
             why = f"{self._how_far()} when memory.night.limit_s passed, which is {limit_s:g} s"
         except (RecServeError, OSError) as error:
