@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("count", [4_000, 14_000])
 def test_the_nearest_of_real_questions_is_found_by_looking_at_a_few_lists(
     tmp_path: Path, count: int
