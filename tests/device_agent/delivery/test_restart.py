@@ -11,82 +11,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from device_agent import Device
-from device_agent.api.mqtt import AskTopic
 from device_agent.settings import OutboxSettings
-from shared.agent.settings import LimitSettings, UpstreamSettings
 from shared.errors import AgentRunning
 from shared.messages import Hop, Result
 from shared.storage.dead_letters import DeadLetters
 from shared.tasks.classify import Label
-from shared.telemetry.metrics import Metrics
 from shared.wire.codec import encode_result
-from tests.support.cascades import EASY, HARD, HASTY, SURE, UNSURE, cascade, device_settings
-from tests.support.fakes import LookupModel
-from tests.support.wires import Inbox, MemoryWire, eventually, settled
+from tests.support.cascades import EASY, HARD, HASTY, UNSURE, cascade
+from tests.support.device_lives import Life, ask
+from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from tests.support.cascades import Cascade
-
-PATIENT = UpstreamSettings(patience_s=20, retry_min_s=0.2, retry_max_s=0.5)
-
-
-class Life:
-    """One run of the device, ended as kill -9 would: nothing of it is closed or drained."""
-
-    def __init__(
-        self, tiers: Cascade, folder: Path, said: float | None = None, **changes: Any
-    ) -> None:
-        fields: dict[str, Any] = {
-            "state": str(folder),
-            "upstream": PATIENT,
-            "limits": LimitSettings(timeout_s=30, drain_s=0.2),
-        }
-        self.settings = device_settings(tiers.wire, **(fields | changes))
-        self.metrics = Metrics()
-        self._said = said
-        self._wire = tiers.wire
-        self._stack = contextlib.AsyncExitStack()
-        self.device: Device
-
-    async def begin(self) -> Life:
-        model = LookupModel("device-1", {EASY: SURE}, otherwise=UNSURE, said=self._said)
-        opened = Device.open(
-            self.settings, model=model, connect=self._wire.connect, metrics=self.metrics
-        )
-        self.device = await self._stack.enter_async_context(opened)
-        await AskTopic(self.device).start()
-        assert (await self.device.ask(EASY)).tier == "device"
-        return self
-
-    def kill(self) -> None:
-        """Cut everything that this run could still do to the outside."""
-        self._wire.kill(self.device.parts.bus)
-        for task in self.device.delivery._work:
-            task.cancel()
-        watch = self.device.delivery._watch
-        assert watch is not None
-        watch._stopped = True
-        watch.task.cancel()
-        self.device.delivery._outbox._file = None
-
-    async def end(self) -> None:
-        with contextlib.suppress(Exception):
-            await self._stack.aclose()
-
-    def count(self, name: str, **labels: str) -> float:
-        return self.metrics.registry.get_sample_value(name, labels) or 0.0
-
-
-async def ask(wire: MemoryWire, question: dict[str, Any]) -> Inbox:
-    asker = await settled(wire.bus("asker"))
-    inbox = Inbox(asker)
-    await asker.subscribe(f"{wire.root}/v1/answers/device-1", inbox.take)
-    await asker.publish(f"{wire.root}/v1/ask/device-1", json.dumps(question).encode())
-    return inbox
 
 
 async def test_a_question_accepted_before_a_crash_is_answered_after_it(tmp_path: Path) -> None:
