@@ -73,11 +73,14 @@ def changes_of(
     *,
     remembers: bool,
 ) -> SettingChanges:
-    """Return the hand by which a centre changes the settings of a running agent."""
+    """Return the hand by which a centre changes a running agent."""
 
     def take(changes: Mapping[str, str]) -> None:
         wanted = with_changes(own, changes)
         refuse_unfit(wanted, slot.model, remembers=remembers)
         station.go_by(wanted.tier.policy)
 
-    return SettingChanges(taken, take)
+    def compare(on: bool) -> None:
+        station.compares = on
+
+    return SettingChanges(taken, take, compare)

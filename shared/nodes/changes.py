@@ -1,4 +1,4 @@
-"""Settings that the centre has put over an agent's own: taken, kept, and told as they are."""
+"""What the centre changes of a running agent besides its model: settings, and what it counts."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from shared.nodes.store import BundleStore
+    from shared.wire.control import Desired
 
 _log = get_logger()
 
@@ -20,19 +21,28 @@ _log = get_logger()
 class SettingChanges:
     """What is in force of the centre's; it outlives the process in the store's note."""
 
-    def __init__(self, taken: Mapping[str, str], take: Callable[[Mapping[str, str]], None]) -> None:
+    def __init__(
+        self,
+        taken: Mapping[str, str],
+        take: Callable[[Mapping[str, str]], None],
+        compare: Callable[[bool], None],
+    ) -> None:
         """Begin with what was ``taken`` at the start; ``take`` puts others in their place.
 
         It raises ``SettingsError`` for what the agent cannot have, and then changes nothing.
+        ``compare`` has the agent told what comes of the prompts that it sends up, or no longer.
         """
         self.in_force = dict(taken)
         self._take = take
+        self._compare = compare
 
-    async def bring_about(self, wanted: Mapping[str, str], store: BundleStore) -> None:
-        """Put what is wanted in force, and keep it.
+    async def bring_about(self, desired: Desired, store: BundleStore) -> None:
+        """Put the settings that are wanted in force, and keep them.
 
-        Raises ``SettingsError``, and ``OSError`` where it cannot be kept for a restart.
+        Raises ``SettingsError``, and ``OSError`` where they cannot be kept for a restart.
         """
+        self._compare(desired.compares)
+        wanted = desired.settings
         if wanted == self.in_force:
             return
         self._take(wanted)

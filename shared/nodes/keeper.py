@@ -130,7 +130,7 @@ class ModelKeeper:
         """Do what is wanted; say whether there is no reason to try it again."""
         self._say(replace(NodeState(), generation=desired.generation, wanted=desired.active))
         try:
-            await self._changes.bring_about(desired.settings, self._store)
+            await self._changes.bring_about(desired, self._store)
             await self._take(desired)
             await asyncio.to_thread(self._drop, desired)
         except Stopping:

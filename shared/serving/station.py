@@ -60,6 +60,8 @@ class Station:
         self.dispatcher = dispatcher
         self.model = ("", "")
         """Name and version of the model that answers here now."""
+        self.compares = False
+        """Whether to be told what came of every prompt that went up, whatever the policy."""
         self._prompt_bytes = prompt_bytes
         self._observers = tuple(observers)
         self._witnesses = tuple(witnesses)
@@ -100,7 +102,7 @@ class Station:
                 scored.signed(*self.model),
                 arrived_s=arrived_s,
                 now_s=now_s,
-                copy=bool(self._observers),
+                copy=self.compares or bool(self._observers),
             )
             self._report(prompt, decided, now_s - arrived_s, remembered=scored.way == "memory")
             if isinstance(scored.answer, Completion):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION: Final = 2
-"""Of what has ``settings``; all else says 1, and an older reader takes it to the letter."""
+"""Of what has ``settings`` or ``compares``; all else says 1, which an older reader takes to the
+letter."""
 FIRST: Final = 1
 CONTROL_BYTES: Final = 64 * 1024
 DETAIL_CHARACTERS: Final = 300
@@ -143,14 +144,16 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
     ``active`` is the digest of the bundle to serve; empty: whatever its settings name. ``keep`` are
     not to be dropped and ``evict`` are, as far as they are not in use. ``settings`` are texts by
-    key, as after ``--set``, to stand over the agent's own. ``shared`` says that others fetch the
-    bundle now too: over the broker the centre sends it once for all of them.
+    key, as after ``--set``, to stand over the agent's own. An agent that ``compares`` wants to hear
+    what came of every prompt that it sent up, and counts how often that agrees. ``shared`` says
+    that others fetch the bundle now too: over the broker the centre sends it once for all of them.
     """
 
     generation: _Amount
     version: Annotated[int, Meta(ge=1)] = FIRST
     active: str = ""
     settings: Changes = {}
+    compares: bool = False
     keep: tuple[Digest, ...] = ()
     evict: tuple[Digest, ...] = ()
     sources: tuple[_Text, ...] = ()
@@ -212,9 +215,9 @@ def encode_word(word: msgspec.Struct) -> bytes:
     return msgspec.json.encode(word)
 
 
-def version_of(settings: Mapping[str, str]) -> int:
-    """Return the version of a wish or a state with such settings: the least that has them."""
-    return VERSION if settings else FIRST
+def version_of(settings: Mapping[str, str], *, compares: bool = False) -> int:
+    """Return the version of a wish or a state with these: the least that has them."""
+    return VERSION if settings or compares else FIRST
 
 
 def decode_word(kind: type[Word], payload: bytes) -> Word:

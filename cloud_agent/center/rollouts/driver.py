@@ -107,7 +107,7 @@ class Rollouts:
             before={m.name: m.telemetry for m in agents if m.telemetry is not None},
         )
         rollout = await self._set(rollout, f"{len(canaries)} of {len(names)} agents get it first")
-        await self._hand_out(rollout, canaries, _CANARY)
+        await self._send_out(rollout)
         return rollout
 
     def _what(self, order: RolloutOrder) -> tuple[str, str]:
@@ -153,7 +153,7 @@ class Rollouts:
             return
         if self._resumed:  # the process before may have ended between one canary and the next
             self._resumed = False
-            await self._hand_out(rollout, rollout.canaries, _CANARY)
+            await self._send_out(rollout)
         now_s, counts = time.time(), self._counts(rollout)
         move = judge(rollout, now_s, self._states(rollout), counts)
         self.says = move.reason
@@ -162,6 +162,7 @@ class Rollouts:
             await self._set(watched, move.reason)
         elif move.what == "on":
             await self._hand_out(rollout, rollout.agents, "rollout")
+            await self._shipping.compare(rollout.agents, "rollout", on=False)
             await self._set(msgspec.structs.replace(rollout, phase="done"), move.reason)
         elif move.what == "back":
             await self._take_back(rollout, move.reason)
@@ -183,6 +184,11 @@ class Rollouts:
             n: m.telemetry for n, m in members.items() if m is not None and m.telemetry is not None
         }
 
+    async def _send_out(self, rollout: Rollout) -> None:
+        """Give it to the canaries, and have everybody compared with the tiers above meanwhile."""
+        await self._shipping.compare(rollout.agents, "compared during a rollout", on=True)
+        await self._hand_out(rollout, rollout.canaries, _CANARY)
+
     async def _hand_out(self, rollout: Rollout, agents: Sequence[str], reason: str) -> None:
         if rollout.settings is None:
             await self._shipping.assign(agents, rollout.digest, reason)
@@ -190,7 +196,9 @@ class Rollouts:
             await self._shipping.change(agents, rollout.settings, reason)
 
     async def _take_back(self, rollout: Rollout, reason: str) -> None:
-        await self._shipping.restore(rollout.standing, f"rollout: {reason}"[:200])
+        reason = f"rollout: {reason}"[:200]
+        await self._shipping.restore(rollout.standing, reason)
+        await self._shipping.compare(rollout.agents, reason, on=False)
 
     async def _set(self, rollout: Rollout, reason: str) -> Rollout:
         """Go by this from now on, keep it, and return it. Raises ``StoreError``."""

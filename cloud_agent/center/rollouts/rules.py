@@ -208,17 +208,25 @@ def _broken(rollout: Rollout, counts: Counts, now: Mapping[str, Telemetry]) -> s
                 f"{counts.mean_ms:.1f} ms a prompt, {what} {other.mean_ms:.1f} ms: more than "
                 f"{rules.latency_ratio:g} times"
             )
-    return _moved(rollout, counts, usual, enough)
+    return _moved(rollout, counts, usual, now, enough)
 
 
-def _moved(rollout: Rollout, counts: Counts, usual: Counts, enough: int) -> str:
-    """Return the rule on thresholds or agreement that is broken, in words, or nothing."""
+def _moved(
+    rollout: Rollout, counts: Counts, usual: Counts, now: Mapping[str, Telemetry], enough: int
+) -> str:
+    """Return the rule on thresholds or agreement that is broken, in words, or nothing.
+
+    Agents between two tiers compare only during rollouts: those who have nothing from before are
+    held against the others.
+    """
     rules, unsaid = rollout.rules, (_DRIFT, _LOSS) if rollout.settings is None else (1.0, 1.0)
     allowed = unsaid[0] if rules.threshold_drift is None else rules.threshold_drift
     drift = abs(counts.threshold - usual.threshold)
     if drift > allowed:
         return f"the threshold moved by {drift:.2f}, more than {allowed:g}"
     allowed = unsaid[1] if rules.agreement_loss is None else rules.agreement_loss
+    if usual.compared < enough:
+        usual = count([n for n in rollout.agents if n not in rollout.canaries], rollout.before, now)
     if min(counts.compared, usual.compared) >= enough:
         lost = usual.agreed / usual.compared - counts.agreed / counts.compared
         if lost > allowed:

@@ -155,6 +155,12 @@ class Shipping:
             changed = [agent for agent in agents if self._wishes.change(agent, settings, reason)]
         await self._publish_wishes(changed)
 
+    async def compare(self, agents: Iterable[str], reason: str, *, on: bool) -> None:
+        """Have agents count how often the tiers above agree with them. Raises ``StoreError``."""
+        async with self._wishes_kept():
+            changed = [a for a in agents if self._wishes.compare(a, reason, on=on)]
+        await self._publish_wishes(changed)
+
     async def restore(self, standing: Mapping[str, Desired], reason: str) -> None:
         """Want of agents, by their names, what was wanted of them once; again it is still that.
 

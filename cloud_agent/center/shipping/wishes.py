@@ -120,9 +120,26 @@ class Wishes:
         desired = msgspec.structs.replace(
             standing,
             generation=self._next_generation(agent, known),
-            version=version_of(settings),
+            version=version_of(settings, compares=standing.compares),
             evict=(),
             settings=settings,
+            reason=reason,
+        )
+        self._by_agent[agent] = Wish(desired, () if known is None else known.before)
+        return True
+
+    def compare(self, agent: str, reason: str, *, on: bool) -> bool:
+        """Want an agent to count how often the tiers above agree, or not; False: so it was."""
+        standing = self.standing(agent)
+        if standing.compares == on:
+            return False
+        known = self._by_agent.get(agent)
+        desired = msgspec.structs.replace(
+            standing,
+            generation=self._next_generation(agent, known),
+            version=version_of(standing.settings, compares=on),
+            evict=(),
+            compares=on,
             reason=reason,
         )
         self._by_agent[agent] = Wish(desired, () if known is None else known.before)

@@ -77,6 +77,15 @@ async def test_a_sure_prompt_is_kept_with_its_hop(tested: Station) -> None:
     assert hop.elapsed_us > 0
 
 
+async def test_whoever_is_to_compare_asks_for_what_comes_of_a_prompt(tested: Station) -> None:
+    await tested.process(prompt("sure"))
+    for compares in (False, True):
+        tested.compares = compares
+        escalation = await tested.process(prompt("unsure"))
+        assert isinstance(escalation, Escalation)
+        assert escalation.prompt.copy == compares
+
+
 async def test_an_unsure_prompt_goes_up_with_its_hop_and_our_own_answer(tested: Station) -> None:
     await tested.process(prompt("sure"))
 

@@ -90,11 +90,14 @@ async def test_only_the_canary_has_them_until_the_rules_are_met_and_an_abort_und
         await site.center.rollouts.begin(order(NEVER))
         await eventually(lambda: policies(parts) == [NEW, OWN], "the canary")
         await eventually(lambda: "of 50 prompts" in site.center.rollouts.says, "waiting")
+        compares = [parts[name].station for name in NAMES]
+        await eventually(lambda: all(each.compares for each in compares), "everybody compares")
 
         await site.center.rollouts.abort("by hand")
 
         await eventually(lambda: policies(parts) == [OWN, OWN], "back")
         await eventually(lambda: site.state("edge-1").settings == {}, "told")
+        await eventually(lambda: not any(each.compares for each in compares), "nobody compares")
 
 
 @pytest.mark.parametrize(

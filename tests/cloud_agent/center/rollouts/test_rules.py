@@ -111,6 +111,20 @@ def test_a_tier_above_that_agrees_less_takes_it_back() -> None:
     assert "the tier above agrees 23.3% less often" in move.reason
 
 
+def test_agents_that_compare_only_during_a_rollout_are_held_against_the_others() -> None:
+    silent = replace(BEFORE, compared=0, agreed=0)
+    at_first = replace(rollout(), before=dict.fromkeys("abc", silent))
+    now = after()
+    now["a"] = replace(now["a"], compared=30, agreed=20)
+    now["b"] = replace(silent, uptime_s=1100, compared=40, agreed=38)
+
+    move = judge(at_first, 1060.0, SERVING, now)
+    assert move.what == "back"
+    assert "the tier above agrees 28.3% less often" in move.reason
+    now["b"] = replace(now["b"], agreed=28)
+    assert judge(at_first, 1060.0, SERVING, now).what == "on"
+
+
 def test_a_canary_that_was_started_again_counts_from_its_start() -> None:
     fresh = {"a": Telemetry(uptime_s=50, kept=45, escalated=15, decided=60, decided_ms=600,
                             thresholds={"classify": 0.8})}  # fmt: skip
