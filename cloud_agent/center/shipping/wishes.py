@@ -93,7 +93,8 @@ class Wishes:
         ``shared``: others fetch it now too.
         """
         known = self._by_agent.get(agent)
-        before = () if known is None else (*known.before, known.desired.active)[-_HISTORY:]
+        earlier = () if known is None else known.before
+        before = (*earlier, self.standing(agent).active)[-_HISTORY:]
         if known is not None and known.desired.active == digest:
             if not self._left(agent, known.desired):
                 return False

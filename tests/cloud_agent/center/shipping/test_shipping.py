@@ -136,6 +136,18 @@ async def test_a_quota_makes_room_by_dropping_what_was_unused_for_longest(
         assert "m0" not in held
 
 
+async def test_roll_back_of_the_first_bundle_goes_to_the_agents_own(site: ShippingSite) -> None:
+    bundle = await site.catalogue(site.bundle("better"))
+    async with site.agent() as parts:
+        await site.center.shipping.assign(["cloud-1"], bundle.digest, "")
+        await site.reaches("active", digest=bundle.digest)
+
+        assert await site.center.shipping.roll_back(["cloud-1"], "") == {"cloud-1": ""}
+
+        await site.reaches("idle")
+        assert parts.slot.model.name == "own"
+
+
 async def test_roll_back_goes_to_what_was_before_and_gc_drops_what_nobody_needs(
     site: ShippingSite,
 ) -> None:
