@@ -12,6 +12,7 @@ whatever else a caller can load.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _log = get_logger()
 LOAD_S: Final = 600.0
 """Time for loading and probing: a model may have to be fetched first."""
+_SOON_S: Final = 30.0
+"""For a model that was given up to be loaded all the same, and closed."""
 PROBES: Final = (
     "a",
     "a dull film, and far too long",
@@ -133,6 +136,8 @@ class ModelSlot:
     async def _try(self, load: Callable[[], Model], tell: Callable[[], None]) -> None:
         if self._closed:
             raise Stopping(STOPPING)
+        if self._last is not None and self._last.lingers:  # given up for us: it may soon end
+            await asyncio.wait({self._last.gone}, timeout=min(self._limit_s, _SOON_S))
         if self._last is not None and self._last.lingers:
             raise BundleError(
                 "an earlier model, which took too long, is still being loaded; start the agent "
@@ -189,6 +194,8 @@ class _Attempt(threading.Thread):
         super().__init__(name="model-exchange", daemon=True)
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """The end, or the error that it came to."""
+        self.gone: asyncio.Future[None] = self.ended.get_loop().create_future()
+        """Done once nothing is loaded here any more, given up or not."""
         self._load, self._take, self._tell = load, take, tell
         self._deciding = threading.Lock()
         self._taking = self._given_up = False
@@ -203,7 +210,7 @@ class _Attempt(threading.Thread):
     @property
     def lingers(self) -> bool:
         """Whether it was given up, and goes on all the same: nothing ends a thread from outside."""
-        return self._given_up and self.is_alive()
+        return self._given_up and not self.gone.done()
 
     def run(self) -> None:
         """Load and take the place; what an engine raises need not be an ``Exception``."""
@@ -215,10 +222,8 @@ class _Attempt(threading.Thread):
         except BaseException as raised:  # noqa: BLE001 - whatever the engine raises
             _log.exception("a model could not be loaded")
             error = BundleError(f"the model cannot be loaded: {type(raised).__name__}: {raised}")
-        with self._deciding:
-            if self._given_up:
-                return
-        self.ended.get_loop().call_soon_threadsafe(self._end, error)
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            self.ended.get_loop().call_soon_threadsafe(self._end, error)
 
     def _go(self) -> None:
         model = self._load()
@@ -230,11 +235,14 @@ class _Attempt(threading.Thread):
             model.close()
 
     def _end(self, error: RecServeError | None) -> None:
+        self.gone.set_result(None)
+        if self._given_up:
+            return
         if error is None:
             with logged_if_broken("telling of an exchanged model"):
                 self._tell()
             self.ended.set_result(None)
-        elif not self._given_up:
+        else:
             self.ended.set_exception(error)
             self.ended.exception()  # whoever waited for it may have left
 

@@ -161,8 +161,8 @@ class Rollouts:
             watched = msgspec.structs.replace(rollout, watched_s=now_s, before=counts)
             await self._set(watched, move.reason)
         elif move.what == "on":
-            await self._hand_out(rollout, rollout.agents, "rollout")
             await self._shipping.compare(rollout.agents, "rollout", on=False)
+            await self._hand_out(rollout, rollout.agents, "rollout")
             await self._set(msgspec.structs.replace(rollout, phase="done"), move.reason)
         elif move.what == "back":
             await self._take_back(rollout, move.reason)
@@ -197,8 +197,8 @@ class Rollouts:
 
     async def _take_back(self, rollout: Rollout, reason: str) -> None:
         reason = f"rollout: {reason}"[:200]
-        await self._shipping.restore(rollout.standing, reason)
         await self._shipping.compare(rollout.agents, reason, on=False)
+        await self._shipping.restore(rollout.standing, reason)
 
     async def _set(self, rollout: Rollout, reason: str) -> Rollout:
         """Go by this from now on, keep it, and return it. Raises ``StoreError``."""

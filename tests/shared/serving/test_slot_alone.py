@@ -4,6 +4,7 @@ elsewhere meanwhile, and where it is not fit the one before comes back."""
 from __future__ import annotations
 
 import asyncio
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -141,6 +142,27 @@ async def test_whoever_waits_no_longer_does_not_leave_the_agent_without_a_model(
 
     assert alone.told == ["emptied", ("new", "a"), ("another", "")]
     assert await alone.ask() == "another"
+
+
+async def test_an_exchange_waits_for_one_that_was_given_up_for_it(alone: Alone) -> None:
+    late, free = LookupModel("late"), threading.Event()
+
+    def load_late() -> Model:
+        free.wait(30)
+        return late
+
+    first = asyncio.create_task(alone.slot.exchange(load_late))
+    await asyncio.sleep(0.05)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    second = asyncio.create_task(alone.slot.exchange(lambda: LookupModel("new")))
+    await asyncio.sleep(0.05)
+    assert not second.done()
+    free.set()
+    await second
+
+    assert late.closed
+    assert await alone.ask() == "new"
 
 
 def loads_nothing() -> Model:

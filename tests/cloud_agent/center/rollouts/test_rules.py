@@ -117,6 +117,7 @@ def test_agents_that_compare_only_during_a_rollout_are_held_against_the_others()
     now = after()
     now["a"] = replace(now["a"], compared=30, agreed=20)
     now["b"] = replace(silent, uptime_s=1100, compared=40, agreed=38)
+    now["c"] = silent
 
     move = judge(at_first, 1060.0, SERVING, now)
     assert move.what == "back"
