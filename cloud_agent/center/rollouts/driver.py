@@ -158,7 +158,7 @@ class Rollouts:
         move = judge(rollout, now_s, self._states(rollout), counts)
         self.says = move.reason
         if move.what == "watch":
-            watched = msgspec.structs.replace(rollout, watched_s=now_s, before=counts)
+            watched = msgspec.structs.replace(rollout, watched_s=now_s, since=counts)
             await self._set(watched, move.reason)
         elif move.what == "on":
             await self._shipping.compare(rollout.agents, "rollout", on=False)

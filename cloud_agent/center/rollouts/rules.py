@@ -67,7 +67,8 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     """One rollout as it stands: of the bundle with a ``digest``, or of ``settings``.
 
     ``standing`` is what was wanted of each canary before, and is again if the rollout goes back.
-    ``watched_s`` is since when all canaries have it; ``before`` is what agents had counted by then.
+    ``before`` is what agents had counted when it began, ``since`` when all canaries had it, which
+    was at ``watched_s``.
     """
 
     digest: str = ""
@@ -80,6 +81,7 @@ class Rollout(msgspec.Struct, frozen=True, kw_only=True):
     started_s: float
     before: dict[str, Telemetry]
     watched_s: float | None = None
+    since: dict[str, Telemetry] = {}
     phase: RolloutPhase = "canary"
     reason: str = ""
 
@@ -134,7 +136,7 @@ def judge(
     if rollout.watched_s is None:
         return RolloutMove("watch", "the canaries have it")
     waited_s = now_s - rollout.watched_s
-    counts = count(rollout.canaries, rollout.before, now)
+    counts = count(rollout.canaries, rollout.since, now)
     broken = _broken(rollout, counts, now)
     if broken:
         return RolloutMove("back", broken)
@@ -226,7 +228,7 @@ def _moved(
         return f"the threshold moved by {drift:.2f}, more than {allowed:g}"
     allowed = unsaid[1] if rules.agreement_loss is None else rules.agreement_loss
     if usual.compared < enough:
-        usual = count([n for n in rollout.agents if n not in rollout.canaries], rollout.before, now)
+        usual = count([n for n in rollout.agents if n not in rollout.canaries], rollout.since, now)
     if min(counts.compared, usual.compared) >= enough:
         lost = usual.agreed / usual.compared - counts.agreed / counts.compared
         if lost > allowed:

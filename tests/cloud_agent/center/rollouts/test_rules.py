@@ -27,7 +27,8 @@ def rollout(**rules: float) -> Rollout:
         rules=replace(RULES, **rules),
         started_s=1000.0,
         watched_s=1000.0,
-        before={"a": BEFORE, "b": BEFORE, "c": BEFORE},
+        before=dict.fromkeys("abc", BEFORE),
+        since=dict.fromkeys("abc", BEFORE),
     )
 
 
@@ -57,8 +58,17 @@ def test_they_are_watched_from_when_all_of_them_have_it() -> None:
     fresh = replace(rollout(), watched_s=None)
 
     assert judge(fresh, 1500.0, SERVING, after()).what == "watch"
-    late = replace(fresh, watched_s=1500.0, before=after())
+    late = replace(fresh, watched_s=1500.0, since=after())
     assert judge(late, 1570.0, SERVING, after()).reason == "0 of 50 prompts, 70 of 60 s"
+
+
+def test_a_threshold_that_moved_before_they_are_watched_has_moved() -> None:
+    moved = after(thresholds={"classify": 0.5})
+    more = replace(moved["a"], uptime_s=1200, kept=850)
+    seen = replace(rollout(), since=moved)
+
+    move = judge(seen, 1060.0, SERVING, moved | {"a": more})
+    assert "the threshold moved by 0.30" in move.reason
 
 
 def test_it_goes_on_when_nothing_got_worse_over_enough_prompts_and_time() -> None:
@@ -113,7 +123,9 @@ def test_a_tier_above_that_agrees_less_takes_it_back() -> None:
 
 def test_agents_that_compare_only_during_a_rollout_are_held_against_the_others() -> None:
     silent = replace(BEFORE, compared=0, agreed=0)
-    at_first = replace(rollout(), before=dict.fromkeys("abc", silent))
+    at_first = replace(
+        rollout(), before=dict.fromkeys("abc", silent), since=dict.fromkeys("abc", silent)
+    )
     now = after()
     now["a"] = replace(now["a"], compared=30, agreed=20)
     now["b"] = replace(silent, uptime_s=1100, compared=40, agreed=38)
