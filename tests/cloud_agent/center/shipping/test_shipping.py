@@ -112,7 +112,7 @@ async def test_a_bundle_for_several_at_once_comes_over_the_broker_where_it_is_se
         sources = {site.state(name).source for name in names}
         if share_from:
             assert sources == {"mqtt"}
-            assert 1 <= sent <= 2, "not three times"
+            assert 1 <= sent < 2.5, "not three times; small files are over before anybody falls in"
         else:
             assert (sources, sent) == ({site.url}, 0)
     await wire.close()
