@@ -1,17 +1,21 @@
 """Forgetting for good: entries, their ghosts, their place in the archive; and all before a moment.
 
-What is forgotten trains no later night and answers nobody, from the disk neither.
+What is forgotten trains no later night and answers nobody, from the disk neither. Nor is a question
+left among the rewordings when no entry says it any more.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_agent.memory.wording import read_question
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edge_agent.memory.entries import Entry
     from edge_agent.memory.ghosts import Ghosts
+    from edge_agent.memory.rewordings import Rewordings
     from edge_agent.memory.shelf import Shelf
     from edge_agent.memory.store import MemoryStore
 
@@ -20,9 +24,15 @@ class Forgetting:
     """What a memory holds and lets go of; answers from before ``not_before_s`` are none."""
 
     def __init__(
-        self, shelf: Shelf, ghosts: Ghosts, store: MemoryStore | None, not_before_s: float
+        self,
+        shelf: Shelf,
+        ghosts: Ghosts,
+        rewordings: Rewordings,
+        store: MemoryStore | None,
+        not_before_s: float,
     ) -> None:
         self.not_before_s = not_before_s
+        self._rewordings = rewordings
         self._shelf = shelf
         self._ghosts = ghosts
         self._store = store
@@ -34,7 +44,14 @@ class Forgetting:
         return [known[entry_id] for entry_id in sorted(known)]
 
     def forget(self, entries: Iterable[int]) -> int:
-        """Forget entries with their ghosts and what the archive has of them; return how many."""
+        """Forget entries, and all that only they say; return how many."""
+        count = self.drop(entries)
+        if self._rewordings.keep(self._said()) and self._store is not None:
+            self._store.put_rewordings(self._rewordings.rows())
+        return count
+
+    def drop(self, entries: Iterable[int]) -> int:
+        """Let go of entries with their ghosts and what the archive has of them; return how many."""
         ids, count = list(entries), 0
         for entry_id in ids:
             entry, ghost = self._shelf.entries.get(entry_id), self._ghosts.lose(entry_id)
@@ -58,3 +75,8 @@ class Forgetting:
         return self.forget(
             entry.id for entry in self.everything() if entry.created_s < not_before_s
         )
+
+    def _said(self) -> set[str]:
+        """Return all that is asked by what is left, its names masked."""
+        asked = (text for entry in self.everything() for text in entry.wordings)
+        return {read_question(text).masked for text in asked}

@@ -55,13 +55,14 @@ class Memory:
         self.counts: Counter[str] = Counter()
         """What became of the answers from above, by outcome."""
         self.checks = Checks()
-        self._told_s = 0.0
-        """The moment that was told last."""
+        self._told_s = 0.0  # the moment that was told last
         self.days = Days(store, day_s=self.settings.day_s)
         self._store = store
         self._shelf = Shelf(dimensions, store)
         self._ghosts = Ghosts(dimensions, self.verifier.rewordings, store)
-        self._forgetting = Forgetting(self._shelf, self._ghosts, store, self.settings.not_before_s)
+        self._forgetting = Forgetting(
+            self._shelf, self._ghosts, self.verifier.rewordings, store, self.settings.not_before_s
+        )
         if store is not None:
             self._load(store)
         next_id = 1 + max([0, *self.entries, *self.ghosts])

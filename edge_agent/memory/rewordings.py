@@ -14,7 +14,7 @@ from edge_agent.memory.guards import difference
 from edge_agent.memory.wording import MASK, read_question
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edge_agent.memory.wording import Question
 
@@ -72,6 +72,14 @@ class Rewordings:
             seen = self._seen.get(one, {}).get(other, [0, 0])
             seen[0 if same else 1] += 1
             self._put(one, other, seen)
+
+    def keep(self, forms: Collection[str]) -> bool:
+        """Forget every pair of which one is not among ``forms``; return whether there was any."""
+        rows = self.rows()
+        kept = [row for row in rows if row[0] in forms and row[1] in forms]
+        self._seen = {}
+        self.take(kept)
+        return len(kept) < len(rows)
 
     def rows(self) -> list[tuple[str, str, int, int]]:
         """Return everything counted, to be kept."""

@@ -176,6 +176,10 @@ class MemoryStore:
         """Write the centres of the clusters, and what the verifier learned."""
         self.put_fact("centres", np.asarray(centres, np.float16).tobytes())
         self.put_fact("labels", msgspec.msgpack.encode(list(labels)))
+        self.put_rewordings(rewordings)
+
+    def put_rewordings(self, rewordings: Sequence[tuple[str, str, int, int]]) -> None:
+        """Write which questions were met as one in other words."""
         self.put_fact("rewordings", msgspec.msgpack.encode(list(rewordings)))
 
     def faults(self) -> list[str]:

@@ -34,7 +34,7 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
         for text, vector in zip(entry.wordings, shelf.vectors_of(entry), strict=True):
             shelf.add_wording(elder, text, vector)
         shelf.put(elder)
-        forgetting.forget([entry.id])
+        forgetting.drop([entry.id])
 
     for elder, entry in list(twins(shelf.entries.values(), lessons.rewordings)):
         join(elder, entry)
@@ -48,7 +48,7 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
         if ghost is None or kept is None:
             continue
         if agree(kept[0].answer, entry.answer):
-            forgetting.forget([entry.id])
+            forgetting.drop([entry.id])
         elif (again := lessons.restore(ghost)) is not None:
             join(again, entry)
 

@@ -17,6 +17,7 @@ from edge_agent.memory.requests import (
     ShowMemory,
 )
 from edge_agent.memory.store import FILE, MemoryStore
+from edge_agent.memory.wording import read_question
 from shared.errors import MemoryRefused
 from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory, vector_of
 
@@ -105,6 +106,27 @@ def test_what_is_forgotten_is_in_no_file_and_no_training_set(room: Room, tmp_pat
     for text in (b"Glass River", b"Ida Holm", b"Night Ferry", b"Lars Berg"):
         assert text in kept
         assert text not in _bytes_of(tmp_path)
+
+
+def test_a_question_that_no_entry_says_any_more_is_no_rewording_either(
+    room: Room, tmp_path: Path
+) -> None:
+    knee = "why does my left knee hurt", "what makes my left knee hurt"
+    for text in knee:
+        learn(room.memory, text, "running", NOW_S)
+    rewordings = room.memory.verifier.rewordings
+    rewordings.note(*map(read_question, knee), same=True)
+    rewordings.note(read_question(RIVER), read_question(FERRY), same=False)
+    room.memory.refit()
+    asyncio.run(room.store.settle())
+    kept, others = _bytes_of(tmp_path), len(rewordings.rows())
+
+    room.do(ForgetEntries(containing="left knee"))
+    asyncio.run(room.store.settle())
+
+    assert b"left knee" in kept
+    assert b"left knee" not in _bytes_of(tmp_path)
+    assert len(rewordings.rows()) == others - 1
 
 
 def test_nothing_is_forgotten_where_nothing_is_named(room: Room) -> None:
