@@ -14,7 +14,7 @@ ifneq ($(wildcard ../shared/data/.),)
 export RECSERVE_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: help demo demo-text test test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights nights-classify plan-check pictures days crowd listeners shipping chaos soak fuzz clean
+.PHONY: help demo demo-text test test-long test-pythons check fix docs bundles smollm2 taggers translators results results-memory results-placement nights nights-classify plan-check pictures days crowd listeners shipping chaos soak fuzz clean
 
 help: ## Show what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -26,8 +26,11 @@ demo-text: $(VENV)/.text ## Translate captions through three tiers on this machi
 	@$(BIN)/recserve demo-text
 
 test: $(VENV)/.dev ## Run the whole test suite, WORKERS (2) files at a time, installing what it needs
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone"
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not long"
 	@$(BIN)/python -m pytest -m alone
+
+test-long: $(VENV)/.dev ## Run the tests that the suite leaves out: studies and nights in short (3 min)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m long
 
 test-pythons: ## Run what needs no PyTorch on the oldest Python and the newest, where they are installed
 	@sh tests/on-other-pythons.sh 3.10 3.13

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("count", [4_000, 14_000])
 def test_the_nearest_of_real_questions_is_found_by_looking_at_a_few_lists(

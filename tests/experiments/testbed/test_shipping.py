@@ -11,7 +11,7 @@ from experiments.testbed.shipping import ShippingFigures, command, show
 from tests.support.processes import skip_without
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_small_bundle_comes_whole_to_a_node_that_is_killed_and_to_one_that_is_asked() -> None:
     skip_without("mosquitto")
     flags = ["--mib", "2", "--kills", "1", "--seconds", "0.2"]

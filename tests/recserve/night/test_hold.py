@@ -75,6 +75,7 @@ def test_a_night_without_replay_is_rejected_by_what_it_forgot(
     assert outcome.learned == {}
 
 
+@pytest.mark.long
 def test_a_night_that_was_too_much_is_tried_with_half_of_it(
     learner: Learner, tmp_path: Path
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_night_that_was_too_much_is_tried_with_half_of_it(
     assert outcome.new == len(learner.new) // 2
 
 
+@pytest.mark.long
 def test_a_model_of_random_weights_is_rejected(learner: Learner, tmp_path: Path) -> None:
     nights, number = order_night(tmp_path, learner)
     write_random(learner, nights.of(number) / "tuned")  # as if training had come to that

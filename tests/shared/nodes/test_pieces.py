@@ -131,6 +131,7 @@ async def test_one_who_begins_later_goes_on_with_the_others_and_asks_for_what_it
     assert server.sent_bytes <= 1.3 * len(LARGE) + missed
 
 
+@pytest.mark.parametrize("wire", ["mosquitto"], indirect=True)
 async def test_a_centre_that_does_not_answer_is_told(wire: Wire) -> None:
     source = source_on(await settled(wire.bus("pi-1")), Topics(wire.root))
 

@@ -76,6 +76,7 @@ async def hold(edge: FilmEdge, folder: Path) -> tuple[NightSite, DayCascade]:
     return site, cascade
 
 
+@pytest.mark.long
 def test_what_the_cloud_answered_by_day_the_edge_learns_at_night(tmp_path: Path) -> None:
     edge = make_edge(tmp_path / "edge")
     site, cascade = asyncio.run(hold(edge, tmp_path))
