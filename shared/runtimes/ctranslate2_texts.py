@@ -85,13 +85,7 @@ class BatchedText:
         self._certainty = certainty
         self._left = False
         self._pieces = Pieces(tokens.decode)
-        self._writing = Writing(
-            new_tokens=written.new_tokens,
-            ends=tokens.ends,
-            stop=wanted.stop,
-            tokens_in=len(written.tokens),
-            prompt_cut=written.cut,
-        )
+        self._writing = Writing.of(written, wanted, tokens.ends)
         self._begun_s = time.perf_counter()
 
     @property

@@ -81,13 +81,7 @@ class GenaiText:
         self._certainty = certainty
         self._reader = reader
         self._unread = written.tokens
-        self._writing = Writing(
-            new_tokens=written.new_tokens,
-            ends=tokens.ends,
-            stop=wanted.stop,
-            tokens_in=len(written.tokens),
-            prompt_cut=written.cut,
-        )
+        self._writing = Writing.of(written, wanted, tokens.ends)
         self._stream = tokens.tokenizer.create_stream()
         params = _params(engine, wanted, max_length=self.tokens)
         self._generator: genai.Generator | None = _generator(engine, params, wanted)

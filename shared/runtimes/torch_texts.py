@@ -93,13 +93,7 @@ class TorchText:
         self._unread = written.tokens
         self._rows: Rows | None = None
         self._pieces = Pieces(tokens.decode)
-        self._writing = Writing(
-            new_tokens=written.new_tokens,
-            ends=tokens.ends,
-            stop=wanted.stop,
-            tokens_in=len(written.tokens),
-            prompt_cut=written.cut,
-        )
+        self._writing = Writing.of(written, wanted, tokens.ends)
         self._spent_s = 0.0
 
     @property

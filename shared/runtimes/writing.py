@@ -16,7 +16,8 @@ from shared.tasks.generate import Completion, confidence
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from shared.tasks.generate import Certainty, Finish
+    from shared.runtimes.chat import Written
+    from shared.tasks.generate import Certainty, Finish, GenerateOptions
 
 _WINDOW: Final = 64
 _PIECE: Final = 16
@@ -49,6 +50,17 @@ class Writing:
         self._text: str | None = None
         self._tokens_in = tokens_in
         self._prompt_cut = prompt_cut
+
+    @classmethod
+    def of(cls, written: Written, wanted: GenerateOptions, ends: Collection[int]) -> Writing:
+        """Begin what is to be written after a chat, as it is wanted."""
+        return cls(
+            new_tokens=written.new_tokens,
+            ends=ends,
+            stop=wanted.stop,
+            tokens_in=len(written.tokens),
+            prompt_cut=written.cut,
+        )
 
     @property
     def written(self) -> int:

@@ -9,7 +9,6 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from edge_agent.memory.days import Days
@@ -26,7 +25,6 @@ from tests.support.wires import MqttWire, settled
 from tests.support.word_vectors import DIMENSIONS, learn, small_memory, vector_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 NOW_S = time.time() - 86_400
@@ -34,14 +32,6 @@ NOW_S = time.time() - 86_400
 
 def recserve_memory(*words: object) -> Result:
     return CliRunner().invoke(command, [str(word) for word in words])
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """The command silences the log of its own process, which is the tests' here."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture

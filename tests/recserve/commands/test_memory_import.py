@@ -7,7 +7,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from edge_agent.memory.desk import MemoryDesk
@@ -23,7 +22,7 @@ from tests.support.wires import MqttWire, settled
 from tests.support.word_vectors import DIMENSIONS, vector_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 BREAKS = "Who wrote Book 110?"
@@ -57,14 +56,6 @@ class Edge:
         await self.door.close()
         await self._worker.close()
         await self._store.close()
-
-
-@pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """The command silences the log of its own process, which is the tests' here."""
-    before = structlog.get_config()
-    yield
-    structlog.configure(**before)
 
 
 @pytest.fixture

@@ -37,14 +37,18 @@ def source_on(bus: Bus, topics: Topics, name: str = "pi-1") -> PieceSource:
     return PieceSource(opened, center_channel(topics, name))
 
 
+async def serving(wire: Wire, folder: Path, data: bytes) -> PieceServer:
+    """Start a centre that has one file."""
+    channel = center_channel(Topics(wire.root), "+")
+    store = store_of(folder / "origin", data)
+    server = PieceServer(await settled(wire.bus("center")), channel, store)
+    await server.start()
+    return server
+
+
 async def test_a_file_comes_whole_over_each_broker(wire: Wire, tmp_path: Path) -> None:
     topics = Topics(wire.root)
-    server = PieceServer(
-        await settled(wire.bus("center")),
-        center_channel(topics, "+"),
-        store_of(tmp_path / "origin", WEIGHTS),
-    )
-    await server.start()
+    server = await serving(wire, tmp_path, WEIGHTS)
     store = store_of(tmp_path / "store")
     source = source_on(await settled(wire.bus("pi-1")), topics)
 
@@ -85,12 +89,7 @@ async def test_to_several_who_fetch_it_at_once_a_file_is_sent_about_once(
     wire: Wire, tmp_path: Path
 ) -> None:
     topics, names = Topics(wire.root), ("pi-1", "pi-2", "pi-3")
-    server = PieceServer(
-        await settled(wire.bus("center")),
-        center_channel(topics, "+"),
-        store_of(tmp_path / "origin", LARGE),
-    )
-    await server.start()
+    server = await serving(wire, tmp_path, LARGE)
     stores = {name: store_of(tmp_path / name) for name in names}
     sources = [source_on(await settled(wire.bus(name)), topics, name) for name in names]
 
@@ -110,12 +109,7 @@ async def test_one_who_begins_later_goes_on_with_the_others_and_asks_for_what_it
     wire: Wire, tmp_path: Path
 ) -> None:
     topics = Topics(wire.root)
-    server = PieceServer(
-        await settled(wire.bus("center")),
-        center_channel(topics, "+"),
-        store_of(tmp_path / "origin", LARGE),
-    )
-    await server.start()
+    server = await serving(wire, tmp_path, LARGE)
     first = source_on(await settled(wire.bus("pi-1")), topics)
     late = source_on(await settled(wire.bus("pi-2")), topics, "pi-2")
     stores = [store_of(tmp_path / name) for name in ("pi-1", "pi-2")]
@@ -143,12 +137,7 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
     wire: Wire, tmp_path: Path
 ) -> None:
     topics = Topics(wire.root)
-    server = PieceServer(
-        await settled(wire.bus("center")),
-        center_channel(topics, "+"),
-        store_of(tmp_path / "origin", WEIGHTS),
-    )
-    await server.start()
+    await serving(wire, tmp_path, WEIGHTS)
     node = await settled(wire.bus("pi-1"))
     inbox = Inbox(node)
     await node.subscribe(topics.pieces("+"), inbox.take)
