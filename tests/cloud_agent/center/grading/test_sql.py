@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,8 +71,13 @@ def test_other_rows_are_wrong(query: str, wanted: str) -> None:
         "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT max(x) FROM n",
         "SELECT load_extension('evil')",
         "SELECT zeroblob(2000000000)",
+        "SELECT hex(zeroblob(150000000)) FROM singer",
+        "SELECT randomblob(20000000) FROM singer",
+        "```" + " " * 200_000,
+        "SELECT 1 " + "+ 1 " * 50_000,
     ],
 )
+@pytest.mark.timeout(20)
 def test_a_query_that_does_harm_or_has_no_end_is_wrong(
     hostile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,6 +85,17 @@ def test_a_query_that_does_harm_or_has_no_end_is_wrong(
 
     assert not right(hostile, "SELECT name FROM singer")
     assert not list(tmp_path.iterdir())
+
+
+def test_no_answer_takes_memory() -> None:
+    doubled = "SELECT x || x AS x FROM (" * 30 + "SELECT name AS x FROM singer" + ")" * 30
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    for hostile in ("SELECT hex(zeroblob(150000000)) FROM singer", doubled):
+        if hostile != doubled or sys.version_info >= (3, 11):
+            assert not right(hostile, "SELECT name FROM singer")
+
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
 @pytest.mark.parametrize(
