@@ -16,6 +16,7 @@ from shared.protocol.evidence import Blame, Credit, Doubt, Learn, Trust
 from shared.supervision import logged_if_broken
 from shared.tasks import TASKS, agrees, check, size_of
 from shared.tasks.generate import Completion
+from shared.telemetry.described import drop
 from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class Station:
         self.tier.go_by(policy, time.monotonic())
         for task, figures in shown.items():
             for figure in figures - set(self.tier.report(task)):
-                self.metrics.policy.remove(self.tier.name, task, figure)
+                drop(self.metrics.policy, self.tier.name, task, figure)
         self._figures.cache_clear()
 
     def _check(self, prompt: Prompt, now_s: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 
@@ -84,6 +85,13 @@ class _LogLines(Collector):
     def collect(self) -> Iterable[CounterMetricFamily]:
         """Return how many lines were dropped."""
         yield CounterMetricFamily(self._name, self._meaning, value=dropped_lines())
+
+
+def drop(metric: Gauge, *labels: str) -> None:
+    """Show a series no more; who looks it up again begins a new one."""
+    with contextlib.suppress(KeyError):  # of one that was never shown, in older libraries
+        metric.remove(*labels)
+    metric.labels.cache_clear()  # type: ignore[attr-defined] # see ``_quick``
 
 
 def _quick(metric: _Labelled) -> _Labelled:

@@ -115,3 +115,8 @@ def test_figures_of_a_policy_of_another_kind_go_with_it(tmp_path: Path) -> None:
 
     shown = [s.labels["figure"] for family in figures.collect() for s in family.samples]
     assert "beta_ratio" not in shown
+
+    station.go_by(Quantile(beta=0.3))
+    figures.labels("cloud", "classify", "beta_ratio").set(0.3)
+    shown = [s.labels["figure"] for family in figures.collect() for s in family.samples]
+    assert "beta_ratio" in shown, "and come again"
