@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from pathlib import Path
+from typing import Any, Final, Literal
 
 import msgspec
 
 from shared.errors import DataError
 from shared.storage.files import write_atomically
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE: Final = "run.json"
 
@@ -71,7 +69,9 @@ def set_aside(folder: Path) -> Path | None:
             f"{folder} holds a run that {said}; go on with it (recserve replay --resume {folder}) "
             "or name another folder"
         )
-    folder = folder.absolute()
+    folder = folder.resolve()
+    if Path.cwd().is_relative_to(folder):
+        raise DataError(f"{folder} holds a run, and is where you are; name another folder")
     number = 1
     while (aside := folder.with_name(f"{folder.name}.{number}")).exists():
         number += 1

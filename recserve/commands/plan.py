@@ -67,12 +67,12 @@ def command(config: str, sets: tuple[str, ...], out: Path | None, **flags: Any) 
             load(PlanSettings, config, flags=[*_assignments(flags), *sets]), flags["devices"]
         )
         folder = out or new_folder(plan.name)
-        if aside := set_aside(folder):
-            console.print(f"The run that was in {folder} is in {aside} now")
         tiers = read_tiers(plan)
-        make_folder(folder)
         plays = _plays(plan, tiers, console)
         world = make_plan(plan, tiers, plays, console)
+        if aside := set_aside(folder):
+            console.print(f"The run that was in {folder} is in {aside} now")
+        make_folder(folder)
         begun_s = time.perf_counter()
         if plan.goal is None:
             simulated = _simulate(plan, world, plays, console, "simulating")

@@ -136,8 +136,6 @@ def new_folder(name: str) -> Path:
 
 def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: bool) -> RunFile:
     """Play a run, or the rest of it; its file says afterwards what it came to."""
-    if not resumed and (aside := set_aside(folder)):
-        console.print(f"The run that was in {folder} is in {aside} now")
     fleet = settings.fleet
     names = fleet.ask or names_like(fleet.name, fleet.devices)
     arrivals = read_arrivals(settings.trace)
@@ -147,6 +145,8 @@ def _run(settings: ReplaySettings, folder: Path, console: Console, *, resumed: b
         run = _again(read_run(folder), plays, folder)
     else:
         run = _new_run(settings, plays, len(names))
+        if aside := set_aside(folder):
+            console.print(f"The run that was in {folder} is in {aside} now")
     return asyncio.run(_play(settings, names, plays, run, folder, console))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,9 +10,6 @@ import pytest
 from experiments.replay.run_file import RunFile, read_run, set_aside, write_run
 from shared.errors import DataError
 from tests.support.replay_runs import made_run
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WHOLE = made_run(id="1")
 
@@ -50,3 +47,15 @@ def test_a_run_that_may_go_on_stays(state: str, said: str, tmp_path: Path) -> No
         set_aside(folder)
 
     assert read_run(folder) == run
+
+
+def test_a_run_is_not_renamed_under_the_feet_of_who_stands_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_with(WHOLE, tmp_path / "run")
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(DataError, match="holds a run, and is where you are; name another"):
+        set_aside(Path())
+
+    assert read_run(folder) == WHOLE

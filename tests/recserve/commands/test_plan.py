@@ -206,6 +206,12 @@ def test_a_run_that_is_there_is_set_aside(planner: Planner) -> None:
     assert planner.read("../out.1/run.json") == first
     assert planner.read("report.json")["prompts"]["lost"] == 0
 
+    refused = planner.run("--trace", "not-there.jsonl")
+
+    assert refused.exit_code == 2
+    assert planner.read("../out.1/run.json") == first
+    assert not (planner.folder / "out.2").exists(), "nothing is renamed for a run that cannot begin"
+
 
 @pytest.mark.parametrize("path", SHIPPED, ids=[path.stem for path in SHIPPED])
 def test_the_shipped_plans_run(path: Path, planner: Planner) -> None:
