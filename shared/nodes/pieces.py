@@ -121,8 +121,12 @@ class PieceSource:
         if self._file != sha256:
             first = not self._file
             self._stop_listening()
-            await self._bus.subscribe(self._channel.sent(sha256), self._hear)
             self._file = sha256
+            try:
+                await self._bus.subscribe(self._channel.sent(sha256), self._hear)
+            except BaseException:  # cancelled, too: what the bus goes on to renew, it is to forget
+                self._stop_listening()
+                raise
             if first and self.rank == SHARED:
                 await asyncio.sleep(_GATHER_S)
         return self._bus

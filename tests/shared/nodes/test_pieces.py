@@ -9,6 +9,7 @@ import pytest
 
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.settings import MqttSettings
+from shared.errors import Refused
 from shared.nodes.fetch import BundleFetcher, Progress
 from shared.nodes.pieces import PIECE_BYTES, PieceServer, PieceSource, center_channel
 from shared.nodes.sources import SourceFailed
@@ -17,7 +18,7 @@ from shared.wire.manifest import CHUNK_BYTES
 from shared.wire.topics import Topics
 from tests.support.processes import BrokerProcess
 from tests.support.shipped import content, shipped, store_of
-from tests.support.wires import Inbox, Wire, eventually, settled
+from tests.support.wires import Inbox, MemoryWire, Wire, eventually, settled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -157,3 +158,43 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
     assert int.from_bytes(frame[:8], "big") == 5
     assert frame[8:] == WEIGHTS[5 : 5 + PIECE_BYTES], "as much as a piece holds"
     assert len(inbox.messages) == 1
+
+
+async def test_a_broker_that_refuses_the_pieces_of_a_file_keeps_nobody_off_it(
+    tmp_path: Path,
+) -> None:
+    wire = MemoryWire()
+    topics = Topics(wire.root)
+    node = await settled(wire.bus("pi-1"))
+    source = source_on(node, topics)
+    wire.broker.deny(topics.pieces(BUNDLE.digest))
+    for _ in range(2):
+        with pytest.raises(Refused):
+            await source.fetch(BUNDLE.digest, 0, 10)
+
+    wire.cut(node)
+    await wire.return_(node)
+
+    wire.broker.denied.clear()
+    await serving(wire, tmp_path, WEIGHTS)
+    assert await source.fetch(BUNDLE.digest, 0, PIECE_BYTES) == WEIGHTS[:PIECE_BYTES]
+    await wire.close()
+
+
+async def test_what_was_cancelled_before_the_broker_agreed_is_not_asked_of_it_again(
+    tmp_path: Path,
+) -> None:
+    broker = BrokerProcess("mosquitto", tmp_path / "broker").start()
+    node = MqttBus(MqttSettings(port=broker.port), "pi-1")
+    try:
+        await settled(node)
+        broker.freeze()
+        fetching = asyncio.create_task(source_on(node, Topics()).fetch(BUNDLE.digest, 0, 10))
+        await eventually(lambda: bool(node._subscriptions), "it asks to hear the file")
+        fetching.cancel()
+        await asyncio.gather(fetching, return_exceptions=True)
+
+        assert not node._subscriptions
+    finally:
+        broker.kill()
+        await node.close()
