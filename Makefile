@@ -25,7 +25,7 @@ demo: $(VENV)/.device ## Run the whole cascade on this machine and print what it
 demo-text: $(VENV)/.text ## Translate captions through three tiers on this machine, then chat with SmolLM2
 	@$(BIN)/recserve demo-text
 
-test: $(VENV)/.dev ## Run the whole test suite, WORKERS (2) files at a time, installing what it needs
+test: $(VENV)/.dev ## Run the test suite, WORKERS (2) files at a time, but for what test-long has
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m "not alone and not long"
 	@$(BIN)/python -m pytest -m alone
 

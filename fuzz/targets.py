@@ -261,15 +261,11 @@ def control(data: bytes) -> None:
 
 def lesson(data: bytes) -> None:
     """Read what an edge and its trainer say to each other, as each kind of it."""
-    with contextlib.suppress(MalformedMessage):
-        wanted = decode_night(NightLesson, data)
-        assert decode_night(NightLesson, encode_night(wanted)) == wanted
-    with contextlib.suppress(MalformedMessage):
-        told = decode_night(LessonState, data)
-        assert decode_night(LessonState, encode_night(told)) == told
-    with contextlib.suppress(MalformedMessage):
-        word = decode_night(LetGo, data)
-        assert decode_night(LetGo, encode_night(word)) == word
+    kinds: tuple[Any, ...] = (NightLesson, LessonState, LetGo)
+    for kind in kinds:
+        with contextlib.suppress(MalformedMessage):
+            word = decode_night(kind, data)
+            assert decode_night(kind, encode_night(word)) == word
 
 
 def shipped(data: bytes) -> None:

@@ -47,14 +47,6 @@ class CenterClient:
         with file.open("rb") as opened:
             return self._call("PUT", path, opened, size=file.stat().st_size)
 
-    def get_range(self, path: str, offset: int, length: int) -> bytes:
-        """Return a range of a blob. Raises ``CenterRefused``."""
-        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
-        status, body = self._ask("GET", path, None, headers)
-        if status != http.client.PARTIAL_CONTENT or len(body) != length:
-            raise CenterRefused(f"{self._url}{path}: answers {status} and not the range asked for")
-        return body
-
     def _call(self, method: str, path: str, body: Any, *, size: int | None = None) -> Any:
         headers = {} if size is None else {"Content-Length": str(size)}
         status, raw = self._ask(method, path, body, headers)

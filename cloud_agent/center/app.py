@@ -21,7 +21,6 @@ from shared.errors import BusError, SettingsError
 from shared.nodes.signing import ManifestVerifier
 from shared.nodes.store import BundleStore
 from shared.supervision import Supervised
-from shared.telemetry.log import get_logger
 from shared.wire.control import CenterWord, encode_word
 from shared.wire.topics import Topics
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
     Connect = Callable[[str, Will | None], Bus]
 
-_log = get_logger()
 _GOODBYE_S: Final = 1.0
 
 

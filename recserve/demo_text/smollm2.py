@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from models.pack.needs import needs
 from shared.errors import RecServeError, RuntimeUnavailable
 from shared.runtimes.bundle_files import MANIFEST
 
@@ -37,13 +38,8 @@ def ensure_packed(folder: Path, console: Console) -> bool:
 
 def _pack(folder: Path, console: Console) -> None:
     weights = _weights()
-    try:
+    with needs("train,generate", "packing SmolLM2"):
         from models.pack.generator import GeneratorRequest, pack_generator  # noqa: PLC0415 - heavy
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailable(
-            f"packing SmolLM2 needs {error.name}, which is not here; in the folder of this "
-            'project: pip install -e ".[train,generate]"'
-        ) from error
     console.print(f"Packing SmolLM2-135M-Instruct into {folder}, once ...")
     request = GeneratorRequest(
         source=str(weights),

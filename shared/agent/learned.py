@@ -1,8 +1,9 @@
 """Lets what an agent's policies have seen and learned outlive its process.
 
-Written in groups, every few seconds and when the agent leaves, never on a prompt's path: an agent
-that is killed loses what came since. What was learned of another model, or under another policy,
-is no evidence: such a file is put aside and said, as is one that is damaged.
+Written in groups, every few seconds, soon after other settings of the policy and when the agent
+leaves, never on a prompt's path: an agent that is killed loses what came since. What was learned of
+another model, or under another policy, is no evidence: such a file is put aside and said, as is one
+that is damaged.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 _log = get_logger()
 EVERY_S: Final = 30.0
 """Between two looks at whether there is anything new to write."""
+_LOOK_S: Final = 1.0
+"""Between two at whether the policy has other settings: under those the file is no evidence."""
 _FORM: Final = 1
 _CHECK_BYTES: Final = 32
 
@@ -72,9 +75,12 @@ async def keeping_what_is_learned(
 
 
 async def _save_now_and_then(file: LearnedFile, every_s: float) -> None:
+    saved_s = time.monotonic()
     while True:
-        await asyncio.sleep(every_s)
-        await file.save()
+        await asyncio.sleep(min(_LOOK_S, every_s))
+        if not file.fits or time.monotonic() - saved_s >= every_s:
+            await file.save()
+            saved_s = time.monotonic()
 
 
 class LearnedFile:
@@ -84,6 +90,12 @@ class LearnedFile:
         self._path = path
         self._parts = parts
         self._saved = parts.station.tier.changes
+        self._saved_under = parts.station.tier.policy
+
+    @property
+    def fits(self) -> bool:
+        """Whether what is written was learned under the settings that hold now."""
+        return self._saved_under is self._parts.station.tier.policy
 
     @property
     def _policy(self) -> dict[str, Any]:
@@ -110,7 +122,7 @@ class LearnedFile:
     async def save(self) -> None:
         """Write down what the policies remember, if a prompt came since that was last done."""
         tier, model = self._parts.station.tier, self._parts.slot.model
-        changes = tier.changes
+        changes, self._saved_under = tier.changes, tier.policy
         if changes == self._saved or not (tasks := tier.remember(time.monotonic())):
             return
         learned = _Learned(_FORM, model.name, short_digest(model), self._policy, time.time(), tasks)

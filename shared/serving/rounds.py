@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from shared.errors import PromptError
-from shared.telemetry.log import get_logger
 
 if TYPE_CHECKING:
     import asyncio
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
     from shared.runtimes.model import Entry
     from shared.tasks import Request
     from shared.telemetry.metrics import Metrics
-
-_log = get_logger()
 
 
 class Unanswered(NamedTuple):

@@ -180,10 +180,6 @@ class Topics:
         """Return the digest in a manifest's topic, or raise ``MalformedMessage``."""
         return self._levels(topic, "models/manifest", 1)[0]
 
-    def read_pieces_asked(self, topic: str) -> str:
-        """Return who asks for a piece, or raise ``MalformedMessage``."""
-        return self._levels(topic, "models/ask", 1)[0]
-
     def read_prompt(self, topic: str) -> PromptAddress:
         """Take a prompt's topic apart, or raise ``MalformedMessage``."""
         agent, task, origin, *passed_on = self._levels(topic, "prompts", 3, 4)

@@ -164,15 +164,21 @@ class QualityPolicy:
         self._estimate = read.estimate
         self._change.recall(read.evidence)
         self._alarms = read.alarms
+        if self._total >= _REFIT:
+            self._choose()  # settings may be others than they were
 
     def _refit(self) -> None:
-        """Fit the curve, then find the lowest bin from which the bound still holds."""
+        """Fit the curve, and go by it."""
         self._since_fit = 0
         self._response.fit()
         excess = self._total / self._settings.window_prompts
         if excess > 1.0:
             self._counts = [count / excess for count in self._counts]
             self._total /= excess
+        self._choose()
+
+    def _choose(self) -> None:
+        """Find the lowest bin from which the bound still holds."""
         first = BINS
         while first > 0 and self._bound(first - 1)[2] <= self._settings.tolerance:
             first -= 1

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -45,6 +46,10 @@ def share(work: Callable[[], None], clock: Callable[[], float]) -> float:
     return held / (clock() - begun_s)
 
 
+@pytest.mark.alone
+@pytest.mark.skipif(
+    not Path("/proc/thread-self/schedstat").exists(), reason="this system counts no waits"
+)
 @pytest.mark.usefixtures("busy")
 def test_work_that_sleeps_holds_nothing_and_work_that_counts_holds_the_lock_all_the_time() -> None:
     assert sorted(share(_sleep, time.perf_counter) for _ in range(5))[2] < 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +13,7 @@ from shared.agent.learned import LearnedFile
 from shared.agent.settings import TierSettings
 from shared.cascade.policies import Budget, Quality, Quantile
 from tests.support.cascades import cascade
-from tests.support.wires import MemoryWire
+from tests.support.wires import MemoryWire, eventually
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,22 @@ async def test_a_restart_goes_on_with_the_window(tmp_path: Path) -> None:
 
     assert (before, after) == (0.5, 0.5), "alone it would be 1.0, as of a sure prompt"
     assert await live(tmp_path / "elsewhere", policy=policy) == 1.0
+
+
+async def test_other_settings_are_written_at_once_with_what_was_seen(tmp_path: Path) -> None:
+    async with cascade(MemoryWire()) as tiers:
+        device = await tiers.device(
+            state=str(tmp_path), tier=tier(Quantile(beta=0.4)), knows_above=False
+        )
+        for number in range(MANY):
+            await device.ask(f"prompt {number}", timeout_s=5)
+        device.parts.station.go_by(Quantile(beta=0.0))
+        await eventually(file_of(tmp_path).is_file, "long before it is its turn")
+        killed = tmp_path / "killed"
+        killed.mkdir()
+        shutil.copy(file_of(tmp_path), killed)
+
+    assert await live(killed, policy=Quantile(beta=0.0)) == 0.5
 
 
 async def test_nothing_is_written_while_no_prompt_comes(tmp_path: Path) -> None:

@@ -132,6 +132,15 @@ def test_what_was_learned_outlives_another_tolerance() -> None:
     assert tier.remember(200.0)["classify"].response == learned
 
 
+def test_another_tolerance_holds_for_the_next_prompt() -> None:
+    tier = lived(Quality(tolerance=0.9))
+    loose = threshold(tier, 0.99)
+
+    tier.go_by(Quality(tolerance=0.001), 200.0)
+
+    assert threshold(tier, 0.99) > loose
+
+
 def test_what_a_longer_period_has_spent_lapses_with_a_shorter_one() -> None:
     tier = lived(BUDGET)
     spent = sum(cost for age_s, cost in tier.remember(200.0)["classify"].spent if age_s <= 10.0)
