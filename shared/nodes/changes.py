@@ -12,7 +12,7 @@ from shared.telemetry.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from shared.nodes.store import BundleStore
+    from shared.nodes.store import BundleStore, StoreNote
     from shared.wire.control import Desired
 
 _log = get_logger()
@@ -43,10 +43,12 @@ class SettingChanges:
         """
         self._compare(desired.compares)
         wanted = desired.settings
-        if wanted == self.in_force:
-            return
-        self._take(wanted)
-        self.in_force = dict(wanted)
-        _log.info("settings changed by the centre", settings=self.in_force)
-        note = await asyncio.to_thread(store.note)
-        await asyncio.to_thread(store.write_note, replace(note, settings=self.in_force))
+        if wanted != self.in_force:
+            self._take(wanted)
+            self.in_force = dict(wanted)
+            _log.info("settings changed by the centre", settings=self.in_force)
+        await asyncio.to_thread(store.update_note, self._noted)
+
+    def _noted(self, note: StoreNote) -> StoreNote:
+        """Return a note with what is in force by now: who asked may have been overtaken."""
+        return replace(note, settings=self.in_force)

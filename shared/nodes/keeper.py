@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from shared.nodes.settings import NodeSettings
     from shared.nodes.signing import ManifestVerifier
     from shared.nodes.sources import ChunkSource
-    from shared.nodes.store import BundleStore
+    from shared.nodes.store import BundleStore, StoreNote
     from shared.runtimes import ModelSettings
     from shared.serving.slot import ModelSlot
     from shared.wire.control import Desired
@@ -261,12 +261,15 @@ class ModelKeeper:
             await self._slot.exchange_alone(lambda: load_model(wanted), lambda: load_model(serving))
 
     def _remember(self, bundle: ShippedBundle | None) -> None:
-        note = self._store.note()
-        floors, bases = dict(note.floors), dict(note.bases)
+        def noted(note: StoreNote) -> StoreNote:
+            floors, bases = note.floors, note.bases
+            if bundle is not None:
+                floors, bases = raised(bundle, floors, bases)
+            return replace(note, active=self.active, floors=floors, bases=bases)
+
         if bundle is not None:
-            floors, bases = raised(bundle, floors, bases)
             self._store.touch(bundle.digest)
-        self._store.write_note(replace(note, active=self.active, floors=floors, bases=bases))
+        self._store.update_note(noted)
 
     def _drop(self, desired: Desired) -> None:
         for digest in desired.evict:

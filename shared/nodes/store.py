@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,7 @@ from shared.wire.control import HeldBundle
 from shared.wire.manifest import decode_manifest, encode_manifest, read_body
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from shared.wire.manifest import FileSet, ShippedBundle, ShippedFile, SignedManifest
@@ -59,6 +60,7 @@ class BundleStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._lock = -1
+        self._noting = threading.Lock()
 
     def open(self) -> None:
         """Make the folders and hold the store for this process.
@@ -104,9 +106,13 @@ class BundleStore:
             return msgspec.json.decode((self.folder / "store.json").read_bytes(), type=StoreNote)
         return StoreNote()
 
-    def write_note(self, note: StoreNote) -> None:
-        """Keep it. Raises ``OSError``."""
-        write_atomically(self.folder / "store.json", msgspec.json.encode(note))
+    def update_note(self, change: Callable[[StoreNote], StoreNote]) -> None:
+        """Keep what ``change`` makes of the note, one change at a time. Raises ``OSError``."""
+        with self._noting:
+            note = self.note()
+            changed = change(note)
+            if changed != note:
+                write_atomically(self.folder / "store.json", msgspec.json.encode(changed))
 
     def manifest(self, digest: str) -> SignedManifest | None:
         """Return a manifest that is kept here."""

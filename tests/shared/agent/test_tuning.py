@@ -81,7 +81,7 @@ def agent(folder: Path, changes: dict[str, str], **more: Any) -> Any:
     key = folder / "models.pub"
     key.write_bytes(SIGNER.public)
     (folder / "models").mkdir(exist_ok=True)
-    BundleStore(folder / "models").write_note(StoreNote(settings=changes))
+    BundleStore(folder / "models").update_note(lambda _: StoreNote(settings=changes))
     wire = MemoryWire()
     settings = cloud_settings(
         wire, state=str(folder), node=NodeSettings(authority=str(key)), **more
