@@ -7,7 +7,8 @@ stands in the file, which brings those who began at different times together.
 
 A piece is small, goes at QoS 0 and is asked for again when it does not come: the broker never has
 to keep anything of a file. The window opens by one with each clean round and halves with each loss.
-A frame is the place of the piece in the file, in eight bytes, and the piece.
+A frame is the place of the piece in the file, in eight bytes, and the piece, which begins at a
+multiple of 32 KiB and is as long, or ends with the file, whatever length was asked for.
 """
 
 from __future__ import annotations
@@ -90,7 +91,7 @@ class PieceSource:
         return self._last_heard if sha256 == self._file else 0
 
     async def fetch(self, sha256: str, offset: int, length: int) -> bytes:
-        """Return a range, put together from its pieces."""
+        """Return a range, put together from its pieces; it begins where one of them does."""
         bus = await self._listening(sha256)
         ends = offset + length
         wanted = {at: min(PIECE_BYTES, ends - at) for at in range(offset, ends, PIECE_BYTES)}
@@ -145,8 +146,8 @@ class PieceSource:
     def _take(self, wanted: dict[int, int], got: dict[int, bytes]) -> bool:
         """Take what was heard of these pieces; say whether any is still to come."""
         for at, size in wanted.items():
-            if at not in got and len(piece := self._heard.pop(at, b"")) == size:
-                got[at] = piece
+            if at not in got and len(piece := self._heard.pop(at, b"")) >= size:
+                got[at] = piece[:size]
         return not wanted.keys() <= got.keys()
 
     def _stop_listening(self) -> None:
@@ -197,11 +198,18 @@ class PieceServer:
         except (MalformedMessage, StoreError, OSError, OverflowError) as error:
             _log.debug("piece not sent", topic=message.topic, reason=str(error))
             return
-        with contextlib.suppress(BusError):
-            frame = wanted.offset.to_bytes(_PLACE_BYTES, "big") + piece
-            self._bus.send_soon(self._channel.sent(wanted.sha256), frame)
+        frame = wanted.offset.to_bytes(_PLACE_BYTES, "big") + piece
+        if self._sent(self._channel.sent(wanted.sha256), frame):
             self._sent_s[wanted.sha256, wanted.offset] = time.monotonic()
             self.sent_bytes += len(piece)
+
+    def _sent(self, topic: str, frame: bytes) -> bool:
+        """Send a piece, and say whether the bus took it."""
+        dropped = self._bus.hints_dropped
+        with contextlib.suppress(BusError):
+            self._bus.send_soon(topic, frame)
+            return self._bus.hints_dropped == dropped
+        return False
 
     def _is_on_its_way(self, wanted: PieceWanted) -> bool:
         """Say whether a piece was sent just now, and forget those that were sent before."""
@@ -211,8 +219,11 @@ class PieceServer:
         return (wanted.sha256, wanted.offset) in self._sent_s
 
     def _read(self, wanted: PieceWanted) -> bytes:
+        """Return a whole piece: all who fetch the file hear it, so none of them sets its length."""
+        if wanted.offset % PIECE_BYTES:
+            raise MalformedMessage(f"no piece begins at byte {wanted.offset}")
         with self._store.blob(wanted.sha256).open("rb") as file:
-            piece = os.pread(file.fileno(), min(wanted.length, PIECE_BYTES), wanted.offset)
+            piece = os.pread(file.fileno(), PIECE_BYTES, wanted.offset)
         if not piece:
             raise MalformedMessage(f"the file ends before byte {wanted.offset}")
         return piece

@@ -196,7 +196,10 @@ class CenterWord(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class PieceWanted(msgspec.Struct, frozen=True, kw_only=True):
-    """A piece of a file that an agent asks for over MQTT."""
+    """A piece of a file that an agent asks for over MQTT.
+
+    ``length`` is for senders of before; today's send the whole piece that begins at ``offset``.
+    """
 
     sha256: Digest
     offset: _Amount

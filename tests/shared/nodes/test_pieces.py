@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from shared.bus import Message
 from shared.bus.mqtt.bus import MqttBus
 from shared.bus.mqtt.settings import MqttSettings
 from shared.errors import Refused
+from shared.nodes import pieces
 from shared.nodes.fetch import BundleFetcher, Progress
 from shared.nodes.pieces import PIECE_BYTES, PieceServer, PieceSource, center_channel
 from shared.nodes.sources import SourceFailed
@@ -142,12 +144,13 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
     node = await settled(wire.bus("pi-1"))
     inbox = Inbox(node)
     await node.subscribe(topics.pieces("+"), inbox.take)
-    good = PieceWanted(sha256=BUNDLE.digest, offset=5, length=1 << 20)
+    good = PieceWanted(sha256=BUNDLE.digest, offset=PIECE_BYTES, length=1)
     for payload in (
         b"",
         b"{}",
         encode_word(PieceWanted(sha256="a" * 64, offset=0, length=9)),
         encode_word(PieceWanted(sha256=BUNDLE.digest, offset=1 << 80, length=9)),
+        encode_word(PieceWanted(sha256=BUNDLE.digest, offset=5, length=PIECE_BYTES)),
         encode_word(PieceWanted(sha256=BUNDLE.digest, offset=len(WEIGHTS), length=9)),
         b'{"sha256":"../../../../etc/passwd","offset":0,"length":9}',
         encode_word(good),
@@ -155,8 +158,8 @@ async def test_what_is_no_question_or_of_no_file_is_not_answered(
         await node.publish(topics.pieces_asked("pi-1"), payload)
 
     frame = (await inbox.next()).payload
-    assert int.from_bytes(frame[:8], "big") == 5
-    assert frame[8:] == WEIGHTS[5 : 5 + PIECE_BYTES], "as much as a piece holds"
+    assert int.from_bytes(frame[:8], "big") == PIECE_BYTES
+    assert frame[8:] == WEIGHTS[PIECE_BYTES : 2 * PIECE_BYTES], "a whole piece"
     assert len(inbox.messages) == 1
 
 
@@ -198,3 +201,44 @@ async def test_what_was_cancelled_before_the_broker_agreed_is_not_asked_of_it_ag
     finally:
         broker.kill()
         await node.close()
+
+
+async def test_one_who_asks_for_single_bytes_keeps_no_piece_from_the_others(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SENT_S", 60.0)  # what was sent is not sent again in this test
+    topics = Topics(wire.root)
+    await serving(wire, tmp_path, WEIGHTS)
+    greedy = await settled(wire.bus("pi-2"))
+    source = source_on(await settled(wire.bus("pi-1")), topics)
+    await source.fetch(BUNDLE.digest, 0, PIECE_BYTES)  # it listens now
+
+    for at in range(PIECE_BYTES, CHUNK_BYTES, PIECE_BYTES):
+        byte = PieceWanted(sha256=BUNDLE.digest, offset=at, length=1)
+        await greedy.publish(topics.pieces_asked("pi-2"), encode_word(byte))
+        heard = await source.fetch(BUNDLE.digest, at, PIECE_BYTES)
+        assert heard == WEIGHTS[at : at + PIECE_BYTES]
+
+
+@pytest.mark.parametrize("wire", ["mosquitto"], indirect=True)
+async def test_a_piece_that_the_bus_dropped_counts_for_nothing_and_is_sent_when_asked_for_again(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "_SENT_S", 60.0)  # what was sent is not sent again in this test
+    topics = Topics(wire.root)
+    server = await serving(wire, tmp_path, WEIGHTS)
+    node = await settled(wire.bus("pi-1"))
+    inbox = Inbox(node)
+    await node.subscribe(topics.pieces(BUNDLE.digest), inbox.take)
+
+    def ask() -> bool:
+        """Ask for a megabyte at once, of which most finds no room on its way to the socket."""
+        for at in range(0, CHUNK_BYTES, PIECE_BYTES):
+            wanted = PieceWanted(sha256=BUNDLE.digest, offset=at, length=PIECE_BYTES)
+            server._hear(Message(topics.pieces_asked("pi-1"), encode_word(wanted)))
+        return server.sent_bytes == CHUNK_BYTES
+
+    assert not ask()
+    await eventually(ask, "all of it")
+    await eventually(lambda: len(inbox.messages) >= CHUNK_BYTES // PIECE_BYTES, "every piece")
+    assert len(set(inbox.payloads)) == len(inbox.payloads) == CHUNK_BYTES // PIECE_BYTES
