@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VERSION: Final = 2
-"""Of what has ``settings`` or ``compares``; all else says 1, which an older reader takes to the
-letter."""
+"""Of what has ``settings``, ``compares`` or ``shared``, which readers of version 1 then pass over;
+all else says 1, of which a reader refuses what it does not know."""
 FIRST: Final = 1
 CONTROL_BYTES: Final = 64 * 1024
 DETAIL_CHARACTERS: Final = 300
@@ -218,9 +218,9 @@ def encode_word(word: msgspec.Struct) -> bytes:
     return msgspec.json.encode(word)
 
 
-def version_of(settings: Mapping[str, str], *, compares: bool = False) -> int:
+def version_of(settings: Mapping[str, str], *, compares: bool = False, shared: bool = False) -> int:
     """Return the version of a wish or a state with these: the least that has them."""
-    return VERSION if settings or compares else FIRST
+    return VERSION if settings or compares or shared else FIRST
 
 
 def decode_word(kind: type[Word], payload: bytes) -> Word:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -93,57 +93,29 @@ class Wishes:
         ``shared``: others fetch it now too.
         """
         known = self._by_agent.get(agent)
-        earlier = () if known is None else known.before
-        before = (*earlier, self.standing(agent).active)[-_HISTORY:]
+        before = (*self._before(agent), self.standing(agent).active)[-_HISTORY:]
         if known is not None and known.desired.active == digest:
             if not self._left(agent, known.desired):
                 return False
             before = known.before
-        desired = msgspec.structs.replace(
-            self.standing(agent),
-            generation=self._next_generation(agent, known),
-            active=digest,
-            keep=tuple(one for one in before[-1:] if one),
-            evict=(),
-            sources=sources,
-            shared=shared,
-            reason=reason,
+        keep = tuple(one for one in before[-1:] if one)
+        self._say(
+            agent, before, active=digest, keep=keep, sources=sources, shared=shared, reason=reason
         )
-        self._by_agent[agent] = Wish(desired, before)
         return True
 
     def change(self, agent: str, settings: dict[str, str], reason: str) -> bool:
         """Want these settings over an agent's own, and the model as it is; False: so it was."""
-        standing = self.standing(agent)
-        if standing.settings == settings:
+        if self.standing(agent).settings == settings:
             return False
-        known = self._by_agent.get(agent)
-        desired = msgspec.structs.replace(
-            standing,
-            generation=self._next_generation(agent, known),
-            version=version_of(settings, compares=standing.compares),
-            evict=(),
-            settings=settings,
-            reason=reason,
-        )
-        self._by_agent[agent] = Wish(desired, () if known is None else known.before)
+        self._say(agent, self._before(agent), settings=settings, reason=reason)
         return True
 
     def compare(self, agent: str, reason: str, *, on: bool) -> bool:
         """Want an agent to count how often the tiers above agree, or not; False: so it was."""
-        standing = self.standing(agent)
-        if standing.compares == on:
+        if self.standing(agent).compares == on:
             return False
-        known = self._by_agent.get(agent)
-        desired = msgspec.structs.replace(
-            standing,
-            generation=self._next_generation(agent, known),
-            version=version_of(standing.settings, compares=on),
-            evict=(),
-            compares=on,
-            reason=reason,
-        )
-        self._by_agent[agent] = Wish(desired, () if known is None else known.before)
+        self._say(agent, self._before(agent), compares=on, reason=reason)
         return True
 
     def standing(self, agent: str) -> Desired:
@@ -179,14 +151,27 @@ class Wishes:
             return ()
         evict = tuple(digest for digest in unused if digest not in wish.needed)
         if evict:
-            generation = self._next_generation(agent, wish)
-            desired = msgspec.structs.replace(wish.desired, generation=generation, evict=evict)
-            self._by_agent[agent] = Wish(desired, wish.before)
+            self._say(agent, wish.before, evict=evict)
         return evict
 
-    def _next_generation(self, agent: str, known: Wish | None) -> int:
+    def _before(self, agent: str) -> tuple[str, ...]:
+        known = self._by_agent.get(agent)
+        return () if known is None else known.before
+
+    def _say(self, agent: str, before: tuple[str, ...], **fields: Any) -> None:
+        """Want of an agent what stands but for these fields, and drop nothing unless they say so.
+
+        The version is the least by which agents of before pass over what they do not know.
+        """
+        changes = {"generation": self._next_generation(agent), "evict": (), **fields}
+        desired = msgspec.structs.replace(self.standing(agent), **changes)
+        version = version_of(desired.settings, compares=desired.compares, shared=desired.shared)
+        desired = msgspec.structs.replace(desired, version=version)
+        self._by_agent[agent] = Wish(desired, before)
+
+    def _next_generation(self, agent: str) -> int:
         """Return a generation after all that was ever said to an agent, as far as is known."""
-        member = self._registry.find(agent)
+        known, member = self._by_agent.get(agent), self._registry.find(agent)
         heard = member.desired.generation if member and member.desired else 0
         said = known.desired.generation if known is not None else 0
         return max(heard, said, int(time.time() * 1000) - 1) + 1
