@@ -128,7 +128,10 @@ class ModelKeeper:
 
     async def _bring_about(self, desired: Desired) -> bool:
         """Do what is wanted; say whether there is no reason to try it again."""
-        self._say(replace(NodeState(), generation=desired.generation, wanted=desired.active))
+        begun = replace(NodeState(), generation=desired.generation, wanted=desired.active)
+        if desired.active != self.active:  # "idle" would say that we left it for a model of our own
+            begun = replace(begun, phase="fetching" if desired.active else "loading")
+        self._say(begun)
         try:
             await self._changes.bring_about(desired, self._store)
             await self._take(desired)
