@@ -253,9 +253,11 @@ class Shipping:
         return self._verifier.check(manifest)
 
     def _is_shared(self, agents: Iterable[str], digest: str) -> bool:
-        """Say whether so many are to fetch a bundle now that the broker is the way for it."""
+        """Say whether so many that live are to fetch a bundle that the broker is the way for it."""
         wanting = {name for name, wish in self.wishes.items() if wish.desired.active == digest}
-        lacking = [name for name in wanting.union(agents) if not self._registry.holds(name, digest)]
+        members = [self._registry.find(name) for name in wanting.union(agents)]
+        alive = [member.name for member in members if member and member.life == "alive"]
+        lacking = [name for name in alive if not self._registry.holds(name, digest)]
         return 0 < self._share_from <= len(lacking)
 
     def _neighbours(self, agent: str, digest: str) -> tuple[str, ...]:

@@ -159,12 +159,14 @@ class Wishes:
         return () if known is None else known.before
 
     def _say(self, agent: str, before: tuple[str, ...], **fields: Any) -> None:
-        """Want of an agent what stands but for these fields, and drop nothing unless they say so.
+        """Want of an agent what stands but for these fields.
 
-        The version is the least by which agents of before pass over what they do not know.
+        Unless they say so, nothing is dropped and nobody else fetches it now. The version is the
+        least by which agents of before pass over what they do not know.
         """
-        changes = {"generation": self._next_generation(agent), "evict": (), **fields}
-        desired = msgspec.structs.replace(self.standing(agent), **changes)
+        passing = {"evict": (), "shared": False, **fields}
+        generation = self._next_generation(agent)
+        desired = msgspec.structs.replace(self.standing(agent), generation=generation, **passing)
         version = version_of(desired.settings, compares=desired.compares, shared=desired.shared)
         desired = msgspec.structs.replace(desired, version=version)
         self._by_agent[agent] = Wish(desired, before)

@@ -104,6 +104,7 @@ async def test_a_bundle_for_several_at_once_comes_over_the_broker_where_it_is_se
         bundle = await site.catalogue(folder)
         for name in names:
             await stack.enter_async_context(site.agent(name))
+        await eventually(lambda: site.center.registry.count("alive") == len(names), "all of them")
         await site.center.shipping.assign(names, bundle.digest, "")
         for name in names:
             await site.reaches("active", name, digest=bundle.digest)
@@ -115,6 +116,24 @@ async def test_a_bundle_for_several_at_once_comes_over_the_broker_where_it_is_se
             assert 1 <= sent < 2.5, "not three times; small files are over before anybody falls in"
         else:
             assert (sources, sent) == ({site.url}, 0)
+    await wire.close()
+
+
+async def test_agents_that_are_dead_are_not_many_who_fetch_a_bundle_now(tmp_path: Path) -> None:
+    wire, names = MemoryWire(), ("cloud-1", "cloud-2")
+    async with opened_site(wire, tmp_path, share_from=2) as site, site.agent("cloud-1"):
+        registry, shipping = site.center.registry, site.center.shipping
+        bundle = await site.catalogue(site.bundle("better"))
+        await eventually(lambda: registry.count("alive") == 1, "the first")
+        async with site.agent("cloud-2"):
+            await eventually(lambda: registry.count("alive") == 2, "the second")
+        await eventually(lambda: registry.count("dead") == 1, "its goodbye")
+
+        await shipping.assign(names, bundle.digest, "")
+        await site.reaches("active", digest=bundle.digest)
+
+        assert not shipping.standing("cloud-1").shared
+        assert site.state().source == site.url
     await wire.close()
 
 

@@ -60,3 +60,14 @@ def test_what_was_to_be_dropped_is_not_said_again(wishes: Wishes) -> None:
     wishes.compare("edge-1", "", on=True)
 
     assert "evict" not in said(wishes)
+
+
+@pytest.mark.parametrize("then", ["settings", "compared", "dropped"])
+def test_that_others_fetch_it_now_too_is_said_of_that_moment_alone(
+    wishes: Wishes, then: str
+) -> None:
+    CHANGES["shared"](wishes)
+    assert said(wishes)["shared"]
+    CHANGES[then](wishes)
+
+    assert "shared" not in said(wishes)
