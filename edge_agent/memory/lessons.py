@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from edge_agent.memory.entries import Entry
 from edge_agent.memory.fast_path import agree, lifetime_s, refusal
+from edge_agent.memory.guards import difference
 from edge_agent.memory.recall import SAME
 from edge_agent.memory.rewordings import KNOWN
 from edge_agent.memory.wording import read_question
@@ -82,7 +83,7 @@ class Lessons:
         or nothing is kept of it.
         """
         ghost = recall.ghost
-        if ghost is None:
+        if ghost is None or _is_another(recall, self._ghosts.buried(ghost)):
             return None
         right = agree(answer, own)
         ghost.ok += right
@@ -98,7 +99,7 @@ class Lessons:
         """Hold an answer against what the edge's model has learned; None where that is another."""
         ghost = recall.ghost or recall.kin
         kept = self._ghosts.buried(ghost) if ghost is not None else None
-        if ghost is None or kept is None:
+        if ghost is None or kept is None or _is_another(recall, kept):
             return None
         entry = kept[0]
         same = agree(answer, entry.answer)
@@ -178,3 +179,8 @@ class Lessons:
         self._verifier.rewordings.note(asked, wording, same=same)
         if same or not known:
             self._verifier.note(best.likeness, same=same)
+
+
+def _is_another(recall: Recall, kept: tuple[Entry, list[Vector]] | None) -> bool:
+    """Return whether the archive says that a ghost was another question, of the same names."""
+    return kept is not None and bool(difference(recall.question, read_question(kept[0].question)))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_agent.memory.fast_path import agree
 from edge_agent.memory.ghosts import hash_of_names
+from edge_agent.memory.guards import difference
 from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
             continue
         ghost, _ = ghosts.find(asked, shelf.vectors_of(entry)[0], entry.task, entry.owner)
         kept = ghosts.buried(ghost) if ghost is not None else None
-        if ghost is None or kept is None:
+        if ghost is None or kept is None or difference(asked, read_question(kept[0].question)):
             continue
         if agree(kept[0].answer, entry.answer):
             forgetting.drop([entry.id])
@@ -54,18 +55,23 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
 
 
 def twins(entries: Iterable[Entry], rewordings: Rewordings) -> Iterator[tuple[Entry, Entry]]:
-    """Yield each entry that is the same question as an older one, that one first."""
-    alike: dict[tuple[str, str, str, str], dict[str, Entry]] = {}
+    """Yield each entry that is the same question as an older one, that one first.
+
+    The same names in other places are another question: who beat whom.
+    """
+    alike: dict[tuple[str, str, str, str], dict[str, list[Entry]]] = {}
     for entry in sorted(entries, key=lambda entry: entry.id):
         asked = read_question(entry.question)
         key = (hash_of_names(asked), entry.task, entry.owner, entry.version)
         elders = alike.setdefault(key, {})
         same = [
-            elders[form]
+            elder
             for form in rewordings.forms_of(asked.masked)
             if form in elders and rewordings.same_kind(form, asked.masked)
+            for elder in elders[form]
+            if not difference(asked, read_question(elder.question))
         ]
         if same:
             yield min(same, key=lambda entry: entry.id), entry
         else:
-            elders[asked.masked] = entry
+            elders.setdefault(asked.masked, []).append(entry)

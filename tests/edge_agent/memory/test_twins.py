@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 PRODUCER = "Who was the producer of Glass River?"
 IN_OTHER_WORDS = "Who is the producer of Glass River?"
 FAR_OFF = "By whom was Glass River produced?"
+BRAZIL_BEAT = "Did Brazil beat Germany in 2014?"
+GERMANY_BEAT = "Did Germany beat Brazil in 2014?"
 
 
 def prove(memory: Memory) -> None:
@@ -67,6 +69,43 @@ def test_another_version_and_another_name_are_no_twins() -> None:
     memory.refit()
 
     assert len(memory.entries) == 3
+
+
+def test_the_same_names_in_other_places_are_no_twins() -> None:
+    memory = small_memory()
+    learn(memory, GERMANY_BEAT, "yes")
+    learn(memory, BRAZIL_BEAT, "no")
+    memory.refit()
+
+    for text, answer in ((GERMANY_BEAT, "yes"), (BRAZIL_BEAT, "no")):
+        best = recall(memory, text).best
+        assert best is not None
+        assert (best.entry.answer, best.exact) == (answer, True)
+
+
+def test_nor_is_one_of_them_what_the_model_has_learned_of_the_other() -> None:
+    memory = small_memory()
+    learned = learn(memory, GERMANY_BEAT, "yes").entry
+    beside = learn(memory, BRAZIL_BEAT, "no").entry
+    assert learned is not None
+    ghost = memory.internalise(learned, "night-1", 1.0)
+    memory.refit()
+
+    assert list(memory.entries.values()) == [beside]
+    assert list(memory.ghosts.values()) == [ghost]
+
+
+def test_nor_does_an_answer_to_one_speak_of_what_was_learned_of_the_other() -> None:
+    memory = small_memory()
+    learned = learn(memory, GERMANY_BEAT, "yes").entry
+    assert learned is not None
+    ghost = memory.internalise(learned, "night-1", 1.0)
+    outcome = memory.judge_ghost(recall(memory, BRAZIL_BEAT), "yes", "no")
+    lesson = learn(memory, BRAZIL_BEAT, "no")
+
+    assert (outcome, lesson.outcome) == (None, "stored")
+    assert (ghost.ok, ghost.bad) == (0, 0)
+    assert list(memory.ghosts.values()) == [ghost]
 
 
 def test_an_entry_of_what_the_model_has_learned_makes_room() -> None:
