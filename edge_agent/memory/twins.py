@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forgetting) -> None:
     """Make one of entries that are the same question, and of one with what the model has learned.
 
-    Where a learned answer is another, it is open again: its entry comes back with both.
+    Where a learned answer is another, it is open again: its entry comes back with both. Answers
+    that are true for a while only, or do not count any more, are joined with none.
     """
 
     def join(elder: Entry, entry: Entry) -> None:
@@ -37,21 +38,31 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
         shelf.put(elder)
         forgetting.drop([entry.id])
 
-    for elder, entry in list(twins(shelf.entries.values(), lessons.rewordings)):
+    for elder, entry in list(twins(_lasting(shelf, forgetting), lessons.rewordings)):
         join(elder, entry)
     names = {ghost.names for ghost in ghosts.known.values()}
-    for entry in list(shelf.entries.values()) if names else ():
+    for entry in _lasting(shelf, forgetting) if names else ():
         asked = read_question(entry.question)
         if asked.names and hash_of_names(asked) not in names:
             continue
         ghost, _ = ghosts.find(asked, shelf.vectors_of(entry)[0], entry.task, entry.owner)
         kept = ghosts.buried(ghost) if ghost is not None else None
-        if ghost is None or kept is None or difference(asked, read_question(kept[0].question)):
+        if ghost is None or kept is None or kept[0].version != entry.version:
+            continue
+        if difference(asked, read_question(kept[0].question)):
             continue
         if agree(kept[0].answer, entry.answer):
             forgetting.drop([entry.id])
         elif (again := lessons.restore(ghost)) is not None:
             join(again, entry)
+
+
+def _lasting(shelf: Shelf, forgetting: Forgetting) -> list[Entry]:
+    return [
+        entry
+        for entry in shelf.entries.values()
+        if entry.expires_s is None and entry.created_s >= forgetting.not_before_s
+    ]
 
 
 def twins(entries: Iterable[Entry], rewordings: Rewordings) -> Iterator[tuple[Entry, Entry]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_agent.memory.wording import read_question
-from tests.support.word_vectors import learn, recall, small_memory
+from tests.support.word_vectors import NOW_S, learn, recall, small_memory
 
 if TYPE_CHECKING:
     from edge_agent.memory.entries import Ghost
@@ -105,6 +105,42 @@ def test_nor_does_an_answer_to_one_speak_of_what_was_learned_of_the_other() -> N
 
     assert (outcome, lesson.outcome) == (None, "stored")
     assert (ghost.ok, ghost.bad) == (0, 0)
+    assert list(memory.ghosts.values()) == [ghost]
+
+
+def test_a_fresh_answer_does_not_go_into_one_that_is_no_longer_true() -> None:
+    memory = small_memory()
+    learn(memory, "What is the price of gold today?", "2,000 dollars")
+    later_s = NOW_S + 10 * 86_400
+    learn(memory, "What is the price of gold today?", "3,000 dollars", later_s)
+    memory.refit()
+    best = recall(memory, "What is the price of gold today?", later_s).best
+
+    assert best is not None
+    assert best.entry.answer == "3,000 dollars"
+
+
+def test_nor_into_one_from_before_the_moment_from_which_answers_count() -> None:
+    memory = small_memory(not_before_s=NOW_S)
+    learn(memory, PRODUCER, "Ida Holm", NOW_S - 1)
+    learn(memory, PRODUCER, "Lars Berg", NOW_S + 1)
+    memory.refit()
+    best = recall(memory, PRODUCER).best
+
+    assert best is not None
+    assert best.entry.answer == "Lars Berg"
+
+
+def test_nor_into_what_was_learned_of_another_version() -> None:
+    memory = small_memory()
+    fresh = learn(memory, IN_OTHER_WORDS, "Lars Berg", version="b").entry
+    learned = learn(memory, PRODUCER, "Ida Holm", version="a").entry
+    assert learned is not None
+    ghost = memory.internalise(learned, "night-1", 1.0)
+    prove(memory)
+    memory.refit()
+
+    assert list(memory.entries.values()) == [fresh]
     assert list(memory.ghosts.values()) == [ghost]
 
 
