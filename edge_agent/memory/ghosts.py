@@ -83,25 +83,33 @@ class Ghosts:
         self.known[ghost.id] = ghost
         self._index.add(ghost.id, vector)
 
-    def find(
-        self, asked: Question, vector: Vector, task: Task, owner: str
-    ) -> tuple[Ghost | None, Ghost | None]:
-        """Return the ghost of a question; else one of its names that may be it, or neither."""
-        if not self.known:
-            return None, None
-        names, kin = hash_of_names(asked), None
-        for key, cosine in self._index.search(vector, _CHECKED):
-            ghost = self.known[key]
-            if cosine < _LEAST_COSINE or (ghost.task, ghost.owner) != (task, owner):
-                continue
+    def find(self, asked: Question, vector: Vector, task: Task, owner: str) -> Ghost | None:
+        """Return the ghost of a question."""
+        names = hash_of_names(asked)
+        for ghost in self._near(vector, task, owner):
             if ghost.names == names:
                 if self._rewordings.same_kind(asked.masked, ghost.template):
-                    return ghost, None
-                if not difference(read_question(asked.masked), read_question(ghost.template)):
-                    kin = kin or ghost
+                    return ghost
             elif not asked.names and self._in_lower_case(asked, ghost):
-                return ghost, None
-        return None, kin
+                return ghost
+        return None
+
+    def kin_of(self, asked: Question, vector: Vector, task: Task, owner: str) -> Ghost | None:
+        """Return a ghost of the same names where nobody knows yet whether it is the question.
+
+        It compares words, which takes longer than ``find``: no question waits for it.
+        """
+        names, masked = hash_of_names(asked), read_question(asked.masked)
+        for ghost in self._near(vector, task, owner):
+            if ghost.names == names and not difference(masked, read_question(ghost.template)):
+                return ghost
+        return None
+
+    def _near(self, vector: Vector, task: Task, owner: str) -> Iterator[Ghost]:
+        for key, cosine in self._index.search(vector, _CHECKED) if self.known else ():
+            ghost = self.known[key]
+            if cosine >= _LEAST_COSINE and (ghost.task, ghost.owner) == (task, owner):
+                yield ghost
 
     def _in_lower_case(self, asked: Question, ghost: Ghost) -> bool:
         """Return whether a question without capitals is a ghost's, in one of the forms known."""

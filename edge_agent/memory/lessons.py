@@ -97,19 +97,23 @@ class Lessons:
 
     def _of_learned(self, recall: Recall, answer: str) -> Lesson | None:
         """Hold an answer against what the edge's model has learned; None where that is another."""
-        ghost = recall.ghost or recall.kin
+        kin = None if recall.ghost else self._kin_of(recall)
+        ghost = recall.ghost or kin
         kept = self._ghosts.buried(ghost) if ghost is not None else None
         if ghost is None or kept is None or _is_another(recall, kept):
             return None
         entry = kept[0]
         same = agree(answer, entry.answer)
-        if recall.kin is not None:
+        if kin is not None:
             self._verifier.rewordings.note(
                 recall.question, read_question(entry.question), same=same
             )
         if same:
             return Lesson("confirmed", entry)
-        return None if recall.kin is not None else self._reopen(ghost, recall, answer)
+        return None if kin is not None else self._reopen(ghost, recall, answer)
+
+    def _kin_of(self, recall: Recall) -> Ghost | None:
+        return self._ghosts.kin_of(recall.question, recall.vector, recall.task, recall.owner)
 
     def _reopen(self, ghost: Ghost, recall: Recall, answer: str) -> Lesson | None:
         """Put the entry of a ghost back that an answer from above contradicts, with that answer."""

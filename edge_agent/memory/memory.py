@@ -106,8 +106,8 @@ class Memory:
         eligible = self._eligible(task, owner, now_s, versions)
         index = self._shelf.index
         found = self._retriever.candidates(asked, vector, index, self.entries, eligible)
-        ghosts = self._ghosts.find(asked, vector, task, eligible.owner)
-        return Recall(asked, vector, task, eligible.owner, found, *ghosts)
+        ghost = self._ghosts.find(asked, vector, task, eligible.owner)
+        return Recall(asked, vector, task, eligible.owner, found, ghost)
 
     def asked_before(
         self,

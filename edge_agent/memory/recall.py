@@ -25,10 +25,7 @@ NO_VECTOR: Final[Vector] = np.empty(0, np.float32)
 
 
 class Recall(NamedTuple):
-    """A question with its vector, the candidates that are like it, the likeliest first, a ghost.
-
-    ``kin`` is a ghost of the same names where nobody knows yet whether it is the same question.
-    """
+    """A question with its vector, the candidates that are like it, the likeliest first, a ghost."""
 
     question: Question
     vector: Vector
@@ -36,7 +33,6 @@ class Recall(NamedTuple):
     owner: str
     candidates: list[Recalled]
     ghost: Ghost | None
-    kin: Ghost | None = None
 
     @property
     def best(self) -> Recalled | None:

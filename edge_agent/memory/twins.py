@@ -16,7 +16,7 @@ from edge_agent.memory.wording import read_question
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from edge_agent.memory.entries import Entry
+    from edge_agent.memory.entries import Entry, Ghost
     from edge_agent.memory.forgetting import Forgetting
     from edge_agent.memory.ghosts import Ghosts
     from edge_agent.memory.lessons import Lessons
@@ -40,21 +40,31 @@ def join_twins(shelf: Shelf, ghosts: Ghosts, lessons: Lessons, forgetting: Forge
 
     for elder, entry in list(twins(_lasting(shelf, forgetting), lessons.rewordings)):
         join(elder, entry)
-    names = {ghost.names for ghost in ghosts.known.values()}
-    for entry in _lasting(shelf, forgetting) if names else ():
-        asked = read_question(entry.question)
-        if asked.names and hash_of_names(asked) not in names:
-            continue
-        ghost, _ = ghosts.find(asked, shelf.vectors_of(entry)[0], entry.task, entry.owner)
-        kept = ghosts.buried(ghost) if ghost is not None else None
-        if ghost is None or kept is None or kept[0].version != entry.version:
-            continue
-        if difference(asked, read_question(kept[0].question)):
-            continue
-        if agree(kept[0].answer, entry.answer):
+    for ghost, learned, entry in _beside_ghosts(shelf, ghosts, _lasting(shelf, forgetting)):
+        if agree(learned.answer, entry.answer):
             forgetting.drop([entry.id])
         elif (again := lessons.restore(ghost)) is not None:
             join(again, entry)
+
+
+def _beside_ghosts(
+    shelf: Shelf, ghosts: Ghosts, entries: Iterable[Entry]
+) -> Iterator[tuple[Ghost, Entry, Entry]]:
+    """Yield each ghost with what was learned, and an entry that is the same question.
+
+    One without names is not looked for: as many questions as there are would have to be compared.
+    """
+    names = {ghost.names for ghost in ghosts.known.values()}
+    for entry in entries:
+        asked = read_question(entry.question)
+        if not asked.names or hash_of_names(asked) not in names:
+            continue
+        ghost = ghosts.find(asked, shelf.vectors_of(entry)[0], entry.task, entry.owner)
+        kept = ghosts.buried(ghost) if ghost is not None else None
+        if ghost is None or kept is None or kept[0].version != entry.version:
+            continue
+        if not difference(asked, read_question(kept[0].question)):
+            yield ghost, kept[0], entry
 
 
 def _lasting(shelf: Shelf, forgetting: Forgetting) -> list[Entry]:
