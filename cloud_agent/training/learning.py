@@ -48,6 +48,10 @@ async def fetch_lesson(held: HeldLesson, store: BundleStore, exchange: FileExcha
         held.done = progress.bytes_done
 
     await exchange.fetch(held.lesson, progress, told)
+    await asyncio.to_thread(_lay_out, held, store)
+
+
+def _lay_out(held: HeldLesson, store: BundleStore) -> None:
     folder, lesson = held.folder, held.lesson
     folder.rows.unlink(missing_ok=True)
     try:
@@ -89,10 +93,10 @@ def describe_taught(held: HeldLesson, store: BundleStore) -> LessonState:
 
 
 async def _watch(held: HeldLesson) -> None:
-    """Take over how many steps are made, which the process writes down."""
+    """Take over how far the process is, which its folder shows."""
     while True:
         with contextlib.suppress(OSError, ValueError):
             held.done = int((held.folder.path / "steps").read_text())
-        if held.done >= held.total:
+        if (held.folder.path / "tuned").exists():
             held.stage = "packs"
         await asyncio.sleep(_LOOK_S)

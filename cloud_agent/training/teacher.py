@@ -89,7 +89,7 @@ class Teacher:
         """
         self._bases = await asyncio.to_thread(self._read_bases)
         async with contextlib.AsyncExitStack() as leaving:
-            for held in await asyncio.to_thread(lambda: list(held_lessons(self._folder))):
+            for held in await asyncio.to_thread(held_lessons, self._folder):
                 await self._seat(held)
             leaving.callback(self._leave)
             for kind in ("lesson", "let-go"):
@@ -204,13 +204,17 @@ class Teacher:
             if not waiting:
                 await self._changed.wait()
                 continue
+            held = waiting[0].held
             task = asyncio.create_task(self._teach(waiting[0]))
-            self._at_work = waiting[0].held, task
+            self._at_work = held, task
             try:
                 await asyncio.wait({task})
             finally:
                 self._at_work = None
                 await _end(task)
+            if not task.cancelled() and (error := task.exception()) is not None:
+                held.wait()  # the others do not
+                _log.error("a lesson broke", edge=held.edge, exc_info=error)
 
     def _waiting(self) -> list[_Bench]:
         """Return the lessons that are to be taught, in their order."""
@@ -229,7 +233,7 @@ class Teacher:
         except (RecServeError, OSError) as error:
             taught = self._failed(held.lesson, str(error))
             _log.warning("a lesson failed", edge=held.edge, reason=str(error))
-        held.end(taught)
+        await asyncio.to_thread(held.end, taught)
         await self._say(held.edge, taught)
 
     async def _has_files(self, bench: _Bench) -> bool:
@@ -237,7 +241,7 @@ class Teacher:
         try:
             await fetch_lesson(bench.held, bench.store, bench.exchange)
         except BundleError as error:
-            bench.held.away, bench.held.stage = True, "waits"
+            bench.held.wait()
             _log.warning("a lesson waits for its edge", edge=bench.held.edge, reason=str(error))
             return False
         return True
@@ -269,23 +273,8 @@ class Teacher:
 
     async def _tell(self, held: HeldLesson) -> None:
         """Tell an edge how far its lesson is."""
-        taught = held.ended
-        if taught is None:
-            done, total = held.done, held.total
-            if held.stage == "waits":
-                done = total = self._before(held)
-            taught = LessonState(
-                night=held.lesson.night,
-                lesson=held.digest,
-                stage=held.stage,
-                done=done,
-                total=total,
-            )
-        await self._say(held.edge, taught)
-
-    def _before(self, held: HeldLesson) -> int:
-        """Return how many lessons come before one."""
-        return sum(each.held.came_s < held.came_s for each in self._waiting())
+        before = sum(each.held.came_s < held.came_s for each in self._waiting())
+        await self._say(held.edge, held.how_far(before))
 
     async def _say(self, edge: str, taught: LessonState) -> None:
         """Say it to whoever is there to hear it: an edge that is not asks again."""

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from typing import TYPE_CHECKING, Final
-
-import msgspec
 
 from edge_agent.nights.folder import NightOutcome
 from edge_agent.nights.trainer import held
-from shared.errors import BusError, MalformedMessage, RecServeError
+from shared.errors import BundleError, BusError, MalformedMessage, RecServeError
 from shared.nodes.exchange import FileExchange
 from shared.nodes.fetch import Progress
 from shared.nodes.lesson_folder import LessonFolder, lay_out
@@ -27,7 +24,7 @@ from shared.wire.nights import LessonState, LetGo, decode_night, encode_night, l
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from edge_agent.nights.folder import NightFolder
+    from edge_agent.nights.folder import NightFolder, NightOrder
     from shared.bus import Bus, Message
     from shared.wire.nights import NightLesson, Stage
     from shared.wire.topics import NightKind, Topics
@@ -75,11 +72,10 @@ class TrainerElsewhere:
 
         As ``edge_agent.nights.trainer.train``, which does all of it here. Raises ``StoreError``.
         """
-        limit_s, began_s = nights.order(number).night.limit_s, time.monotonic()
+        order = nights.order(number)
+        limit_s = order.night.limit_s
         try:
-            outcome = await asyncio.wait_for(self._train(nights, number), limit_s)
-            seconds = round(time.monotonic() - began_s, 1)  # its process knows its own part
-            return msgspec.structs.replace(outcome, seconds=seconds)
+            return await asyncio.wait_for(self._train(nights, order), limit_s)
         except asyncio.TimeoutError:
             why = f"{self._how_far()} when memory.night.limit_s passed, which is {limit_s:g} s"
         except (RecServeError, OSError) as error:
@@ -89,10 +85,10 @@ class TrainerElsewhere:
         await self._let_go(self._current)
         return outcome
 
-    async def _train(self, nights: NightFolder, number: int) -> NightOutcome:
-        folder = LessonFolder(nights.of(number))
-        while (outcome := await held(nights, number)) is None:
-            await self._have_taught(folder)
+    async def _train(self, nights: NightFolder, order: NightOrder) -> NightOutcome:
+        folder = LessonFolder(nights.of(order.number))
+        while (outcome := await held(nights, order.number)) is None:
+            await self._have_taught(folder, order.night.taught_megabytes)
         return outcome
 
     def _how_far(self) -> str:
@@ -102,21 +98,21 @@ class TrainerElsewhere:
 
     # -- one lesson ------------------------------------------------------------------------------
 
-    async def _have_taught(self, folder: LessonFolder) -> None:
-        """Bring what a trainer makes of a lesson. Raises ``NotTaught`` with the reason it gives."""
+    async def _have_taught(self, folder: LessonFolder, most_megabytes: int) -> None:
+        """Have a lesson taught, and lay out what comes of it. Raises ``NotTaught``."""
         lesson = await asyncio.to_thread(folder.read)
         assert lesson is not None, "the process wrote it"  # noqa: S101
         assert self._bus is not None, "reached"  # noqa: S101
         assert self._topics is not None, "reached"  # noqa: S101
         digest = self._current = lesson_digest(lesson)
+        self._taught = asyncio.Queue()  # what was still said of the one before is of no use
         store = await asyncio.to_thread(folder.store)
-        exchange = FileExchange(self._bus, self._topics, store, self._agent, self._trainer)
+        exchange = FileExchange(
+            self._bus, self._topics, store, self._agent, self._trainer, patience_s=self._again_s
+        )
         try:
             await exchange.start()
-            taught = await self._until_taught(lesson)
-            if taught.stage == "failed":
-                raise NotTaught(taught.why)
-            await exchange.fetch(taught, Progress())
+            taught = await self._brought(lesson, exchange, most_megabytes)
             await asyncio.to_thread(lay_out, store, taught.adapter, folder.adapter)
             await asyncio.to_thread(lay_out, store, taught.bundle, folder.bundle)
             _log.info("a night's model came", night=lesson.night, trainer=self._trainer)
@@ -124,6 +120,30 @@ class TrainerElsewhere:
             exchange.stop()
             store.close()
         await self._let_go(digest)
+
+    async def _brought(
+        self, lesson: NightLesson, exchange: FileExchange, most_megabytes: int
+    ) -> LessonState:
+        """Bring what a trainer makes of a lesson, however often that goes away meanwhile.
+
+        Raises ``NotTaught`` with the reason that it gives, or for more than may come.
+        """
+        while True:
+            taught = await self._until_taught(lesson)
+            if taught.stage == "failed":
+                raise NotTaught(taught.why)
+            if taught.size_bytes > most_megabytes << 20:
+                raise NotTaught(
+                    f"the files that {self._trainer} made have {taught.size_bytes} bytes, and "
+                    f"memory.night.taught_megabytes is {most_megabytes}"
+                )
+            try:
+                await exchange.fetch(taught, Progress())
+            except BundleError as error:
+                _log.warning("a night's model is waited for", night=lesson.night, reason=str(error))
+                await asyncio.sleep(self._again_s)
+            else:
+                return taught
 
     async def _until_taught(self, lesson: NightLesson) -> LessonState:
         """Send a lesson whenever its trainer is silent, until that has an end of it."""

@@ -104,7 +104,8 @@ class NightOrder(msgspec.Struct, frozen=True, kw_only=True):
 class NightOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a night; ``learned`` has the entries that the model now answers right.
 
-    ``rejected`` has the gates of a first try, where there was a second.
+    ``rejected`` has the gates of a first try, where there was a second. ``seconds`` are those since
+    it was ordered, however many processes it took.
     """
 
     number: int

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from edge_agent.memory.answers import text_of
 from edge_agent.nights.plan import row_of
-from shared.errors import PromptError
+from shared.errors import Busy, Expired, PromptError, Stopping
 from shared.tasks import Request
 
 if TYPE_CHECKING:
@@ -28,22 +28,27 @@ _AFTER_OTHERS: Final = -1
 async def probe_ghosts(wing: Wing, runner: ModelRunner, share: float) -> tuple[int, int]:
     """Ask a share of what was learned, one after another; return how much, and how much was lost.
 
-    The model is asked past the memory, and only when nobody else asks it.
+    The model is asked past the memory, and only when nobody else asks it; once it has no time, that
+    was all: whoever waits for the end of this has more to do.
     """
     asked = lost = 0
     for entry in await wing.to_probe(share):
-        if entry.task in runner.tasks and (said := await _said(runner, entry)) is not None:
-            asked += 1
-            lost += not await wing.probed(entry, said)
+        if entry.task not in runner.tasks:
+            continue
+        try:
+            said = await _said(runner, entry)
+        except (Busy, Expired, Stopping):
+            break
+        except PromptError:
+            continue
+        asked += 1
+        lost += not await wing.probed(entry, said)
     return asked, lost
 
 
-async def _said(runner: ModelRunner, entry: Entry) -> str | None:
-    """Return what the model answers; None where it could not in time."""
+async def _said(runner: ModelRunner, entry: Entry) -> str:
+    """Return what the model answers. Raises ``PromptError``."""
     request = Request(entry.task, row_of(entry, entry.task).probe)
     deadline_s = time.monotonic() + _PATIENCE_S
-    try:
-        scored = await runner.solve(request, deadline_s=deadline_s, priority=_AFTER_OTHERS)
-    except PromptError:
-        return None
+    scored = await runner.solve(request, deadline_s=deadline_s, priority=_AFTER_OTHERS)
     return text_of(scored.answer)

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from shared.errors import SettingsError
-from shared.settings.base import YEAR_S, Closed, Count, Seconds
+from shared.settings.base import YEAR_S, Closed, Count, Megabytes, Seconds
 from shared.wire.topics import check_name
 
 _CLOCK = r"^(|([01][0-9]|2[0-3]):[0-5][0-9])$"
@@ -62,6 +62,10 @@ class NightSettings(Closed, frozen=True, kw_only=True):
     ] = 6
     threads: Annotated[Count, Meta(description="threads of the training, at idle priority")] = 1
     limit_s: Annotated[Seconds, Meta(description="longest time for one night")] = 14_400.0
+    taught_megabytes: Annotated[
+        Megabytes,
+        Meta(description="longest that the files a trainer sends back may be, together"),
+    ] = 4_096
     new_least: Annotated[
         float,
         Meta(

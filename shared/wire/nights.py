@@ -92,7 +92,6 @@ class LessonState(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     done: Annotated[int, Meta(ge=0)] = 0
     total: Annotated[int, Meta(ge=0)] = 0
     why: Annotated[str, Meta(max_length=DETAIL_CHARACTERS)] = ""
-    steps: _Many = 0
     adapter: _Files = ()
     bundle: _Files = ()
     form: _Form = _FORM

@@ -28,7 +28,7 @@ def section(report: ShiftReport) -> str:
     over = f"the mean over {orders} orders of arrival" if orders > 1 else "one order of arrival"
     return (
         f"{_days(report)}\n"
-        f"Measured on test rows; {over}:\n\n"
+        f"Measured on test rows; {over} (`--orders {orders}`):\n\n"
         f"{_kinds(report)}\n{_verdict(report)}\n\n{_cloud(report)}\n\n"
         "![Accuracy of the edge, and what it sends up, night by night](nights-classify.png)\n"
     )

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from cloud_agent.training.settings import TrainerSettings
 from cloud_agent.training.teacher import Teacher
+from shared.nodes.exchange import FileExchange
 from shared.wire.nights import LessonState, LetGo, decode_night, encode_night, lesson_digest
 from shared.wire.topics import Topics
 from tests.support.lessons import make_lesson, write_base
+from tests.support.shipped import store_of
 from tests.support.wires import Inbox, MemoryWire, eventually, settled
 
 if TYPE_CHECKING:
@@ -33,8 +35,17 @@ class TeachingSite:
         kind = "let-go" if isinstance(word, LetGo) else "lesson"
         await self._edge.publish(self._topics.night(edge, "cloud-1", kind), encode_night(word))  # type: ignore[arg-type] # one of them
 
-    async def told(self) -> LessonState:
-        return decode_night(LessonState, (await self.inbox.next()).payload)
+    async def told(self, timeout_s: float = 5.0) -> LessonState:
+        return decode_night(LessonState, (await self.inbox.next(timeout_s)).payload)
+
+    @contextlib.asynccontextmanager
+    async def giving_rows(self, edge: str, rows: bytes) -> AsyncIterator[None]:
+        """Have an edge give the rows of its lesson."""
+        store = store_of(self.folder.parent / edge, rows)
+        exchange = FileExchange(self._edge, self._topics, store, edge, "cloud-1")
+        await exchange.start()
+        yield
+        exchange.stop()
 
     @property
     def held(self) -> list[Path]:
@@ -142,3 +153,43 @@ async def test_what_is_no_word_of_a_night_does_no_harm(tmp_path: Path) -> None:
         await site.send(lesson)
 
         assert (await site.told()).lesson == lesson_digest(lesson)
+
+
+async def test_a_lesson_that_breaks_waits_and_the_others_go_on(tmp_path: Path) -> None:
+    base, rows = write_base(tmp_path / "base"), bytes(1_000)
+    first, second = make_lesson(base), make_lesson(base, night=8)
+    async with taught_at(tmp_path, MemoryWire()) as site:
+        await site.send(first)
+        await site.told()
+        (site.held[0].parent / "taught.json").mkdir()  # so that its end cannot be written down
+        await site.send(second, edge="edge-2")
+        async with site.giving_rows("edge-1", rows), site.giving_rows("edge-2", rows):
+            await site.send(first)
+            while (told := await site.told(30.0)).stage != "failed":
+                pass
+
+        assert told.lesson == lesson_digest(second)
+        assert len(site.held) == 2
+
+
+async def test_the_lessons_of_an_edge_have_folders_of_their_own(tmp_path: Path) -> None:
+    """Else a training that outlived its lesson would put its model into the next one."""
+    base = write_base(tmp_path / "base")
+    async with taught_at(tmp_path, MemoryWire()) as site:
+        await site.send(make_lesson(base))
+        await site.told()
+        (before,) = site.held
+        await site.send(make_lesson(base, night=8))
+        await eventually(lambda: site.held not in ([], [before]), "the next lesson")
+
+
+async def test_an_end_that_cannot_be_read_is_no_lesson(tmp_path: Path) -> None:
+    lesson = make_lesson(write_base(tmp_path / "base"))
+    async with taught_at(tmp_path, MemoryWire()) as site:
+        await site.send(lesson)
+        await site.told()
+        (site.held[0].parent / "taught.json").write_text("{")
+    async with taught_at(tmp_path, MemoryWire()) as site:
+        assert not list(site.folder.iterdir())
+        await site.send(lesson)
+        assert (await site.told()).stage == "waits"

@@ -40,9 +40,9 @@ class Knowing:
         self, request: Request, *, deadline_s: float, priority: int = 0, origin: str = ""
     ) -> Scored:
         assert (priority, origin) == (-1, "")
+        self.asked.append(request.content)
         if self._busy:
             raise Busy("too much to do")
-        self.asked.append(request.content)
         return Scored(Completion(self._answers.get(request.content, "nobody")), 0.9, 1)
 
 
@@ -81,12 +81,16 @@ async def test_of_what_is_drawn_the_most_asked_for_is_probed(embedder: str, tmp_
         assert runner.asked == [_question(number) for number in range(4)]
 
 
-async def test_a_model_that_has_no_time_loses_nothing(embedder: str, tmp_path: Path) -> None:
+async def test_a_model_that_has_no_time_loses_nothing_and_is_asked_no_more(
+    embedder: str, tmp_path: Path
+) -> None:
     async with opened(MemorySettings(embedder=embedder), str(tmp_path)) as wing:
         _learned(wing)
+        runner = Knowing(busy=True)
 
-        assert await probe_ghosts(wing, _runner(Knowing(busy=True)), 1.0) == (0, 0)
+        assert await probe_ghosts(wing, _runner(runner), 1.0) == (0, 0)
         assert len(wing.memory.ghosts) == COUNT
+        assert runner.asked == [_question(0)]
 
 
 def _runner(runner: Knowing) -> ModelRunner:

@@ -47,6 +47,7 @@ async def test_what_goes_wrong_in_the_process_is_its_outcome_in_one_line(tmp_pat
     assert "nowhere" in outcome.why
     assert "\n" not in outcome.why
     assert nights.outcome(1) == outcome
+    assert outcome.seconds > 1e9, "since it was ordered, and not of its last process alone"
 
 
 async def test_a_night_that_another_process_has_held_meanwhile_is_not_held_again(

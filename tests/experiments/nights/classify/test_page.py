@@ -45,6 +45,7 @@ def report(gain: float, saved: float) -> ShiftReport:
 def test_the_section_says_what_was_reached_and_what_was_not() -> None:
     text = section(report(0.05, 0.1))
 
+    assert "one order of arrival (`--orders 1`):" in text
     assert "+5.0 [+3.0, +7.0] points, and 3 were aimed at: reached" in text
     assert "they change the accuracy by +5.0 [+3.0, +7.0] points." in text
     assert "Of the labels that the nights learned 90.0% were right" in text
