@@ -51,7 +51,8 @@ class Rollouts:
         self._events = events
         self._place = shipping.store.folder / "rollout.json"
         self._one_at_a_time = asyncio.Lock()
-        self._resumed = False
+        self._unsent = False
+        """Whether some canaries may not have been told yet: the disk was full, or we ended."""
 
     def start(self) -> None:
         """Read the one that was under way when the process before ended."""
@@ -67,7 +68,7 @@ class Rollouts:
             )
             return
         self.says = self.current.reason
-        self._resumed = True
+        self._unsent = True  # the process before may have ended between one canary and the next
 
     async def begin(self, order: RolloutOrder) -> Rollout:
         """Send a bundle, or settings, to the canaries. Raises ``SettingsError`` where none can."""
@@ -80,9 +81,12 @@ class Rollouts:
             return await self._abort(reason)
 
     async def look(self) -> None:
-        """Do what the rules say now; nothing if nothing is under way."""
+        """Do what the rules say now; nothing if nothing is under way, or the disk will not."""
         async with self._one_at_a_time:
-            await self._look()
+            try:
+                await self._look()
+            except StoreError as error:
+                self._wait_for_the_disk(str(error))
 
     async def _begin(self, order: RolloutOrder) -> Rollout:
         if self.current is not None and self.current.phase == "canary":
@@ -107,6 +111,7 @@ class Rollouts:
             before={m.name: m.telemetry for m in agents if m.telemetry is not None},
         )
         rollout = await self._set(rollout, f"{len(canaries)} of {len(names)} agents get it first")
+        self._unsent = True
         await self._send_out(rollout)
         return rollout
 
@@ -151,13 +156,13 @@ class Rollouts:
         rollout = self.current
         if rollout is None or rollout.phase != "canary":
             return
-        if self._resumed:  # the process before may have ended between one canary and the next
-            self._resumed = False
+        if self._unsent:
             await self._send_out(rollout)
         now_s, counts = time.time(), self._counts(rollout)
         move = judge(rollout, now_s, self._states(rollout), counts)
-        self.says = move.reason
-        if move.what == "watch":
+        if move.what == "wait":
+            self.says = move.reason
+        elif move.what == "watch":
             watched = msgspec.structs.replace(rollout, watched_s=now_s, since=counts)
             await self._set(watched, move.reason)
         elif move.what == "on":
@@ -167,6 +172,11 @@ class Rollouts:
         elif move.what == "back":
             await self._take_back(rollout, move.reason)
             await self._set(msgspec.structs.replace(rollout, phase="back"), move.reason)
+
+    def _wait_for_the_disk(self, reason: str) -> None:
+        if self.says != reason:  # once: we look again soon
+            _log.error("the rollout waits for the centre's disk", reason=reason)
+        self.says = reason
 
     def _states(self, rollout: Rollout) -> dict[str, NodeState]:
         """Return what the canaries say of what is wanted of them now, not of what was before."""
@@ -188,6 +198,7 @@ class Rollouts:
         """Give it to the canaries, and have everybody compared with the tiers above meanwhile."""
         await self._shipping.compare(rollout.agents, "compared during a rollout", on=True)
         await self._hand_out(rollout, rollout.canaries, _CANARY)
+        self._unsent = False
 
     async def _hand_out(self, rollout: Rollout, agents: Sequence[str], reason: str) -> None:
         if rollout.settings is None:
@@ -201,15 +212,15 @@ class Rollouts:
         await self._shipping.restore(rollout.standing, reason)
 
     async def _set(self, rollout: Rollout, reason: str) -> Rollout:
-        """Go by this from now on, keep it, and return it. Raises ``StoreError``."""
-        self.says = reason
-        self.current = rollout = msgspec.structs.replace(rollout, reason=reason)
+        """Keep this, go by it from now on, and return it. Raises ``StoreError``."""
+        rollout = msgspec.structs.replace(rollout, reason=reason)
         try:
             content = msgspec.json.encode(rollout)
             await asyncio.to_thread(write_atomically, self._place, content)
         except OSError as error:
             reason = f"{self._place}: the rollout cannot be kept ({error.strerror})"
             raise StoreError(reason) from error
+        self.current, self.says = rollout, reason
         _log.info("rollout", model=rollout.name, phase=rollout.phase, reason=reason)
         data = {"phase": rollout.phase, "name": rollout.name, "reason": reason}
         self._events.add("rollout", "", data, time.time())
