@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from cloud_agent.center.catalogue.file import read_catalogue, to_catalogue
 from cloud_agent.center.grading import kind_named
-from cloud_agent.center.placement.allocators import AllocatorContext, make_allocator
+from cloud_agent.center.placement.allocators import AllocatorContext, LinUcb, make_allocator
 from cloud_agent.center.placement.beliefs import Beliefs, Demand
 from cloud_agent.center.placement.features import features_of
 from cloud_agent.center.placement.jobs import FleetJob
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from cloud_agent.center.events import EventLog
     from cloud_agent.center.placement.planner import FleetPlan
     from cloud_agent.center.registry.members import Registry
+    from cloud_agent.center.rounds.ledger import PostedJob
     from cloud_agent.center.rounds.settings import RoundSettings
     from shared.bus import Bus, Message
     from shared.wire.codec import Notice
@@ -139,8 +140,8 @@ class TaskRounds:
         self._demand.learn([each.kind for each in posted])
         self.reports.begin(self.round, begun_s)
         for each in posted:
-            features = features_of(each.text, self._answer_tokens[each.kind])
-            job = FleetJob(uuid4().hex, each.kind, begun_s + settings.deadline_s, features)
+            deadline_s = begun_s + settings.deadline_s
+            job = FleetJob(uuid4().hex, each.kind, deadline_s, self._features(each))
             self.ledger.add(job, each, self.round, begun_s)
         await self._giver.give_out()
         while settings.mode == "barrier" and self.ledger.of_round(self.round):
@@ -150,6 +151,13 @@ class TaskRounds:
             await self._place()
         if settings.mode == "streaming":
             await asyncio.sleep(max(begun_s + settings.every_s - time.monotonic(), 0.0))
+
+    def _features(self, posted: PostedJob) -> tuple[float, ...]:
+        """Return what a job's text looks like, for an allocator that looks at texts."""
+        allocator = self._settings.allocator
+        if isinstance(allocator, LinUcb) and allocator.features:
+            return features_of(posted.text, self._answer_tokens[posted.kind])
+        return ()
 
     async def _keep(self) -> None:
         """Take back what the dead and the silent have, and end what is too late."""

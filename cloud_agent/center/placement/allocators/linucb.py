@@ -60,7 +60,8 @@ class LinUcbAllocator:
 
     def choose(self, job: FleetJob, candidates: Sequence[OpenNode]) -> int:
         """Return the node of the largest upper bound."""
-        text = self._scale.standardise(job.features) if job.features else (0.0,) * _FEATURES
+        looks = self._settings.features and job.features
+        text = self._scale.standardise(job.features) if looks else (0.0,) * _FEATURES
         seen = np.array([self._see(job.kind, text, candidate) for candidate in candidates])
         weights = self._inverse @ self._moments
         unsure = np.sqrt(np.einsum("ij,jk,ik->i", seen, self._inverse, seen))

@@ -21,6 +21,7 @@ from cloud_agent.center.placement.allocators import (
     EpsilonGreedy,
     Greedy,
     GreedyAccuracy,
+    LinUcb,
     Oracle,
     RoundRobin,
     ShortestQueue,
@@ -28,6 +29,7 @@ from cloud_agent.center.placement.allocators import (
     make_allocator,
     policy,
 )
+from cloud_agent.center.placement.allocators.linucb import LinUcbAllocator
 from cloud_agent.center.placement.beliefs import Beliefs, Outlook
 from cloud_agent.center.placement.dispatch import give_out
 from cloud_agent.center.placement.jobs import FleetJob, JobOutcome, OpenNode
@@ -272,3 +274,12 @@ def test_a_late_answer_is_worth_less_than_a_wrong_one() -> None:
     assert Weighted().of(1.0, 16.0) < Weighted().of(0.0, 14.0)
     assert Inverse().of(1.0, 16.0) == 0.0
     assert Inverse().of(1.0, 0.1) == Inverse().of(1.0, 0.2) == 6.0
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_linucb_learns_the_scale_of_texts_only_where_it_looks_at_them(features: bool) -> None:
+    given = LinUcbAllocator(LinUcb(features=features), context())
+    for number in range(3):
+        given.choose(job(number)._replace(features=(float(number),) * 8), candidates(0.0, 1.0))
+
+    assert given._scale._count == 3 * features
