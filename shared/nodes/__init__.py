@@ -1,5 +1,6 @@
 """The half of the fleet that lives on every node: what it says of itself, and the models it gets.
 
-``report`` looks at the machine and ``telemetry`` at what the agent counts; ``store`` keeps bundles
-by content address, ``transfer`` fetches them, ``keeper`` puts them to work; ``node`` joins these.
+``machine`` looks at the computer and ``telemetry`` at what the agent counts; ``store`` keeps
+bundles by content address, ``fetch`` brings them, ``keeper`` has those that the centre wants put
+to work by ``at_work``; ``node`` joins these.
 """

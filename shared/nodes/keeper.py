@@ -22,11 +22,11 @@ from shared.errors import (
     StoreError,
     cut,
 )
+from shared.nodes.at_work import BundleAtWork
 from shared.nodes.fetch import BundleFetcher, Progress
 from shared.nodes.hearing import WishListener
 from shared.nodes.machine import disk_of
-from shared.nodes.wanted import check_disk, check_memory, check_order, fit_together, raised
-from shared.runtimes import load_model
+from shared.nodes.wanted import check_disk, check_memory, check_order
 from shared.telemetry.log import get_logger
 from shared.wire.control import DETAIL_CHARACTERS, NodeState, version_of
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from shared.nodes.settings import NodeSettings
     from shared.nodes.signing import ManifestVerifier
     from shared.nodes.sources import ChunkSource
-    from shared.nodes.store import BundleStore, StoreNote
+    from shared.nodes.store import BundleStore
     from shared.runtimes import ModelSettings
     from shared.serving.slot import ModelSlot
     from shared.wire.control import Desired
@@ -74,15 +74,13 @@ class ModelKeeper:
         self._settings = settings
         self._heard = WishListener(bus, topics, agent)
         self._model = model
-        self._slot = slot
         self._store = store
         self._verifier = verifier
         self._sources = sources
         self._tell = tell
         self._fetcher = BundleFetcher(store, busy=busy, busy_bytes_s=settings.busy_bytes_s)
-        self._flipping = False
+        self._at_work = BundleAtWork(slot, store, model, active, settings.memory_megabytes)
         self._changes = changes
-        self.active = active
         self.state = NodeState()
         self._say(self.state)
 
@@ -91,8 +89,7 @@ class ModelKeeper:
 
         It stays until the centre wants something anew, or the agent starts again.
         """
-        if self.active and not self._flipping:
-            self.active = ""
+        if self.state.active and not self._at_work.is_ours:
             self._say(self.state, phase="idle", detail="the agent took up a model of its own")
 
     async def run(self) -> None:
@@ -129,7 +126,8 @@ class ModelKeeper:
     async def _bring_about(self, desired: Desired) -> bool:
         """Do what is wanted; say whether there is no reason to try it again."""
         begun = replace(NodeState(), generation=desired.generation, wanted=desired.active)
-        if desired.active != self.active:  # "idle" would say that we left it for a model of our own
+        if not self._at_work.is_ours or self._at_work.digest != desired.active:
+            # "idle" would say that we left it for a model of our own
             begun = replace(begun, phase="fetching" if desired.active else "loading")
         self._say(begun)
         try:
@@ -149,8 +147,8 @@ class ModelKeeper:
         return True
 
     async def _take(self, desired: Desired) -> None:
-        if desired.active == self.active:
-            self._say(self.state, phase="active" if self.active else "idle")
+        if desired.active == await self._at_work.settle():
+            self._say(self.state, phase="active" if desired.active else "idle")
             return
         if not desired.active:
             await self._flip("", None)
@@ -213,7 +211,7 @@ class ModelKeeper:
     def _make_room(self, bundle: ShippedBundle, desired: Desired) -> int:
         """Return how much is to be fetched, once there is room for it."""
         needed = sum(file.size_bytes for file in self._store.missing(bundle))
-        keep = {self.active, desired.active, *desired.keep}
+        keep = {self._at_work.digest, desired.active, *desired.keep}
         try:
             check_memory(bundle.size_bytes, self._settings.memory_megabytes)
             if needed:
@@ -228,13 +226,8 @@ class ModelKeeper:
     async def _flip(self, digest: str, bundle: ShippedBundle | None) -> None:
         """Load beside what serves, probe and flip; the old model serves on when that fails."""
         self._say(self.state, phase="loading")
-        wanted = self._model
         try:
-            if bundle is not None:
-                folder = await asyncio.to_thread(self._store.assemble, bundle)
-                wanted = replace(self._model, source=str(folder))
-            self._flipping = True
-            await self._exchange(wanted)
+            await self._at_work.put(digest, bundle)
         except Stopping:
             raise
         except RecServeError as error:
@@ -245,38 +238,12 @@ class ModelKeeper:
             self._say(self.state, phase="rolled back", detail=str(error))
             _log.warning("model rolled back", bundle=digest[:12], reason=str(error))
             return
-        finally:
-            self._flipping = False
-        self.active = digest
-        await asyncio.to_thread(self._remember, bundle)
-        self._say(self.state, phase="active" if digest else "idle", active=digest)
-
-    async def _exchange(self, wanted: ModelSettings) -> None:
-        """Have a model take the place, beside the one that serves or, without room, after it."""
-        serving = self._model
-        if self.active:
-            serving = replace(self._model, source=str(self._store.bundle(self.active)))
-        folders, megabytes = (serving.source, wanted.source), self._settings.memory_megabytes
-        if await asyncio.to_thread(fit_together, folders, megabytes):
-            await self._slot.exchange(lambda: load_model(wanted))
-        else:
-            _log.info("the model goes before the next one is there", bundle=self.active[:12])
-            await self._slot.exchange_alone(lambda: load_model(wanted), lambda: load_model(serving))
-
-    def _remember(self, bundle: ShippedBundle | None) -> None:
-        def noted(note: StoreNote) -> StoreNote:
-            floors, bases = note.floors, note.bases
-            if bundle is not None:
-                floors, bases = raised(bundle, floors, bases)
-            return replace(note, active=self.active, floors=floors, bases=bases)
-
-        if bundle is not None:
-            self._store.touch(bundle.digest)
-        self._store.update_note(noted)
+        await self._at_work.settle()
+        self._say(self.state, phase="active" if digest else "idle")
 
     def _drop(self, desired: Desired) -> None:
         for digest in desired.evict:
-            if digest not in (self.active, desired.active):
+            if digest not in (self._at_work.digest, desired.active):
                 with contextlib.suppress(StoreError):
                     self._store.drop(digest)
 
@@ -297,7 +264,11 @@ class ModelKeeper:
         if "detail" in changes:
             changes["detail"] = cut(changes["detail"])[:DETAIL_CHARACTERS]
         settings = self._changes.in_force
-        known = {"active": self.active, "settings": settings, "version": version_of(settings)}
+        known = {
+            "active": self._at_work.digest,
+            "settings": settings,
+            "version": version_of(settings),
+        }
         self.state = replace(state, **(known | changes))
         self._tell(self.state)
 

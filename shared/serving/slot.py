@@ -97,6 +97,12 @@ class ModelSlot:
         going_on.add_done_callback(lambda done: done.cancelled() or done.exception())
         await asyncio.shield(going_on)
 
+    async def at_rest(self) -> None:
+        """Return once no exchange is under way, whether or not somebody still waits for it."""
+        async with self._turn:
+            if self._last is not None and self._last.taking:
+                await asyncio.wait({self._last.ended})
+
     async def _alone(self, load: Callable[[], Model], again: Callable[[], Model]) -> None:
         async with self._turn:
             before = self.model
@@ -198,13 +204,14 @@ class _Attempt(threading.Thread):
         """Done once nothing is loaded here any more, given up or not."""
         self._load, self._take, self._tell = load, take, tell
         self._deciding = threading.Lock()
-        self._taking = self._given_up = False
+        self.taking = self._given_up = False
+        """Whether its model takes the place, or has: nobody can give it up any more."""
         self.start()
 
     def give_up(self) -> bool:
         """Have the model closed as soon as it is there; say no when it is taking the place."""
         with self._deciding:
-            self._given_up = not self._taking
+            self._given_up = not self.taking
             return self._given_up
 
     @property
@@ -228,8 +235,8 @@ class _Attempt(threading.Thread):
     def _go(self) -> None:
         model = self._load()
         with self._deciding:
-            self._taking = not self._given_up
-        if self._taking:
+            self.taking = not self._given_up
+        if self.taking:
             self._take(model)
         else:
             model.close()

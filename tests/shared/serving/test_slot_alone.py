@@ -165,5 +165,29 @@ async def test_an_exchange_waits_for_one_that_was_given_up_for_it(alone: Alone) 
     assert await alone.ask() == "new"
 
 
+async def test_at_rest_is_after_a_model_that_could_not_be_given_up_any_more_took_the_place(
+    alone: Alone,
+) -> None:
+    alone.old.hold()
+    asked = asyncio.create_task(alone.ask())
+    await eventually(lambda: alone.old.busy)
+    new = LookupModel("new")
+    exchanging = asyncio.create_task(alone.slot.exchange(lambda: new))
+    await eventually(lambda: len(new.batches) == 2, "the probe of the next one")
+    await asyncio.sleep(0.05)
+    exchanging.cancel()
+    await asyncio.gather(exchanging, return_exceptions=True)
+    resting = asyncio.create_task(alone.slot.at_rest())
+    await asyncio.sleep(0.05)
+    assert not resting.done()
+
+    alone.old.release()
+    await resting
+
+    assert alone.slot.model is new
+    assert alone.told == [("new", "a")]
+    assert await asked == "old"
+
+
 def loads_nothing() -> Model:
     raise BundleError("nothing is to be had")
