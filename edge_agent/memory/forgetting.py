@@ -1,13 +1,14 @@
 """Forgetting for good: entries, their ghosts, their place in the archive; and all before a moment.
 
 What is forgotten trains no later night and answers nobody, from the disk neither. Nor is a question
-left among the rewordings when no entry says it any more.
+left among the rewordings that was asked by what is forgotten alone.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_agent.memory.rewordings import template
 from edge_agent.memory.wording import read_question
 
 if TYPE_CHECKING:
@@ -45,8 +46,12 @@ class Forgetting:
 
     def forget(self, entries: Iterable[int]) -> int:
         """Forget entries, and all that only they say; return how many."""
-        count = self.drop(entries)
-        if self._rewordings.keep(self._said()) and self._store is not None:
+        ids = set(entries)
+        known = self.everything()
+        gone = _said(entry for entry in known if entry.id in ids)
+        left = _said(entry for entry in known if entry.id not in ids)
+        count = self.drop(ids)
+        if self._rewordings.lose(gone - left) and self._store is not None:
             self._store.put_rewordings(self._rewordings.rows())
         return count
 
@@ -76,7 +81,11 @@ class Forgetting:
             entry.id for entry in self.everything() if entry.created_s < not_before_s
         )
 
-    def _said(self) -> set[str]:
-        """Return all that is asked by what is left, its names masked."""
-        asked = (text for entry in self.everything() for text in entry.wordings)
-        return {read_question(text).masked for text in asked}
+
+def _said(entries: Iterable[Entry]) -> set[str]:
+    """Return all that entries ask, as the rewordings have it: with its own names masked, or theirs.
+
+    A wording without capitals has the names of the others.
+    """
+    asked = (tuple(map(read_question, entry.wordings)) for entry in entries)
+    return {template(one, other) for each in asked for one in each for other in each}

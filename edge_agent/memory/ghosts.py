@@ -68,6 +68,16 @@ class Ghosts:
             return self._store.buried(ghost.id)
         return self._archive.get(ghost.id)
 
+    def add_wording(self, ghost: Ghost, text: str, vector: Vector) -> None:
+        """Keep another way of asking in the archive, unless it is known or one too many."""
+        kept = self.buried(ghost)
+        if kept is None or kept[0].add_wording(text) is None:
+            return
+        entry, vectors = kept
+        vectors.append(vector)
+        if self._store is not None:
+            self._store.bury(entry, vectors, ghost)
+
     def drop(self, ghost: Ghost) -> None:
         """Let go of a ghost and of what the archive has of it."""
         if self.lose(ghost.id) is not None and self._store is not None:

@@ -108,6 +108,8 @@ class Lessons:
             self._verifier.rewordings.note(
                 recall.question, read_question(entry.question), same=same
             )
+        if same and kin is not None:
+            self._ghosts.add_wording(ghost, recall.question.text, recall.vector)
         if same:
             return Lesson("confirmed", entry)
         return None if kin is not None else self._reopen(ghost, recall, answer)

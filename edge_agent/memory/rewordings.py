@@ -73,10 +73,10 @@ class Rewordings:
             seen[0 if same else 1] += 1
             self._put(one, other, seen)
 
-    def keep(self, forms: Collection[str]) -> bool:
-        """Forget every pair of which one is not among ``forms``; return whether there was any."""
+    def lose(self, forms: Collection[str]) -> bool:
+        """Forget every pair of which one is among ``forms``; return whether there was any."""
         rows = self.rows()
-        kept = [row for row in rows if row[0] in forms and row[1] in forms]
+        kept = [row for row in rows if row[0] not in forms and row[1] not in forms]
         self._seen = {}
         self.take(kept)
         return len(kept) < len(rows)

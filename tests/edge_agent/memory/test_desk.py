@@ -129,6 +129,38 @@ def test_a_question_that_no_entry_says_any_more_is_no_rewording_either(
     assert len(rewordings.rows()) == others - 1
 
 
+def test_rewordings_that_others_say_or_no_entry_says_outlive_it(room: Room) -> None:
+    rewordings = room.memory.verifier.rewordings
+    for one, other in (
+        ("who was the director of glass river", RIVER.replace("was", "is")),
+        ("By whom was Iron Gate produced?", "Who was the producer of Iron Gate?"),
+    ):
+        rewordings.note(read_question(one), read_question(other), same=True)
+    kept = rewordings.rows()
+    learn(room.memory, "why does my left knee hurt", "running", NOW_S)
+    room.do(ForgetEntries(containing="left knee"))
+
+    assert rewordings.rows() == kept
+    room.do(ForgetEntries(containing="glass river"))
+    assert len(rewordings.rows()) == len(kept) - 1
+
+
+def test_a_wording_that_proved_to_be_of_what_was_learned_is_found_and_forgotten(
+    room: Room,
+) -> None:
+    asked = "Who really wrote Night Ferry?"
+    ghost = room.memory.ghosts[2]
+    ghost.ok = 3.0
+    outcome = learn(room.memory, asked, "Lars Berg", version="v2").outcome
+    kept = room.memory.buried(ghost)
+
+    assert kept is not None
+    assert (outcome, kept.wordings, ghost.ok) == ("confirmed", [FERRY, asked], 3.0)
+    assert room.memory.verifier.rewordings.rows()
+    assert room.do(ForgetEntries(containing="really"))["forgotten"] == 1
+    assert room.memory.verifier.rewordings.rows() == []
+
+
 def test_nothing_is_forgotten_where_nothing_is_named(room: Room) -> None:
     with pytest.raises(MemoryRefused, match="nothing was named"):
         room.do(ForgetEntries())
