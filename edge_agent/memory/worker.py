@@ -205,6 +205,12 @@ class MemoryWorker:
 
     def learn(self, given: FromAbove) -> TakenLesson:
         """Take an answer from above in, and return what became of it."""
+        taken = self._lesson(given)
+        if sum(self.memory.counts.values()) % _REFIT == 0:
+            self.memory.refit()
+        return taken
+
+    def _lesson(self, given: FromAbove) -> TakenLesson:
         recall, now_s = self._by_vector(given.asked), time.time()
         if given.said is not None and given.way == "model":
             outcome = self.memory.judge_ghost(recall, given.said, given.answer)
@@ -217,8 +223,6 @@ class MemoryWorker:
         lesson = self.memory.learn(
             recall, given.answer, now_s, model=given.model, version=given.version
         )
-        if sum(self.memory.counts.values()) % _REFIT == 0:
-            self.memory.refit()
         if self.memory.settings.share and lesson.settled and lesson.entry is not None:
             return TakenLesson(lesson.outcome, encode_offer(lesson.entry))
         return TakenLesson(lesson.outcome)

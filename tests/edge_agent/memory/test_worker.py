@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_agent.memory import worker as worker_module
 from edge_agent.memory.opening import opened
 from edge_agent.memory.settings import MemorySettings
 from edge_agent.memory.worker import FromAbove
@@ -45,3 +46,20 @@ async def test_what_the_model_does_not_say_any_more_comes_back(
         assert (entry.id in wing.memory.ghosts) == stays
         assert (entry.id in wing.memory.entries) != stays
         assert (outcome == "conflict") != stays
+
+
+async def test_the_verifier_is_fitted_when_the_count_is_full_whatever_the_lesson(
+    embedder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_module, "_REFIT", 2)
+    async with opened(MemorySettings(embedder=embedder), str(tmp_path)) as wing:
+        await told(wing, None)
+        (entry,) = wing.memory.entries.values()
+        wing.memory.internalise(entry, "night-1", 1.0)
+        fitted: list[int] = []
+        monkeypatch.setattr(wing.memory, "refit", lambda: fitted.append(wing.memory.counts.total()))
+        for _ in range(3):
+            await told(wing, "Ida Holm")
+        monkeypatch.undo()
+
+    assert fitted == [2, 4]
