@@ -164,7 +164,7 @@ def _of_day(account: DayAccount) -> dict[str, Any]:
         "ways": kept | {CLOUD: above},
         "took_ms": {
             way: {name: round(quantile_ms(bins, share), 3) for name, share in _QUANTILES.items()}
-            for way, bins in account.took.items()
+            for way, bins in sorted(account.took.items())
         },
         "unanswered_above": up - above,
         "failed": of("failed", 0),
