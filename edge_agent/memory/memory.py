@@ -252,9 +252,9 @@ class Memory:
         """Put the entry of a ghost that has failed back, without making room; None for nothing."""
         return self._lessons.restore(ghost)
 
-    def drop_ghost(self, ghost: Ghost) -> None:
-        """Let go of a ghost: the model does not know it any more."""
-        self._ghosts.drop(ghost)
+    def drop(self, entries: Iterable[int]) -> int:
+        """Let go of entries, and keep what they taught of others; return how many."""
+        return self._forgetting.drop(entries)
 
     def forget(self, entries: Iterable[int]) -> int:
         """Forget entries with their ghosts and what the archive has of them; return how many."""

@@ -208,7 +208,7 @@ class MemorySystem:
     def _internalise(self, entry: Entry, day: int) -> None:
         if not self.parts.awareness:
             if self.parts.eviction:
-                self.memory.forget([entry.id])
+                self.memory.drop([entry.id])
             return
         if self.parts.eviction:
             self.memory.internalise(entry, f"night {day}", 1.0)
@@ -236,7 +236,7 @@ class MemorySystem:
         """Let go of what was used least lately, whatever it is worth."""
         known = self.memory.entries
         while len(known) >= self._settings.capacity:
-            self.memory.forget([min(known.values(), key=lambda entry: entry.used_s).id])
+            self.memory.drop([min(known.values(), key=lambda entry: entry.used_s).id])
 
 
 def _by_cosine(recalled: Recalled) -> Recalled:

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from edge_agent.memory.recall import situation_of
-from edge_agent.memory.store import MemoryStore
-from tests.support.word_vectors import DIMENSIONS, NOW_S, learn, recall, small_memory
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from edge_agent.memory.wording import read_question
+from tests.support.word_vectors import NOW_S, learn, recall, small_memory
 
 QUESTION = "Who was the director of Glass River?"
 LONG_AGO_S = NOW_S - 100 * 86_400
@@ -170,16 +165,15 @@ def test_without_the_cloud_what_is_remembered_answers_and_says_so() -> None:
     assert memory.decide(situation).degraded
 
 
-async def test_dropping_a_ghost_leaves_the_entry_that_stayed_beside_it(tmp_path: Path) -> None:
-    store = MemoryStore.open(tmp_path, "abc", DIMENSIONS)
-    memory = small_memory(store)
-    entry = learn(memory, QUESTION, "Ida Holm").entry
-    assert entry is not None
-    memory.drop_ghost(memory.shadow_of(entry, "night-1", 1.0))
-    await store.close()
-    again = MemoryStore.open(tmp_path, "abc", DIMENSIONS)
-    loaded = again.load()
-    await again.close()
+def test_what_is_let_go_of_leaves_what_it_taught_and_what_is_forgotten_does_not() -> None:
+    memory = small_memory()
+    rewordings = memory.verifier.rewordings
+    asked = read_question(QUESTION), read_question(QUESTION.replace("was", "is"))
+    for let_go, left in ((memory.drop, 1), (memory.forget, 0)):
+        entry = learn(memory, QUESTION, "Ida Holm").entry
+        assert entry is not None
+        rewordings.note(*asked, same=True)
 
-    assert [each.answer for each in loaded.entries] == ["Ida Holm"]
-    assert loaded.ghosts == []
+        assert let_go([entry.id]) == 1
+        assert memory.entries == {}
+        assert len(rewordings.rows()) == left
