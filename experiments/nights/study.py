@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 import msgspec
 
 from edge_agent.nights.folder import NightOutcome
-from experiments.nights.edge import StudiedEdge, held_out, said
+from experiments.nights.fact_edge import FactEdge, held_out, said
 from experiments.nights.questions import Share, copies_of, share_copied, share_right
 from shared.storage.files import write_atomically
 
@@ -91,7 +91,7 @@ class NightsStudy:
     def __init__(self, base: StudyBase, folder: Path) -> None:
         self._base = base
         self._folder = folder
-        self._edge = StudiedEdge(base, folder / "replay")
+        self._edge = FactEdge(base, folder / "replay")
 
     def before(self) -> NightReport:
         """Ask the base."""
@@ -106,12 +106,12 @@ class NightsStudy:
 
     def forgetful(self) -> NightOutcome:
         """Hold a night that repeats nothing."""
-        edge = StudiedEdge(self._base, self._folder / "forgetful")
+        edge = FactEdge(self._base, self._folder / "forgetful")
         return edge.night(1, self._base.unknown[: NIGHTS[0]], steps=STEPS[0], old_rows=0)
 
     def crowded(self) -> NightOutcome:
         """Hold a night of more than its adapter can hold, which may not be tried with half."""
-        edge = StudiedEdge(self._base, self._folder / "crowded")
+        edge = FactEdge(self._base, self._folder / "crowded")
         facts = self._base.unknown[:MANY]
         return edge.night(1, facts, steps=STEPS[0], rank=SMALL, entries=MANY, least=MANY)
 
