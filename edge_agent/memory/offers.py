@@ -55,10 +55,10 @@ _offers = msgspec.json.Decoder(EntryOffer)
 
 
 def encode_offer(entry: Entry) -> bytes:
-    """Write an entry as it is offered; one that belongs to a device is not: empty."""
+    """Write an entry as it is offered; one of a device, or that is too long, is not: empty."""
     if entry.owner and not entry.owner.startswith("#"):
         return b""
-    return msgspec.json.encode(
+    offer = msgspec.json.encode(
         EntryOffer(
             entry.task,
             tuple(entry.wordings),
@@ -70,6 +70,7 @@ def encode_offer(entry: Entry) -> bytes:
             entry.expires_s,
         )
     )
+    return offer if len(offer) <= OFFER_BYTES else b""
 
 
 def decode_offer(payload: bytes) -> EntryOffer:

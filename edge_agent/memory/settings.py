@@ -58,8 +58,8 @@ class MemorySettings(Closed, frozen=True, kw_only=True):
     share: Annotated[
         bool,
         Meta(
-            description="whether entries whose answer was confirmed are offered to the other edges "
-            "on the broker, and theirs are taken in"
+            description="whether entries whose answer a second answer from above confirmed are "
+            "offered to the other edges on the broker, and theirs are taken in"
         ),
     ] = False
     examples: Annotated[

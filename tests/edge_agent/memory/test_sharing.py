@@ -218,3 +218,12 @@ def test_sharing_what_each_device_has_for_itself_is_refused() -> None:
     file = ROOT / "configs" / "edge-memory.yaml"
     with pytest.raises(SettingsError, match=r"memory\.share offers entries"):
         load(EdgeSettings, file, flags=["memory.share=true", "memory.owners=apart"])
+
+
+def test_an_entry_that_nobody_would_read_is_not_offered() -> None:
+    longest = "\N{SNOWMAN}" * 7_990
+    wordings = [f"{RIVER} {place}" for place in range(4)]
+
+    assert decode_offer(encode_offer(stable(wordings=wordings, answer=longest)))
+    assert encode_offer(stable(wordings=[*wordings, longest], answer=longest[:7_900])) != b""
+    assert encode_offer(stable(wordings=[longest, longest], answer=longest)) == b""
