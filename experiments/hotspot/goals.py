@@ -24,21 +24,22 @@ class StudyGoal(NamedTuple):
         return max(0.0, value - self.bound if self.side == "most" else self.bound - value)
 
 
-def _points(name: str) -> Callable[[HotspotReport], float]:
+def points(name: str) -> Callable[[HotspotReport], float]:
     """Measure how many points of a hundred a system is right more often than all-cloud."""
     return lambda report: (
         100 * (report.systems[name].accuracy - report.systems["all-cloud"].accuracy)
     )
 
 
-def _part(
+def part(
     name: str, other: str, of: Callable[[SystemReport], float] = lambda system: system.cloud_calls
 ) -> Callable[[HotspotReport], float]:
     """Measure a system as a part of another one: its cloud calls, unless told."""
     return lambda report: of(report.systems[name]) / of(report.systems[other])
 
 
-def _last_day(report: HotspotReport) -> float:
+def last_day(report: HotspotReport) -> float:
+    """Return the memory's cloud calls of the last day as a part of the first's."""
     calls = report.systems["memory"].cloud_calls_by_day
     return calls[-1] / calls[0]
 
@@ -59,42 +60,42 @@ def _overnight(system: SystemReport) -> float:
 
 
 GOALS: Final = (
-    StudyGoal("points against all-cloud", "least", -1.0, _points("memory"), "+.1f"),
-    StudyGoal("calls, of ic-cache-like's", "most", 0.85, _part("memory", "ic-cache-like")),
-    StudyGoal("calls, of gptcache-0.90's", "most", 0.75, _part("memory", "gptcache-0.90")),
-    StudyGoal("calls of the last day, of the first's", "most", 0.70, _last_day),
+    StudyGoal("points against all-cloud", "least", -1.0, points("memory"), "+.1f"),
+    StudyGoal("calls, of ic-cache-like's", "most", 0.85, part("memory", "ic-cache-like")),
+    StudyGoal("calls, of gptcache-0.90's", "most", 0.75, part("memory", "gptcache-0.90")),
+    StudyGoal("calls of the last day, of the first's", "most", 0.70, last_day),
     StudyGoal(
         "edge tokens on the last day, of ic-cache-like's",
         "most",
         1.0,
-        _part("memory", "ic-cache-like", _tokens),
+        part("memory", "ic-cache-like", _tokens),
     ),
     StudyGoal(
         "ic-cache-like's calls, of gptcache-0.90's",
         "most",
         1.0,
-        _part("ic-cache-like", "gptcache-0.90"),
+        part("ic-cache-like", "gptcache-0.90"),
     ),
     StudyGoal(
-        "gptcache-0.90's, of routellm-like's", "most", 1.0, _part("gptcache-0.90", "routellm-like")
+        "gptcache-0.90's, of routellm-like's", "most", 1.0, part("gptcache-0.90", "routellm-like")
     ),
-    StudyGoal("routellm-like's, of all-cloud's", "most", 1.0, _part("routellm-like", "all-cloud")),
+    StudyGoal("routellm-like's, of all-cloud's", "most", 1.0, part("routellm-like", "all-cloud")),
     StudyGoal(
-        "points of gptcache-0.80 against all-cloud", "most", -4.0, _points("gptcache-0.80"), "+.1f"
+        "points of gptcache-0.80 against all-cloud", "most", -4.0, points("gptcache-0.80"), "+.1f"
     ),
-    StudyGoal("calls without awareness", "least", 1.30, _part("memory, no awareness", "memory")),
-    StudyGoal("calls without nights", "least", 1.12, _part("memory, no night", "memory")),
+    StudyGoal("calls without awareness", "least", 1.30, part("memory, no awareness", "memory")),
+    StudyGoal("calls without nights", "least", 1.12, part("memory, no night", "memory")),
     StudyGoal(
         "calls without eviction, apart from 1",
         "most",
         0.03,
-        lambda report: abs(_part("memory, no eviction", "memory")(report) - 1),
+        lambda report: abs(part("memory, no eviction", "memory")(report) - 1),
     ),
     StudyGoal(
         "entries kept overnight without eviction",
         "least",
         1.4,
-        _part("memory, no eviction", "memory", _overnight),
+        part("memory, no eviction", "memory", _overnight),
     ),
     StudyGoal("calibration error of the router after day 2", "most", 0.05, _calibration, ".3f"),
     StudyGoal(

@@ -6,6 +6,8 @@ import math
 from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Final
 
+from experiments.hotspot.goals import last_day, part, points
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -24,30 +26,15 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return fmean(values), half
 
 
-def points(report: HotspotReport) -> float:
-    """Return how many points of a hundred the memory is right more often than all-cloud."""
-    return 100 * (report.systems["memory"].accuracy - report.systems["all-cloud"].accuracy)
-
-
-def of(report: HotspotReport, other: str) -> float:
-    """Return the memory's cloud calls as a part of another system's."""
-    return report.systems["memory"].cloud_calls / report.systems[other].cloud_calls
-
-
-def last_day(report: HotspotReport) -> float:
-    """Return the cloud calls of the last day as a part of the first's."""
-    calls = report.systems["memory"].cloud_calls_by_day
-    return calls[-1] / calls[0]
-
-
 def seeds_table(reports: Sequence[HotspotReport]) -> str:
     """Return a row for each seed, and the mean with its interval."""
-    columns = [
-        [points(each) for each in reports],
-        [of(each, "ic-cache-like") for each in reports],
-        [of(each, "gptcache-0.90") for each in reports],
-        [last_day(each) for each in reports],
-    ]
+    measures = (
+        points("memory"),
+        part("memory", "ic-cache-like"),
+        part("memory", "gptcache-0.90"),
+        last_day,
+    )
+    columns = [[measure(each) for each in reports] for measure in measures]
     rows = [
         f"| {each.settings.seed} | {row[0]:+.1f} | {row[1]:.2f} | {row[2]:.2f} | {row[3]:.2f} "
         f"| {each.systems['memory'].false_reuse:.2%} | {_absent(each)} |"
