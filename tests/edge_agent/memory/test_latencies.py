@@ -53,7 +53,7 @@ def test_a_quantile_is_within_a_hundredth_of_the_time_of_its_rank(
     )
 
 
-def test_a_day_of_a_million_answers_takes_few_numbers() -> None:
+def test_a_day_of_a_hundred_thousand_answers_takes_few_numbers() -> None:
     draw = random.Random(3)
     bins = sketched([int(draw.lognormvariate(9, 1.5)) for _ in range(100_000)])
 
@@ -100,9 +100,9 @@ async def test_the_times_of_a_report_are_those_of_the_log(embedder: str) -> None
     }  # fmt: skip
     for way in ("memory", "model"):
         for name, share in SHARES.items():
-            assert day["took_ms"][way][name] == pytest.approx(
-                ranked(took_us[way], share), rel=ERROR, abs=0.001
-            )
+            time_ms = ranked(took_us[way], share)
+            rounded_ms = pytest.approx(time_ms, rel=0, abs=ERROR * time_ms + 0.001)
+            assert day["took_ms"][way][name] == rounded_ms
     assert day["took_ms"]["cloud"]["p50"] > took_us["up"][0] / 1_000
     assert set(day["took_ms"]) == {"memory", "model", "cloud"}
 
