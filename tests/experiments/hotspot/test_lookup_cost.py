@@ -17,7 +17,9 @@ def test_every_question_is_timed_in_a_memory_that_is_full(embedder: str) -> None
     assert cost.entries == 60
     assert len(cost.embedding) == len(cost.looking_up) == 20
     assert len(cost.by_words) == 10
-    assert all(time_ms > 0 for time_ms in (*cost.both, *cost.by_words))
+    assert len(cost.half_learned) == 20
+    times_ms = (*cost.both, *cost.by_words, *cost.half_learned, cost.refit)
+    assert all(time_ms > 0 for time_ms in times_ms)
 
 
 def test_it_wants_an_embedder(capsys: pytest.CaptureFixture[str]) -> None:
